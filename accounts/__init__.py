@@ -1,0 +1,1 @@
+"""People: users, flat roles, duties, API tokens."""

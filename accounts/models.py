@@ -1,0 +1,150 @@
+"""Users, duties and API tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import ClassVar
+
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from accounts.roles import DEVOPS_ROLES, REQUESTING_ROLES, Role, label
+
+TOKEN_PREFIX = "cm_"  # noqa: S105
+TOKEN_LIFETIME = timedelta(days=365)
+
+
+class User(AbstractUser):
+    """A person. Never deleted, only deactivated: the trail holds keys of people."""
+
+    name = models.CharField(max_length=150, blank=True)
+    phone = models.CharField(max_length=40, blank=True, help_text="For the duty roster: who is called at night.")
+    first_name = None  # type: ignore[assignment]
+    last_name = None  # type: ignore[assignment]
+
+    objects: ClassVar[UserManager[User]] = UserManager()
+
+    def __str__(self) -> str:
+        return self.name or self.username
+
+    def get_full_name(self) -> str:
+        return str(self)
+
+    def get_short_name(self) -> str:
+        return str(self).split(" ")[0]
+
+    @cached_property
+    def roles(self) -> frozenset[str]:
+        """The roles held, read once per request: a fresh request sees a revoked role."""
+        return frozenset(group.name for group in self.groups.all())
+
+    def has_role(self, *roles: str) -> bool:
+        """Whether the person holds any of these. Being superuser gives no role."""
+        return self.is_active and bool(self.roles & set(roles))
+
+    @property
+    def may_write(self) -> bool:
+        """Whoever holds auditor changes nothing; manager alone only reads."""
+        return self.is_active and Role.AUDITOR not in self.roles and bool(self.roles & REQUESTING_ROLES)
+
+    @property
+    def is_devops(self) -> bool:
+        return self.may_write and self.has_role(*DEVOPS_ROLES)
+
+    @property
+    def role_label(self) -> str:
+        """The role copied onto a change as the requester's (R15)."""
+        return ", ".join(label(role) for role in Role if role in self.roles) or "No role"
+
+
+class DutyQuerySet(models.QuerySet["Duty"]):
+    def current(self, at: datetime | None = None) -> DutyQuerySet:
+        """On duty at that instant, first in line first."""
+        at = at or timezone.now()
+        return self.filter(starts_at__lte=at).filter(Q(ends_at__isnull=True) | Q(ends_at__gt=at)).order_by("kind", "order", "starts_at", "id")
+
+
+class Duty(models.Model):
+    """A dated duty: emergency contact (A3) or on-call, with ordered deputies."""
+
+    class Kind(models.TextChoices):
+        EMERGENCY_CONTACT = "emergency-contact", "Emergency contact"
+        ON_CALL = "on-call", "On-call"
+
+    kind = models.CharField(max_length=20, choices=Kind)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="duties")
+    order = models.PositiveSmallIntegerField(default=1, help_text="1 is called first; 2 and on are deputies.")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True, blank=True)
+
+    objects = DutyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "duties"
+        ordering = ["kind", "order", "starts_at"]
+        indexes = [models.Index(fields=["kind", "starts_at"])]
+        constraints = [
+            models.CheckConstraint(name="duty_ends_after_start", condition=Q(ends_at__isnull=True) | Q(ends_at__gt=F("starts_at"))),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.user}"
+
+
+def is_on_duty(user: User, kind: str, at: datetime | None = None) -> bool:
+    """Whether the person is on that duty now, first in line or as deputy."""
+    return Duty.objects.current(at).filter(kind=kind, user=user).exists()
+
+
+class ApiToken(models.Model):
+    """A bearer token for pipelines: shown once, kept as a hash, scoped, expiring."""
+
+    class Scope(models.TextChoices):
+        READ = "read", "Read everything its owner may read"
+        WRITE = "write", "Read, and change what its owner may change (never decide)"
+        GATE = "gate", "Ask the gate"
+        REPORT = "report", "Read reports"
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=80)
+    scope = models.CharField(max_length=10, choices=Scope, default=Scope.READ)
+    prefix = models.CharField(max_length=12, editable=False)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.prefix}… ({self.name})"
+
+    @property
+    def is_usable(self) -> bool:
+        return self.revoked_at is None and self.expires_at > timezone.now() and self.user.is_active
+
+    @staticmethod
+    def hash(secret: str) -> str:
+        # A fast hash suffices: the secret has 256 random bits, there is nothing to guess.
+        return hashlib.sha256(secret.encode()).hexdigest()
+
+    @classmethod
+    def make(cls, *, user: User, name: str, scope: str, lifetime: timedelta = TOKEN_LIFETIME) -> tuple[ApiToken, str]:
+        """A new token and its secret; the secret is not kept and cannot be shown again."""
+        secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
+        token = cls.objects.create(
+            user=user, name=name, scope=scope, prefix=secret[:9], digest=cls.hash(secret), expires_at=timezone.now() + lifetime
+        )
+        return token, secret
+
+    @classmethod
+    def matching(cls, secret: str) -> ApiToken | None:
+        token = cls.objects.select_related("user").filter(digest=cls.hash(secret)).first()
+        return token if token and token.is_usable else None

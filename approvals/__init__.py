@@ -1,0 +1,1 @@
+"""Approval policy, steps and decisions."""

@@ -1,0 +1,113 @@
+"""Policy, steps and decisions."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from approvals import policy
+from requests.models import ChangeRequest
+
+
+class Policy(models.Model):
+    """One published version of the approval policy. The newest counts for new rounds; each round keeps its own copy (A2)."""
+
+    version = models.PositiveIntegerField(unique=True)
+    rules = models.JSONField(help_text="Priority → stages and deferred reviews, as approvals.policy.DEFAULT.")
+    published_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name_plural = "policies"
+        ordering = ["-version"]
+
+    def __str__(self) -> str:
+        return f"Policy {self.version}"
+
+
+class Step(models.Model):
+    """One review or approval that a round of a change needs, with the policy's words copied onto it."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        OPEN = "open", "Open"
+        APPROVED = "approved", "Approved"
+        REJECTED = "rejected", "Rejected"
+        CHANGES_REQUESTED = "changes_requested", "Changes requested"
+        WAIVED = "waived", "Waived"
+        STALE = "stale", "Stale"
+
+    change = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="steps")
+    round = models.PositiveIntegerField()
+    stage = models.PositiveSmallIntegerField()
+    position = models.PositiveSmallIntegerField()
+    kind = models.CharField(max_length=12, choices=list(policy.KIND_LABELS.items()))
+    roles = ArrayField(models.CharField(max_length=30))
+    mode = models.CharField(max_length=3, choices=[("any", "Any one"), ("all", "All")])
+    checklist = models.JSONField(default=list)
+    waivable = models.BooleanField(default=False)
+    deferred = models.BooleanField(default=False, help_text="A P0's review, owed after its implementation.")
+    state = models.CharField(max_length=20, choices=State, default=State.WAITING)
+    content_hash = models.CharField(max_length=64)
+    opened_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+    priority = models.CharField(max_length=2, help_text="The change's, so that the queue is sorted by one index.")
+
+    class Meta:
+        ordering = ["change", "-round", "deferred", "stage", "position"]
+        indexes = [
+            models.Index(fields=["priority", "opened_at", "id"], name="step_queue", condition=Q(state="open")),
+            models.Index(fields=["change", "round", "stage"], name="step_by_change"),
+        ]
+        constraints = [models.CheckConstraint(name="step_state_known", condition=Q(state__in=["waiting", "open", "approved", "rejected", "changes_requested", "waived", "stale"]))]
+
+    def __str__(self) -> str:
+        return f"{self.label} of round {self.round}"
+
+    @property
+    def label(self) -> str:
+        return policy.KIND_LABELS[self.kind]
+
+    @property
+    def is_settled(self) -> bool:
+        return self.state in {self.State.APPROVED, self.State.WAIVED}
+
+
+class Decision(models.Model):
+    """One person's verdict on one step, with the content that they saw. Never changed; a new round makes it stale.
+
+    A trigger refuses a decision by the requester or an editor of the content, whoever inserts it (promise 1).
+    """
+
+    class Verdict(models.TextChoices):
+        APPROVE = "approve", "Approve"
+        REJECT = "reject", "Reject"
+        REQUEST_CHANGES = "request_changes", "Request changes"
+        WAIVE = "waive", "Waive"
+
+    step = models.ForeignKey(Step, on_delete=models.CASCADE, related_name="decisions")
+    change = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="decisions")
+    round = models.PositiveIntegerField()
+    stage = models.PositiveSmallIntegerField()
+    deferred = models.BooleanField(default=False)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="decisions")
+    role = models.CharField(max_length=30)
+    roles_held = ArrayField(models.CharField(max_length=30), help_text="Of the step's roles, those held when deciding.")
+    verdict = models.CharField(max_length=16, choices=Verdict)
+    comment = models.TextField(blank=True, max_length=20_000)
+    checklist = models.JSONField(default=dict)
+    content_hash = models.CharField(max_length=64)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            # The same person may act in both stages, never twice in one (A2).
+            models.UniqueConstraint(fields=["change", "round", "deferred", "stage", "actor"], name="one_decision_per_person_and_stage"),
+        ]
+        indexes = [models.Index(fields=["actor", "-id"], name="decision_by_actor")]
+
+    def __str__(self) -> str:
+        return f"{self.verdict} by {self.actor_id} on step {self.step_id}"

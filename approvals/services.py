@@ -1,0 +1,426 @@
+"""Submission, decisions, and the verbs that void them: `submit`, `decide`, `edit`, `escalate`, `cancel`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.roles import Role, listed
+from approvals import access, policy
+from approvals.models import Decision, Policy, Step
+from audit import services as audit
+from audit.refusal import Blocked, Invalid, NotYours, Reason, Stale
+from notifications import services as notifications
+from requests import access as requests_access
+from requests import cleaning, content, lifecycle
+from requests import services as requests
+from requests.models import ChangeRequest
+from requests.states import EDITABLE, State
+
+NEEDS_COMMENT = {Decision.Verdict.REJECT, Decision.Verdict.REQUEST_CHANGES, Decision.Verdict.WAIVE}
+
+
+def current_rules() -> Mapping[str, Any]:
+    newest = Policy.objects.order_by("-version").first()
+    return newest.rules if newest else policy.DEFAULT
+
+
+def facts_of(change: ChangeRequest) -> policy.Facts:
+    return policy.Facts(
+        priority=change.priority,
+        security_answers=change.needs_security_review,
+        security_component=any(component.security_review for component in change.components.all()),
+        downtime=bool(change.downtime_required),
+        users_affected=bool(change.users_affected),
+    )
+
+
+def expected_steps(change: ChangeRequest) -> list[policy.StepPlan]:
+    """Who will be asked if the change is submitted as it is now; empty without a priority."""
+    return policy.plan(current_rules(), facts_of(change)) if change.priority else []
+
+
+# --- rounds ----------------------------------------------------------------------------------------------------------------------
+
+
+def open_round(change: ChangeRequest) -> list[Step]:
+    """Copy the policy onto a locked change as its new round, first stage open; earlier steps become stale (A2)."""
+    withdraw_round(change)
+    steps = _copy(change, policy.plan(current_rules(), facts_of(change)), deferred=False)
+    change.decider_roles = sorted({role for step in steps for role in step.roles})
+    change.save(update_fields=["decider_roles"])
+    _open_stage(change, 1)
+    return steps
+
+
+def _copy(change: ChangeRequest, plans: list[policy.StepPlan], *, deferred: bool) -> list[Step]:
+    steps = [
+        Step(
+            change=change, round=change.round, stage=plan.stage, position=position, kind=plan.kind, roles=list(plan.roles), mode=plan.mode,
+            checklist=list(plan.checklist), waivable=plan.waivable, deferred=deferred, content_hash=change.content_hash, priority=change.priority,
+        )
+        for position, plan in enumerate(plans, start=1)
+    ]  # fmt: skip
+    return Step.objects.bulk_create(steps)
+
+
+def withdraw_round(change: ChangeRequest) -> None:
+    """No earlier decision carries over: what is open or waiting becomes stale, its messages are not sent any more."""
+    unsettled = change.steps.filter(deferred=False).exclude(state=Step.State.STALE)
+    unsettled.filter(round__lt=change.round).update(state=Step.State.STALE)
+    if change.state not in (State.IN_REVIEW,):
+        unsettled.filter(state__in=[Step.State.OPEN, Step.State.WAITING]).update(state=Step.State.STALE)
+    notifications.withdraw(change_id=change.pk, kinds=["approval_waiting"])
+
+
+def _open_stage(change: ChangeRequest, stage: int) -> None:
+    now = timezone.now()
+    steps = list(change.steps.filter(round=change.round, deferred=False, stage=stage))
+    Step.objects.filter(pk__in=[step.pk for step in steps]).update(state=Step.State.OPEN, opened_at=now)
+    _ask(change, steps)
+
+
+def _ask(change: ChangeRequest, steps: list[Step]) -> None:
+    """Tell everybody who could decide; name a role that nobody eligible holds to requester and change managers (A3)."""
+    for step in steps:
+        step.change = change
+        people = list(access.people_for(step))
+        notifications.tell(
+            people, kind="approval_waiting", occasion=f"{step.pk}", change=change,
+            subject=f"{change.priority} {change.number} waits for your {step.label.lower()}",
+            body=f"“{change.summary}”, requested by {change.requester}. {what_approving_does(step)}",
+        )  # fmt: skip
+        if not people:
+            managers = list(User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True))
+            notifications.tell(
+                [change.requester, *managers], kind="nobody_can_decide", occasion=f"{step.pk}", change=change,
+                subject=f"{change.number}: nobody can give the {step.label.lower()}",
+                body=f"It needs {listed(step.roles)}, and nobody eligible holds that role. An administrator grants roles at /settings/people/.",
+            )  # fmt: skip
+
+
+def add_deferred_reviews(change: ChangeRequest) -> None:
+    """A P0's reviews, owed once its implementation has ended (A2); those given before an escalation count while the content stands."""
+    if change.steps.filter(deferred=True, round=change.round).exists():
+        return
+    given = {
+        step.kind
+        for step in change.steps.filter(content_hash=change.content_hash, decisions__verdict=Decision.Verdict.APPROVE).exclude(kind=policy.SIGN_OFF)
+    }
+    plans = [plan for plan in policy.plan(current_rules(), facts_of(change), deferred=True) if plan.kind not in given]
+    steps = _copy(change, plans, deferred=True)
+    Step.objects.filter(pk__in=[step.pk for step in steps]).update(state=Step.State.OPEN, opened_at=timezone.now())
+    change.decider_roles = sorted({*change.decider_roles, *(role for step in steps for role in step.roles)})
+    change.save(update_fields=["decider_roles"])
+    _ask(change, steps)
+
+
+def what_approving_does(step: Step) -> str:
+    """One sentence for the button, the card and the mail."""
+    if step.deferred:
+        return "Approving settles this review of an emergency that has been implemented."
+    if step.kind == policy.EMERGENCY:
+        return "Approving authorises the emergency: it may start at once."
+    others = step.change.steps.filter(round=step.round, deferred=False).exclude(pk=step.pk)
+    open_beside = [other for other in others if other.stage == step.stage and not other.is_settled]
+    if step.mode == "all" and policy.filled_roles(step.mode, step.roles, access.approvals_of(step)) + 1 < len(step.roles):
+        return "Approving gives one of two sign-offs; the other must come from somebody else."
+    if open_beside:
+        return f"Approving settles this review; {' and '.join(other.label.lower() for other in open_beside)} still wait."
+    later = [other for other in others if other.stage > step.stage]
+    if later:
+        return f"Approving ends the review stage; {' and '.join(other.label.lower() for other in later)} by {listed(later[0].roles, 'and' if later[0].mode == 'all' else 'or')} opens."
+    if step.change.priority == "P3" or step.change.requested_window_start:
+        return "Approving approves the change, and its slot is booked at once."
+    return "Approving approves the change; then its slot can be booked."
+
+
+# --- submit ----------------------------------------------------------------------------------------------------------------------
+
+
+def submit_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
+    if actor != change.requester:
+        return [Reason("not_yours", f"Only the requester, {change.requester}, submits it; the change manager can transfer it.")]
+    return lifecycle.state_refusal(change, "submit")
+
+
+@transaction.atomic
+def submit(*, actor: User, number: str) -> ChangeRequest:
+    """Hand a complete change to its reviewers (A22). Raises Invalid with one entry per missing field; nothing is lost then."""
+    change = requests_access.change_for(actor, number, lock=True)
+    requests_access.check_may_write(actor)
+    _raise(submit_refusal(change, actor))
+    missing = change.missing_fields()
+    today = timezone.now().date()
+    if change.requested_date and change.requested_date < today and change.priority != "P0":
+        missing["requested_date"] = f"Requested date: {change.requested_date} has passed; give today, {today}, or later."
+    if missing:
+        raise Invalid(fields=missing)
+    change.requester_role = actor.role_label[:200]
+    change.content_hash = content.fingerprint(change.content())
+    lifecycle.perform(change, "submit", actor=actor, round=change.round + 1, content_hash=change.content_hash)
+    open_round(change)
+    return change
+
+
+def _raise(refusal: list[Reason]) -> None:
+    if refusal:
+        kind = NotYours if refusal[0].code in {"not_yours", "own_change", "read_only"} else Blocked
+        raise kind(refusal)
+
+
+# --- decide ----------------------------------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def decide(
+    *, actor: User, number: str, step_id: int, verdict: str, version: int, comment: str = "", checklist: Mapping[str, Any] | None = None
+) -> Decision:
+    """Record one person's verdict on one step and move the change on once its stage is settled (R37-R53, A2-A4).
+
+    `version` is the change's version that the person saw. Raises NotYours, Blocked (settled: who was first), Stale (the content
+    changed since) and Invalid (comment or checklist missing).
+    """
+    step = access.step_for(actor, number, step_id, lock=True)
+    change, roles = step.change, access.roles_for_deciding(actor)
+    _raise(
+        access.decision_refusal(
+            step, actor, roles=roles, is_author=access.is_author(change, actor), decided_in_stage=access.has_decided(step, actor)
+        )
+    )
+    if not step.deferred and change.state != State.IN_REVIEW:
+        raise Blocked(lifecycle.state_refusal(change, "approve"))
+    if version != change.version:
+        raise Stale([Reason("stale", "The change was edited since you opened it. Look at what changed, then decide.")])
+    comment, answers = _checked(step, verdict, comment, checklist or {})
+    held = roles & set(step.roles)
+    if verdict == Decision.Verdict.WAIVE and not step.waivable:
+        raise Blocked([Reason("not_waivable", f"The {step.label.lower()} cannot be waived, only decided: a security question was answered yes.")])
+    decision = Decision(
+        step=step, change=change, round=step.round, stage=step.stage, deferred=step.deferred, actor=actor,
+        role=policy.acting_role(step.mode, step.roles, access.approvals_of(step), held), roles_held=sorted(held), verdict=verdict,
+        comment=comment, checklist=answers, content_hash=change.content_hash, at=timezone.now(),
+    )  # fmt: skip
+    try:
+        with transaction.atomic():
+            decision.save()
+    except IntegrityError:
+        raise Blocked([Reason("decided", "You have decided in this stage already, or wrote on this change.")]) from None
+    audit.record("approval.decide", actor=actor, change=change,
+                 data={"step": step.pk, "kind": step.kind, "round": step.round, "verdict": verdict, "role": decision.role, "decision": decision.pk,
+                       "content_hash": change.content_hash})  # fmt: skip
+    _settle(step, decision)
+    return decision
+
+
+def _checked(step: Step, verdict: str, comment: str, checklist: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Comment and checklist as they are kept, or Invalid."""
+    if verdict not in Decision.Verdict.values:
+        raise Invalid(fields={"verdict": f"Verdict: choose one of {', '.join(Decision.Verdict.values)}."})
+    try:
+        comment = cleaning.prose(comment)
+    except cleaning.Wrong as problem:
+        raise Invalid(fields={"comment": f"Comment: {problem}"}) from None
+    if verdict in NEEDS_COMMENT and not comment:
+        word = {"reject": "reject", "request_changes": "request changes", "waive": "waive"}[verdict]
+        raise Invalid(fields={"comment": f"Comment: to {word}, say why; {step.change.requester} will read it."})
+    known = {item["key"] for item in step.checklist}
+    answers = {key: answer for key, answer in checklist.items() if key in known}
+    if verdict == Decision.Verdict.APPROVE:
+        evidence = bool(step.change.rollback_tested) or step.change.is_emergency
+        if problems := policy.check_checklist(step.checklist, answers, evidence=evidence):
+            raise Invalid(fields={f"checklist.{key}": text for key, text in problems.items()})
+    return comment, answers
+
+
+def _settle(step: Step, decision: Decision) -> None:
+    """What one verdict brings about: nothing yet, the next stage, approval, or the way back."""
+    change, verdict, now = step.change, decision.verdict, timezone.now()
+    if verdict in (Decision.Verdict.REJECT, Decision.Verdict.REQUEST_CHANGES) and step.deferred:
+        # An emergency that has been implemented cannot be sent back; the objection stands in the review, and is settled by it.
+        _close_step(step, Step.State.CHANGES_REQUESTED if verdict == Decision.Verdict.REQUEST_CHANGES else Step.State.REJECTED, now)
+    elif verdict == Decision.Verdict.REJECT:
+        _close_step(step, Step.State.REJECTED, now)
+        lifecycle.perform(change, "reject", actor=decision.actor, reason=decision.comment, step=step.pk)
+        withdraw_round(change)
+    elif verdict == Decision.Verdict.REQUEST_CHANGES:
+        _close_step(step, Step.State.CHANGES_REQUESTED, now)
+        lifecycle.perform(change, "request_changes", actor=decision.actor, reason=decision.comment, step=step.pk)
+        withdraw_round(change)
+    elif verdict == Decision.Verdict.WAIVE:
+        _close_step(step, Step.State.WAIVED, now)
+    else:
+        approvals = {d.actor_id: frozenset(d.roles_held) for d in step.decisions.model.objects.filter(step=step, verdict=Decision.Verdict.APPROVE)}
+        if policy.is_satisfied(step.mode, step.roles, approvals):
+            _close_step(step, Step.State.APPROVED, now)
+    _tell_decided(step, decision)
+    if step.deferred:
+        lifecycle.tell("deferred_review", change, decision.actor)
+    elif change.state == State.IN_REVIEW:
+        _advance(change, step.stage, decision.actor)
+
+
+def _close_step(step: Step, state: str, now: Any) -> None:
+    step.state, step.settled_at = state, now
+    step.save(update_fields=["state", "settled_at"])
+    notifications.withdraw(change_id=step.change_id, kinds=["approval_waiting"]) if not step.deferred and step.kind == policy.EMERGENCY else None
+
+
+def _advance(change: ChangeRequest, stage: int, actor: User) -> None:
+    """Open the next stage when every step of this one is settled; approve after the last."""
+    steps = list(change.steps.filter(round=change.round, deferred=False))
+    if any(not step.is_settled for step in steps if step.stage == stage):
+        return
+    if any(step.stage > stage for step in steps):
+        _open_stage(change, stage + 1)
+    else:
+        lifecycle.perform(change, "approve", actor=None, content_hash=change.content_hash, round=change.round)
+
+
+def _tell_decided(step: Step, decision: Decision) -> None:
+    change = step.change
+    word = {"approve": "approved", "reject": "rejected", "request_changes": "asks for changes in", "waive": "waived"}[decision.verdict]
+    kind = "changes_requested" if decision.verdict == Decision.Verdict.REQUEST_CHANGES else "decision"
+    standing = f" The change is now {State(change.state).label.lower()}."
+    notifications.tell(
+        [change.requester], kind=kind, occasion=f"{decision.pk}", change=change,
+        subject=f"{change.number}: {decision.actor} {word} the {step.label.lower()}",
+        body=(f"{decision.comment}\n\n" if decision.comment else "") + f"“{change.summary}”.{standing}",
+    )  # fmt: skip
+
+
+# --- edit ------------------------------------------------------------------------------------------------------------------------
+
+
+def edit_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
+    if actor != change.requester and not actor.has_role(Role.CHANGE_MANAGER):
+        return [Reason("not_yours", "Only the requester or the change manager edits a change.")]
+    if change.state not in EDITABLE:
+        return [Reason("state", f"{change.number} is {State(change.state).label.lower()}; its fields are not changed any more.")]
+    return []
+
+
+@transaction.atomic
+def edit(*, actor: User, number: str, version: int, values: Mapping[str, Any]) -> ChangeRequest:
+    """Change fields. An edit of the content in review or after voids every approval and opens a new round (revise).
+
+    `version` is the one that the person saw: Stale if somebody else's edit came between.
+    """
+    change = requests_access.change_for(actor, number, lock=True)
+    requests_access.check_may_write(actor)
+    _raise(edit_refusal(change, actor))
+    if version != change.version:
+        raise Stale([Reason("stale", "Somebody edited this change since you opened it. Look at what changed, then edit again.")])
+    cleaned = cleaning.clean(values, change)
+    before, besides = change.content(), _besides(change)
+    requests.assign(change, cleaned)
+    change._prefetched_objects_cache = {}  # type: ignore[attr-defined]
+    after = change.content()
+    changed = {name: [content.as_text(before[name]), content.as_text(after[name])] for name in content.NAMES if before[name] != after[name]}
+    changed_besides = {name: [old, new] for name, new in _besides(change).items() if (old := besides[name]) != new}
+    if not changed and not changed_besides:
+        return change
+    change.version += 1
+    change.updated_at = timezone.now()
+    change.content_hash = content.fingerprint(after)
+    if changed:
+        requests.remember_author(change, actor)
+    if changed and change.state in (State.IN_REVIEW, State.APPROVED, State.SCHEDULED):
+        _revise(change, actor, changed)
+    else:
+        change.save()
+        if changed:
+            audit.record("change.edit", actor=actor, change=change, data={"fields": changed, "version": change.version})
+    if changed_besides:
+        audit.record("change.note", actor=actor, change=change, data={"fields": changed_besides, "version": change.version})
+    return change
+
+
+def _besides(change: ChangeRequest) -> dict[str, Any]:
+    """The writable fields that are not content, as the trail keeps them: people by key."""
+    start = change.requested_window_start
+    return {
+        "requested_window": start.isoformat() if start else None, "external_refs": change.external_refs, "implementer": change.implementer_id,
+        "confidential": change.confidential, "major": change.major,
+    }  # fmt: skip
+
+
+def _revise(change: ChangeRequest, actor: User, changed: dict[str, list[str]]) -> None:
+    if missing := change.missing_fields():
+        raise Invalid(fields=missing)
+    lifecycle.perform(change, "revise", actor=actor, fields=changed, version=change.version, round=change.round + 1, content_hash=change.content_hash)
+    open_round(change)
+
+
+# --- escalate, cancel, lapse -------------------------------------------------------------------------------------------------------
+
+
+def escalate_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
+    if actor != change.requester and not actor.has_role(Role.ON_CALL_ENGINEER, Role.CHANGE_MANAGER):
+        return [Reason("not_yours", "The requester, the on-call engineer or the change manager raises a change to P0.")]
+    if change.is_emergency:
+        return [Reason("state", f"{change.number} is a P0 already.")]
+    return lifecycle.state_refusal(change, "escalate")
+
+
+@transaction.atomic
+def escalate(*, actor: User, number: str, reason: str, emergency_kind: str, emergency_reference: str) -> ChangeRequest:
+    """Make it a P0 under the same number: a new round with the emergency authorisation alone (R2-R4)."""
+    change = requests_access.change_for(actor, number, lock=True)
+    requests_access.check_may_write(actor)
+    _raise(escalate_refusal(change, actor))
+    values = cleaning.clean({"priority": "P0", "emergency_kind": emergency_kind, "emergency_reference": emergency_reference}, change)
+    wrong = {} if reason.strip() else {"reason": "Reason: say what makes it an emergency."}
+    was = change.priority
+    # What reviewers saw stands: the hash that their verdicts carry is compared without the fields that make it a P0.
+    verdicts = change.content_hash
+    requests.assign(change, values)
+    wrong |= change.missing_fields()
+    if wrong:
+        raise Invalid(fields=wrong)
+    change.version += 1
+    change.content_hash = content.fingerprint(change.content())
+    requests.remember_author(change, actor)
+    lifecycle.perform(change, "escalate", actor=actor, reason=reason.strip()[:2000], priority=[was, "P0"], kind=emergency_kind, round=change.round + 1)
+    change.steps.filter(content_hash=verdicts, decisions__verdict=Decision.Verdict.APPROVE).update(content_hash=change.content_hash)
+    open_round(change)
+    return change
+
+
+def cancel_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
+    if actor != change.requester and not actor.has_role(Role.CHANGE_MANAGER):
+        return [Reason("not_yours", "The requester or the change manager cancels a change.")]
+    return lifecycle.state_refusal(change, "cancel")
+
+
+@transaction.atomic
+def cancel(*, actor: User, number: str, reason: str, duplicate_of: str = "") -> ChangeRequest:
+    """End a change that was not started; it keeps its number and its history."""
+    change = requests_access.change_for(actor, number, lock=True)
+    requests_access.check_may_write(actor)
+    _raise(cancel_refusal(change, actor))
+    if not reason.strip() and not duplicate_of:
+        raise Invalid(fields={"reason": "Reason: say why it is cancelled."})
+    if duplicate_of:
+        original = ChangeRequest.objects.visible_to(actor).filter(number=duplicate_of).exclude(pk=change.pk).first()
+        if original is None:
+            raise Invalid(fields={"duplicate_of": f"Duplicate of: there is no other change {duplicate_of[:30]}."})
+        change.duplicate_of = original
+    lifecycle.perform(change, "cancel", actor=actor, reason=reason.strip()[:2000], duplicate_of=duplicate_of)
+    withdraw_round(change)
+    return change
+
+
+def lapse(change: ChangeRequest) -> None:
+    """The clock's verb: an approval that was not used in time goes back to its requester (A7)."""
+    lifecycle.perform(change, "lapse", actor=None, reason="The approval was not used in time.")
+    withdraw_round(change)
+    change.steps.filter(round=change.round, deferred=False).update(state=Step.State.STALE)
+    notifications.tell(
+        [change.requester], kind="lapsed", occasion=f"{change.round}", change=change, subject=f"{change.number}: its approval has lapsed",
+        body="It was approved and not used for too long. Look it over and submit it again.",
+    )  # fmt: skip

@@ -1,0 +1,61 @@
+"""The one clock. `django.utils.timezone.now()` is the only way that the product asks for the time; here it can be set.
+
+Two needs: `CHANGEMGMT_CLOCK` lets a whole run live in October although today lies in a freeze, and `tick --at` judges and
+stamps by an instant given. Both go through here; production refuses the first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
+
+from django.utils import timezone
+
+_fixed: ContextVar[datetime | None] = ContextVar("fixed clock", default=None)
+_offset = timedelta(0)
+
+
+def parse(text: str) -> datetime:
+    """An ISO instant; without a zone it is UTC."""
+    at = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def offset_from_environment() -> timedelta:
+    """How far our clock stands from the machine's: zero, unless CHANGEMGMT_CLOCK is set.
+
+    `script/server` hands the same offset to all its processes; a command typed beside it finds that offset in the anchor
+    that the server left in its data folder.
+    """
+    if shared := os.environ.get("CHANGEMGMT_CLOCK_OFFSET"):
+        return timedelta(seconds=float(shared))
+    if wanted := os.environ.get("CHANGEMGMT_CLOCK"):
+        return parse(wanted) - datetime.now(UTC)
+    return timedelta(0)
+
+
+def is_set() -> bool:
+    return bool(os.environ.get("CHANGEMGMT_CLOCK"))
+
+
+def now() -> datetime:
+    return _fixed.get() or datetime.now(UTC) + _offset
+
+
+def install() -> None:
+    global _offset
+    _offset = offset_from_environment()
+    timezone.now = now
+
+
+@contextlib.contextmanager
+def standing_at(instant: datetime) -> Iterator[None]:
+    """Within the block it is `instant`, for this thread or task alone."""
+    token = _fixed.set(instant)
+    try:
+        yield
+    finally:
+        _fixed.reset(token)

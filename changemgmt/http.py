@@ -1,0 +1,73 @@
+"""How refusals become HTTP: the only place that knows both."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest, JsonResponse
+
+from audit import services as audit
+from audit.refusal import Blocked, Invalid, Missing, NotYours, Refused, Stale
+from requests.say import iso
+
+STATUS: dict[type[Refused], int] = {Missing: 404, NotYours: 403, Stale: 412, Invalid: 422, Blocked: 409}
+TITLES = {
+    400: "The request could not be read",
+    401: "Sign in, or send a valid token",
+    403: "This is not yours to do",
+    404: "Not found",
+    405: "This method is not allowed here",
+    409: "Refused",
+    412: "The content changed since you saw it",
+    413: "Too large",
+    415: "Send JSON",
+    422: "Some fields need attention",
+    429: "Too many requests",
+    500: "Something went wrong here",
+    503: "Not available for the moment",
+}
+
+
+def status_of(refused: Refused) -> int:
+    return next((status for kind, status in STATUS.items() if isinstance(refused, kind)), 409)
+
+
+def plain(value: Any) -> Any:
+    """JSON-ready: instants in UTC with Z, whole seconds."""
+    match value:
+        case datetime():
+            return iso(value)
+        case dict():
+            return {key: plain(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [plain(item) for item in value]
+        case _:
+            return value
+
+
+def problem(status: int, detail: str = "", *, code: str = "", errors: dict[str, str] | None = None, reasons: list[Any] | None = None) -> JsonResponse:
+    """An RFC 9457 problem answer."""
+    title = TITLES.get(status, "Refused")
+    body = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail or title,
+        "code": code or title.lower().replace(" ", "_").replace(",", ""),
+        "errors": [{"field": field, "message": message} for field, message in (errors or {}).items()],
+        "reasons": [plain(reason.as_dict()) for reason in reasons or []],
+    }
+    return JsonResponse(body, status=status, content_type="application/problem+json")
+
+
+def problem_for(refused: Refused) -> JsonResponse:
+    errors = refused.fields if isinstance(refused, Invalid) else None
+    code = refused.code if refused.reasons else {Invalid: "invalid"}.get(type(refused), "refused")
+    return problem(status_of(refused), str(refused), code=code, errors=errors, reasons=refused.reasons)
+
+
+def record_refusal(request: HttpRequest, refused: Refused) -> None:
+    """A refused access leaves an event: who, where, why (promise 4). What was merely missing or not yet possible does not."""
+    if isinstance(refused, NotYours) and request.user.is_authenticated:
+        audit.record("access.refused", actor=request.user, data={"path": request.path[:200], "method": request.method, "code": refused.code})

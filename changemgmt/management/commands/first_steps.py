@@ -1,0 +1,37 @@
+"""`first_steps`: the line that `script/server` prints when the page answers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.utils import timezone
+
+from accounts.models import User
+from changemgmt import clock
+from changemgmt.demo.people import password
+from windows.calendar import closure_occurrences
+from windows.models import current_calendar
+
+
+class Command(BaseCommand):
+    help = "What to do first, for a demonstration or a real installation."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--demo", action="store_true")
+        parser.add_argument("--url", default="")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        url, now = options["url"], timezone.now()
+        if options["demo"]:
+            line = f"Ready: {url}/ · sign in as engineer, devops-lead, change-manager, … with password {password()} (one click each on the page)"
+            frozen = [c for c in closure_occurrences(current_calendar(), now, now + timedelta(seconds=1)) if c.rule.shuts("P2", frozenset())]  # type: ignore[union-attr]
+            if frozen and not clock.is_set():
+                line += f" · today lies in {frozen[0].name}; to see a window open: CHANGEMGMT_CLOCK=2026-10-06T01:50Z script/server"
+        elif User.objects.filter(is_superuser=True).exists():
+            line = f"Ready: {url}/"
+        else:
+            line = (f"Ready: {url}/ · nobody can sign in yet. Make an administrator: .venv/bin/python manage.py createsuperuser "
+                    f"(with the DATABASE_URL of this server); then people and roles at {url}/settings/people/, components at {url}/settings/components/")  # fmt: skip
+        self.stdout.write(line)

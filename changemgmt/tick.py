@@ -1,0 +1,178 @@
+"""The tick: everything that is due by an instant, done once, however often it is called and however late (promise 5).
+
+Level-triggered: it asks what should be true now, never what happened since last time, so that after days of downtime one tick
+makes everything true again. Each thing is done in a transaction of its own; one that fails is logged and does not hold up the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from approvals import services as approvals
+from audit import services as audit
+from audit.refusal import Refused
+from changemgmt import clock
+from changemgmt.models import Heartbeat
+from implementation import services as implementation
+from implementation.models import Review
+from notifications import services as notifications
+from reports import services as reports
+from requests.models import ChangeRequest, IdempotencyKey
+from requests.say import say_until
+from requests.states import RUNNING, State
+from windows import services as windows
+from windows.calendar import closure_occurrences
+from windows.models import current_calendar
+
+log = logging.getLogger(__name__)
+BATCH = 200
+ROUNDS = 50
+ONE_AT_A_TIME = 7_301_140  # advisory lock: a second beat finds it taken and leaves
+
+
+def tick(at: datetime | None = None) -> dict[str, int]:
+    """Do what is due by `at` (default: now) and say how much of each; judged and stamped by that instant."""
+    with clock.standing_at(at or timezone.now()):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [ONE_AT_A_TIME])
+            if not cursor.fetchone()[0]:
+                return {}
+        audit.set_via("system")
+        try:
+            return _everything()
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [ONE_AT_A_TIME])
+
+
+def _everything() -> dict[str, int]:
+    done: dict[str, int] = {}
+    for _ in range(ROUNDS):
+        this_round = {name: duty() for name, duty in DUTIES.items()}
+        for name, count in this_round.items():
+            done[name] = done.get(name, 0) + count
+        if not any(this_round.values()):
+            break
+    Heartbeat.beat("tick")
+    return done
+
+
+def _each_change(numbers: Iterable[int], act: Callable[[ChangeRequest], bool]) -> int:
+    """Run `act` on each change, locked, in a transaction of its own; it looks again whether it is still due."""
+    count = 0
+    for pk in numbers:
+        try:
+            with transaction.atomic():
+                change = ChangeRequest.objects.select_for_update(of=("self",)).select_related("requester", "implementer").get(pk=pk)
+                count += act(change)
+        except Refused as refused:
+            log.warning("Tick: change %s: %s", pk, refused)
+        except Exception:
+            log.exception("Tick: change %s", pk)
+    return count
+
+
+def _due(**conditions: object) -> list[int]:
+    return list(ChangeRequest.objects.filter(**conditions).order_by("slot_start", "id").values_list("pk", flat=True)[:BATCH])
+
+
+def missed_slots() -> int:
+    """A window that passes unused frees its change; a P3 is booked again (A7)."""
+    now = timezone.now()
+
+    def act(change: ChangeRequest) -> bool:
+        end = change.window_end or change.slot_end
+        if change.state != State.SCHEDULED or end is None or end > now:
+            return False
+        windows.displace(change, kind="missed", reason=f"Its slot passed unused: the window ended {say_until(end)}.")
+        return True
+
+    over = ChangeRequest.objects.filter(state=State.SCHEDULED, slot_start__lt=now)
+    over = over.annotate(over_at=F("window_end")).filter(over_at__lte=now) | over.filter(window_end__isnull=True, slot_end__lte=now)
+    return _each_change(list(over.order_by("slot_start", "id").values_list("pk", flat=True)[:BATCH]), act)
+
+
+def overruns() -> int:
+    """A running change past its slot's end is marked, once (A25)."""
+    now = timezone.now()
+
+    def act(change: ChangeRequest) -> bool:
+        if change.overrun_at or change.slot_end is None or change.slot_end > now:
+            return False
+        implementation.mark_overrun(change)
+        return True
+
+    return _each_change(_due(state__in=RUNNING, slot_end__lte=now, overrun_at__isnull=True), act)
+
+
+def lapses() -> int:
+    """An approval unused for too long goes back; weeks in which its priority could not start do not count (A7)."""
+    now, allowance = timezone.now(), settings.APPROVAL_LAPSES_AFTER
+
+    def act(change: ChangeRequest) -> bool:
+        if change.state != State.APPROVED or change.approved_at is None:
+            return False
+        if now - change.approved_at - _frozen(change, change.approved_at, now) <= allowance:
+            return False
+        approvals.lapse(change)
+        return True
+
+    return _each_change(_due(state=State.APPROVED, approved_at__lte=now - allowance), act)
+
+
+def _frozen(change: ChangeRequest, start: datetime, end: datetime) -> timedelta:
+    """How much of the time lay in freezes and blackouts for this change; overlaps count once."""
+    total, reached, scope = timedelta(0), start, windows.scope_of(change)
+    for closure in closure_occurrences(current_calendar(), start, end):
+        if closure.rule.shuts(change.priority, scope):  # type: ignore[union-attr]
+            begin, stop = max(reached, closure.start), min(end, closure.end)
+            total += max(timedelta(0), stop - begin)
+            reached = max(reached, stop)
+    return total
+
+
+def overdue_reviews() -> int:
+    """A review not written within 24 hours becomes overdue, once (A13)."""
+    now, count = timezone.now(), 0
+    late = Review.objects.filter(written_at__isnull=True, superseded=False, overdue_at__isnull=True, due_at__lte=now)
+    for pk in list(late.order_by("due_at", "id").values_list("pk", flat=True)[:BATCH]):
+        with transaction.atomic():
+            review = Review.objects.select_for_update(of=("self",)).select_related("change__requester", "change__implementer").get(pk=pk)
+            if review.overdue_at is None and review.written_at is None:
+                implementation.mark_overdue(review)
+                count += 1
+    return count
+
+
+def monthly_reports() -> int:
+    """Made on the first of the month, issued on the third, for every month that has passed (A31)."""
+    return reports.make_what_is_due()
+
+
+def messages() -> int:
+    """Whatever the outbox holds; the worker's mail queue normally was faster."""
+    return notifications.deliver_due()
+
+
+def old_keys() -> int:
+    """Idempotency keys are kept for a day."""
+    IdempotencyKey.objects.filter(created_at__lt=timezone.now() - timedelta(days=1)).delete()
+    return 0
+
+
+DUTIES: dict[str, Callable[[], int]] = {
+    "missed_slots": missed_slots,
+    "overruns": overruns,
+    "lapses": lapses,
+    "overdue_reviews": overdue_reviews,
+    "monthly_reports": monthly_reports,
+    "messages": messages,
+    "old_keys": old_keys,
+}

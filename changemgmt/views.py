@@ -1,0 +1,62 @@
+"""Home, health and icons."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import lru_cache
+
+from django.contrib.auth.decorators import login_not_required
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_safe
+
+from changemgmt.middleware import answer
+from changemgmt.models import Heartbeat
+
+TICK_STALE_AFTER = timedelta(minutes=3)
+
+
+@login_not_required
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """The process is alive."""
+    return HttpResponse("ok", content_type="text/plain")
+
+
+@login_not_required
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Database, and a tick not long ago: it runs through beat, broker and worker, so its age vouches for all three."""
+    checks = {"database": False, "tick": False}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        checks["database"] = cursor.fetchone() == (1,)
+    last = Heartbeat.last("tick")
+    checks["tick"] = last is not None and abs(timezone.now() - last) < TICK_STALE_AFTER
+    return JsonResponse(checks, status=200 if all(checks.values()) else 503)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return answer(request, 403, "The form was open too long, or came from another site. Go back, reload the page and send it again.")
+
+
+@lru_cache(maxsize=1)
+def _sprite() -> str:
+    from changemgmt.templatetags.ui import sprite
+
+    return sprite()
+
+
+@login_not_required
+@require_safe
+@cache_control(public=True, max_age=31_536_000, immutable=True)
+def icons(request: HttpRequest) -> HttpResponse:
+    """All icons in use as one SVG of symbols; pages name one by `<use href="/icons.svg#name">`."""
+    return HttpResponse(_sprite(), content_type="image/svg+xml")
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    return render(request, "home.html", {})

@@ -1,0 +1,1 @@
+"""From start to close: checklists, evidence, issues, rollback, post-implementation review."""

@@ -1,0 +1,53 @@
+"""What the implementation checklist of a change consists of (R54-R71): pure, from the change's own words."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+PRE, START, DURING, POST, ROLLBACK = "pre", "start", "during", "post", "rollback"
+
+
+@dataclass(frozen=True)
+class Item:
+    phase: str
+    text: str
+    command: str = ""
+    requirement: str = ""
+
+
+BEFORE = (
+    Item(PRE, "Verify prerequisites: detailed health check", "./scripts/operations/health-check.ps1 -Detailed", "R55"),
+    Item(PRE, "Back up the full system", "./scripts/backup/full-system-backup.ps1", "R56"),
+    Item(PRE, "Tag the state to come back to", 'git tag "pre-$changeId"', "R57"),
+    Item(PRE, "Note the images to come back to", 'docker images | grep ecommerce > "rollback-images-$changeId.txt"', "R58"),
+    Item(START, "Notify stakeholders", "", "R59"),
+    Item(START, "Verify system health", "./scripts/operations/health-check.ps1 -Detailed", "R60"),
+    Item(START, "Begin implementation", "", "R61"),
+)
+ALONGSIDE = (
+    Item(DURING, "System health was monitored continuously", "", "R63"),
+    Item(DURING, "Deviations from the steps are documented, or there were none", "", "R64"),
+)
+AFTER = (
+    Item(POST, "Verify functionality", "./scripts/operations/health-check.ps1 -Detailed", "R65, R69"),
+    Item(POST, "Run smoke tests", "./scripts/testing/smoke-tests.ps1", "R66, R70"),
+    Item(POST, "Monitor for issues for 30 minutes", "./scripts/monitoring/check-metrics.ps1 -Duration 30", "R67, R71"),
+    Item(POST, "Update documentation", "", "R68"),
+)
+_BULLET = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+")
+
+
+def lines_of(text: str) -> list[str]:
+    """The steps of a plan: one a line, without its number or bullet."""
+    return [line for raw in text.splitlines() if (line := _BULLET.sub("", raw).strip())]
+
+
+def items_for(*, number: str, implementation_steps: str, rollback_plan: str) -> list[Item]:
+    """The whole checklist, by phase, with the change's number in the commands (R54, A21)."""
+    steps = [Item(DURING, line, "", "R62") for line in lines_of(implementation_steps)]
+    back = [Item(ROLLBACK, line) for line in lines_of(rollback_plan)]
+    return [
+        Item(item.phase, item.text, item.command.replace("$changeId", number), item.requirement)
+        for item in (*BEFORE, *steps, *ALONGSIDE, *AFTER, *back)
+    ]

@@ -1,0 +1,107 @@
+"""Enqueue in the caller's transaction; claim by conditional update; send once; retry with patience."""
+
+from __future__ import annotations
+
+import logging
+import smtplib
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from accounts.models import User
+from audit import services as audit
+from notifications.models import Message
+
+log = logging.getLogger(__name__)
+LEASE = timedelta(minutes=2)
+GIVE_UP_AFTER = timedelta(hours=24)
+LATE_AFTER = timedelta(minutes=1)
+WAITS = (30, 60, 120, 300, 600, 1800, 3600)  # seconds before the next attempt; the last one repeats
+BATCH = 100
+
+
+def tell(
+    people: Iterable[User], *, kind: str, occasion: str, subject: str, body: str, change: Any = None, due_at: datetime | None = None, path: str = ""
+) -> None:
+    """Put one message per person into the outbox. The same kind, change, occasion and person are one message, however often said."""
+    due_at = due_at or timezone.now()
+    link = f"\n\n{settings.BASE_URL}{path or (change.get_absolute_url() if change is not None else '/')}\n"
+    subject = " ".join(subject.split())[:250]  # no line breaks into a mail header
+    messages = [
+        Message(
+            key=f"{kind}:{change.pk if change is not None else '-'}:{occasion}:{person.pk}"[:200],
+            kind=kind, recipient=person, change_id=change.pk if change is not None else None,
+            subject=subject, body=body + link, due_at=due_at, created_at=timezone.now(),
+        )
+        for person in {person.pk: person for person in people if person.is_active}.values()
+    ]  # fmt: skip
+    if messages:
+        Message.objects.bulk_create(messages, ignore_conflicts=True)
+        nudge()
+
+
+def nudge() -> None:
+    """Wake the worker once this transaction has committed; if the broker is away, the tick delivers instead."""
+    from notifications.tasks import wake
+
+    transaction.on_commit(wake, robust=True)
+
+
+def withdraw(*, change_id: int, kinds: Iterable[str]) -> None:
+    """What is no longer true is not sent any more."""
+    Message.objects.filter(change_id=change_id, kind__in=list(kinds), state=Message.State.DUE).update(state=Message.State.CANCELLED)
+
+
+def deliver_due(limit: int = BATCH) -> int:
+    """Send what is due, one claim at a time; returns how many were sent. Any number of workers may run it at once."""
+    now = timezone.now()
+    waiting = Message.objects.filter(Q(state=Message.State.DUE) | Q(state=Message.State.SENDING, lease_until__lt=now), due_at__lte=now)
+    sent = 0
+    for key in list(waiting.order_by("due_at", "id").values_list("pk", flat=True)[:limit]):
+        if message := claim(key):
+            sent += send(message)
+    return sent
+
+
+def claim(pk: int) -> Message | None:
+    """Take a message for ourselves, for the time of a lease; None if somebody else has it."""
+    now = timezone.now()
+    free = Message.objects.filter(pk=pk).filter(Q(state=Message.State.DUE) | Q(state=Message.State.SENDING, lease_until__lt=now))
+    taken = free.update(state=Message.State.SENDING, lease_until=now + LEASE, attempts=F("attempts") + 1)
+    return Message.objects.select_related("recipient").get(pk=pk) if taken else None
+
+
+def send(message: Message) -> bool:
+    """Hand one claimed message to the mail server. A failure puts it back for later; a day of failures gives it up, in the trail."""
+    now = timezone.now()
+    if not message.recipient.email or not message.recipient.is_active:
+        return _settle(message, state=Message.State.DEAD, error="the person has no address or is deactivated")
+    mail = EmailMessage(
+        subject=message.subject,
+        body=message.body,
+        to=[message.recipient.email],
+        # The key as Message-ID: a mail server or reader that sees it twice can tell.
+        headers={"Message-ID": f"<{message.pk}.{message.created_at:%Y%m%d%H%M%S}@changemgmt>", "Auto-Submitted": "auto-generated"},
+    )
+    try:
+        mail.send()
+    except (smtplib.SMTPException, OSError) as problem:
+        log.warning("Message %s not sent: %s", message.pk, problem)
+        if now - message.due_at > GIVE_UP_AFTER:
+            audit.record("message.given_up", data={"message": message.pk, "kind": message.kind})
+            return _settle(message, state=Message.State.DEAD, error=str(problem)[:500])
+        wait = timedelta(seconds=WAITS[min(message.attempts, len(WAITS)) - 1])
+        return _settle(message, state=Message.State.SENDING, error=str(problem)[:500], lease_until=now + wait)
+    return _settle(message, state=Message.State.SENT, error="", sent_at=now, late=now - message.due_at > LATE_AFTER)
+
+
+def _settle(message: Message, *, state: str, lease_until: datetime | None = None, **values: Any) -> bool:
+    """Write how an attempt ended; a failed one keeps its claim until the next attempt is due."""
+    Message.objects.filter(pk=message.pk, state=Message.State.SENDING).update(state=state, lease_until=lease_until, **values)
+    return state == Message.State.SENT

@@ -1,0 +1,1 @@
+"""Figures, the dashboard and the monthly report. Reads the other apps, changes none."""

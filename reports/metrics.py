@@ -1,0 +1,105 @@
+"""The figures: pure functions over values (A8, A9). Percentages and averages have one decimal, None where there is nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+PRIORITIES = ("P0", "P1", "P2", "P3")
+DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
+
+DEFINITIONS = {
+    "success_rate": "Changes completed without a rollback, of all whose implementation ended in the period.",
+    "mttr": "Average time from detected to resolved, of issues that a change caused, counted when resolved.",
+    "frequency": "Changes whose implementation ended, per ISO week (Monday 00:00 UTC) and month.",
+    "lead_time": "Average time from first submission to start of implementation, in calendar days.",
+    "implementation_time": "Average time from start of implementation to the end of verification, or of the rollback.",
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """One change whose implementation ended in the period."""
+
+    number: str
+    priority: str
+    outcome: str
+    submitted_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime
+    caused_issue: bool = False
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """One issue caused by a change, resolved in the period."""
+
+    detected_at: datetime
+    resolved_at: datetime
+
+
+def one_decimal(value: Decimal | float) -> float:
+    """Rounded half up, as people do."""
+    return float(Decimal(str(value)).quantize(Decimal("0.1"), ROUND_HALF_UP))
+
+
+def percent(part: int, total: int) -> float | None:
+    return one_decimal(Decimal(100 * part) / Decimal(total)) if total else None
+
+
+def average(lengths: Iterable[timedelta], unit: timedelta) -> float | None:
+    """The mean length in units, one decimal."""
+    found = list(lengths)
+    if not found:
+        return None
+    microseconds = sum(length // timedelta(microseconds=1) for length in found)
+    return one_decimal(Decimal(microseconds) / Decimal(len(found)) / Decimal(unit // timedelta(microseconds=1)))
+
+
+def share(part: int, total: int) -> dict[str, Any]:
+    return {"count": part, "percent": percent(part, total)}
+
+
+def lead_times(changes: Sequence[Ended]) -> list[timedelta]:
+    return [c.started_at - c.submitted_at for c in changes if c.started_at and c.submitted_at]
+
+
+def implementation_times(changes: Sequence[Ended]) -> list[timedelta]:
+    return [c.ended_at - c.started_at for c in changes if c.started_at]
+
+
+def figures(changes: Sequence[Ended], resolved: Sequence[Resolved]) -> dict[str, Any]:
+    """Summary, categories and performance of a period (R123-R133)."""
+    total = len(changes)
+    by_outcome = {name: [c for c in changes if c.outcome == name] for name in ("completed", "rolled_back", "failed")}
+    by_priority = {priority: sum(c.priority == priority for c in changes) for priority in PRIORITIES}
+    return {
+        "total": total,
+        "successful": share(len(by_outcome["completed"]), total),
+        "rolled_back": share(len(by_outcome["rolled_back"]), total),
+        "failed": share(len(by_outcome["failed"]), total),
+        "caused_issue": sum(c.caused_issue for c in by_outcome["completed"]),
+        "emergency": by_priority["P0"],
+        "by_priority": by_priority,
+        "average_lead_time_days": average(lead_times(changes), DAY),
+        "average_implementation_minutes": average(implementation_times(changes), MINUTE),
+        "mttr_minutes": average((issue.resolved_at - issue.detected_at for issue in resolved), MINUTE),
+    }
+
+
+def month_span(month: date) -> tuple[datetime, datetime]:
+    """`[first, next first)`, in UTC."""
+    first = datetime(month.year, month.month, 1, tzinfo=UTC)
+    following = datetime(month.year + month.month // 12, month.month % 12 + 1, 1, tzinfo=UTC)
+    return first, following
+
+
+def previous_month(month: date) -> date:
+    return date(month.year - (month.month == 1), (month.month - 2) % 12 + 1, 1)
+
+
+def next_month(month: date) -> date:
+    return month_span(month)[1].date()

@@ -1,0 +1,229 @@
+"""The monthly report: computed from the facts of one month, stored as versions, issued once (R122-R136, A8, A9, A31)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.roles import Role
+from audit import services as audit
+from audit.models import Event
+from audit.refusal import Blocked, NotYours, Reason
+from implementation.models import Issue, Review
+from notifications import services as notifications
+from reports import metrics
+from reports.models import MonthlyReport
+from requests.models import ChangeRequest
+
+ISSUED_AFTER = timedelta(days=2)  # the 3rd at 00:00 UTC, after the last review deadline
+BACKLOG = 3  # months that a tick catches up with after a long downtime
+
+
+def ended_between(start: datetime, end: datetime) -> Any:
+    """Changes whose implementation ended in `[start, end)`: what a total counts, and the list behind it (A8)."""
+    return ChangeRequest.objects.filter(ended_at__gte=start, ended_at__lt=end).exclude(outcome="")
+
+
+def _ended(start: datetime, end: datetime) -> list[metrics.Ended]:
+    caused = Issue.objects.filter(change=OuterRef("pk"), link=Issue.Link.CAUSED_BY)
+    rows = ended_between(start, end).annotate(caused=Exists(caused)).order_by("ended_at", "id")
+    return [
+        metrics.Ended(*row) for row in rows.values_list("number", "priority", "outcome", "submitted_at", "started_at", "ended_at", "caused").iterator()
+    ]
+
+
+def _resolved(start: datetime, end: datetime) -> list[metrics.Resolved]:
+    rows = Issue.objects.filter(link=Issue.Link.CAUSED_BY, resolved_at__gte=start, resolved_at__lt=end).order_by("resolved_at", "id")
+    return [metrics.Resolved(*row) for row in rows.values_list("detected_at", "resolved_at")]
+
+
+def compute(month: date) -> dict[str, Any]:
+    """The month's figures and lists, from the facts as they are now: a fixed number of queries, whatever the month holds."""
+    start, end = metrics.month_span(month)
+    changes = _ended(start, end)
+    numbers = {c.number for c in changes}
+    issues = Issue.objects.filter(detected_at__gte=start, detected_at__lt=end).select_related("change").order_by("detected_at", "id")
+    reviews = Review.objects.filter(change__in=ended_between(start, end), superseded=False, written_at__isnull=False).order_by("written_at", "id")
+    lessons, improvements = [], []
+    for lesson, improvement, confidential in reviews.values_list("lessons", "improvements", "change__confidential"):
+        if not confidential:
+            lessons += [lesson] if lesson else []
+            improvements += [improvement] if improvement else []
+    beside = Counter(
+        Event.objects.filter(action__in=["change.reject", "change.cancel"], at__gte=start, at__lt=end).values_list("action", flat=True)
+    )
+    return {
+        "title": f"Monthly Change Report - {start:%B %Y}",
+        "month": f"{start:%Y-%m}",
+        **metrics.figures(changes, _resolved(start, end)),
+        "issues": [
+            {"change": i.change.number, "n": i.n, "severity": i.severity, "summary": i.summary, "resolved": i.resolved_at is not None}
+            for i in issues
+            if not i.change.confidential
+        ],
+        "improvements": improvements,
+        "lessons": lessons,
+        "exceptions": _exceptions(start, end),
+        "rejected": beside["change.reject"],
+        "cancelled": beside["change.cancel"],
+        "changes": sorted(numbers),
+    }
+
+
+def _exceptions(start: datetime, end: datetime) -> dict[str, int]:
+    """What the process allows as an exception and the report names, each counted from the trail of the month's changes."""
+    keys = list(ended_between(start, end).values_list("pk", flat=True))
+    events = Event.objects.filter(
+        change_id__in=keys,
+        action__in=[
+            "change.schedule", "change.reschedule", "change.freeze_exception", "change.escalate", "implementation.review_confirm",
+            "approval.decide", "change.complete", "change.overrun", "implementation.review_overdue",
+        ],
+    ).values_list("change_id", "action", "data")  # fmt: skip
+    found: dict[str, set[int]] = {name: set() for name in EXCEPTIONS}
+    slots: dict[int, dict[str, Any]] = {}
+    for change, action, data in events.order_by("id").iterator():
+        if action in ("change.schedule", "change.reschedule"):
+            slots[change] = data  # the slot that counts is the last one booked
+        elif action == "change.freeze_exception" and data.get("granted"):
+            found["freeze_exceptions"].add(change)
+        elif action == "change.escalate":
+            found["raised_to_p0"].add(change)
+        elif action == "implementation.review_confirm" and data.get("p0_justified") is False:
+            found["p0_not_justified"].add(change)
+        elif action == "approval.decide" and data.get("verdict") == "waive":
+            found["reviews_waived"].add(change)
+        elif action == "change.complete":
+            if "monitoring_shortened_minutes" in data:
+                found["monitoring_shortened"].add(change)
+            if data.get("skipped"):
+                found["steps_skipped"].add(change)
+        elif action == "change.overrun":
+            found["overruns"].add(change)
+        elif action == "implementation.review_overdue":
+            found["review_overdue"].add(change)
+    for change, data in slots.items():
+        if data.get("short_notice_reason"):
+            found["short_notice"].add(change)
+        if data.get("override_reason"):
+            found["overrides"].add(change)
+    return {name: len(changes) for name, changes in found.items()}
+
+
+EXCEPTIONS = {
+    "short_notice": "Scheduled with less than 24 hours' notice",
+    "overrides": "Conflicts overridden",
+    "freeze_exceptions": "Freeze exceptions",
+    "one_off_openings": "One-off openings used",
+    "phone_approvals_unconfirmed": "Phone approvals not confirmed",
+    "unauthorised_starts": "Emergencies started before authorisation",
+    "raised_to_p0": "Raised to P0",
+    "p0_not_justified": "P0 not justified, by its review",
+    "reviews_waived": "Reviews waived",
+    "triggers_declined": "Rollback triggers declined",
+    "monitoring_shortened": "Monitoring shortened",
+    "steps_skipped": "Steps skipped",
+    "untrained_starts": "Started without training",
+    "overruns": "Ran past the window",
+    "review_overdue": "Review later than 24 hours",
+    "undocumented": "Deployments without a change",
+}
+
+
+def fingerprint(figures: dict[str, Any]) -> str:
+    """SHA-256 of the figures in canonical form: same facts, same report."""
+    return hashlib.sha256(json.dumps(figures, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def stored(month: date) -> MonthlyReport | None:
+    return MonthlyReport.objects.filter(month=month).order_by("-version").first()
+
+
+def report_for(month: date) -> dict[str, Any]:
+    """The newest stored report of a month, or the month as it stands now (preliminary, version 0)."""
+    if kept := stored(month):
+        return kept.figures | {"status": kept.status, "version": kept.version, "issued_at": kept.issued_at}
+    return compute(month) | {"status": MonthlyReport.Status.PRELIMINARY, "version": 0, "issued_at": None}
+
+
+@transaction.atomic
+def make(month: date, *, issue: bool = False, actor: User | None = None) -> MonthlyReport | None:
+    """Store a version if there is something new to store: figures that changed, or the issue itself. None if there is nothing."""
+    with connection.cursor() as cursor:  # two workers at once make one report
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"report {month}"])
+    now, seen = timezone.now(), _last_event()
+    figures = compute(month)
+    mark = fingerprint(figures)
+    last = stored(month)
+    issued = issue or (last is not None and last.status == MonthlyReport.Status.ISSUED)
+    status = MonthlyReport.Status.ISSUED if issued else MonthlyReport.Status.PRELIMINARY
+    if last and last.fingerprint == mark and last.status == status:
+        MonthlyReport.objects.filter(pk=last.pk).update(seen_event=seen)
+        return None
+    report = MonthlyReport.objects.create(
+        month=month, version=(last.version if last else 0) + 1, status=status, figures=figures, fingerprint=mark, made_at=now,
+        issued_at=now if issued else None, seen_event=seen,
+    )  # fmt: skip
+    audit.record("report.issue" if issued else "report.make", actor=actor, data={"month": f"{month:%Y-%m}", "version": report.version, "fingerprint": mark})
+    if issued:
+        readers = User.objects.filter(groups__name__in=[Role.MANAGER, Role.CHANGE_MANAGER], is_active=True).distinct()
+        notifications.tell(
+            readers, kind="report_issued", occasion=f"{month:%Y-%m}:{report.version}", subject=f"{figures['title']}, version {report.version}",
+            body=f"{figures['total']} changes, {figures['successful']['count']} successful, {figures['rolled_back']['count']} rolled back, "
+            f"{figures['emergency']} emergencies.", path=f"/reports/{month:%Y-%m}/",
+        )  # fmt: skip
+    return report
+
+
+def make_what_is_due() -> int:
+    """The tick's part: preliminary from the first, issued on the third, a new version where later facts changed an issued one."""
+    now = timezone.now()
+    month, made = metrics.previous_month(now.date()), 0
+    for _ in range(BACKLOG):
+        end = metrics.month_span(month)[1]
+        last = stored(month)
+        due_issue = now >= end + ISSUED_AFTER and (last is None or last.status != MonthlyReport.Status.ISSUED)
+        if (last is None or due_issue or _facts_moved(month, last)) and _has_history(end):
+            made += make(month, issue=due_issue) is not None
+        month = metrics.previous_month(month)
+    return made
+
+
+def _has_history(end: datetime) -> bool:
+    """Months before the first change are not reported."""
+    return ChangeRequest.objects.filter(created_at__lt=end).exists()
+
+
+def _facts_moved(month: date, last: MonthlyReport) -> bool:
+    """Whether something was recorded of the month's changes since the report was made: then it is worth computing again."""
+    keys = ended_between(*metrics.month_span(month)).values("pk")
+    return Event.objects.filter(pk__gt=last.seen_event, change_id__in=keys).exists()
+
+
+def _last_event() -> int:
+    return Event.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
+@transaction.atomic
+def issue(*, actor: User, month: date) -> MonthlyReport | None:
+    """The change manager issues a month's report before the third (A31)."""
+    if not actor.has_role(Role.CHANGE_MANAGER):
+        raise NotYours([Reason("not_yours", "The change manager issues the report.")])
+    if timezone.now() < metrics.month_span(month)[1]:
+        raise Blocked([Reason("state", "The month has not ended yet.")])
+    return make(month, issue=True, actor=actor)
+
+
+def first_month() -> date:
+    """The month of the first change, or this one."""
+    first = ChangeRequest.objects.order_by("created_at").values_list("created_at", flat=True).first()
+    at = (first or timezone.now()).astimezone(UTC)
+    return date(at.year, at.month, 1)

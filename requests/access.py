@@ -1,0 +1,23 @@
+"""Fetch and authorise in one call. What a person may not see does not exist for them."""
+
+from __future__ import annotations
+
+from accounts.models import User
+from audit.refusal import Missing, NotYours, Reason
+from requests.models import ChangeRequest
+
+
+def change_for(user: User, number: str, *, lock: bool = False) -> ChangeRequest:
+    """The change of that number, locked if it is to be changed. Raises Missing, the same for absent and invisible."""
+    changes = ChangeRequest.objects.visible_to(user).select_related("requester", "implementer")
+    if lock:
+        changes = changes.select_for_update(of=("self",))
+    change = changes.filter(number=number).first() if len(number) <= 24 and "\x00" not in number else None
+    if change is None:
+        raise Missing([Reason("missing", f"There is no change {number[:30]!r} that you can see.")])
+    return change
+
+
+def check_may_write(user: User) -> None:
+    if not user.may_write:
+        raise NotYours([Reason("read_only", "Your roles read; they change nothing. An administrator grants roles.")])

@@ -1,0 +1,119 @@
+"""What a change says: its content, in the template's order, and what each priority must say of it (R14-R32, A22).
+
+The one list of content fields stands here. Form, page, API, diff, hash and completeness all read it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+CHANGE, TECHNICAL, IMPACT, TIMELINE = "Change details", "Technical details", "Impact", "Timeline"
+SECTIONS = (CHANGE, TECHNICAL, IMPACT, TIMELINE)
+ALL = frozenset({"P0", "P1", "P2", "P3"})
+STANDARD = frozenset({"P1", "P2"})
+PLANNED = frozenset({"P1", "P2", "P3"})
+EMERGENCY = frozenset({"P0"})
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of the template. `needed_by` are the priorities that cannot be submitted without it."""
+
+    name: str
+    label: str
+    section: str
+    needed_by: frozenset[str]
+    missing: str
+    requirement: str = ""
+
+
+FIELDS = (
+    Field("priority", "Priority", CHANGE, ALL, "Choose P0, P1, P2 or P3.", "R17"),
+    Field("emergency_kind", "Kind of emergency", CHANGE, EMERGENCY, "Say whether it is a production outage or a security vulnerability.", "R2"),
+    Field("emergency_reference", "Emergency reference", CHANGE, EMERGENCY, "Give the incident or advisory, or write “none yet”.", "A22"),
+    Field("summary", "Summary", CHANGE, ALL, "Say in one line what changes.", "R18"),
+    Field("reason", "Reason", CHANGE, ALL, "Say why it is worth doing.", "R19"),
+    Field("components", "Components affected", CHANGE, ALL, "Name at least one component.", "R20"),
+    Field("risk", "Risk", CHANGE, ALL, "Choose low, medium or high.", "R21"),
+    Field("implementation_steps", "Implementation steps", TECHNICAL, ALL, "Say what will be done, one step a line.", "R22"),
+    Field("rollback_plan", "Rollback plan", TECHNICAL, ALL, "Say how to get back, one step a line.", "R23"),
+    Field("rollback_tested", "Rollback evidence", TECHNICAL, STANDARD, "Say what was tried, where and when.", "A19"),
+    Field("rollback_minutes", "Rollback time", TECHNICAL, STANDARD, "Give the minutes that going back takes.", "A25"),
+    Field("testing_plan", "Testing plan", TECHNICAL, PLANNED, "Say how it will be validated.", "R24"),
+    Field("dependencies", "Dependencies", TECHNICAL, PLANNED, "Name changes or systems it needs, or write “none”.", "R25"),
+    Field("strategy", "Strategy", TECHNICAL, frozenset(), "Choose how it is rolled out.", "R78"),
+    Field("downtime_required", "Downtime required", IMPACT, PLANNED, "Answer yes or no.", "R26"),
+    Field("downtime_minutes", "Downtime", IMPACT, frozenset(), "Give the minutes of downtime.", "R26"),
+    Field("users_affected", "Will users notice?", IMPACT, frozenset({"P3"}), "Answer yes or no.", "A22"),
+    Field("user_impact", "User impact", IMPACT, STANDARD, "Say what users will see, or that they see nothing.", "R27"),
+    Field("performance_impact", "Performance impact", IMPACT, STANDARD, "Say what it does to performance, or “none”.", "R28"),
+    Field("security_impact", "Security impact", IMPACT, STANDARD, "Say what it means for security, or “none”.", "R29"),
+    Field("affects_authentication", "Affects authentication", IMPACT, ALL, "Answer yes or no.", "R44"),
+    Field("affects_authorization", "Affects authorization", IMPACT, ALL, "Answer yes or no.", "R44"),
+    Field("affects_data_access", "Affects data access", IMPACT, ALL, "Answer yes or no.", "R44"),
+    Field("affects_network", "Affects network configuration", IMPACT, ALL, "Answer yes or no.", "R44"),
+    Field("requested_date", "Requested date", TIMELINE, PLANNED, "Give the earliest date.", "R30"),
+    Field("estimated_minutes", "Estimated duration", TIMELINE, PLANNED, "Give the minutes of work.", "R32"),
+)
+BY_NAME = {field.name: field for field in FIELDS}
+NAMES = tuple(BY_NAME)
+SECURITY_QUESTIONS = ("affects_authentication", "affects_authorization", "affects_data_access", "affects_network")
+#: Owed by a P0 within 24 hours of its end (A22): every template field that was not asked before the authorisation.
+DOCUMENTATION = tuple(field.name for field in FIELDS if not field.needed_by & EMERGENCY and field.needed_by & STANDARD)
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a field stands unanswered; an empty list of dependencies, False and 0 are answers."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def missing_fields(content: Mapping[str, Any]) -> dict[str, str]:
+    """Field → what to do, for every field that the content's own priority needs and does not have (A22)."""
+    priority = content.get("priority") or ""
+    missing = {}
+    for field in FIELDS:
+        value = content.get(field.name)
+        if priority in field.needed_by or field.name == "priority":
+            empty = is_missing(value) or (field.name == "components" and not value)
+            if field.name == "rollback_tested" and value:
+                empty = any(is_missing(value.get(part)) for part in ("what", "where", "when"))
+            if empty:
+                missing[field.name] = f"{field.label}: {field.missing} {priority or 'Every change'} needs it."
+    if content.get("downtime_required") and not content.get("downtime_minutes") and priority in PLANNED:
+        missing["downtime_minutes"] = "Downtime: Give the minutes of downtime, or answer “no downtime”."
+    if content.get("users_affected") and priority == "P3" and is_missing(content.get("user_impact")):
+        missing["user_impact"] = "User impact: Say what users will see; you answered that they notice."
+    return missing
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (date, datetime)):
+        return value.isoformat()
+    return value
+
+
+def fingerprint(content: Mapping[str, Any]) -> str:
+    """SHA-256 over the content in one canonical form. Every decision stores the hash of what its maker saw."""
+    canonical = {name: _plain(content.get(name)) for name in NAMES}
+    canonical["components"] = sorted(canonical["components"] or [])
+    return hashlib.sha256(json.dumps(canonical, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+
+
+def as_text(value: Any) -> str:
+    """A field's value as a line of a diff."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "Yes" if value else "No"
+        case list():
+            return "\n".join(str(item) for item in value)
+        case dict():
+            return ", ".join(f"{key}: {item}" for key, item in value.items() if item)
+        case _:
+            return str(_plain(value))

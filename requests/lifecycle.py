@@ -1,0 +1,88 @@
+"""The one door through which a change moves: `perform`. Nobody else calls a transition."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from django.utils import timezone
+from django_fsm import can_proceed
+
+from audit import services as audit
+from audit.refusal import Blocked, Reason
+from requests.models import ChangeRequest
+from requests.states import TRANSITIONS, State
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+LABELS = {
+    "submit": "Submit for review",
+    "request_changes": "Request changes",
+    "reject": "Reject",
+    "approve": "Approve",
+    "revise": "Revise",
+    "lapse": "Let the approval lapse",
+    "escalate": "Raise to P0",
+    "schedule": "Book a slot",
+    "reschedule": "Move to another slot",
+    "unschedule": "Give up the slot",
+    "start": "Start",
+    "finish": "Finish",
+    "complete": "Complete",
+    "roll_back": "Roll back",
+    "finish_rollback": "Finish the rollback",
+    "fail": "Record as failed",
+    "close": "Close",
+    "cancel": "Cancel",
+}
+
+Follower = Callable[[ChangeRequest, "User | None"], None]
+_followers: dict[str, list[Follower]] = defaultdict(list)
+
+
+def follow(happening: str) -> Callable[[Follower], Follower]:
+    """Register what a higher app does, in the same transaction, when something happened below it.
+
+    Imports point down only; this is how `implementation` makes the checklist when `approvals` approves. Registered once, in `ready()`.
+    """
+
+    def register(follower: Follower) -> Follower:
+        _followers[happening].append(follower)
+        return follower
+
+    return register
+
+
+def tell(happening: str, change: ChangeRequest, actor: User | None) -> None:
+    for follower in _followers[happening]:
+        follower(change, actor)
+
+
+def state_refusal(change: ChangeRequest, name: str) -> list[Reason]:
+    """Why the state alone forbids the transition; empty when it does not."""
+    sources, _ = TRANSITIONS[name]
+    if change.state in sources:
+        return []
+    allowed = " or ".join(State(source).label.lower() for source in sources)
+    now = State(change.state).label.lower()
+    return [Reason("state", f"{change.number} is {now}; “{LABELS[name]}” is possible when it is {allowed}.")]
+
+
+def perform(change: ChangeRequest, name: str, *, actor: User | None, **data: Any) -> None:
+    """Move a locked change by one transition, save it, and record the event `change.<name>`, all in the caller's transaction.
+
+    Raises Blocked when the state does not allow it. `data` goes into the event: reason, round, outcome.
+    """
+    if refusal := state_refusal(change, name):
+        raise Blocked(refusal)
+    move = getattr(change, name)
+    if not can_proceed(move):
+        raise Blocked([Reason("state", f"{change.number} cannot {LABELS[name].lower()} now.")])
+    source = change.state
+    move(at=timezone.now())
+    change.updated_at = timezone.now()
+    change.save()
+    audit.record(f"change.{name}", actor=actor, change=change, data={"from": source, "to": change.state, **data})
+    tell(name, change, actor)

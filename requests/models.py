@@ -1,0 +1,400 @@
+"""Change requests, components and comments."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector, SearchVectorField
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import F, Q
+from django.urls import reverse
+from django.utils import timezone
+from django_fsm import FSMField, transition
+
+from accounts.roles import Role
+from requests import content
+from requests.states import TRANSITIONS, State
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+CANARY_STAGES = timedelta(minutes=90)  # 5, 25 and 50 %, 30 minutes each (R85-R87)
+MAX_MINUTES = 100_000
+
+
+class Component(models.Model):
+    """A system or service of the platform (R20), its owner and what it needs."""
+
+    slug = models.CharField(
+        max_length=60,
+        unique=True,
+        validators=[RegexValidator(r"^[a-z0-9][a-z0-9-]*$", "Use lower-case letters, digits and hyphens, like order-service.")],
+    )
+    name = models.CharField(max_length=120)
+    team = models.CharField(max_length=80, blank=True)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="owned_components")
+    depends_on = models.ManyToManyField("self", symmetrical=False, blank=True, related_name="dependents")
+    security_review = models.BooleanField(default=False, help_text="Every change to it needs the security review (A16).")
+
+    class Meta:
+        ordering = ["slug"]
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class DayCounter(models.Model):
+    """The last sequence number given out on a UTC day (A14). Made on first use."""
+
+    day = models.DateField(primary_key=True)
+    last = models.PositiveIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.day}: {self.last}"
+
+
+class ChangeQuerySet(models.QuerySet["ChangeRequest"]):
+    def visible_to(self, user: User) -> ChangeQuerySet:
+        """What the person may see: the one queryset behind list, page, search, export and API.
+
+        A confidential change is absent, not masked, for everyone but its requester, deciders, implementer, change managers and auditors.
+        """
+        if not user.is_active:
+            return self.none()
+        if user.has_role(Role.AUDITOR, Role.CHANGE_MANAGER):
+            return self
+        mine = Q(requester=user) | Q(implementer=user) | Q(decider_roles__overlap=sorted(user.roles))
+        return self.filter(Q(confidential=False) | mine)
+
+    def for_pages(self) -> ChangeQuerySet:
+        return self.select_related("requester", "implementer").prefetch_related("components")
+
+
+def _moves(name: str) -> Any:
+    sources, target = TRANSITIONS[name]
+    return transition(field="state", source=list(sources), target=target)
+
+
+class ChangeRequest(models.Model):
+    """A change request: what was asked (content), where it stands (state), when (slot) and how it went (outcome)."""
+
+    class Priority(models.TextChoices):
+        P0 = "P0", "P0 Emergency"
+        P1 = "P1", "P1 Standard"
+        P2 = "P2", "P2 Standard"
+        P3 = "P3", "P3 Normal"
+
+    class Risk(models.TextChoices):
+        LOW = "low", "Low"
+        MEDIUM = "medium", "Medium"
+        HIGH = "high", "High"
+
+    class Strategy(models.TextChoices):
+        ROLLING = "rolling", "Rolling"
+        BLUE_GREEN = "blue_green", "Blue-green"
+        CANARY = "canary", "Canary"
+        DATABASE = "database", "Database"
+        MANUAL = "manual", "Manual"
+
+    class EmergencyKind(models.TextChoices):
+        OUTAGE = "outage", "Production outage"
+        VULNERABILITY = "vulnerability", "Security vulnerability"
+
+    class Origin(models.TextChoices):
+        APP = "app"
+        DEMO = "demo"
+        IMPORT = "import"
+
+    number = models.CharField(max_length=24, unique=True, editable=False)
+    state = FSMField(default=State.DRAFT, choices=State.choices, protected=True)
+    outcome = models.CharField(max_length=12, blank=True, choices=[(s.value, s.label) for s in (State.COMPLETED, State.ROLLED_BACK, State.FAILED)])
+    origin = models.CharField(max_length=10, choices=Origin, default=Origin.APP, editable=False)
+    version = models.PositiveIntegerField(default=1)
+    round = models.PositiveIntegerField(default=0, help_text="Number of the current round of approval.")
+    content_hash = models.CharField(max_length=64, blank=True)
+    approved_hash = models.CharField(max_length=64, blank=True)
+
+    # Content, in the template's order (requests/content.py).
+    priority = models.CharField(max_length=2, blank=True, choices=Priority)
+    emergency_kind = models.CharField(max_length=20, blank=True, choices=EmergencyKind)
+    emergency_reference = models.CharField(max_length=200, blank=True)
+    summary = models.CharField(max_length=200, blank=True)
+    reason = models.TextField(blank=True)
+    components = models.ManyToManyField(Component, blank=True, related_name="changes")
+    risk = models.CharField(max_length=6, blank=True, choices=Risk)
+    implementation_steps = models.TextField(blank=True)
+    rollback_plan = models.TextField(blank=True)
+    rollback_tested = models.JSONField(null=True, blank=True)
+    rollback_minutes = models.PositiveIntegerField(null=True, blank=True)
+    testing_plan = models.TextField(blank=True)
+    dependencies = models.JSONField(null=True, blank=True)
+    strategy = models.CharField(max_length=12, choices=Strategy, default=Strategy.ROLLING)
+    downtime_required = models.BooleanField(null=True, blank=True)
+    downtime_minutes = models.PositiveIntegerField(null=True, blank=True)
+    users_affected = models.BooleanField(null=True, blank=True)
+    user_impact = models.TextField(blank=True)
+    performance_impact = models.TextField(blank=True)
+    security_impact = models.TextField(blank=True)
+    affects_authentication = models.BooleanField(null=True, blank=True)
+    affects_authorization = models.BooleanField(null=True, blank=True)
+    affects_data_access = models.BooleanField(null=True, blank=True)
+    affects_network = models.BooleanField(null=True, blank=True)
+    requested_date = models.DateField(null=True, blank=True)
+    estimated_minutes = models.PositiveIntegerField(null=True, blank=True)
+
+    # Writable, not content.
+    requested_window_start = models.DateTimeField(null=True, blank=True)
+    external_refs = models.JSONField(default=list, blank=True)
+    implementer = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="implemented_changes")
+    confidential = models.BooleanField(default=False)
+    major = models.BooleanField(default=False)
+
+    requester = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="requested_changes")
+    requester_role = models.CharField(max_length=200, blank=True)
+    decider_roles = ArrayField(models.CharField(max_length=30), default=list, blank=True)
+    depends_on = models.ManyToManyField("self", symmetrical=False, blank=True, related_name="needed_by")
+    duplicate_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="duplicates")
+    copied_from = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="copies")
+
+    # The slot: what is booked now. windows.Booking keeps the rest.
+    slot_start = models.DateTimeField(null=True, blank=True)
+    slot_end = models.DateTimeField(null=True, blank=True)
+    window_name = models.CharField(max_length=80, blank=True)
+    window_start = models.DateTimeField(null=True, blank=True)
+    window_end = models.DateTimeField(null=True, blank=True)
+    slots_missed = models.PositiveSmallIntegerField(default=0)
+
+    # Stamps, made by transitions.
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    submitted_at = models.DateTimeField(null=True, editable=False)
+    approved_at = models.DateTimeField(null=True, editable=False)
+    started_at = models.DateTimeField(null=True, editable=False)
+    finished_at = models.DateTimeField(null=True, editable=False)
+    completed_at = models.DateTimeField(null=True, editable=False)
+    rollback_started_at = models.DateTimeField(null=True, editable=False)
+    ended_at = models.DateTimeField(null=True, editable=False, help_text="First end of implementation: the month it counts in (A8).")
+    closed_at = models.DateTimeField(null=True, editable=False)
+    overrun_at = models.DateTimeField(null=True, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    search = models.GeneratedField(
+        expression=SearchVector("number", "summary", "reason", config="english"), output_field=SearchVectorField(), db_persist=True
+    )
+
+    objects = ChangeQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        indexes = [
+            models.Index(fields=["-created_at", "-id"], name="change_newest"),
+            models.Index(fields=["state", "-created_at", "-id"], name="change_by_state"),
+            models.Index(fields=["requester", "-created_at", "-id"], name="change_by_requester"),
+            models.Index(fields=["priority", "-created_at", "-id"], name="change_by_priority"),
+            models.Index(fields=["slot_start"], name="change_by_slot", condition=Q(slot_start__isnull=False)),
+            models.Index(fields=["ended_at"], name="change_by_end", condition=Q(ended_at__isnull=False)),
+            models.Index(fields=["state", "slot_start"], name="change_running", condition=Q(state__in=["scheduled", "implementing", "verifying", "rolling_back"])),
+            models.Index(fields=["requested_window_start"], name="change_held", condition=Q(state="in_review", requested_window_start__isnull=False)),
+            GinIndex(fields=["search"], name="change_search"),
+        ]
+        constraints = [
+            models.CheckConstraint(name="change_state_known", condition=Q(state__in=State.values)),
+            models.CheckConstraint(
+                name="change_approved_is_stamped",
+                condition=~Q(state__in=["approved", "scheduled"]) | (Q(approved_at__isnull=False) & Q(approved_hash=F("content_hash")) & ~Q(content_hash="")),
+            ),
+            models.CheckConstraint(name="change_scheduled_has_slot", condition=~Q(state="scheduled") | Q(slot_start__isnull=False)),
+            models.CheckConstraint(
+                name="change_started_was_approved",
+                condition=~Q(state__in=["implementing", "verifying", "rolling_back", "completed", "rolled_back"])
+                | (Q(started_at__isnull=False) & Q(approved_at__isnull=False) & Q(approved_hash=F("content_hash")))
+                | ~Q(origin="app"),
+            ),
+            models.CheckConstraint(
+                name="change_started_in_slot_or_p0",
+                condition=~Q(state__in=["implementing", "verifying"]) | Q(slot_start__isnull=False) | Q(priority="P0"),
+            ),
+            models.CheckConstraint(name="change_slot_has_length", condition=Q(slot_start__isnull=True) | Q(slot_end__gt=F("slot_start"))),
+            models.CheckConstraint(
+                name="change_outcome_known", condition=~Q(state__in=["completed", "rolled_back", "failed", "closed"]) | ~Q(outcome="")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+    def get_absolute_url(self) -> str:
+        return reverse("requests:change", args=[self.number])
+
+    # --- content ---------------------------------------------------------------------------------------------------------
+
+    def content(self) -> dict[str, Any]:
+        """The content as plain values, components as slugs; what is hashed, compared and shown."""
+        values = {name: getattr(self, name) for name in content.NAMES if name != "components"}
+        return values | {"components": sorted(component.slug for component in self.components.all())}
+
+    def missing_fields(self) -> dict[str, str]:
+        return content.missing_fields(self.content())
+
+    @property
+    def plan_length(self) -> timedelta:
+        """Work + canary stages + rollback: what must fit before the window's end (A25)."""
+        canary = CANARY_STAGES if self.strategy == self.Strategy.CANARY else timedelta(0)
+        return timedelta(minutes=(self.estimated_minutes or 0) + (self.rollback_minutes or 0)) + canary
+
+    @property
+    def needs_security_review(self) -> bool:
+        return any(getattr(self, name) for name in content.SECURITY_QUESTIONS)
+
+    @property
+    def is_major(self) -> bool:
+        """P0, P1, high risk, or flagged (A23)."""
+        return self.major or self.priority in {"P0", "P1"} or self.risk == self.Risk.HIGH
+
+    @property
+    def is_emergency(self) -> bool:
+        return self.priority == self.Priority.P0
+
+    @property
+    def confirmation_owed(self) -> bool:
+        """Whether somebody who did not implement it must confirm the review (A13)."""
+        return self.is_emergency or self.outcome in {State.ROLLED_BACK, State.FAILED}
+
+    # --- the state machine: transitions and their stamps, nothing else; called only by lifecycle.perform ---------------------
+
+    @_moves("submit")
+    def submit(self, at: datetime) -> None:
+        self.submitted_at = self.submitted_at or at
+        self.round += 1
+
+    @_moves("request_changes")
+    def request_changes(self, at: datetime) -> None:
+        pass
+
+    @_moves("reject")
+    def reject(self, at: datetime) -> None:
+        pass
+
+    @_moves("approve")
+    def approve(self, at: datetime) -> None:
+        self.approved_at = at
+        self.approved_hash = self.content_hash
+
+    @_moves("revise")
+    def revise(self, at: datetime) -> None:
+        self._void_approval()
+
+    @_moves("lapse")
+    def lapse(self, at: datetime) -> None:
+        self.approved_at, self.approved_hash = None, ""
+
+    @_moves("escalate")
+    def escalate(self, at: datetime) -> None:
+        self._void_approval()
+
+    @_moves("schedule")
+    def schedule(self, at: datetime) -> None:
+        pass
+
+    @_moves("reschedule")
+    def reschedule(self, at: datetime) -> None:
+        pass
+
+    @_moves("unschedule")
+    def unschedule(self, at: datetime) -> None:
+        self.clear_slot()
+
+    @_moves("start")
+    def start(self, at: datetime) -> None:
+        self.started_at = at
+
+    @_moves("finish")
+    def finish(self, at: datetime) -> None:
+        self.finished_at = at
+
+    @_moves("complete")
+    def complete(self, at: datetime) -> None:
+        self.completed_at = at
+        self._end(State.COMPLETED, at)
+
+    @_moves("roll_back")
+    def roll_back(self, at: datetime) -> None:
+        self.rollback_started_at = at
+        self.closed_at = None
+
+    @_moves("finish_rollback")
+    def finish_rollback(self, at: datetime) -> None:
+        self._end(State.ROLLED_BACK, at)
+
+    @_moves("fail")
+    def fail(self, at: datetime) -> None:
+        self.closed_at = None
+        self._end(State.FAILED, at)
+
+    @_moves("close")
+    def close(self, at: datetime) -> None:
+        self.closed_at = at
+
+    @_moves("cancel")
+    def cancel(self, at: datetime) -> None:
+        self.clear_slot()
+
+    def clear_slot(self) -> None:
+        self.slot_start = self.slot_end = self.window_start = self.window_end = None
+        self.window_name = ""
+
+    def _void_approval(self) -> None:
+        self.round += 1
+        self.approved_at, self.approved_hash = None, ""
+        self.clear_slot()
+
+    def _end(self, outcome: State, at: datetime) -> None:
+        self.outcome = outcome
+        self.ended_at = self.ended_at or at
+
+
+class Author(models.Model):
+    """Who requested a change or edited its content: barred from deciding on it, for ever (promise 1; a trigger agrees)."""
+
+    change = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="authors")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["change", "user"], name="one_author_row_per_person")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} wrote on {self.change_id}"
+
+
+class Comment(models.Model):
+    change = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="comments")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    text = models.TextField(max_length=20_000)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+
+    def __str__(self) -> str:
+        return f"Comment on {self.change_id}"
+
+
+class IdempotencyKey(models.Model):
+    """A POST that was answered, so that its repetition gets the same answer and no second effect. Kept for a day."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=200)
+    fingerprint = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField(default=0)
+    body = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "key"], name="one_answer_per_key")]
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,0 +1,130 @@
+"""Drafts, copies, comments and transfer: the verbs that touch the change alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.roles import Role
+from audit import services as audit
+from audit.refusal import Blocked, Invalid, NotYours, Reason
+from requests import access, cleaning, content, lifecycle
+from requests.models import Author, ChangeRequest, Comment
+from requests.states import EDITABLE, State
+
+COPIED_BESIDES = ("external_refs", "major")
+
+
+def next_number(day: date) -> str:
+    """CR-YYYY-MM-DD-XXX: the UTC day and its next sequence number, at least three digits, never reused (R14, A14)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO requests_daycounter (day, last) VALUES (%s, 1)"
+            " ON CONFLICT (day) DO UPDATE SET last = requests_daycounter.last + 1 RETURNING last",
+            [day],
+        )
+        return f"CR-{day:%Y-%m-%d}-{cursor.fetchone()[0]:03d}"
+
+
+def assign(change: ChangeRequest, values: Mapping[str, Any]) -> None:
+    """Put cleaned values on a change; many-to-many fields need it saved already."""
+    for name, value in values.items():
+        if name == "requested_window":
+            change.requested_window_start = value
+        elif name != "components":
+            setattr(change, name, value)
+    if change.pk and "components" in values:
+        change.components.set(values["components"])
+    if change.pk and "dependencies" in values:
+        numbers = [item for item in values["dependencies"] or [] if cleaning.NUMBER.match(item)]
+        change.depends_on.set(ChangeRequest.objects.filter(number__in=numbers).exclude(pk=change.pk))
+
+
+def remember_author(change: ChangeRequest, user: User) -> None:
+    Author.objects.get_or_create(change=change, user=user)
+
+
+@transaction.atomic
+def create(*, actor: User, values: Mapping[str, Any], copied_from: ChangeRequest | None = None) -> ChangeRequest:
+    """A new draft with a number of its own. Raises Invalid for wrong values; missing ones are asked for at submission."""
+    access.check_may_write(actor)
+    cleaned = cleaning.clean(values)
+    now = timezone.now()
+    change = ChangeRequest(requester=actor, requester_role=actor.role_label[:200], created_at=now, updated_at=now, copied_from=copied_from)
+    assign(change, cleaned)
+    change.number = next_number(now.date())
+    change.save()
+    assign(change, {name: cleaned[name] for name in ("components", "dependencies") if name in cleaned})
+    change.content_hash = content.fingerprint(change.content())
+    change.save(update_fields=["content_hash"])
+    remember_author(change, actor)
+    data = {"number": change.number} | ({"copied_from": copied_from.number} if copied_from else {})
+    audit.record("change.create", actor=actor, change=change, data=data)
+    return change
+
+
+def copyable(change: ChangeRequest) -> dict[str, Any]:
+    """The values of a change as a new draft would take them: dates, windows and evidence of the old one stay behind."""
+    values = {name: value for name, value in change.content().items() if value not in (None, "")}
+    for name in ("requested_date", "rollback_tested", "emergency_reference"):
+        values.pop(name, None)
+    return values | {name: getattr(change, name) for name in COPIED_BESIDES}
+
+
+@transaction.atomic
+def clone(*, actor: User, number: str) -> ChangeRequest:
+    """A new draft with the same content, linked to where it came from."""
+    source = access.change_for(actor, number)
+    return create(actor=actor, values=copyable(source), copied_from=source)
+
+
+@transaction.atomic
+def comment(*, actor: User, number: str, text: str) -> Comment:
+    """Say something on a change without deciding."""
+    change = access.change_for(actor, number)
+    access.check_may_write(actor)
+    try:
+        text = cleaning.prose(text)
+    except cleaning.Wrong as problem:
+        raise Invalid(fields={"text": f"Comment: {problem}"}) from None
+    if not text:
+        raise Invalid(fields={"text": "Comment: write something first."})
+    made = Comment.objects.create(change=change, author=actor, text=text, created_at=timezone.now())
+    audit.record("change.comment", actor=actor, change=change, data={"comment": made.pk})
+    return made
+
+
+def transfer_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
+    if actor != change.requester and not actor.has_role(Role.CHANGE_MANAGER):
+        return [Reason("not_yours", "Only the requester or the change manager hands a change to somebody else.")]
+    if change.state not in EDITABLE:
+        return [Reason("state", f"{change.number} is {State(change.state).label.lower()}; its requester stays.")]
+    return []
+
+
+@transaction.atomic
+def transfer(*, actor: User, number: str, requester: str) -> ChangeRequest:
+    """Give the change another requester; both, old and new, stay barred from approving it (A28)."""
+    change = access.change_for(actor, number, lock=True)
+    access.check_may_write(actor)
+    if refusal := transfer_refusal(change, actor):
+        raise (NotYours if refusal[0].code == "not_yours" else Blocked)(refusal)
+    try:
+        heir = cleaning.person(requester)
+    except cleaning.Wrong as problem:
+        raise Invalid(fields={"requester": str(problem)}) from None
+    if heir is None or not heir.may_write:
+        raise Invalid(fields={"requester": "Name somebody who may request changes."})
+    before, change.requester = change.requester, heir
+    change.requester_role = heir.role_label[:200]
+    change.updated_at = timezone.now()
+    change.save()
+    remember_author(change, heir)
+    audit.record("change.transfer", actor=actor, change=change, data={"from": before.pk, "to": heir.pk})
+    lifecycle.tell("transfer", change, actor)
+    return change

@@ -1,0 +1,224 @@
+"""`script/server`, `script/test`, `script/check`, `script/bench`: one small command each. Standard library only."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from types import FrameType
+
+import environment
+import servers
+from environment import PYTHON, ROOT, fail, say
+
+CODE = ["accounts", "approvals", "audit", "changemgmt", "implementation", "notifications", "reports", "requests", "windows"]
+
+
+class Stopped(BaseException):
+    """SIGINT or SIGTERM arrived; unwinding stops what we started, in order."""
+
+
+def stop_on_signals() -> None:
+    def handler(number: int, frame: FrameType | None) -> None:
+        for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(name, signal.SIG_IGN)  # once is enough: a second Ctrl-C must not interrupt the stopping
+        raise Stopped(number)
+
+    # Explicitly: a shell that starts us in the background hands SIGINT down ignored.
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, handler)
+
+
+def var_folder() -> Path:
+    return Path(os.environ.get("CHANGEMGMT_VAR") or ROOT / "var").resolve()
+
+
+def child_environment(**more: str) -> dict[str, str]:
+    path = os.pathsep.join([str(PYTHON.parent), os.environ.get("PATH", "")])
+    return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", "DJANGO_SETTINGS_MODULE": "changemgmt.settings.dev", **more}
+
+
+def manage(*words: str, env: dict[str, str], stdout: int | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(PYTHON), "manage.py", *words], cwd=ROOT, env=env, check=True, text=True, stdout=stdout)
+
+
+# --- script/server -------------------------------------------------------------------------------------------------------------
+
+
+def anchored_clock(var: Path) -> tuple[Path, dict[str, str]]:
+    """With CHANGEMGMT_CLOCK, a data folder of its own and one anchor that all processes of this run share."""
+    wanted = os.environ.get("CHANGEMGMT_CLOCK")
+    if not wanted:
+        return var, {}
+    try:
+        at = datetime.fromisoformat(wanted.replace("Z", "+00:00"))
+    except ValueError:
+        fail(f"CHANGEMGMT_CLOCK={wanted!r} is no ISO instant; write it like 2026-10-06T01:50Z.")
+    at = at if at.tzinfo else at.replace(tzinfo=timezone.utc)
+    folder = var / f"clock-{at.astimezone(timezone.utc):%Y-%m-%dT%H%MZ}"
+    folder.mkdir(parents=True, exist_ok=True)
+    offset = at.timestamp() - time.time()
+    (folder / "clock.json").write_text(json.dumps({"clock": wanted, "offset_seconds": offset, "pid": os.getpid()}))
+    return folder, {"CHANGEMGMT_CLOCK": wanted, "CHANGEMGMT_CLOCK_OFFSET": repr(offset)}
+
+
+def server(words: list[str]) -> int:
+    if words:
+        fail("script/server takes no arguments; PORT, DEMO and the other settings are environment variables (docs/operations.md).")
+    stop_on_signals()
+    port = int(os.environ.get("PORT") or 8000)
+    try:
+        var = var_folder()
+        environment.ensure(var)
+        var, clock = anchored_clock(var)
+        if servers.answers(port):
+            fail(f"something answers on port {port} already; choose another with PORT=8001 script/server.")
+        with servers.both(var) as urls, running_product(var, port, child_environment(**urls, **clock)) as processes:
+            while all(process.poll() is None for process in processes.values()):
+                time.sleep(0.5)
+            dead = next(name for name, process in processes.items() if process.poll() is not None)
+            fail(f"{dead} stopped by itself; see {var / dead}.log. Everything else was stopped too.")
+    except Stopped:
+        say("Stopped.")
+    return 0
+
+
+@contextlib.contextmanager
+def running_product(var: Path, port: int, env: dict[str, str]) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+    """Mail sink, web, worker and beat on a migrated database; prints the ready line when the page really answers."""
+    env["CHANGEMGMT_VAR_IN_USE"] = str(var)
+    env.setdefault("SECRET_KEY", development_secret(var))
+    mail_port = servers.free_port()
+    env.setdefault("EMAIL_URL", f"smtp://127.0.0.1:{mail_port}")
+    env.setdefault("BASE_URL", f"http://127.0.0.1:{port}")
+    manage("migrate", "--verbosity=0", env=env)
+    manage("setup_process", env=env, stdout=subprocess.DEVNULL)
+    demo = os.environ.get("DEMO", "1") != "0"
+    if demo:
+        manage("demo_data", "--if-empty", env=env, stdout=subprocess.DEVNULL)
+    celery = [str(PYTHON), "-m", "celery", "-A", "changemgmt", "--quiet"]
+    web = [str(PYTHON.parent / "granian"), "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+           "--blocking-threads", "8", "--no-ws", "--log-level", "warning", "changemgmt.wsgi:application"]  # fmt: skip
+    commands = {
+        "mail": [str(PYTHON), "manage.py", "mail_sink", str(mail_port), str(var / "mail")],
+        "web": web,
+        "worker": [*celery, "worker", "--loglevel=warning", "--concurrency=2", "--queues=celery,mail", "--without-mingle", "--without-gossip"],
+        "beat": [*celery, "beat", "--loglevel=warning", f"--schedule={var / 'beat-schedule'}", "--pidfile="],
+    }
+    processes: dict[str, subprocess.Popen[bytes]] = {}
+    os.chdir(ROOT)
+    try:
+        for name, command in commands.items():
+            (var / f"{name}.log").write_bytes(b"")
+            processes[name] = servers.start(command, log=var / f"{name}.log", env=env)
+        servers.wait_until(lambda: page_answers(port), processes["web"], log=var / "web.log", name="The web server", seconds=60)
+        servers.wait_until(lambda: page_answers(port, "/readyz"), processes["worker"], log=var / "worker.log", name="The worker", seconds=60)
+        print(ready_line(port, demo, env), flush=True)
+        yield processes
+    finally:
+        for process in reversed(processes.values()):
+            servers.stop(process)
+
+
+def page_answers(port: int, path: str = "/accounts/login/") -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def development_secret(var: Path) -> str:
+    """A secret of this data folder, so that sessions outlive a restart."""
+    path = var / "secret-key"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(os.urandom(32).hex())
+    return path.read_text()
+
+
+def ready_line(port: int, demo: bool, env: dict[str, str]) -> str:
+    hint = manage("first_steps", *(["--demo"] if demo else []), f"--url=http://127.0.0.1:{port}", env=env, stdout=subprocess.PIPE)
+    return hint.stdout.strip()
+
+
+# --- script/test, script/check, script/bench -----------------------------------------------------------------------------------
+
+
+def test(words: list[str]) -> int:
+    stop_on_signals()
+    var = var_folder() / "test"
+    child: subprocess.Popen[bytes] | None = None
+    try:
+        environment.ensure(var.parent)
+        chromium = environment.ensure_browser()
+        if not chromium:
+            say("NO BROWSER: tests/browser is skipped. Install chromium, or name one in CHROMIUM.")
+        with servers.both(var, durable=False) as urls:
+            env = child_environment(**urls, DJANGO_SETTINGS_MODULE="changemgmt.settings.test", **({"CHROMIUM": chromium} if chromium else {}))
+            command = [str(PYTHON), "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), *words]
+            child = subprocess.Popen(command, cwd=ROOT, env=env)
+            return child.wait()
+    except Stopped:
+        if child and child.poll() is None:
+            child.terminate()
+            child.wait()
+        return 130
+
+
+def check(words: list[str]) -> int:
+    """Every check runs, also after one has failed, so that one run tells all."""
+    environment.ensure(var_folder())
+    env = child_environment()
+    tools = PYTHON.parent
+    failed = []
+    production = {"SECRET_KEY": os.urandom(40).hex(), "DATABASE_URL": "postgresql://app:secret@db/changemgmt", "REDIS_URL": "redis://redis/0",
+                  "ALLOWED_HOSTS": "change.example.com", "BASE_URL": "https://change.example.com", "EMAIL_URL": "smtp://mail:25",
+                  "DJANGO_SETTINGS_MODULE": "changemgmt.settings.production"}  # fmt: skip
+    commands: list[tuple[str, list[str], dict[str, str]]] = [
+        ("format", [str(tools / "ruff"), "format", "--check", "."], {}),
+        ("lint", [str(tools / "ruff"), "check", "."], {}),
+        ("types", [str(PYTHON), "-m", "mypy"], {}),
+        ("import layers", [str(tools / "lint-imports"), "--no-cache"], {}),
+        ("templates", [str(tools / "djlint"), "--lint", "--quiet", "templates"], {}),
+        ("migrations", [str(PYTHON), "manage.py", "makemigrations", "--check", "--dry-run", "--skip-checks"], {"DATABASE_URL": "postgresql:///none"}),
+        ("deployment", [str(PYTHON), "manage.py", "check", "--deploy", "--fail-level=WARNING"], production),
+    ]
+    if shutil.which("docker"):
+        compose = ["docker", "compose", "-f", "docker-compose.yml", "config", "--quiet"]
+        if subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
+            commands.append(("compose file", compose, {"SECRET_KEY": "x", "POSTGRES_PASSWORD": "x", "ALLOWED_HOSTS": "x", "BASE_URL": "https://x"}))
+    for name, command, more in commands:
+        say(name)
+        if subprocess.run(command, cwd=ROOT, env={**env, **more}).returncode:
+            failed.append(name)
+    if failed:
+        print(f"Failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def bench(words: list[str]) -> int:
+    stop_on_signals()
+    var = var_folder() / "bench"
+    try:
+        environment.ensure(var.parent)
+        with servers.both(var) as urls:
+            env = child_environment(**urls, DJANGO_SETTINGS_MODULE="changemgmt.settings.bench", SECRET_KEY=os.urandom(32).hex())
+            return subprocess.run([str(PYTHON), "script/bench_steps.py", *words], cwd=ROOT, env=env).returncode
+    except Stopped:
+        return 130
+
+
+if __name__ == "__main__":
+    name, *rest = sys.argv[1:]
+    sys.exit({"server": server, "test": test, "check": check, "bench": bench}[name](rest))

@@ -1,0 +1,413 @@
+"""Booking: slots, conflicts, `schedule`, `unschedule`, and what happens by itself on approval (A7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.roles import Role
+from audit import services as audit
+from audit.refusal import Blocked, Invalid, NotYours, Reason, refuse_if
+from notifications import services as notifications
+from requests import access, lifecycle
+from requests.models import ChangeRequest
+from requests.say import say_instant, say_span
+from requests.states import State
+from windows.calendar import Calendar, Verdict, decide, open_stretches, window_at
+from windows.models import Booking, FreezeException, current_calendar, lifted_for
+
+NOTICE = timedelta(hours=24)  # A12
+SEARCH = timedelta(days=90)
+AROUND = timedelta(days=1)  # wider than any window, so that its places are counted right
+MISSED_BEFORE_HANDING_OVER = 2  # A7
+BOOKED = (State.SCHEDULED, State.IMPLEMENTING, State.VERIFYING, State.ROLLING_BACK)
+
+
+def scope_of(change: ChangeRequest) -> frozenset[str]:
+    return frozenset(component.slug for component in change.components.all())
+
+
+def verdict_for(change: ChangeRequest, start: datetime, calendar: Calendar | None = None, end: datetime | None = None) -> Verdict:
+    """The calendar's answer for the change's whole plan from `start`, or until `end`."""
+    calendar = calendar or current_calendar()
+    return decide(change.priority, start, end or start + change.plan_length, calendar, scope_of(change), lifted_for(change, start))
+
+
+# --- conflicts -----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Another change's slot, as far as it matters to ours."""
+
+    change: ChangeRequest
+    start: datetime
+    end: datetime
+    same: frozenset[str]
+    related: frozenset[str]
+
+    def overlaps(self, start: datetime, end: datetime) -> bool:
+        return self.start < end and start < self.end
+
+
+def _related_components(change: ChangeRequest) -> tuple[dict[int, str], dict[int, str]]:
+    """Our components, and those that depend on them or that they depend on, by key."""
+    own = {component.pk: component.slug for component in change.components.all()}
+    related: dict[int, str] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.id, c.slug FROM requests_component c JOIN requests_component_depends_on d"
+            " ON (d.from_component_id = c.id AND d.to_component_id = ANY(%s)) OR (d.to_component_id = c.id AND d.from_component_id = ANY(%s))",
+            [list(own), list(own)],
+        )
+        related = {key: slug for key, slug in cursor.fetchall() if key not in own}
+    return own, related
+
+
+def taken_between(change: ChangeRequest, start: datetime, end: datetime) -> list[Taken]:
+    """Slots of other changes that touch our components, their neighbours, our implementer, or our windows' places."""
+    own, related = _related_components(change)
+    others = (
+        ChangeRequest.objects.filter(state__in=BOOKED, slot_start__lt=end, slot_end__gt=start)
+        .exclude(pk=change.pk)
+        .prefetch_related("components")
+        .order_by("slot_start", "id")
+    )
+    found = []
+    for other in others:
+        theirs = {component.pk for component in other.components.all()}
+        found.append(
+            Taken(
+                other, other.slot_start or start, other.slot_end or end,
+                same=frozenset(own[key] for key in theirs & own.keys()),
+                related=frozenset(related[key] for key in theirs & related.keys()),
+            )
+        )  # fmt: skip
+    return found
+
+
+def conflicts(change: ChangeRequest, start: datetime, calendar: Calendar, taken: list[Taken], actor: User | None = None) -> list[Reason]:
+    """What stands against booking the change at `start`: each kind a reason of its own, naming the other change."""
+    end = start + change.plan_length
+    window = window_at(calendar, start, end)
+    found = []
+    for slot in taken:
+        if not slot.overlaps(start, end):
+            continue
+        name, span = _named(slot.change, actor), say_span(slot.start, slot.end)
+        if slot.same:
+            found.append(Reason("same_component", f"{name} is booked on {', '.join(sorted(slot.same))}, {span}.", rule="Same component",
+                                until=slot.end, override_roles=(Role.CHANGE_MANAGER,)))  # fmt: skip
+        elif slot.related:
+            found.append(Reason("dependent_component", f"{name} is booked on {', '.join(sorted(slot.related))}, which depends on this change's "
+                                f"components or is needed by them, {span}.", rule="Dependent component", until=slot.end,
+                                override_roles=(Role.CHANGE_MANAGER,)))  # fmt: skip
+        if change.implementer_id and change.implementer_id == slot.change.implementer_id:
+            found.append(Reason("implementer_busy", f"{change.implementer} implements {name} then, {span}.", rule="Implementer busy",
+                                until=slot.end, override_roles=(Role.CHANGE_MANAGER,)))  # fmt: skip
+    capacity = getattr(window.rule, "capacity", None) if window else None
+    if window and capacity is not None:
+        used = sum(1 for slot in taken if slot.change.window_start == window.start and slot.change.window_name == window.name)
+        if used >= capacity:
+            found.append(Reason("window_full", f"{window.name} on {say_span(window.start, window.end)} has {capacity} places, all taken.",
+                                rule=window.name, until=window.end, override_roles=(Role.CHANGE_MANAGER,)))  # fmt: skip
+    for needed in change.depends_on.all():
+        booked_before = needed.slot_end is not None and needed.slot_end <= start
+        if needed.outcome != State.COMPLETED and not booked_before:
+            found.append(Reason("dependency_order", f"{_named(needed, actor)}, which this change needs, is neither completed nor booked to end "
+                                "before it.", rule="Dependency", override_roles=(Role.CHANGE_MANAGER,)))  # fmt: skip
+    return found
+
+
+def _named(change: ChangeRequest, actor: User | None) -> str:
+    if change.confidential and actor is not None and not ChangeRequest.objects.visible_to(actor).filter(pk=change.pk).exists():
+        return "A confidential change"
+    return change.number
+
+
+def free_slots(change: ChangeRequest, *, after: datetime, limit: int, actor: User | None = None) -> tuple[list[datetime], list[Reason]]:
+    """The earliest starts after `after` that fit calendar, plan and other bookings; if none within 90 days, why."""
+    calendar = current_calendar()
+    if change.requested_date:
+        after = max(after, datetime.combine(change.requested_date, time(0), UTC))
+    after = _whole_minute(after)
+    end, scope, length = after + SEARCH, scope_of(change), change.plan_length
+    taken = taken_between(change, after, end)
+    found: list[datetime] = []
+    in_the_way: list[Reason] = []
+    for opening, closing in open_stretches(change.priority, after, end, calendar, scope):
+        begin = max(opening, after)
+        starts = sorted({begin, *(_whole_minute(slot.end) for slot in taken if begin < slot.end < closing)})
+        for start in starts:
+            if start + length > closing:
+                break
+            against = conflicts(change, start, calendar, taken, actor)
+            if not against:
+                found.append(start)
+                break  # one proposal per stretch: the earliest
+            in_the_way = in_the_way or against
+        if len(found) >= limit:
+            break
+    if found:
+        return found, []
+    verdict = decide(change.priority, after, after + length, calendar, scope)
+    return [], in_the_way or list(verdict.reasons) or [Reason("no_slot", "No slot within 90 days fits this plan.")]
+
+
+def _whole_minute(at: datetime) -> datetime:
+    floored = at.replace(second=0, microsecond=0)
+    return floored if floored == at else floored + timedelta(minutes=1)
+
+
+# --- schedule and unschedule ---------------------------------------------------------------------------------------------------
+
+
+def schedule_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
+    """Why this person may not book this change now, the slot apart."""
+    if actor != change.requester and not actor.is_devops and not actor.has_role(Role.CHANGE_MANAGER):
+        return [Reason("not_yours", "The requester, a DevOps role or the change manager books the slot.")]
+    return lifecycle.state_refusal(change, "reschedule" if change.state == State.SCHEDULED else "schedule")
+
+
+def unschedule_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
+    if actor != change.requester and not actor.is_devops and not actor.has_role(Role.CHANGE_MANAGER):
+        return [Reason("not_yours", "The requester, a DevOps role or the change manager gives up the slot.")]
+    return lifecycle.state_refusal(change, "unschedule")
+
+
+def raise_refusal(refusal: list[Reason]) -> None:
+    """403 for what is not yours to do, 409 for what cannot be done now."""
+    if refusal:
+        raise (NotYours if refusal[0].code in {"not_yours", "read_only"} else Blocked)(refusal)
+
+
+@transaction.atomic
+def schedule(*, actor: User, number: str, start: datetime, short_notice_reason: str = "", override_reason: str = "") -> ChangeRequest:
+    """Book the change's plan at `start`, or move it there (A7, A12, A25).
+
+    Raises NotYours, Blocked (state, calendar, fit, conflict) and Invalid (a start that has passed, a missing short-notice reason).
+    """
+    change = access.change_for(actor, number, lock=True)
+    access.check_may_write(actor)
+    raise_refusal(schedule_refusal(change, actor))
+    now = timezone.now()
+    start = start.replace(second=0, microsecond=0)
+    if start < now.replace(second=0, microsecond=0):
+        raise Invalid(fields={"start": f"Start: {say_instant(start)} has passed; choose a later one."})
+    if change.requested_date and start.date() < change.requested_date and not change.is_emergency:
+        raise Invalid(fields={"start": f"Start: the requested date {change.requested_date} is the earliest; choose that day or later."})
+    if override_reason:
+        refuse_if(override_refusal(change, actor), NotYours)
+    if not change.is_emergency and start - now < NOTICE and not short_notice_reason.strip():
+        raise Invalid(fields={"short_notice_reason": "Short-notice reason: the slot is less than 24 hours away; say why it cannot wait."})
+    book(change, start, actor=actor, short_notice_reason=short_notice_reason.strip()[:2000], override_reason=override_reason.strip()[:2000])
+    return change
+
+
+def override_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
+    """Only the change manager overrides a conflict, and nobody for a change that they requested, edited or implement (A27)."""
+    if not actor.has_role(Role.CHANGE_MANAGER):
+        return [Reason("not_yours", "Only the change manager overrides a conflict.")]
+    if change.implementer_id == actor.pk or change.authors.filter(user=actor).exists():
+        return [Reason("own_change", "Nobody overrides for a change that they requested, edited or implement.")]
+    return []
+
+
+def book(change: ChangeRequest, start: datetime, *, actor: User | None, short_notice_reason: str = "", override_reason: str = "") -> None:
+    """Put a locked change into a slot, or raise Blocked. The calendar is never overridden, a conflict only with a reason."""
+    calendar, end = current_calendar(), start + change.plan_length
+    if not change.is_emergency:
+        refuse_if(verdict_for(change, start, calendar).reasons)
+    window = window_at(calendar, start, end)
+    _take_turns(window.start if window else start)
+    against = [] if change.is_emergency else conflicts(change, start, calendar, taken_between(change, start - AROUND, end + AROUND), actor)
+    if against and not override_reason:
+        raise Blocked(against)
+    Booking.objects.filter(change=change).delete()
+    change.slot_start, change.slot_end = start, end if end > start else start + timedelta(minutes=1)
+    change.window_name, change.window_start, change.window_end = (window.name, window.start, window.end) if window else ("", None, None)
+    rows = [
+        Booking(change=change, component=component, during=(change.slot_start, change.slot_end), exclusive=not (change.is_emergency or against))
+        for component in change.components.all()
+    ]
+    try:
+        with transaction.atomic():
+            Booking.objects.bulk_create(rows)
+    except IntegrityError:
+        raise Blocked([Reason("same_component", "Somebody booked one of its components for that time a moment ago; look for the next slot.")]) from None
+    notice = {"short_notice_reason": short_notice_reason} if short_notice_reason else {}
+    override = {"override_reason": override_reason, "overridden": [reason.code for reason in against]} if against else {}
+    name = "reschedule" if change.state == State.SCHEDULED else "schedule"
+    lifecycle.perform(change, name, actor=actor, start=start.isoformat(), end=end.isoformat(), window=change.window_name, **notice, **override)
+    _tell_booked(change, actor)
+
+
+def _take_turns(window_start: datetime) -> None:
+    """Bookers of one window come one after the other, so that places and neighbours are counted right."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"window {window_start.isoformat()}"])
+
+
+def _tell_booked(change: ChangeRequest, actor: User | None) -> None:
+    span = say_span(change.slot_start, change.slot_end) if change.slot_start and change.slot_end else ""
+    people = [person for person in (change.requester, change.implementer) if person and person != actor]
+    notifications.tell(
+        people, kind="booked", occasion=f"{change.slot_start}", change=change, subject=f"{change.number} is booked: {span}",
+        body=f"“{change.summary}” is booked for {span}{f', {change.window_name} window' if change.window_name else ''}.",
+    )  # fmt: skip
+
+
+@transaction.atomic
+def unschedule(*, actor: User, number: str, reason: str) -> ChangeRequest:
+    """Give the slot back; the change stays approved."""
+    change = access.change_for(actor, number, lock=True)
+    access.check_may_write(actor)
+    raise_refusal(unschedule_refusal(change, actor))
+    if not reason.strip():
+        raise Invalid(fields={"reason": "Reason: say why the slot is given up."})
+    release(change)
+    lifecycle.perform(change, "unschedule", actor=actor, reason=reason.strip()[:2000])
+    return change
+
+
+def release(change: ChangeRequest, actor: User | None = None) -> None:
+    """Free what the change had booked."""
+    Booking.objects.filter(change=change).delete()
+
+
+def displace(change: ChangeRequest, *, kind: str, reason: str) -> None:
+    """Take the slot away from a locked change because the clock or the calendar made it void, tell its people, and book a P3 again."""
+    was = say_span(change.slot_start, change.slot_end) if change.slot_start and change.slot_end else "its slot"
+    missed = kind == "missed"
+    slot = change.slot_start
+    release(change)
+    change.slots_missed += missed
+    lifecycle.perform(change, "unschedule", actor=None, reason=reason, kind=kind)
+    hand_over = missed and change.slots_missed >= MISSED_BEFORE_HANDING_OVER
+    if change.priority == "P3" and not hand_over:
+        book_earliest(change, actor=None)
+    now_booked = change.state == State.SCHEDULED and change.slot_start and change.slot_end
+    then = f"It is booked again: {say_span(change.slot_start, change.slot_end)}." if now_booked and change.slot_start and change.slot_end else "Choose another slot."
+    people: list[User] = [person for person in (change.requester, change.implementer) if person]
+    if hand_over:
+        people += User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True)
+    notifications.tell(
+        people, kind=kind, occasion=f"{slot}", change=change, subject=f"{change.number} {'missed' if missed else 'lost'} its slot, {was}",
+        body=f"{reason} {then}",
+    )  # fmt: skip
+
+
+# --- what happens by itself on approval ------------------------------------------------------------------------------------------
+
+
+def book_on_approval(change: ChangeRequest, actor: User | None) -> None:
+    """Book a change that was just approved, where A7 says so: the requested window if it is free, a P3 the earliest that fits."""
+    if change.is_emergency:
+        return
+    wanted = change.requested_window_start
+    if wanted and wanted >= timezone.now() and not _try_book(change, wanted):
+        _propose_next(change)
+    if change.state == State.APPROVED and change.priority == "P3":
+        book_earliest(change, actor=None)
+
+
+def _try_book(change: ChangeRequest, start: datetime) -> bool:
+    notice = ""
+    if start - timezone.now() < NOTICE:
+        notice = "The window asked for at submission was less than 24 hours away when the last approval came."
+    if change.requested_date and start.date() < change.requested_date:
+        return False
+    try:
+        with transaction.atomic():
+            book(change, start, actor=None, short_notice_reason=notice)
+    except Blocked as refused:
+        audit.record("change.requested_window_refused", change=change, data={"start": start.isoformat(), "reasons": [r.message for r in refused.reasons]})
+        # The failed attempt left its slot on the object, not in the database.
+        change.clear_slot()
+        return False
+    return True
+
+
+def _propose_next(change: ChangeRequest) -> None:
+    starts, why = free_slots(change, after=timezone.now() + NOTICE, limit=1)
+    proposal = f"The next that fits is {say_instant(starts[0])}." if starts else " ".join(reason.message for reason in why)
+    notifications.tell(
+        [change.requester], kind="slot_taken", occasion=f"{change.requested_window_start}", change=change,
+        subject=f"{change.number} is approved, but its requested window is not free", body=f"{proposal} Book it on the change's page.",
+    )  # fmt: skip
+
+
+def book_earliest(change: ChangeRequest, *, actor: User | None) -> None:
+    """The earliest occurrence at least 24 hours ahead with room, for a P3 (R12, A7); nothing happens if there is none."""
+    starts, why = free_slots(change, after=timezone.now() + NOTICE, limit=1)
+    if starts:
+        book(change, starts[0], actor=actor)
+    else:
+        audit.record("change.no_slot", change=change, data={"reasons": [reason.message for reason in why]})
+
+
+# --- the freeze exception (A6) -----------------------------------------------------------------------------------------------------
+
+
+def exception_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
+    if not actor.has_role(Role.CTO, Role.CHANGE_MANAGER):
+        return [Reason("not_yours", "A freeze exception takes the CTO and a change manager.")]
+    if actor in (change.requester, change.implementer) or change.authors.filter(user=actor).exists():
+        return [Reason("not_yours", "Whoever requested, edited or implements a change grants it no exception.")]
+    if change.is_emergency:
+        return [Reason("state", "A P0 needs no exception: it may start at any time, once authorised.")]
+    if change.state not in (State.IN_REVIEW, State.APPROVED, State.SCHEDULED):
+        return [Reason("state", f"{change.number} is {State(change.state).label.lower()}; an exception is for a change in review, approved or scheduled.")]
+    return []
+
+
+@transaction.atomic
+def grant_freeze_exception(*, actor: User, number: str, slot_start: datetime, reason: str) -> ChangeRequest:
+    """One of the two grants that let one change into one slot inside a code freeze; the second person's makes it count (A6)."""
+    change = access.change_for(actor, number, lock=True)
+    raise_refusal(exception_refusal(change, actor))
+    slot_start = slot_start.replace(second=0, microsecond=0)
+    if not reason.strip():
+        raise Invalid(fields={"reason": "Reason: say why this change cannot wait until the freeze ends."})
+    end = slot_start + change.plan_length
+    lifted = decide(change.priority, slot_start, end, current_calendar(), scope_of(change), frozenset({"freeze"}))
+    refuse_if(lifted.reasons)  # a blackout, or no window there
+    if not verdict_for(change, slot_start).reasons:
+        raise Blocked([Reason("not_needed", f"{say_instant(slot_start)} is open; no exception is needed.")])
+    exception, _ = FreezeException.objects.get_or_create(change=change, slot_start=slot_start, defaults={"reason": reason.strip()[:2000]})
+    if actor in (exception.cto, exception.change_manager):
+        raise Blocked([Reason("second_person", "You have granted it already; the other of CTO and change manager must grant it too.")])
+    place = "cto" if actor.has_role(Role.CTO) and exception.cto is None else "change_manager"
+    if place == "change_manager" and (exception.change_manager is not None or not actor.has_role(Role.CHANGE_MANAGER)):
+        raise Blocked([Reason("second_person", "That half is granted already; the other of CTO and change manager must grant it too.")])
+    setattr(exception, place, actor)
+    exception.save()
+    audit.record("change.freeze_exception", actor=actor, change=change,
+                 data={"slot_start": slot_start.isoformat(), "reason": reason.strip()[:2000], "granted": exception.is_granted})  # fmt: skip
+    return change
+
+
+def bookings_between(actor: User, start: datetime, end: datetime) -> Iterable[ChangeRequest]:
+    """Visible changes with a slot in `[start, end)`, by start, for the calendar."""
+    return (
+        ChangeRequest.objects.visible_to(actor)
+        .filter(slot_start__lt=end, slot_end__gt=start)
+        .select_related("requester")
+        .prefetch_related("components")
+        .order_by("slot_start", "id")
+    )
+
+
+def held_between(actor: User, start: datetime, end: datetime) -> Iterable[ChangeRequest]:
+    """Changes in review that hold a requested window tentatively (A7): shown hatched, in nobody's way."""
+    return (
+        ChangeRequest.objects.visible_to(actor)
+        .filter(state=State.IN_REVIEW, requested_window_start__lt=end, requested_window_start__gte=start)
+        .prefetch_related("components")
+        .order_by("requested_window_start", "id")
+    )
