@@ -298,6 +298,16 @@ def review_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     return []
 
 
+def documentation_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
+    if not change.is_emergency:
+        return [Reason("state", "Only an emergency is documented afterwards.")]
+    if not (actor.may_write and (actor.pk in (change.implementer_id, change.requester_id) or actor.has_role(Role.CHANGE_MANAGER))):
+        return [Reason("not_yours", "Implementer, requester or change manager document an emergency.")]
+    if change.state not in (State.COMPLETED, State.ROLLED_BACK, State.FAILED):
+        return [Reason("state", f"{change.number} is {State(change.state).label.lower()}; documentation follows the implementation.")]
+    return []
+
+
 def confirmation_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     review = current_review(change)
     if review is None or review.written_at is None:

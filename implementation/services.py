@@ -436,9 +436,7 @@ def confirm_review(*, actor: User, number: str, p0_justified: bool | None = None
 def document(*, actor: User, number: str, values: Mapping[str, Any]) -> Documentation:
     """Supply what a P0 left out before its authorisation (R5, A22), as a version of its own; the authorised content stays."""
     change = _locked(actor, number)
-    if not change.is_emergency:
-        raise Blocked([Reason("state", "Only an emergency is documented afterwards.")])
-    _guard(guards.review_refusal(change, actor))
+    _guard(guards.documentation_refusal(change, actor))
     if unknown := set(values) - set(content.DOCUMENTATION) - {"users_affected", "downtime_minutes"}:
         raise Invalid(fields={name: f"{cleaning.label(name)}: this was authorised and is not changed afterwards." for name in unknown})
     # A date that has passed is right here: the work is done.

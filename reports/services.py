@@ -227,3 +227,7 @@ def first_month() -> date:
     first = ChangeRequest.objects.order_by("created_at").values_list("created_at", flat=True).first()
     at = (first or timezone.now()).astimezone(UTC)
     return date(at.year, at.month, 1)
+
+
+def today() -> date:
+    return timezone.now().date()

@@ -132,7 +132,7 @@ def _window(value: Any) -> datetime | None:
     return start
 
 
-def _components(value: Any) -> list[Component]:
+def component_list(value: Any) -> list[Component]:
     if value is None:
         return []
     if not isinstance(value, list) or not all(isinstance(slug, str) for slug in value):
@@ -203,7 +203,7 @@ CLEANERS: dict[str, Callable[[Any], Any]] = {
     "emergency_reference": _text(200),
     "summary": _text(200),
     "reason": _text(MAX_TEXT),
-    "components": _components,
+    "components": component_list,
     "risk": _one_of(ChangeRequest.Risk.values),
     "implementation_steps": _text(MAX_TEXT),
     "rollback_plan": _text(MAX_TEXT),

@@ -12,7 +12,6 @@ from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
-from django.urls import reverse
 from django.utils import timezone
 from django_fsm import FSMField, transition
 
@@ -228,7 +227,7 @@ class ChangeRequest(models.Model):
         return self.number
 
     def get_absolute_url(self) -> str:
-        return reverse("requests:change", args=[self.number])
+        return f"/changes/{self.number}/"
 
     # --- content ---------------------------------------------------------------------------------------------------------
 

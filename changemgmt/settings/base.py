@@ -57,6 +57,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "changemgmt.middleware.Refusals",
+    "changemgmt.api_base.idempotent",
 ]
 ROOT_URLCONF = "changemgmt.urls"
 WSGI_APPLICATION = "changemgmt.wsgi.application"

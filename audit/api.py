@@ -1,0 +1,70 @@
+"""The trail over the API."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Router
+
+from accounts.models import User
+from accounts.roles import Role
+from audit import services
+from audit.models import Event
+from audit.refusal import Invalid, NotYours, Reason
+from requests import access, cleaning
+
+router = Router(tags=["Audit"])
+READERS = (Role.AUDITOR, Role.CHANGE_MANAGER)
+
+
+def may_read_all(user: User) -> bool:
+    return user.has_role(*READERS) or (user.is_active and user.is_superuser)
+
+
+def event_out(event: Event, numbers: dict[int, str]) -> dict[str, Any]:
+    return {
+        "id": event.pk, "at": event.at, "action": event.action, "actor": event.actor.username if event.actor else None,
+        "change": numbers.get(event.change_id or 0), "data": event.data, "via": event.via,
+    }  # fmt: skip
+
+
+@router.get("/audit", operation_id="list_events")
+def events(request: HttpRequest, change: str = "", actor: str = "", action: str = "", limit: int = 100, cursor: int = 0) -> Any:
+    """Events, oldest first. Everybody reads those of a change that they can see; auditors and change managers read all."""
+    rows = Event.objects.select_related("actor").order_by("pk")
+    if change:
+        rows = rows.filter(change_id=access.change_for(request.user, change).pk)
+    elif not may_read_all(request.user):
+        raise NotYours([Reason("not_yours", "Auditors and change managers read the whole trail; name a change to read its own.")])
+    if actor:
+        rows = rows.filter(actor__username=actor)
+    if action:
+        rows = rows.filter(action=action)
+    for name, lookup in (("from", "at__gte"), ("to", "at__lt")):
+        if value := request.GET.get(name):
+            rows = rows.filter(**{lookup: _instant(value, name)})
+    if not 1 <= limit <= 200 or not 0 <= cursor < 2**63:
+        raise Invalid(fields={"limit": "limit: give between 1 and 200; cursor: take it from “next”."})
+    found = list(rows.filter(pk__gt=cursor)[: limit + 1])
+    numbers = services.change_numbers(found)
+    items = [event_out(event, numbers) for event in found[:limit]]
+    return {"items": items, "next": str(found[limit - 1].pk) if len(found) > limit else None}
+
+
+def _instant(value: str, name: str) -> datetime:
+    try:
+        at = cleaning.instant(value)
+    except cleaning.Wrong as problem:
+        raise Invalid(fields={name: f"{name}: {problem}"}) from None
+    return at + timedelta(days=1) if name == "to" and len(value) == 10 else at
+
+
+@router.get("/audit/verify", operation_id="verify_audit")
+def verify(request: HttpRequest) -> Any:
+    """Recompute the chain: `{ok, events, head}`, and where it breaks."""
+    if not may_read_all(request.user):
+        raise NotYours([Reason("not_yours", "Auditors and change managers verify the trail.")])
+    found = services.verify()
+    return {"ok": found.ok, "events": found.events, "head": found.head, "problem": found.problem}

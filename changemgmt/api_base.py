@@ -1,0 +1,228 @@
+"""What all API routers share: authentication, scopes, problem answers, idempotency, and the shape of a change."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
+from typing import Any, TypeVar
+
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from ninja import Schema
+from ninja.errors import HttpError
+from ninja.security.base import AuthBase
+from ninja.utils import check_csrf
+from pydantic import ConfigDict, model_validator
+
+from accounts.models import ApiToken, User
+from audit import services as audit
+from audit.refusal import NotYours, Reason
+from changemgmt.http import plain, problem
+from requests.models import ChangeRequest, IdempotencyKey
+
+WRITING = {"POST", "PUT", "PATCH", "DELETE"}
+SEEN_EVERY = timedelta(minutes=1)
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class Body(Schema):
+    """A request body: unknown fields are errors, and no text holds what cannot be stored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def storable(cls, values: Any) -> Any:
+        source = getattr(values, "_obj", values)
+        if isinstance(source, dict):
+            for name, value in source.items():
+                if _holds_bad_text(value):
+                    raise ValueError(f"{name} has characters that cannot be stored; remove them")
+        return values
+
+
+def _holds_bad_text(value: Any, depth: int = 0) -> bool:
+    if isinstance(value, str):
+        return "\x00" in value or any("\ud800" <= letter <= "\udfff" for letter in value)
+    if depth > 20:
+        return True
+    if isinstance(value, dict):
+        return any(_holds_bad_text(item, depth + 1) for pair in value.items() for item in pair)
+    if isinstance(value, list):
+        return any(_holds_bad_text(item, depth + 1) for item in value)
+    return False
+
+
+class Door(AuthBase):
+    """Bearer token, or the session with CSRF. An Authorization header settles the matter: cookies are then not tried."""
+
+    openapi_type = "http"
+    openapi_scheme = "bearer"
+
+    def __call__(self, request: HttpRequest) -> User | None:
+        header = request.headers.get("Authorization")
+        if header is not None:
+            return self._by_token(request, header)
+        user = request.user
+        if not user.is_authenticated or not user.is_active:
+            return None
+        if refused := check_csrf(request, lambda request: HttpResponse()):
+            del refused
+            raise HttpError(403, "The CSRF token is missing or wrong; send it as X-CSRFToken, or use a bearer token.")
+        request.token = None  # type: ignore[attr-defined]
+        return user
+
+    def _by_token(self, request: HttpRequest, header: str) -> User | None:
+        kind, _, secret = header.partition(" ")
+        token = ApiToken.matching(secret.strip()) if kind.lower() == "bearer" and secret.isascii() else None
+        if token is None:
+            return None
+        now = timezone.now()
+        if token.last_used_at is None or now - token.last_used_at > SEEN_EVERY:
+            ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
+        _check_scope(token, request)
+        audit.set_via(f"token:{token.pk}")
+        request.user = token.user
+        request.token = token  # type: ignore[attr-defined]
+        return token.user
+
+
+def _check_scope(token: ApiToken, request: HttpRequest) -> None:
+    """read: GET; write: all but decisions; gate: the gate; report: reports. A token never decides (contract)."""
+    path, writing = request.path, request.method in WRITING
+    allowed = {
+        ApiToken.Scope.READ: not writing,
+        ApiToken.Scope.WRITE: True,
+        ApiToken.Scope.GATE: path.startswith("/api/v1/gate/"),
+        ApiToken.Scope.REPORT: path.startswith("/api/v1/reports/") and not writing,
+    }[ApiToken.Scope(token.scope)]
+    if not allowed:
+        raise NotYours([Reason("scope", f"This token's scope is “{token.scope}”, which does not reach here.")])
+
+
+def session_only(view: View) -> View:
+    """Decisions, confirmations and policy need a person's session; a token gets 403."""
+
+    @wraps(view)
+    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if getattr(request, "token", None) is not None:
+            raise NotYours([Reason("session_needed", "A person decides, signed in; a token cannot.")])
+        return view(request, *args, **kwargs)
+
+    return wrapper  # type: ignore[return-value]
+
+
+# --- idempotency -----------------------------------------------------------------------------------------------------------------
+
+
+def idempotent(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Middleware for `Idempotency-Key` on API POSTs: N identical requests have one effect and one answer; another body is 422.
+
+    The key's row is claimed before the work and filled after it; a server error frees it, so that the client can retry.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        key = request.headers.get("Idempotency-Key", "")
+        if not key or request.method != "POST" or not request.path.startswith("/api/"):
+            return get_response(request)
+        if len(key) > 200 or not key.isprintable():
+            return problem(400, "Idempotency-Key: at most 200 printable characters.")
+        user = _caller(request)
+        if user is None:
+            return get_response(request)
+        mark = hashlib.sha256(f"{request.path}\n".encode() + request.body).hexdigest()
+        try:
+            with transaction.atomic():
+                row = IdempotencyKey.objects.create(user=user, key=key, fingerprint=mark, created_at=timezone.now())
+        except IntegrityError:
+            return _repeated(IdempotencyKey.objects.filter(user=user, key=key).first(), mark)
+        try:
+            response = get_response(request)
+        except BaseException:
+            row.delete()
+            raise
+        if response.status_code >= 500 or response.status_code in (401, 429):
+            row.delete()
+        else:
+            row.status, row.body = response.status_code, response.content.decode()
+            row.save(update_fields=["status", "body"])
+        return response
+
+    return middleware
+
+
+def _caller(request: HttpRequest) -> User | None:
+    header = request.headers.get("Authorization")
+    if header is None:
+        return request.user if request.user.is_authenticated else None
+    token = ApiToken.matching(header.partition(" ")[2].strip()) if header.isascii() else None
+    return token.user if token else None
+
+
+def _repeated(row: IdempotencyKey | None, mark: str) -> HttpResponse:
+    if row is None or (row.fingerprint == mark and not row.status):
+        return problem(409, "The first request with this key is still being answered; ask again in a moment.", code="in_flight")
+    if row.fingerprint != mark:
+        return problem(422, "This Idempotency-Key was used with another request; take a new one.", code="key_reused")
+    kind = "application/problem+json" if row.status >= 400 else "application/json; charset=utf-8"
+    return HttpResponse(row.body, status=row.status, content_type=kind, headers={"Idempotent-Replay": "true"})
+
+
+# --- shapes ------------------------------------------------------------------------------------------------------------------------
+
+
+def change_out(change: ChangeRequest) -> dict[str, Any]:
+    """A change as the API shows it."""
+    values = {name: value if value != "" else None for name, value in change.content().items()}
+    for name in ("summary", "reason", "implementation_steps", "rollback_plan", "testing_plan", "user_impact", "performance_impact", "security_impact"):
+        values[name] = getattr(change, name)
+    slot = None
+    if change.slot_start and change.slot_end:
+        window = {"name": change.window_name, "start": change.window_start, "end": change.window_end} if change.window_start else None
+        slot = {"start": change.slot_start, "end": change.slot_end, "window": window}
+    return plain(
+        {"id": change.number, "state": change.state, "outcome": change.outcome or None}
+        | {name: value.isoformat() if name == "requested_date" and value else value for name, value in values.items()}
+        | {
+            "requested_window": {"start": change.requested_window_start} if change.requested_window_start else None,
+            "external_refs": change.external_refs,
+            "implementer": change.implementer.username if change.implementer else None,
+            "confidential": change.confidential,
+            "major": change.major,
+            "requester": change.requester.username,
+            "requester_role": change.requester_role,
+            "created_at": change.created_at,
+            "submitted_at": change.submitted_at,
+            "approved_at": change.approved_at,
+            "slot": slot,
+            "started_at": change.started_at,
+            "finished_at": change.finished_at,
+            "completed_at": change.completed_at,
+            "closed_at": change.closed_at,
+            "version": change.version,
+            "duplicate_of": change.duplicate_of.number if change.duplicate_of_id and change.duplicate_of else None,
+        }
+    )
+
+
+def answer(status: int, body: Any) -> HttpResponse:
+    """A JSON answer with a status other than 200."""
+    return JsonResponse(plain(body), status=status)
+
+
+def body_values(request: HttpRequest) -> dict[str, Any]:
+    """A JSON object as it was sent, for bodies whose fields the domain itself checks one by one."""
+    try:
+        values = json.loads(request.body or b"{}")
+    except (ValueError, RecursionError, UnicodeDecodeError):
+        raise HttpError(400, "The body is not valid JSON.") from None
+    if not isinstance(values, dict):
+        raise HttpError(400, "Send a JSON object.")
+    if _holds_bad_text([key for key in values]):
+        raise HttpError(400, "A field's name cannot be read.")
+    return values
+

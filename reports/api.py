@@ -1,0 +1,36 @@
+"""The monthly report over the API."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Router
+
+from audit.refusal import Missing, Reason
+from reports import formats, services
+
+router = Router(tags=["Reports"])
+
+
+@router.get("/reports/monthly/{period}", operation_id="get_monthly_report")
+def monthly(request: HttpRequest, period: str) -> Any:
+    """`YYYY-MM`, with suffix .json (default), .csv or .md. A begun month without a stored report is computed (preliminary, version 0)."""
+    month, suffix = parse(period)
+    report = formats.visible(services.report_for(month), request.user)
+    if suffix == "csv":
+        return HttpResponse(formats.as_csv(report), content_type="text/csv; charset=utf-8")
+    if suffix == "md":
+        return HttpResponse(formats.as_markdown(report), content_type="text/markdown; charset=utf-8")
+    return report
+
+
+def parse(period: str) -> tuple[date, str]:
+    """The month's first day and the suffix; Missing for what is no month that has begun."""
+    found = re.fullmatch(r"(20\d\d)-(0[1-9]|1[0-2])(?:\.(json|csv|md))?", period)
+    month = date(int(found[1]), int(found[2]), 1) if found else None
+    if found is None or month is None or month > services.today():
+        raise Missing([Reason("missing", f"There is no report {period[:20]!r}; ask for a month that has begun, like 2026-10.json.")])
+    return month, found[3] or "json"

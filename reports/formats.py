@@ -1,0 +1,111 @@
+"""The report as CSV and Markdown, in the document's form (R122-R136)."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+from accounts.models import User
+from reports.services import EXCEPTIONS
+from requests.models import ChangeRequest
+from requests.say import iso
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def visible(report: dict[str, Any], user: User) -> dict[str, Any]:
+    """The report for this person: confidential changes are counted, but not named to those who cannot open them (A8)."""
+    numbers = report["changes"]
+    seen = set(ChangeRequest.objects.visible_to(user).filter(number__in=numbers).values_list("number", flat=True))
+    return report | {"changes": [n for n in numbers if n in seen], "confidential": len(numbers) - len(seen)}
+
+
+def safe_cell(value: Any) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.lstrip(" \u3000\"'").startswith(FORMULA) and not isinstance(value, (int, float)) else text
+
+
+def lines(report: dict[str, Any]) -> list[tuple[str, str, Any]]:
+    """(section, line, value) in the document's order."""
+    return [
+        ("Summary", "Total Changes", report["total"]),
+        ("Summary", "Successful Changes", report["successful"]["count"]),
+        ("Summary", "Successful Changes, %", report["successful"]["percent"]),
+        ("Summary", "of which caused an issue", report["caused_issue"]),
+        ("Summary", "Rolled Back Changes", report["rolled_back"]["count"]),
+        ("Summary", "Rolled Back Changes, %", report["rolled_back"]["percent"]),
+        ("Summary", "Failed, not rolled back", report["failed"]["count"]),
+        ("Summary", "Failed, not rolled back, %", report["failed"]["percent"]),
+        ("Summary", "Emergency Changes", report["emergency"]),
+        ("Change Categories", "P0 Emergency", report["by_priority"]["P0"]),
+        ("Change Categories", "P1 Standard", report["by_priority"]["P1"]),
+        ("Change Categories", "P2 Standard", report["by_priority"]["P2"]),
+        ("Change Categories", "P3 Normal", report["by_priority"]["P3"]),
+        ("Performance Metrics", "Average Lead Time, days", report["average_lead_time_days"]),
+        ("Performance Metrics", "Average Implementation Time, minutes", report["average_implementation_minutes"]),
+        ("Performance Metrics", "MTTR, minutes", report["mttr_minutes"]),
+        *(("Exceptions", label, report["exceptions"][name]) for name, label in EXCEPTIONS.items()),
+        ("Beside the total", "Rejected", report["rejected"]),
+        ("Beside the total", "Cancelled", report["cancelled"]),
+    ]
+
+
+def as_csv(report: dict[str, Any]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, quoting=csv.QUOTE_ALL)
+    writer.writerow([report["title"], f"version {report['version']}", report["status"]])
+    writer.writerow(["section", "line", "value"])
+    for row in lines(report):
+        writer.writerow([safe_cell(cell) for cell in row])
+    for issue in report["issues"]:
+        writer.writerow(["Issues", safe_cell(f"{issue['change']} #{issue['n']} {issue['severity']}"), safe_cell(issue["summary"])])
+    for name in ("improvements", "lessons"):
+        for text in report[name]:
+            writer.writerow([name.capitalize(), "", safe_cell(text)])
+    for number in report["changes"]:
+        writer.writerow(["Changes", number, ""])
+    return out.getvalue()
+
+
+def as_markdown(report: dict[str, Any]) -> str:
+    """The document's own template, filled in."""
+    def share(value: dict[str, Any]) -> str:
+        return f"{value['count']} ({value['percent'] if value['percent'] is not None else '–'}%)"
+
+    def figure(value: Any) -> str:
+        return "–" if value is None else str(value)
+
+    issued = report.get("issued_at")
+    by = report["by_priority"]
+    rows = [
+        f"## {report['title']}", "",
+        f"{report['status'].capitalize()}, version {report['version']}" + (f", {issued if isinstance(issued, str) else iso(issued)}" if issued else ""), "",
+        "### Summary",
+        f"- Total Changes: {report['total']}",
+        f"- Successful Changes: {share(report['successful'])}",
+        f"  - of which caused an issue: {report['caused_issue']}",
+        f"- Rolled Back Changes: {share(report['rolled_back'])}",
+        f"- Failed, not rolled back: {share(report['failed'])}",
+        f"- Emergency Changes: {report['emergency']}", "",
+        "### Change Categories",
+        f"- P0 Emergency: {by['P0']}", f"- P1 Standard: {by['P1']}", f"- P2 Standard: {by['P2']}", f"- P3 Normal: {by['P3']}", "",
+        "### Performance Metrics",
+        f"- Average Lead Time: {figure(report['average_lead_time_days'])} days",
+        f"- Average Implementation Time: {figure(report['average_implementation_minutes'])} minutes",
+        f"- MTTR: {figure(report['mttr_minutes'])} minutes", "",
+        "### Issues and Improvements",
+        *([f"- Issue, {i['severity']}, {i['change']}: {_line(i['summary'])}" for i in report["issues"]] or ["- No issues were recorded."]),
+        *[f"- Improvement: {_line(text)}" for text in report["improvements"]],
+        *[f"- Lesson learned: {_line(text)}" for text in report["lessons"]], "",
+        "### Exceptions",
+        *[f"- {label}: {report['exceptions'][name]}" for name, label in EXCEPTIONS.items()], "",
+        f"Beside the total: rejected {report['rejected']}, cancelled {report['cancelled']}.", "",
+    ]  # fmt: skip
+    return "\n".join(rows)
+
+
+def _line(text: str) -> str:
+    """One line of Markdown that cannot begin anything else."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

@@ -1,0 +1,170 @@
+"""Changes and components over the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Router
+
+from accounts.roles import Role
+from approvals import access as approvals_access
+from approvals import services as approvals
+from audit.refusal import Invalid, Missing, NotYours, Reason
+from changemgmt.api_base import Body, answer, body_values, change_out
+from requests import access, components, content, listing, services
+from requests.models import Component
+
+router = Router(tags=["Changes"])
+FIELDS_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        **{f.name: {"description": f"{f.label} ({f.requirement})"} for f in content.FIELDS},
+                        "version": {"type": "integer", "description": "PATCH: the version that you saw"},
+                        "requested_window": {"description": "{start}"},
+                        "external_refs": {"description": "[{system, key, url}]"},
+                        "implementer": {"description": "username"},
+                        "confidential": {"type": "boolean"},
+                        "major": {"type": "boolean"},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+@router.post("/changes", operation_id="create_change", openapi_extra=FIELDS_BODY)
+def create(request: HttpRequest) -> Any:
+    """A new draft. Wrong values are refused by field; missing ones are asked for at submission."""
+    return answer(201, change_out(services.create(actor=request.user, values=body_values(request))))
+
+
+@router.get("/changes", operation_id="list_changes")
+def index(
+    request: HttpRequest, q: str = "", state: str = "", priority: str = "", risk: str = "", component: str = "", requester: str = "",
+    mine: str = "", needs_me: str = "", ended: str = "", outcome: str = "", sort: str = "", limit: str = "", cursor: str = "",
+) -> Any:  # fmt: skip
+    """Visible changes, newest first; `from` and `to` bound the day of creation. Several values are comma-separated."""
+    query = listing.read(dict(request.GET.items()))
+    if query.wrong:
+        raise Invalid(fields=query.wrong)
+    found = listing.changes(query, request.user)
+    if query.needs_me:
+        found = found.filter(pk__in=approvals_access.waiting_for(request.user).values("change"))
+    page = listing.page(query, found.select_related("duplicate_of"))
+    return {"items": [change_out(change) for change in page.items], "next": page.next}
+
+
+@router.get("/changes/{number}", operation_id="get_change")
+def show(request: HttpRequest, number: str) -> Any:
+    return change_out(access.change_for(request.user, number))
+
+
+@router.patch("/changes/{number}", operation_id="edit_change", openapi_extra=FIELDS_BODY)
+def edit(request: HttpRequest, number: str) -> Any:
+    """Edit fields; `version` is the one that you saw. Content edited in review or later must be approved again."""
+    values = body_values(request)
+    version = values.pop("version", None)
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise Invalid(fields={"version": "Version: send the version of the change that you saw, a whole number."})
+    return change_out(approvals.edit(actor=request.user, number=number, version=version, values=values))
+
+
+class ReasonIn(Body):
+    reason: str = ""
+    duplicate_of: str = ""
+
+
+class Nothing(Body):
+    pass
+
+
+@router.post("/changes/{number}/submit", operation_id="submit_change")
+def submit(request: HttpRequest, number: str, body: ReasonIn | None = None) -> Any:
+    """Hand it to its reviewers; an incomplete one is 422 with an entry per missing field."""
+    return change_out(approvals.submit(actor=request.user, number=number))
+
+
+@router.post("/changes/{number}/cancel", operation_id="cancel_change")
+def cancel(request: HttpRequest, number: str, body: ReasonIn) -> Any:
+    return change_out(approvals.cancel(actor=request.user, number=number, reason=body.reason, duplicate_of=body.duplicate_of))
+
+
+@router.post("/changes/{number}/clone", operation_id="clone_change")
+def clone(request: HttpRequest, number: str, body: ReasonIn | None = None) -> Any:
+    return answer(201, change_out(services.clone(actor=request.user, number=number)))
+
+
+class EscalateIn(Body):
+    reason: str
+    emergency_kind: str
+    emergency_reference: str
+
+
+@router.post("/changes/{number}/escalate", operation_id="escalate_change")
+def escalate(request: HttpRequest, number: str, body: EscalateIn) -> Any:
+    """Make it a P0 under the same number: a new round with the emergency authorisation alone."""
+    return change_out(approvals.escalate(actor=request.user, number=number, **body.dict()))
+
+
+class TransferIn(Body):
+    requester: str
+
+
+@router.post("/changes/{number}/transfer", operation_id="transfer_change")
+def transfer(request: HttpRequest, number: str, body: TransferIn) -> Any:
+    return change_out(services.transfer(actor=request.user, number=number, requester=body.requester))
+
+
+class CommentIn(Body):
+    text: str
+
+
+@router.post("/changes/{number}/comments", operation_id="comment_on_change")
+def comment(request: HttpRequest, number: str, body: CommentIn) -> Any:
+    made = services.comment(actor=request.user, number=number, text=body.text)
+    return answer(201, {"id": made.pk, "text": made.text, "by": made.author.username, "at": made.created_at})
+
+
+# --- components ------------------------------------------------------------------------------------------------------------------
+
+
+def component_out(component: Component) -> dict[str, Any]:
+    return {
+        "slug": component.slug,
+        "name": component.name,
+        "team": component.team,
+        "owner": component.owner.username if component.owner else None,
+        "depends_on": sorted(needed.slug for needed in component.depends_on.all()),
+        "security_review": component.security_review,
+    }
+
+
+def _component(slug: str) -> Component:
+    found = Component.objects.filter(slug=slug).first()
+    if found is None:
+        raise Missing([Reason("missing", f"There is no component {slug[:60]!r}.")])
+    return found
+
+
+@router.get("/components", operation_id="list_components", tags=["Components"])
+def list_components(request: HttpRequest) -> Any:
+    return {"items": [component_out(c) for c in Component.objects.select_related("owner").prefetch_related("depends_on")]}
+
+
+@router.post("/components", operation_id="create_component", tags=["Components"])
+def create_component(request: HttpRequest) -> Any:
+    return answer(201, component_out(components.save(actor=request.user, component=None, values=body_values(request))))
+
+
+@router.patch("/components/{slug}", operation_id="edit_component", tags=["Components"])
+def edit_component(request: HttpRequest, slug: str) -> Any:
+    if not request.user.has_role(Role.CHANGE_MANAGER) and not request.user.is_superuser:
+        raise NotYours([Reason("not_yours", components.NOT_YOURS)])
+    return component_out(components.save(actor=request.user, component=_component(slug), values=body_values(request)))

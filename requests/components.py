@@ -1,0 +1,60 @@
+"""The catalogue of components: kept by the change manager and administrators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from accounts.models import User
+from accounts.roles import Role
+from audit import services as audit
+from audit.refusal import Invalid, NotYours, Reason
+from requests import cleaning
+from requests.models import Component
+
+NOT_YOURS = "The change manager and administrators keep the catalogue of components."
+FIELDS = ("slug", "name", "team", "owner", "depends_on", "security_review")
+
+
+def may_manage(user: User) -> bool:
+    return user.is_active and Role.AUDITOR not in user.roles and (user.is_superuser or user.has_role(Role.CHANGE_MANAGER))
+
+
+@transaction.atomic
+def save(*, actor: User, component: Component | None, values: Mapping[str, Any]) -> Component:
+    """Make or edit a component. The name in addresses (slug) stays once given."""
+    if not may_manage(actor):
+        raise NotYours([Reason("not_yours", NOT_YOURS)])
+    wrong = {str(name)[:60]: "There is no such field." for name in values if name not in FIELDS}
+    made = component is None
+    component = component or Component()
+    try:
+        if "slug" in values:
+            if not made and values["slug"] != component.slug:
+                wrong["slug"] = "Short name: it stays as it was given; make another component instead."
+            component.slug = cleaning.prose(values["slug"])
+        for name in ("name", "team"):
+            if name in values:
+                setattr(component, name, cleaning.prose(values[name]))
+        if "owner" in values:
+            component.owner = cleaning.person(values["owner"])
+        if "security_review" in values:
+            component.security_review = values["security_review"] is True
+        needed = cleaning.component_list(values["depends_on"]) if "depends_on" in values else None
+        component.full_clean()
+    except cleaning.Wrong as problem:
+        raise Invalid(fields=wrong | {"component": str(problem)}) from None
+    except ValidationError as problem:
+        raise Invalid(fields=wrong | {name: " ".join(texts) for name, texts in problem.message_dict.items()}) from None
+    if needed is not None and component in needed:
+        wrong["depends_on"] = "Depends on: a component does not depend on itself."
+    if wrong:
+        raise Invalid(fields=wrong)
+    component.save()
+    if needed is not None:
+        component.depends_on.set(needed)
+    audit.record("component.create" if made else "component.edit", actor=actor, data={"slug": component.slug, "fields": sorted(map(str, values))})
+    return component

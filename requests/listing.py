@@ -1,0 +1,169 @@
+"""The list of changes: filters, search, keyset paging. One definition for page, API and export."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from django.contrib.postgres.search import SearchQuery
+from django.db.models import F, Q, QuerySet
+
+from accounts.models import User
+from audit.refusal import Invalid
+from requests.models import ChangeRequest
+from requests.states import OPEN, State
+
+SORTS = {
+    "-created": ("-created_at", "-id"),
+    "created": ("created_at", "id"),
+    "slot": ("slot_start", "id"),
+    "-ended": ("-ended_at", "-id"),
+}
+DEFAULT_SORT = "-created"
+MAX_LIMIT = 200
+
+
+@dataclass
+class Query:
+    """What was asked, cleaned. `wrong` holds what could not be used, by field."""
+
+    q: str = ""
+    states: list[str] = field(default_factory=list)
+    priorities: list[str] = field(default_factory=list)
+    risks: list[str] = field(default_factory=list)
+    components: list[str] = field(default_factory=list)
+    requester: str = ""
+    mine: bool = False
+    needs_me: bool = False
+    since: date | None = None
+    until: date | None = None
+    ended: str = ""
+    outcome: str = ""
+    sort: str = DEFAULT_SORT
+    limit: int = 50
+    cursor: str = ""
+    wrong: dict[str, str] = field(default_factory=dict)
+
+
+def _words(value: Any) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    return [word.strip() for item in values if item for word in str(item).split(",") if word.strip()]
+
+
+def read(params: Mapping[str, Any]) -> Query:
+    """Take query parameters as they come; unknown words are named in `wrong`, never a fault."""
+    query = Query(q=str(params.get("q") or "").strip()[:200], requester=str(params.get("requester") or "")[:150], cursor=str(params.get("cursor") or ""))
+    states = _words(params.get("state"))
+    if "open" in states:
+        states = [state for state in states if state != "open"] + [str(state) for state in State if state in OPEN]
+    query.states = _known(states, State.values, "state", query)
+    query.priorities = _known(_words(params.get("priority")), ChangeRequest.Priority.values, "priority", query)
+    query.risks = _known(_words(params.get("risk")), ChangeRequest.Risk.values, "risk", query)
+    query.components = _words(params.get("component"))[:20]
+    query.outcome = next(iter(_known(_words(params.get("outcome")), ["completed", "rolled_back", "failed"], "outcome", query)), "")
+    for name in ("mine", "needs_me"):
+        setattr(query, name, str(params.get(name) or "").lower() in {"1", "true", "yes", "on"})
+    for name, target in (("from", "since"), ("to", "until")):
+        if value := str(params.get(name) or "").strip():
+            try:
+                setattr(query, target, date.fromisoformat(value[:10]))
+            except ValueError:
+                query.wrong[name] = f"{name}: write the date as YYYY-MM-DD."
+    if query.since and query.until and query.until < query.since:
+        query.wrong["to"] = "to: the end lies before the start; give a later date."
+    if value := str(params.get("ended") or ""):
+        if re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", value) and int(value[:4]) >= 1:
+            query.ended = value
+        else:
+            query.wrong["ended"] = "ended: write the month as YYYY-MM."
+    if sort := str(params.get("sort") or ""):
+        query.sort = sort if sort in SORTS else DEFAULT_SORT
+        if sort not in SORTS:
+            query.wrong["sort"] = f"sort: choose one of {', '.join(SORTS)}."
+    try:
+        query.limit = int(params.get("limit") or 50)
+    except (TypeError, ValueError):
+        query.wrong["limit"] = "limit: give a whole number."
+    if not 1 <= query.limit <= MAX_LIMIT:
+        query.wrong["limit"] = f"limit: give between 1 and {MAX_LIMIT}."
+        query.limit = 50
+    return query
+
+
+def _known(words: list[str], known: list[str], name: str, query: Query) -> list[str]:
+    if unknown := [word for word in words if word not in known]:
+        query.wrong[name] = f"{name}: “{unknown[0][:40]}” is not one of {', '.join(known)}."
+    return [word for word in words if word in known]
+
+
+def changes(query: Query, user: User) -> QuerySet[ChangeRequest]:
+    """The visible changes that match, unsorted and unpaged."""
+    found = ChangeRequest.objects.visible_to(user)
+    if query.q:
+        if re.fullmatch(r"(?i)cr-[\d-]*", query.q):
+            found = found.filter(number__startswith=query.q.upper())
+        else:
+            found = found.filter(Q(search=SearchQuery(query.q, config="english", search_type="websearch")))
+    if query.states:
+        found = found.filter(state__in=query.states)
+    if query.priorities:
+        found = found.filter(priority__in=query.priorities)
+    if query.risks:
+        found = found.filter(risk__in=query.risks)
+    if query.components:
+        found = found.filter(pk__in=ChangeRequest.components.through.objects.filter(component__slug__in=query.components).values("changerequest"))
+    if query.requester:
+        found = found.filter(requester__username=query.requester)
+    if query.mine:
+        found = found.filter(requester=user)
+    if query.outcome:
+        found = found.filter(outcome=query.outcome)
+    if query.ended:
+        start = datetime.fromisoformat(f"{query.ended}-01").replace(tzinfo=UTC)
+        end = (start + timedelta(days=32)).replace(day=1)
+        found = found.filter(ended_at__gte=start, ended_at__lt=end).exclude(outcome="")
+    if query.since:
+        found = found.filter(created_at__gte=datetime.combine(query.since, time(0), UTC))
+    if query.until:
+        found = found.filter(created_at__lt=datetime.combine(query.until, time(0), UTC) + timedelta(days=1))
+    return found
+
+
+@dataclass
+class Page:
+    items: list[ChangeRequest]
+    next: str | None
+
+
+def page(query: Query, found: QuerySet[ChangeRequest]) -> Page:
+    """One page by keyset: the cursor holds the last row's sort value and key, so that deep pages cost what the first does."""
+    name, tie = SORTS[query.sort]
+    column, down = name.lstrip("-"), name.startswith("-")
+    found = found.filter(**{f"{column}__isnull": False}) if column != "created_at" else found
+    if query.cursor:
+        value, key = _decode(query.cursor)
+        beyond = "lt" if down else "gt"
+        found = found.filter(Q(**{f"{column}__{beyond}": value}) | Q(**{column: value, f"id__{beyond}": key}))
+    rows = list(found.order_by(F(column).desc() if down else F(column).asc(), tie).for_pages()[: query.limit + 1])  # type: ignore[attr-defined]
+    more = len(rows) > query.limit
+    rows = rows[: query.limit]
+    return Page(rows, _encode(getattr(rows[-1], column), rows[-1].pk) if more else None)
+
+
+def _encode(value: datetime, key: int) -> str:
+    return base64.urlsafe_b64encode(json.dumps([value.isoformat(), key]).encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> tuple[datetime, int]:
+    try:
+        value, key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if not isinstance(key, int) or not -(2**63) <= key < 2**63:
+            raise ValueError
+        return datetime.fromisoformat(value), key
+    except (ValueError, TypeError, UnicodeError, RecursionError):
+        raise Invalid(fields={"cursor": "cursor: take it from “next” of the page before."}) from None

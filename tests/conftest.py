@@ -1,0 +1,73 @@
+"""Fixtures: the process and its people, loaded once a session; somebody at a desk; a clock that can be moved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+import time_machine
+from django.core.cache import caches
+from django.core.management import call_command
+
+from accounts.models import User
+from changemgmt.demo import people
+from tests.world import Desk
+
+
+def load_reference_data() -> None:
+    call_command("setup_process", verbosity=0, stdout=open("/dev/null", "w"))
+    people.make()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """The database with what the process states and the demonstration's people, for all ordinary tests."""
+    with django_db_blocker.unblock():
+        load_reference_data()
+
+
+@pytest.fixture(autouse=True)
+def reference_data_after_a_flush(request: pytest.FixtureRequest) -> None:
+    """Tests with real transactions begin on an emptied database: give them the same reference data."""
+    marker = request.node.get_closest_marker("django_db")
+    transactional = "transactional_db" in request.fixturenames or "live_server" in request.fixturenames
+    if transactional or (marker and marker.kwargs.get("transaction")):
+        request.getfixturevalue("transactional_db")
+        load_reference_data()
+
+
+@pytest.fixture(autouse=True)
+def fresh_caches() -> None:
+    caches["default"].clear()
+
+
+@pytest.fixture
+def at(request: pytest.FixtureRequest) -> Iterator[Callable[[str], None]]:
+    """`at("2026-10-06T02:00Z")`: it is that instant from now on, until the next call or the end of the test."""
+    traveller: time_machine.travel | None = None
+
+    def move(instant: str) -> None:
+        nonlocal traveller
+        if traveller:
+            traveller.stop()
+        traveller = time_machine.travel(datetime.fromisoformat(instant.replace("Z", "+00:00")), tick=False)
+        traveller.start()
+
+    yield move
+    if traveller:
+        traveller.stop()
+
+
+@pytest.fixture
+def desk(db: None) -> Callable[[str], Desk]:
+    """`desk("engineer")`: that person, signed in, with the API in front of them."""
+    desks: dict[str, Desk] = {}
+
+    def sit(username: str) -> Desk:
+        if username not in desks:
+            desks[username] = Desk(User.objects.get(username=username))
+        return desks[username]
+
+    return sit
