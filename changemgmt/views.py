@@ -13,8 +13,10 @@ from django.utils import timezone
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
+from changemgmt.home import context_for
 from changemgmt.middleware import answer
 from changemgmt.models import Heartbeat
+from changemgmt.templatetags.ui import sprite
 
 TICK_STALE_AFTER = timedelta(minutes=3)
 
@@ -45,8 +47,6 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 @lru_cache(maxsize=1)
 def _sprite() -> str:
-    from changemgmt.templatetags.ui import sprite
-
     return sprite()
 
 
@@ -58,5 +58,19 @@ def icons(request: HttpRequest) -> HttpResponse:
     return HttpResponse(_sprite(), content_type="image/svg+xml")
 
 
+@require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    return render(request, "home.html", {})
+    return render(request, "home.html", context_for(request.user))
+
+
+@require_safe
+def api_docs(request: HttpRequest) -> HttpResponse:
+    """The API's operations for people, from the same description that tools read."""
+    from changemgmt.api import api
+
+    groups: dict[str, list[dict[str, str]]] = {}
+    for path, methods in api.get_openapi_schema()["paths"].items():
+        for method, operation in methods.items():
+            text = operation.get("description") or operation.get("summary", "")
+            groups.setdefault(operation.get("tags", ["Other"])[0], []).append({"method": method.upper(), "path": path, "text": text})
+    return render(request, "api_docs.html", {"groups": groups})

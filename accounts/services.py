@@ -1,0 +1,130 @@
+"""People, roles, duties and tokens: what administrators and people themselves change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import ApiToken, Duty, User
+from accounts.roles import Role
+from audit import services as audit
+from audit.refusal import Blocked, Invalid, NotYours, Reason
+
+
+def check_administrator(actor: User) -> None:
+    if not (actor.is_active and actor.is_superuser):
+        raise NotYours([Reason("not_yours", "Administrators keep people, roles and duties.")])
+
+
+@transaction.atomic
+def save_person(
+    *, actor: User, person: User | None, username: str, name: str, email: str, phone: str, roles: Iterable[str], is_active: bool, password: str = ""
+) -> User:
+    """Make or edit a person. Nobody grants roles to themselves, nor takes themselves out (A26)."""
+    check_administrator(actor)
+    wanted = {role for role in roles if role in Role._value2member_map_}
+    made = person is None
+    person = person or User()
+    wrong = _wrong_identity(person, username, name, email, phone)
+    if made and len(password) < 10:
+        wrong["password"] = "Password: give at least 10 characters; the person changes it after signing in."
+    if wrong:
+        raise Invalid(fields=wrong)
+    held = set() if made else {group.name for group in person.groups.all()}
+    if not made and actor.pk == person.pk and (wanted != held or not is_active):
+        raise Blocked([Reason("own_roles", "Nobody changes their own roles or access; another administrator does.")])
+    person.username, person.name, person.email, person.phone, person.is_active = username, name, email, phone, is_active
+    if password:
+        person.set_password(password)
+    person.save()
+    person.groups.set(Group.objects.filter(name__in=wanted))
+    audit.record("person.create" if made else "person.edit", actor=actor,
+                 data={"person": person.pk, "granted": sorted(wanted - held), "revoked": sorted(held - wanted), "active": is_active})  # fmt: skip
+    return person
+
+
+def _wrong_identity(person: User, username: str, name: str, email: str, phone: str) -> dict[str, str]:
+    wrong = {}
+    try:
+        User.username_validator(username)
+    except ValidationError:
+        wrong["username"] = "Username: use letters, digits and . @ + - _ only."
+    if not username or len(username) > 150:
+        wrong["username"] = "Username: give one, of at most 150 characters."
+    elif User.objects.filter(username__iexact=username).exclude(pk=person.pk).exists():
+        wrong["username"] = f"Username: “{username}” is taken."
+    if not name or len(name) > 150 or "\x00" in name:
+        wrong["name"] = "Name: say how the person is called, in at most 150 characters."
+    try:
+        validate_email(email)
+    except ValidationError:
+        wrong["email"] = "Email: give an address like ines@example.com; messages go there."
+    if len(phone) > 40 or "\x00" in phone:
+        wrong["phone"] = "Telephone: at most 40 characters."
+    return wrong
+
+
+@transaction.atomic
+def add_duty(*, actor: User, kind: str, username: str, starts_at: datetime, ends_at: datetime | None, order: int) -> Duty:
+    """Put somebody who holds the role on duty (A3)."""
+    if not (actor.is_active and (actor.is_superuser or actor.has_role(Role.CHANGE_MANAGER))):
+        raise NotYours([Reason("not_yours", "Administrators and change managers keep the duty roster.")])
+    wrong = {}
+    person = User.objects.filter(username=username, is_active=True).first()
+    needed = {Duty.Kind.EMERGENCY_CONTACT: Role.EMERGENCY_CONTACT, Duty.Kind.ON_CALL: Role.ON_CALL_ENGINEER}
+    if kind not in Duty.Kind.values:
+        wrong["kind"] = "Duty: choose emergency contact or on-call."
+    elif person is None or needed[Duty.Kind(kind)] not in {group.name for group in person.groups.all()}:
+        wrong["user"] = "Person: choose somebody who holds the role of that duty."
+    if ends_at and ends_at <= starts_at:
+        wrong["ends_at"] = "End: it lies before the start; put it after."
+    if not 1 <= order <= 50:
+        wrong["order"] = "Order: 1 is called first; give 1 to 50."
+    if wrong or person is None:
+        raise Invalid(fields=wrong)
+    duty = Duty.objects.create(kind=kind, user=person, starts_at=starts_at, ends_at=ends_at, order=order)
+    audit.record("duty.add", actor=actor, data={"duty": duty.pk, "kind": kind, "person": person.pk})
+    return duty
+
+
+@transaction.atomic
+def end_duty(*, actor: User, duty: Duty) -> None:
+    """End a duty now; it stays in the roster's history."""
+    if not (actor.is_active and (actor.is_superuser or actor.has_role(Role.CHANGE_MANAGER))):
+        raise NotYours([Reason("not_yours", "Administrators and change managers keep the duty roster.")])
+    now = timezone.now()
+    duty.ends_at = max(now, duty.starts_at + timedelta(seconds=1))
+    duty.save()
+    audit.record("duty.end", actor=actor, data={"duty": duty.pk, "person": duty.user_id})
+
+
+@transaction.atomic
+def make_token(*, actor: User, name: str, scope: str, days: int) -> tuple[ApiToken, str]:
+    """A token for one's own use; the secret is returned once."""
+    wrong = {}
+    if not name.strip() or len(name) > 80 or "\x00" in name:
+        wrong["name"] = "Name: say what it is for, in at most 80 characters."
+    if scope not in ApiToken.Scope.values:
+        wrong["scope"] = "Scope: choose one of the list."
+    if not 1 <= days <= 730:
+        wrong["days"] = "Days: give 1 to 730."
+    if wrong:
+        raise Invalid(fields=wrong)
+    token, secret = ApiToken.make(user=actor, name=name.strip(), scope=scope, lifetime=timedelta(days=days))
+    audit.record("token.create", actor=actor, data={"token": token.pk, "user": actor.pk, "scope": scope})
+    return token, secret
+
+
+@transaction.atomic
+def revoke_token(*, actor: User, token: ApiToken) -> None:
+    if token.user_id != actor.pk and not actor.is_superuser:
+        raise NotYours([Reason("not_yours", "Only its owner or an administrator revokes a token.")])
+    token.revoked_at = token.revoked_at or timezone.now()
+    token.save(update_fields=["revoked_at"])
+    audit.record("token.revoke", actor=actor, data={"token": token.pk})

@@ -1,0 +1,152 @@
+"""Sign-in for the demonstration, and the pages of people, duties and tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.views import LoginView
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import login
+from django.contrib.auth.decorators import login_not_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST
+
+from accounts import services
+from accounts.models import ApiToken, Duty, User
+from accounts.roles import DUTIES, Role, label
+from audit.refusal import Invalid, Refused
+from changemgmt.demo.people import PEOPLE
+from requests import cleaning
+
+PER_PAGE = 100
+
+
+class SignIn(LoginView):  # type: ignore[misc]
+    """allauth's sign-in, with one click per role in the demonstration."""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context_data(**kwargs)
+        if settings.DEMO_SIGN_IN:
+            found = {user.username: user for user in User.objects.filter(username__in=PEOPLE, is_active=True).prefetch_related("groups")}
+            context["demo_people"] = [found[username] for username in PEOPLE if username in found]
+        return context
+
+
+@login_not_required
+@require_POST
+def demo_sign_in(request: HttpRequest) -> HttpResponse:
+    """One click per role; refused outside the demonstration, and for whoever is not one of its people."""
+    username = request.POST.get("username", "")
+    if not settings.DEMO_SIGN_IN or username not in PEOPLE:
+        raise Http404
+    user = get_object_or_404(User, username=username, is_active=True)
+    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    target = request.POST.get("next", "/")
+    return redirect(target if url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}) else "/")
+
+
+def settings_home(request: HttpRequest) -> HttpResponse:
+    return render(request, "accounts/settings.html", {})
+
+
+def me(request: HttpRequest) -> HttpResponse:
+    duties = Duty.objects.current().filter(user=request.user)
+    return render(request, "accounts/me.html", {"duties": duties})
+
+
+def people(request: HttpRequest) -> HttpResponse:
+    """Everybody, by name; keyset by username."""
+    services.check_administrator(request.user)
+    after = request.GET.get("after", "")[:150]
+    found = list(User.objects.filter(username__gt=after).prefetch_related("groups").order_by("username")[: PER_PAGE + 1])
+    return render(request, "accounts/people.html", {"people": found[:PER_PAGE], "more": len(found) > PER_PAGE})
+
+
+def person(request: HttpRequest, username: str = "") -> HttpResponse:
+    """Make or edit a person and their roles."""
+    services.check_administrator(request.user)
+    found = get_object_or_404(User, username=username) if username else None
+    values: dict[str, Any] = {
+        "username": found.username if found else "", "name": found.name if found else "", "email": found.email if found else "",
+        "phone": found.phone if found else "", "is_active": found.is_active if found else True, "roles": found.roles if found else frozenset(),
+    }  # fmt: skip
+    errors: dict[str, str] = {}
+    if request.method == "POST":
+        values = {name: request.POST.get(name, "").strip() for name in ("username", "name", "email", "phone")}
+        values |= {"is_active": "is_active" in request.POST, "roles": request.POST.getlist("roles")}
+        try:
+            saved = services.save_person(actor=request.user, person=found, password=request.POST.get("password", ""), **values)
+        except Refused as refused:
+            errors = refused.fields if isinstance(refused, Invalid) else {"": str(refused)}
+        else:
+            messages.success(request, f"{saved} is saved.")
+            return redirect("accounts:people")
+    roles = [(role.value, label(role), DUTIES.get(role, "")) for role in Role]
+    context = {"person": found, "values": values, "errors": errors, "roles": roles}
+    return render(request, "accounts/person.html", context, status=422 if errors else 200)
+
+
+def duties(request: HttpRequest) -> HttpResponse:
+    """The duty roster: who is on duty now, who will be, and the form to add somebody."""
+    errors: dict[str, str] = {}
+    if request.method == "POST":
+        try:
+            if "end" in request.POST:
+                services.end_duty(actor=request.user, duty=get_object_or_404(Duty, pk=_key(request.POST["end"])))
+                messages.success(request, "The duty has ended.")
+            else:
+                _add_duty(request)
+                messages.success(request, "The duty is in the roster.")
+            return redirect("accounts:duties")
+        except Invalid as refused:
+            errors = refused.fields
+    now = timezone.now()
+    shown = Duty.objects.select_related("user").exclude(ends_at__lt=now).order_by("kind", "order", "starts_at")[:200]
+    holders = User.objects.filter(groups__name__in=[Role.EMERGENCY_CONTACT, Role.ON_CALL_ENGINEER], is_active=True).distinct().order_by("username")[:200]
+    missing = [kind.label for kind in Duty.Kind if not any(d.kind == kind and d.starts_at <= now for d in shown)]
+    context = {"duties": shown, "holders": holders, "kinds": Duty.Kind.choices, "errors": errors, "values": request.POST, "missing": missing}
+    return render(request, "accounts/duties.html", context, status=422 if errors else 200)
+
+
+def _key(value: str) -> int:
+    return int(value) if value.isdecimal() and len(value) < 18 else 0
+
+
+def _add_duty(request: HttpRequest) -> None:
+    wrong: dict[str, str] = {}
+    times = {}
+    for name, needed in (("starts_at", True), ("ends_at", False)):
+        try:
+            value = request.POST.get(name, "")
+            times[name] = cleaning.instant(value) if value or needed else None
+        except cleaning.Wrong as problem:
+            wrong[name] = f"{name.split('_')[0].capitalize()}: {problem}"
+    if wrong:
+        raise Invalid(fields=wrong)
+    services.add_duty(
+        actor=request.user, kind=request.POST.get("kind", ""), username=request.POST.get("user", ""), starts_at=times["starts_at"] or timezone.now(),
+        ends_at=times["ends_at"], order=_key(request.POST.get("order", "1")),
+    )  # fmt: skip
+
+
+def tokens(request: HttpRequest) -> HttpResponse:
+    """One's own API tokens; a new one's secret is shown once, on this answer."""
+    errors: dict[str, str] = {}
+    secret = ""
+    if request.method == "POST":
+        try:
+            if "revoke" in request.POST:
+                services.revoke_token(actor=request.user, token=get_object_or_404(ApiToken, pk=_key(request.POST["revoke"]), user=request.user))
+                messages.success(request, "The token is revoked; it opens nothing any more.")
+                return redirect("accounts:tokens")
+            _, secret = services.make_token(
+                actor=request.user, name=request.POST.get("name", ""), scope=request.POST.get("scope", ""), days=_key(request.POST.get("days", "0"))
+            )
+        except Invalid as refused:
+            errors = refused.fields
+    context = {"tokens": request.user.api_tokens.all()[:100], "scopes": ApiToken.Scope.choices, "errors": errors, "secret": secret, "values": request.POST}
+    return render(request, "accounts/tokens.html", context, status=422 if errors else 200)

@@ -1,0 +1,13 @@
+from django.urls import path
+
+from implementation import views
+
+app_name = "implementation"
+urlpatterns = [
+    path("changes/<str:number>/", views.overview, name="change"),
+    path("changes/<str:number>/implementation/", views.run, name="run"),
+    path("changes/<str:number>/history/", views.history, name="history"),
+    path("changes/<str:number>/audit/", views.trail, name="trail"),
+    path("changes/<str:number>/decide/<int:step_id>", views.decide, name="decide"),
+    path("changes/<str:number>/act/<slug:verb>", views.act, name="act"),
+]

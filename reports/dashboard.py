@@ -1,0 +1,126 @@
+"""Twelve months at a glance: one aggregate per figure, whatever the months hold (R118-R121)."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, Q
+from django.db.models.functions import TruncMonth, TruncWeek
+
+from implementation.models import Issue
+from reports import metrics
+from reports.services import ended_between
+
+MONTHS = 12
+
+
+def months_until(month: date, count: int = MONTHS) -> list[date]:
+    found = [month]
+    while len(found) < count:
+        found.append(metrics.previous_month(found[-1]))
+    return found[::-1]
+
+
+def by_month(last: date, count: int = MONTHS) -> list[dict[str, Any]]:
+    """Per month: counts by outcome and priority, average lead and implementation time, MTTR. Two queries."""
+    months = months_until(last, count)
+    start, end = metrics.month_span(months[0])[0], metrics.month_span(last)[1]
+    lead = ExpressionWrapper(F("started_at") - F("submitted_at"), output_field=DurationField())
+    took = ExpressionWrapper(F("ended_at") - F("started_at"), output_field=DurationField())
+    rows = {
+        row["month"].date(): row
+        for row in ended_between(start, end)
+        .annotate(month=TruncMonth("ended_at"))
+        .values("month")
+        .annotate(
+            total=Count("id"), completed=Count("id", filter=Q(outcome="completed")), rolled_back=Count("id", filter=Q(outcome="rolled_back")),
+            failed=Count("id", filter=Q(outcome="failed")), lead=Avg(lead), took=Avg(took),
+            **{priority: Count("id", filter=Q(priority=priority)) for priority in metrics.PRIORITIES},
+        )
+        .order_by("month")
+    }  # fmt: skip
+    mttr = {
+        row["month"].date(): row["mttr"]
+        for row in Issue.objects.filter(link=Issue.Link.CAUSED_BY, resolved_at__gte=start, resolved_at__lt=end)
+        .annotate(month=TruncMonth("resolved_at"))
+        .values("month")
+        .annotate(mttr=Avg(ExpressionWrapper(F("resolved_at") - F("detected_at"), output_field=DurationField())))
+        .order_by("month")
+    }
+    return [_month_row(month, rows.get(month, {}), mttr.get(month)) for month in months]
+
+
+def _month_row(month: date, row: dict[str, Any], mttr: timedelta | None) -> dict[str, Any]:
+    total = row.get("total", 0)
+    return {
+        "month": month, "key": f"{month:%Y-%m}", "total": total, "completed": row.get("completed", 0), "rolled_back": row.get("rolled_back", 0),
+        "failed": row.get("failed", 0), "success_rate": metrics.percent(row.get("completed", 0), total),
+        "lead_days": _average(row.get("lead"), metrics.DAY), "minutes": _average(row.get("took"), metrics.MINUTE), "mttr": _average(mttr, metrics.MINUTE),
+        "by_priority": {priority: row.get(priority, 0) for priority in metrics.PRIORITIES},
+    }  # fmt: skip
+
+
+def _average(value: timedelta | None, unit: timedelta) -> float | None:
+    return metrics.average([value], unit) if value is not None else None
+
+
+def by_week(until: datetime, count: int = 12) -> list[dict[str, Any]]:
+    """Changes per ISO week (Monday 00:00 UTC) and priority, the last `count` weeks (R120)."""
+    monday = (until - timedelta(days=until.weekday())).replace(hour=0, minute=0, second=0, microsecond=0)
+    weeks = [monday - timedelta(weeks=index) for index in range(count - 1, -1, -1)]
+    rows: dict[tuple[date, str], int] = {
+        (row["week"].date(), row["priority"]): row["n"]
+        for row in ended_between(weeks[0], monday + timedelta(weeks=1))
+        .annotate(week=TruncWeek("ended_at")).values("week", "priority").annotate(n=Count("id")).order_by("week")
+    }  # fmt: skip
+    return [{"week": week.date(), "counts": {p: rows.get((week.date(), p), 0) for p in metrics.PRIORITIES}} for week in weeks]
+
+
+# --- charts: coordinates for server-side SVG ---------------------------------------------------------------------------------------
+
+WIDTH, HEIGHT, LEFT, BOTTOM = 560, 180, 34, 22
+
+
+def line_chart(rows: list[tuple[str, float | None]], top: float, unit: str = "") -> dict[str, Any]:
+    """Points and a path for a line; months without a value leave a gap."""
+    step = (WIDTH - LEFT) / max(1, len(rows))
+    points = []
+    for index, (label, value) in enumerate(rows):
+        x = LEFT + step * (index + 0.5)
+        y = None if value is None else round((HEIGHT - BOTTOM) * (1 - min(value, top) / top), 1) if top else None
+        points.append({"x": round(x, 1), "y": y, "label": label, "value": value})
+    path, pen = "", "M"
+    for point in points:
+        if point["y"] is None:
+            pen = "M"
+        else:
+            path += f"{pen}{point['x']} {point['y']} "
+            pen = "L"
+    grid = [{"y": round((HEIGHT - BOTTOM) * (1 - part / 4), 1), "label": f"{top * part / 4:g}{unit}"} for part in range(5)]
+    return {"points": points, "path": path, "grid": grid, "width": WIDTH, "height": HEIGHT, "left": LEFT}
+
+
+def bar_chart(rows: list[tuple[str, dict[str, int]]]) -> dict[str, Any]:
+    """Stacked bars by priority, P0 at the bottom."""
+    top = round_up(max((sum(counts.values()) for _, counts in rows), default=0))
+    step, bars = (WIDTH - LEFT) / max(1, len(rows)), []
+    for index, (label, counts) in enumerate(rows):
+        y, pieces = float(HEIGHT - BOTTOM), []
+        for priority, count in counts.items():
+            height = (HEIGHT - BOTTOM) * count / top
+            y -= height
+            if count:
+                pieces.append({"ink": priority[1], "y": round(y, 1), "height": round(height, 1), "priority": priority, "count": count})
+        bars.append({"x": round(LEFT + step * index + step * 0.2, 1), "width": round(step * 0.6, 1), "middle": round(LEFT + step * (index + 0.5), 1),
+                     "label": label, "pieces": pieces, "total": sum(counts.values()), "top": round(y - 4, 1)})  # fmt: skip
+    grid = [{"y": round((HEIGHT - BOTTOM) * (1 - part / 4), 1), "label": f"{top * part / 4:g}"} for part in range(5)]
+    return {"bars": bars, "grid": grid, "width": WIDTH, "height": HEIGHT, "left": LEFT}
+
+
+def round_up(value: int) -> int:
+    """A round number of fourths at or above the value."""
+    for step in (4, 8, 12, 20, 40, 60, 80, 100, 200, 400, 600, 800, 1000, 2000, 4000, 8000, 20000, 40000, 100000):
+        if value <= step:
+            return step
+    return -(-value // 100000) * 100000

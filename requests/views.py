@@ -1,0 +1,309 @@
+"""The list of changes, the form, the catalogue of components."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.models import User
+from approvals import access as approvals_access
+from approvals import policy
+from approvals import services as approvals
+from audit import services as audit
+from audit.refusal import Invalid, Missing, Refused
+from changemgmt.http import status_of
+from reports.formats import safe_cell
+from requests import access, cleaning, content, forms, listing, services
+from requests import components as catalogue
+from requests.models import ChangeRequest, Component, IdempotencyKey
+from requests.states import EDITABLE, State
+from windows.calendar import decide
+from windows.models import current_calendar
+
+COUNTED = 1000
+VIEWS = (
+    ("All open", {"state": "open"}),
+    ("Mine", {"mine": "1"}),
+    ("Waiting for me", {"needs_me": "1"}),
+    ("Scheduled", {"state": "scheduled", "sort": "slot"}),
+    ("Running", {"state": "implementing,verifying,rolling_back"}),
+    ("Everything", {}),
+)
+
+
+def _found(request: HttpRequest) -> tuple[listing.Query, Any]:
+    query = listing.read(request.GET.dict() | {"state": request.GET.getlist("state"), "priority": request.GET.getlist("priority")})
+    found = listing.changes(query, request.user)
+    if query.needs_me:
+        found = found.filter(pk__in=approvals_access.waiting_for(request.user).values("change"))
+    return query, found
+
+
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    """The list: filters in the address, keyset pages, a count that says “1,000+” rather than being slow."""
+    query, found = _found(request)
+    page = listing.page(query, found)
+    counted = None
+    if not query.cursor:
+        counted = len(page.items) if page.next is None else found.order_by()[: COUNTED + 1].count()
+    current = {key: value for key, value in request.GET.items() if key not in ("cursor", "limit")}
+    context = {
+        "page": page, "query": query, "counted": counted, "is_many": counted is not None and counted > COUNTED, "views": VIEWS,
+        "current": current, "states": State.choices, "priorities": ChangeRequest.Priority.choices, "risks": ChangeRequest.Risk.choices,
+        "filters": [name for name in ("q", "state", "priority", "risk", "component", "requester", "outcome", "ended", "from", "to") if request.GET.get(name)],
+    }  # fmt: skip
+    return render(request, "requests/index.html", context)
+
+
+class _Echo:
+    def write(self, value: str) -> str:
+        return value
+
+
+@require_safe
+def export(request: HttpRequest) -> StreamingHttpResponse:
+    """What the list shows, all pages, as CSV; recorded in the trail."""
+    _, found = _found(request)
+    audit.record("change.export", actor=request.user, data={"query": request.GET.dict()})
+    writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)
+    columns = ("number", "state", "outcome", "priority", "risk", "summary", "requester", "created_at", "submitted_at", "slot_start", "started_at", "ended_at")
+
+    def rows() -> Iterator[str]:
+        yield writer.writerow(columns)
+        for change in found.select_related("requester").order_by("-created_at", "-id").iterator(chunk_size=1000):
+            yield writer.writerow([safe_cell(getattr(change, name)) for name in columns])
+
+    return StreamingHttpResponse(rows(), content_type="text/csv; charset=utf-8", headers={"Content-Disposition": 'attachment; filename="changes.csv"'})
+
+
+# --- the form --------------------------------------------------------------------------------------------------------------------
+
+
+def _form_page(
+    request: HttpRequest, *, change: ChangeRequest | None, values: dict[str, Any], errors: dict[str, str] | None = None, notice: str = "", status: int = 200
+) -> HttpResponse:
+    context = {
+        "change": change, "values": values, "errors": errors or {}, "notice": notice, "token": values.get("token") or uuid.uuid4().hex,
+        "strategies": ChangeRequest.Strategy.choices, "risks": ChangeRequest.Risk.choices, "kinds": ChangeRequest.EmergencyKind.choices,
+        "security": [(name, words, values.get(name, "")) for name, words in forms.SECURITY_WORDS.items()],
+        "components": list(Component.objects.values_list("slug", flat=True)[:300]),
+        "voids": change is not None and change.state in (State.IN_REVIEW, State.APPROVED, State.SCHEDULED),
+        **_preview(request.user, values, change),
+    }  # fmt: skip
+    return render(request, "requests/form.html", context, status=status)
+
+
+def _preview(user: User, values: dict[str, Any], change: ChangeRequest | None) -> dict[str, Any]:
+    """What the priority needs, who will be asked, and what the calendar says: from what is typed so far, wrong fields left out."""
+    known = ChangeRequest(requester=user)
+    picked: list[Component] = []
+    for name, value in _as_posted(values).items():
+        try:
+            cleaned = cleaning.CLEANERS[name](value)
+        except cleaning.Wrong:
+            continue
+        if name == "components":
+            picked = cleaned
+        elif name == "requested_window":
+            known.requested_window_start = cleaned
+        else:
+            setattr(known, name, cleaned)
+    plain = {name: getattr(known, name) for name in content.NAMES if name != "components"} | {"components": [c.slug for c in picked]}
+    facts = policy.Facts(known.priority or "P2", known.needs_security_review, any(c.security_review for c in picked), bool(known.downtime_required), bool(known.users_affected))
+    return {
+        "progress": forms.section_progress(plain),
+        "asked": policy.plan(approvals.current_rules(), facts),
+        "stage_labels": policy.STAGE_LABELS,
+        "kind_labels": policy.KIND_LABELS,
+        "shown_priority": known.priority,
+        "verdict": _verdict(known, frozenset(plain["components"])),
+        "plan_length": known.plan_length,
+    }
+
+
+def _as_posted(values: dict[str, Any]) -> dict[str, Any]:
+    from django.http import QueryDict
+
+    post = QueryDict(mutable=True)
+    for name, value in values.items():
+        if name not in ("confidential", "major") and isinstance(value, (str, int)):
+            post[name] = str(value)
+    return {name: value for name, value in forms.values_from(post).items() if name in cleaning.CLEANERS}
+
+
+def _verdict(known: ChangeRequest, scope: frozenset[str]) -> dict[str, Any] | None:
+    """The calendar's answer for the window asked for, or the first start from the requested date on."""
+    if not known.priority:
+        return None
+    calendar = current_calendar()
+    if known.is_emergency:
+        return {"tone": "ok", "icon": "calendar-check", "head": "P0: at any time, once authorised", "emergency": True}
+    start = known.requested_window_start
+    if start is None and known.requested_date:
+        start = cleaning.instant(known.requested_date.isoformat())
+        verdict = decide(known.priority, start, start + timedelta(hours=24), calendar, scope)
+        closed = [reason for reason in verdict.reasons if reason.code in ("freeze", "blackout")]
+        first = decide(known.priority, start, start + known.plan_length, calendar, scope).next_allowed_start
+        if closed:
+            return {"tone": "danger", "icon": "calendar-x", "head": closed[0].message, "reasons": closed, "next": first}
+        return {"tone": "neutral", "icon": "calendar", "head": None, "next": first}
+    if start is None:
+        return None
+    verdict = decide(known.priority, start, start + known.plan_length, calendar, scope)
+    if verdict.allowed:
+        return {"tone": "ok", "icon": "calendar-check", "start": start, "end": start + known.plan_length, "until": verdict.open_until}
+    return {"tone": "danger", "icon": "calendar-x", "head": verdict.reasons[0].message, "reasons": verdict.reasons, "next": verdict.next_allowed_start}
+
+
+def _draft_of(request: HttpRequest) -> ChangeRequest | None:
+    """The draft that this form has made already: by its number, or by its one-time token if the number never reached the browser."""
+    number = request.POST.get("number", "")
+    if not number:
+        key = IdempotencyKey.objects.filter(user=request.user, key=_form_key(request)).first()
+        number = key.body if key else ""
+    return access.change_for(request.user, number) if number else None
+
+
+def _form_key(request: HttpRequest) -> str:
+    return "form:" + hashlib.sha256(request.POST.get("token", "").encode()).hexdigest()
+
+
+def _save(request: HttpRequest, values: dict[str, Any]) -> ChangeRequest:
+    """Create the draft or bring it up to date: one change per form, however often it is sent."""
+    draft = _draft_of(request)
+    if draft is None:
+        try:
+            with transaction.atomic():
+                key = IdempotencyKey.objects.create(user=request.user, key=_form_key(request), fingerprint="form", created_at=timezone.now())
+                draft = services.create(actor=request.user, values=values)
+                key.status, key.body = 201, draft.number
+                key.save()
+                return draft
+        except IntegrityError:
+            draft = _draft_of(request)
+            if draft is None:
+                raise
+    return approvals.edit(actor=request.user, number=draft.number, version=draft.version, values=values)
+
+
+def new(request: HttpRequest) -> HttpResponse:
+    """A new change: save as a draft, or save and submit. Whatever is wrong, what was typed is shown again, and kept."""
+    access.check_may_write(request.user)
+    if request.method != "POST":
+        priority = request.GET.get("priority", "")
+        return _form_page(request, change=None, values={"priority": priority if priority in ChangeRequest.Priority.values else "", "strategy": "rolling"})
+    typed = forms.typed(request.POST)
+    try:
+        change = _save(request, forms.values_from(request.POST))
+        typed["number"] = change.number
+        if request.POST.get("intent") == "submit":
+            approvals.submit(actor=request.user, number=change.number)
+            messages.success(request, f"{change.number} is submitted; its reviewers have been told.")
+        else:
+            messages.success(request, f"{change.number} is kept as a draft.")
+    except Missing:
+        raise
+    except Refused as refused:
+        errors = refused.fields if isinstance(refused, Invalid) else {"": str(refused)}
+        kept = "Everything you typed is kept in the draft." if typed.get("number") else "Nothing you typed is lost: it stands below."
+        return _form_page(request, change=_draft_of(request), values=typed, errors=errors, notice=kept, status=status_of(refused))
+    return redirect(change)
+
+
+def edit(request: HttpRequest, number: str) -> HttpResponse:
+    """Edit a change. The version that the person saw goes with the form: somebody else's edit in between is told, not overwritten."""
+    change = access.change_for(request.user, number)
+    if refusal := approvals.edit_refusal(change, request.user):
+        messages.error(request, " ".join(reason.message for reason in refusal))
+        return redirect(change)
+    if request.method != "POST":
+        return _form_page(request, change=change, values=forms.shown(change) | {"number": change.number, "version": change.version})
+    typed = forms.typed(request.POST)
+    version = request.POST.get("version", "")
+    try:
+        seen = int(version) if version.isdecimal() and len(version) < 10 else 0
+        change = approvals.edit(actor=request.user, number=number, version=seen, values=forms.values_from(request.POST))
+        if request.POST.get("intent") == "submit" and change.state in (State.DRAFT, State.CHANGES_REQUESTED):
+            typed["version"] = change.version
+            approvals.submit(actor=request.user, number=number)
+            messages.success(request, f"{change.number} is submitted; its reviewers have been told.")
+        else:
+            messages.success(request, "Saved." if change.state not in (State.IN_REVIEW,) else "Saved. A new round of approval has begun.")
+    except Refused as refused:
+        errors = refused.fields if isinstance(refused, Invalid) else {"": str(refused)}
+        return _form_page(request, change=change, values=typed, errors=errors, notice="Nothing you typed is lost.", status=status_of(refused))
+    return redirect(change)
+
+
+@require_POST
+def preview(request: HttpRequest) -> HttpResponse:
+    """While somebody types: the rail and the verdict anew, and the draft saved as far as its fields can be taken."""
+    typed = forms.typed(request.POST)
+    change, saved = None, False
+    if request.POST.get("autosave") and request.POST.get("summary", "").strip() and request.user.may_write:
+        values = _usable(forms.values_from(request.POST))
+        draft = _draft_of(request)
+        if draft is None or (draft.state == State.DRAFT and draft.requester_id == request.user.pk and draft.state in EDITABLE):
+            try:
+                change, saved = _save(request, values), True
+            except Refused:
+                saved = False
+    context = {"values": typed, "change": change, "saved": saved, "is_fragment": True, **_preview(request.user, typed, change)}
+    return render(request, "requests/preview.html", context)
+
+
+def _usable(values: dict[str, Any]) -> dict[str, Any]:
+    """Only the fields that can be taken as they are."""
+    try:
+        cleaning.clean(values)
+    except Invalid as refused:
+        return {name: value for name, value in values.items() if name not in refused.fields}
+    return values
+
+
+# --- components --------------------------------------------------------------------------------------------------------------------
+
+
+@require_safe
+def components(request: HttpRequest) -> HttpResponse:
+    after = request.GET.get("after", "")[:60]
+    found = list(Component.objects.filter(slug__gt=after).select_related("owner").prefetch_related("depends_on").order_by("slug")[:101])
+    context = {"components": found[:100], "more": len(found) > 100, "may_manage": catalogue.may_manage(request.user)}
+    return render(request, "requests/components.html", context)
+
+
+def component(request: HttpRequest, slug: str = "") -> HttpResponse:
+    """Make or edit a component."""
+    found = get_object_or_404(Component, slug=slug) if slug else None
+    values: dict[str, Any] = {"security_review": False}
+    if found:
+        values = {
+            "slug": found.slug, "name": found.name, "team": found.team, "owner": found.owner.username if found.owner else "",
+            "depends_on": ", ".join(found.depends_on.values_list("slug", flat=True)), "security_review": found.security_review,
+        }  # fmt: skip
+    errors: dict[str, str] = {}
+    if request.method == "POST":
+        values = {name: request.POST.get(name, "").strip() for name in ("slug", "name", "team", "owner", "depends_on")}
+        values["security_review"] = "security_review" in request.POST
+        needs = [item.strip() for item in values["depends_on"].split(",") if item.strip()]
+        try:
+            saved = catalogue.save(actor=request.user, component=found, values={**values, "depends_on": needs})
+        except Invalid as refused:
+            errors = refused.fields
+        else:
+            messages.success(request, f"{saved} is saved.")
+            return redirect("requests:components")
+    context = {"component": found, "values": values, "errors": errors, "may_manage": catalogue.may_manage(request.user)}
+    return render(request, "requests/component.html", context, status=422 if errors else 200)
