@@ -228,7 +228,7 @@ def span(start: datetime | None, end: datetime | None) -> SafeString:
 
 
 @register.filter
-def length(value: timedelta | int | None) -> str:
+def lasting(value: timedelta | int | None) -> str:
     if value is None:
         return ""
     return say.say_length(value if isinstance(value, timedelta) else timedelta(minutes=value))

@@ -59,8 +59,9 @@ def _ensure_packages() -> None:
     # Made anew rather than repaired: a moved checkout or another Python leaves an environment that only looks sound.
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
     command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r"]
-    if subprocess.run([*command, str(wanted)]).returncode:
-        fail("pip could not install requirements/dev.txt; its message is above. Is the package index reachable?")
+    done = subprocess.run([*command, str(wanted)], capture_output=True, text=True)
+    if done.returncode:
+        fail(f"pip could not install requirements/dev.txt. Is the package index reachable?\n{done.stderr[-2000:]}")
     stamp.write_text(fresh)
     say(f"Python packages installed in {time.monotonic() - started:.0f} s")
 

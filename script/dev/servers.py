@@ -61,7 +61,7 @@ def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], *, l
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
             stop(process)
             fail(f"{name} did not come up. The end of {log}:\n{tail}")
-        time.sleep(0.05)
+        time.sleep(0.2)
 
 
 def _own_user() -> str | None:
