@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest
 from ninja import Router
 
 from accounts.models import Duty
+from changemgmt.http import Request
 
 router = Router(tags=["Me"])
 
 
 @router.get("/me", operation_id="get_me")
-def me(request: HttpRequest) -> Any:
+def me(request: Request) -> Any:
     user = request.user
-    duties = [{"kind": d.kind, "since": d.starts_at, "until": d.ends_at, "order": d.order} for d in Duty.objects.current().filter(user=user)]
+    duties = [
+        {"kind": d.kind, "since": d.starts_at, "until": d.ends_at, "order": d.order} for d in Duty.objects.current().filter(user=user)
+    ]
     return {"user": {"username": user.username, "name": str(user)}, "roles": sorted(user.roles), "duties": duties, "training": []}

@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.db import models
@@ -27,7 +27,7 @@ class User(AbstractUser):
     first_name = None  # type: ignore[assignment]
     last_name = None  # type: ignore[assignment]
 
-    objects: ClassVar[UserManager[User]] = UserManager()
+    objects: ClassVar[UserManager[Self]] = UserManager()
 
     def __str__(self) -> str:
         return self.name or self.username
@@ -66,7 +66,9 @@ class DutyQuerySet(models.QuerySet["Duty"]):
     def current(self, at: datetime | None = None) -> DutyQuerySet:
         """On duty at that instant, first in line first."""
         at = at or timezone.now()
-        return self.filter(starts_at__lte=at).filter(Q(ends_at__isnull=True) | Q(ends_at__gt=at)).order_by("kind", "order", "starts_at", "id")
+        return (
+            self.filter(starts_at__lte=at).filter(Q(ends_at__isnull=True) | Q(ends_at__gt=at)).order_by("kind", "order", "starts_at", "id")
+        )
 
 
 class Duty(models.Model):

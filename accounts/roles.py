@@ -57,6 +57,6 @@ def label(role: str) -> str:
 
 
 def listed(roles: list[str], word: str = "or") -> str:
-    """"Senior DevOps engineer or Tech lead"."""
+    """ "Senior DevOps engineer or Tech lead"."""
     names = [label(role) for role in roles]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}" if names else "nobody"

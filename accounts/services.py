@@ -24,7 +24,16 @@ def check_administrator(actor: User) -> None:
 
 @transaction.atomic
 def save_person(
-    *, actor: User, person: User | None, username: str, name: str, email: str, phone: str, roles: Iterable[str], is_active: bool, password: str = ""
+    *,
+    actor: User,
+    person: User | None,
+    username: str,
+    name: str,
+    email: str,
+    phone: str,
+    roles: Iterable[str],
+    is_active: bool,
+    password: str = "",
 ) -> User:
     """Make or edit a person. Nobody grants roles to themselves, nor takes themselves out (A26)."""
     check_administrator(actor)
@@ -33,7 +42,7 @@ def save_person(
     person = person or User()
     wrong = _wrong_identity(person, username, name, email, phone)
     if made and len(password) < 10:
-        wrong["password"] = "Password: give at least 10 characters; the person changes it after signing in."
+        wrong["password"] = "Password: give at least 10 characters; the person changes it after signing in."  # noqa: S105
     if wrong:
         raise Invalid(fields=wrong)
     held = set() if made else {group.name for group in person.groups.all()}
@@ -44,8 +53,11 @@ def save_person(
         person.set_password(password)
     person.save()
     person.groups.set(Group.objects.filter(name__in=wanted))
-    audit.record("person.create" if made else "person.edit", actor=actor,
-                 data={"person": person.pk, "granted": sorted(wanted - held), "revoked": sorted(held - wanted), "active": is_active})  # fmt: skip
+    audit.record(
+        "person.create" if made else "person.edit",
+        actor=actor,
+        data={"person": person.pk, "granted": sorted(wanted - held), "revoked": sorted(held - wanted), "active": is_active},
+    )
     return person
 
 

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -20,12 +20,13 @@ from accounts.models import ApiToken, Duty, User
 from accounts.roles import DUTIES, Role, label
 from audit.refusal import Invalid, Refused
 from changemgmt.demo.people import PEOPLE
+from changemgmt.http import Request
 from requests import cleaning
 
 PER_PAGE = 100
 
 
-class SignIn(LoginView):  # type: ignore[misc]
+class SignIn(LoginView):
     """allauth's sign-in, with one click per role in the demonstration."""
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
@@ -38,7 +39,7 @@ class SignIn(LoginView):  # type: ignore[misc]
 
 @login_not_required
 @require_POST
-def demo_sign_in(request: HttpRequest) -> HttpResponse:
+def demo_sign_in(request: Request) -> HttpResponse:
     """One click per role; refused outside the demonstration, and for whoever is not one of its people."""
     username = request.POST.get("username", "")
     if not settings.DEMO_SIGN_IN or username not in PEOPLE:
@@ -49,16 +50,16 @@ def demo_sign_in(request: HttpRequest) -> HttpResponse:
     return redirect(target if url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}) else "/")
 
 
-def settings_home(request: HttpRequest) -> HttpResponse:
+def settings_home(request: Request) -> HttpResponse:
     return render(request, "accounts/settings.html", {})
 
 
-def me(request: HttpRequest) -> HttpResponse:
+def me(request: Request) -> HttpResponse:
     duties = Duty.objects.current().filter(user=request.user)
     return render(request, "accounts/me.html", {"duties": duties})
 
 
-def people(request: HttpRequest) -> HttpResponse:
+def people(request: Request) -> HttpResponse:
     """Everybody, by name; keyset by username."""
     services.check_administrator(request.user)
     after = request.GET.get("after", "")[:150]
@@ -66,14 +67,18 @@ def people(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/people.html", {"people": found[:PER_PAGE], "more": len(found) > PER_PAGE})
 
 
-def person(request: HttpRequest, username: str = "") -> HttpResponse:
+def person(request: Request, username: str = "") -> HttpResponse:
     """Make or edit a person and their roles."""
     services.check_administrator(request.user)
     found = get_object_or_404(User, username=username) if username else None
     values: dict[str, Any] = {
-        "username": found.username if found else "", "name": found.name if found else "", "email": found.email if found else "",
-        "phone": found.phone if found else "", "is_active": found.is_active if found else True, "roles": found.roles if found else frozenset(),
-    }  # fmt: skip
+        "username": found.username if found else "",
+        "name": found.name if found else "",
+        "email": found.email if found else "",
+        "phone": found.phone if found else "",
+        "is_active": found.is_active if found else True,
+        "roles": found.roles if found else frozenset(),
+    }
     errors: dict[str, str] = {}
     if request.method == "POST":
         values = {name: request.POST.get(name, "").strip() for name in ("username", "name", "email", "phone")}
@@ -90,7 +95,7 @@ def person(request: HttpRequest, username: str = "") -> HttpResponse:
     return render(request, "accounts/person.html", context, status=422 if errors else 200)
 
 
-def duties(request: HttpRequest) -> HttpResponse:
+def duties(request: Request) -> HttpResponse:
     """The duty roster: who is on duty now, who will be, and the form to add somebody."""
     errors: dict[str, str] = {}
     if request.method == "POST":
@@ -106,9 +111,20 @@ def duties(request: HttpRequest) -> HttpResponse:
             errors = refused.fields
     now = timezone.now()
     shown = Duty.objects.select_related("user").exclude(ends_at__lt=now).order_by("kind", "order", "starts_at")[:200]
-    holders = User.objects.filter(groups__name__in=[Role.EMERGENCY_CONTACT, Role.ON_CALL_ENGINEER], is_active=True).distinct().order_by("username")[:200]
+    holders = (
+        User.objects.filter(groups__name__in=[Role.EMERGENCY_CONTACT, Role.ON_CALL_ENGINEER], is_active=True)
+        .distinct()
+        .order_by("username")[:200]
+    )
     missing = [kind.label for kind in Duty.Kind if not any(d.kind == kind and d.starts_at <= now for d in shown)]
-    context = {"duties": shown, "holders": holders, "kinds": Duty.Kind.choices, "errors": errors, "values": request.POST, "missing": missing}
+    context = {
+        "duties": shown,
+        "holders": holders,
+        "kinds": Duty.Kind.choices,
+        "errors": errors,
+        "values": request.POST,
+        "missing": missing,
+    }
     return render(request, "accounts/duties.html", context, status=422 if errors else 200)
 
 
@@ -116,7 +132,7 @@ def _key(value: str) -> int:
     return int(value) if value.isdecimal() and len(value) < 18 else 0
 
 
-def _add_duty(request: HttpRequest) -> None:
+def _add_duty(request: Request) -> None:
     wrong: dict[str, str] = {}
     times = {}
     for name, needed in (("starts_at", True), ("ends_at", False)):
@@ -128,25 +144,40 @@ def _add_duty(request: HttpRequest) -> None:
     if wrong:
         raise Invalid(fields=wrong)
     services.add_duty(
-        actor=request.user, kind=request.POST.get("kind", ""), username=request.POST.get("user", ""), starts_at=times["starts_at"] or timezone.now(),
-        ends_at=times["ends_at"], order=_key(request.POST.get("order", "1")),
-    )  # fmt: skip
+        actor=request.user,
+        kind=request.POST.get("kind", ""),
+        username=request.POST.get("user", ""),
+        starts_at=times["starts_at"] or timezone.now(),
+        ends_at=times["ends_at"],
+        order=_key(request.POST.get("order", "1")),
+    )
 
 
-def tokens(request: HttpRequest) -> HttpResponse:
+def tokens(request: Request) -> HttpResponse:
     """One's own API tokens; a new one's secret is shown once, on this answer."""
     errors: dict[str, str] = {}
     secret = ""
     if request.method == "POST":
         try:
             if "revoke" in request.POST:
-                services.revoke_token(actor=request.user, token=get_object_or_404(ApiToken, pk=_key(request.POST["revoke"]), user=request.user))
+                services.revoke_token(
+                    actor=request.user, token=get_object_or_404(ApiToken, pk=_key(request.POST["revoke"]), user=request.user)
+                )
                 messages.success(request, "The token is revoked; it opens nothing any more.")
                 return redirect("accounts:tokens")
             _, secret = services.make_token(
-                actor=request.user, name=request.POST.get("name", ""), scope=request.POST.get("scope", ""), days=_key(request.POST.get("days", "0"))
+                actor=request.user,
+                name=request.POST.get("name", ""),
+                scope=request.POST.get("scope", ""),
+                days=_key(request.POST.get("days", "0")),
             )
         except Invalid as refused:
             errors = refused.fields
-    context = {"tokens": request.user.api_tokens.all()[:100], "scopes": ApiToken.Scope.choices, "errors": errors, "secret": secret, "values": request.POST}
+    context = {
+        "tokens": request.user.api_tokens.all()[:100],
+        "scopes": ApiToken.Scope.choices,
+        "errors": errors,
+        "secret": secret,
+        "values": request.POST,
+    }
     return render(request, "accounts/tokens.html", context, status=422 if errors else 200)

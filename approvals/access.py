@@ -107,5 +107,3 @@ def waiting_for(user: User) -> QuerySet[Step]:
     if len(roles & {Role.ENGINEERING_MANAGER, Role.DEVOPS_LEAD}) < 2:
         steps = steps.exclude(Exists(filled), mode="all")
     return steps.order_by("priority", "opened_at", "id")
-
-

@@ -61,7 +61,12 @@ class Step(models.Model):
             models.Index(fields=["priority", "opened_at", "id"], name="step_queue", condition=Q(state="open")),
             models.Index(fields=["change", "round", "stage"], name="step_by_change"),
         ]
-        constraints = [models.CheckConstraint(name="step_state_known", condition=Q(state__in=["waiting", "open", "approved", "rejected", "changes_requested", "waived", "stale"]))]
+        constraints = [
+            models.CheckConstraint(
+                name="step_state_known",
+                condition=Q(state__in=["waiting", "open", "approved", "rejected", "changes_requested", "waived", "stale"]),
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.label} of round {self.round}"

@@ -60,11 +60,21 @@ def open_round(change: ChangeRequest) -> list[Step]:
 def _copy(change: ChangeRequest, plans: list[policy.StepPlan], *, deferred: bool) -> list[Step]:
     steps = [
         Step(
-            change=change, round=change.round, stage=plan.stage, position=position, kind=plan.kind, roles=list(plan.roles), mode=plan.mode,
-            checklist=list(plan.checklist), waivable=plan.waivable, deferred=deferred, content_hash=change.content_hash, priority=change.priority,
+            change=change,
+            round=change.round,
+            stage=plan.stage,
+            position=position,
+            kind=plan.kind,
+            roles=list(plan.roles),
+            mode=plan.mode,
+            checklist=list(plan.checklist),
+            waivable=plan.waivable,
+            deferred=deferred,
+            content_hash=change.content_hash,
+            priority=change.priority,
         )
         for position, plan in enumerate(plans, start=1)
-    ]  # fmt: skip
+    ]
     return Step.objects.bulk_create(steps)
 
 
@@ -90,17 +100,23 @@ def _ask(change: ChangeRequest, steps: list[Step]) -> None:
         step.change = change
         people = list(access.people_for(step))
         notifications.tell(
-            people, kind="approval_waiting", occasion=f"{step.pk}", change=change,
+            people,
+            kind="approval_waiting",
+            occasion=f"{step.pk}",
+            change=change,
             subject=f"{change.priority} {change.number} waits for your {step.label.lower()}",
             body=f"“{change.summary}”, requested by {change.requester}. {what_approving_does(step)}",
-        )  # fmt: skip
+        )
         if not people:
             managers = list(User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True))
             notifications.tell(
-                [change.requester, *managers], kind="nobody_can_decide", occasion=f"{step.pk}", change=change,
+                [change.requester, *managers],
+                kind="nobody_can_decide",
+                occasion=f"{step.pk}",
+                change=change,
                 subject=f"{change.number}: nobody can give the {step.label.lower()}",
                 body=f"It needs {listed(step.roles)}, and nobody eligible holds that role. An administrator grants roles at /settings/people/.",
-            )  # fmt: skip
+            )
 
 
 def add_deferred_reviews(change: ChangeRequest) -> None:
@@ -109,7 +125,9 @@ def add_deferred_reviews(change: ChangeRequest) -> None:
         return
     given = {
         step.kind
-        for step in change.steps.filter(content_hash=change.content_hash, decisions__verdict=Decision.Verdict.APPROVE).exclude(kind=policy.SIGN_OFF)
+        for step in change.steps.filter(content_hash=change.content_hash, decisions__verdict=Decision.Verdict.APPROVE).exclude(
+            kind=policy.SIGN_OFF
+        )
     }
     plans = [plan for plan in policy.plan(current_rules(), facts_of(change), deferred=True) if plan.kind not in given]
     steps = _copy(change, plans, deferred=True)
@@ -133,7 +151,9 @@ def what_approving_does(step: Step) -> str:
         return f"Approving settles this review; {' and '.join(other.label.lower() for other in open_beside)} still wait."
     later = [other for other in others if other.stage > step.stage]
     if later:
-        return f"Approving ends the review stage; {' and '.join(other.label.lower() for other in later)} by {listed(later[0].roles, 'and' if later[0].mode == 'all' else 'or')} opens."
+        names = " and ".join(other.label.lower() for other in later)
+        people = listed(later[0].roles, "and" if later[0].mode == "all" else "or")
+        return f"Approving ends the review stage; {names} by {people} opens."
     if step.change.priority == "P3" or step.change.requested_window_start:
         return "Approving approves the change, and its slot is booked at once."
     return "Approving approves the change; then its slot can be booked."
@@ -199,20 +219,43 @@ def decide(
     comment, answers = _checked(step, verdict, comment, checklist or {})
     held = roles & set(step.roles)
     if verdict == Decision.Verdict.WAIVE and not step.waivable:
-        raise Blocked([Reason("not_waivable", f"The {step.label.lower()} cannot be waived, only decided: a security question was answered yes.")])
+        raise Blocked(
+            [Reason("not_waivable", f"The {step.label.lower()} cannot be waived, only decided: a security question was answered yes.")]
+        )
     decision = Decision(
-        step=step, change=change, round=step.round, stage=step.stage, deferred=step.deferred, actor=actor,
-        role=policy.acting_role(step.mode, step.roles, access.approvals_of(step), held), roles_held=sorted(held), verdict=verdict,
-        comment=comment, checklist=answers, content_hash=change.content_hash, at=timezone.now(),
-    )  # fmt: skip
+        step=step,
+        change=change,
+        round=step.round,
+        stage=step.stage,
+        deferred=step.deferred,
+        actor=actor,
+        role=policy.acting_role(step.mode, step.roles, access.approvals_of(step), held),
+        roles_held=sorted(held),
+        verdict=verdict,
+        comment=comment,
+        checklist=answers,
+        content_hash=change.content_hash,
+        at=timezone.now(),
+    )
     try:
         with transaction.atomic():
             decision.save()
     except IntegrityError:
         raise Blocked([Reason("decided", "You have decided in this stage already, or wrote on this change.")]) from None
-    audit.record("approval.decide", actor=actor, change=change,
-                 data={"step": step.pk, "kind": step.kind, "round": step.round, "verdict": verdict, "role": decision.role, "decision": decision.pk,
-                       "content_hash": change.content_hash})  # fmt: skip
+    audit.record(
+        "approval.decide",
+        actor=actor,
+        change=change,
+        data={
+            "step": step.pk,
+            "kind": step.kind,
+            "round": step.round,
+            "verdict": verdict,
+            "role": decision.role,
+            "decision": decision.pk,
+            "content_hash": change.content_hash,
+        },
+    )
     _settle(step, decision)
     return decision
 
@@ -254,7 +297,9 @@ def _settle(step: Step, decision: Decision) -> None:
     elif verdict == Decision.Verdict.WAIVE:
         _close_step(step, Step.State.WAIVED, now)
     else:
-        approvals = {d.actor_id: frozenset(d.roles_held) for d in step.decisions.model.objects.filter(step=step, verdict=Decision.Verdict.APPROVE)}
+        approvals = {
+            d.actor_id: frozenset(d.roles_held) for d in step.decisions.model.objects.filter(step=step, verdict=Decision.Verdict.APPROVE)
+        }
         if policy.is_satisfied(step.mode, step.roles, approvals):
             _close_step(step, Step.State.APPROVED, now)
     _tell_decided(step, decision)
@@ -267,7 +312,9 @@ def _settle(step: Step, decision: Decision) -> None:
 def _close_step(step: Step, state: str, now: Any) -> None:
     step.state, step.settled_at = state, now
     step.save(update_fields=["state", "settled_at"])
-    notifications.withdraw(change_id=step.change_id, kinds=["approval_waiting"]) if not step.deferred and step.kind == policy.EMERGENCY else None
+    notifications.withdraw(
+        change_id=step.change_id, kinds=["approval_waiting"]
+    ) if not step.deferred and step.kind == policy.EMERGENCY else None
 
 
 def _advance(change: ChangeRequest, stage: int, actor: User) -> None:
@@ -287,10 +334,13 @@ def _tell_decided(step: Step, decision: Decision) -> None:
     kind = "changes_requested" if decision.verdict == Decision.Verdict.REQUEST_CHANGES else "decision"
     standing = f" The change is now {State(change.state).label.lower()}."
     notifications.tell(
-        [change.requester], kind=kind, occasion=f"{decision.pk}", change=change,
+        [change.requester],
+        kind=kind,
+        occasion=f"{decision.pk}",
+        change=change,
         subject=f"{change.number}: {decision.actor} {word} the {step.label.lower()}",
         body=(f"{decision.comment}\n\n" if decision.comment else "") + f"“{change.summary}”.{standing}",
-    )  # fmt: skip
+    )
 
 
 # --- edit ------------------------------------------------------------------------------------------------------------------------
@@ -344,15 +394,20 @@ def _besides(change: ChangeRequest) -> dict[str, Any]:
     """The writable fields that are not content, as the trail keeps them: people by key."""
     start = change.requested_window_start
     return {
-        "requested_window": start.isoformat() if start else None, "external_refs": change.external_refs, "implementer": change.implementer_id,
-        "confidential": change.confidential, "major": change.major,
-    }  # fmt: skip
+        "requested_window": start.isoformat() if start else None,
+        "external_refs": change.external_refs,
+        "implementer": change.implementer_id,
+        "confidential": change.confidential,
+        "major": change.major,
+    }
 
 
 def _revise(change: ChangeRequest, actor: User, changed: dict[str, list[str]]) -> None:
     if missing := change.missing_fields():
         raise Invalid(fields=missing)
-    lifecycle.perform(change, "revise", actor=actor, fields=changed, version=change.version, round=change.round + 1, content_hash=change.content_hash)
+    lifecycle.perform(
+        change, "revise", actor=actor, fields=changed, version=change.version, round=change.round + 1, content_hash=change.content_hash
+    )
     open_round(change)
 
 
@@ -385,7 +440,9 @@ def escalate(*, actor: User, number: str, reason: str, emergency_kind: str, emer
     change.version += 1
     change.content_hash = content.fingerprint(change.content())
     requests.remember_author(change, actor)
-    lifecycle.perform(change, "escalate", actor=actor, reason=reason.strip()[:2000], priority=[was, "P0"], kind=emergency_kind, round=change.round + 1)
+    lifecycle.perform(
+        change, "escalate", actor=actor, reason=reason.strip()[:2000], priority=[was, "P0"], kind=emergency_kind, round=change.round + 1
+    )
     change.steps.filter(content_hash=verdicts, decisions__verdict=Decision.Verdict.APPROVE).update(content_hash=change.content_hash)
     open_round(change)
     return change
@@ -421,6 +478,10 @@ def lapse(change: ChangeRequest) -> None:
     withdraw_round(change)
     change.steps.filter(round=change.round, deferred=False).update(state=Step.State.STALE)
     notifications.tell(
-        [change.requester], kind="lapsed", occasion=f"{change.round}", change=change, subject=f"{change.number}: its approval has lapsed",
+        [change.requester],
+        kind="lapsed",
+        occasion=f"{change.round}",
+        change=change,
+        subject=f"{change.number}: its approval has lapsed",
         body="It was approved and not used for too long. Look it over and submit it again.",
-    )  # fmt: skip
+    )

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from approvals import access
 from approvals.models import Decision
+from changemgmt.http import Request
 
 PER_PAGE = 30
 
 
 @require_safe
-def queue(request: HttpRequest) -> HttpResponse:
+def queue(request: Request) -> HttpResponse:
     """What waits for this person, most urgent and oldest first, a page at a time by keyset; beside it what they decided lately."""
     steps = access.waiting_for(request.user).select_related("change__requester")
     after = request.GET.get("after", "").split("~")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.http import HttpRequest
 from ninja import Router
 
 from accounts.models import User
@@ -13,6 +12,7 @@ from accounts.roles import Role
 from audit import services
 from audit.models import Event
 from audit.refusal import Invalid, NotYours, Reason
+from changemgmt.http import Request
 from requests import access, cleaning
 
 router = Router(tags=["Audit"])
@@ -25,13 +25,18 @@ def may_read_all(user: User) -> bool:
 
 def event_out(event: Event, numbers: dict[int, str]) -> dict[str, Any]:
     return {
-        "id": event.pk, "at": event.at, "action": event.action, "actor": event.actor.username if event.actor else None,
-        "change": numbers.get(event.change_id or 0), "data": event.data, "via": event.via,
-    }  # fmt: skip
+        "id": event.pk,
+        "at": event.at,
+        "action": event.action,
+        "actor": event.actor.username if event.actor else None,
+        "change": numbers.get(event.change_id or 0),
+        "data": event.data,
+        "via": event.via,
+    }
 
 
 @router.get("/audit", operation_id="list_events")
-def events(request: HttpRequest, change: str = "", actor: str = "", action: str = "", limit: int = 100, cursor: int = 0) -> Any:
+def events(request: Request, change: str = "", actor: str = "", action: str = "", limit: int = 100, cursor: int = 0) -> Any:
     """Events, oldest first. Everybody reads those of a change that they can see; auditors and change managers read all."""
     rows = Event.objects.select_related("actor").order_by("pk")
     if change:
@@ -62,7 +67,7 @@ def _instant(value: str, name: str) -> datetime:
 
 
 @router.get("/audit/verify", operation_id="verify_audit")
-def verify(request: HttpRequest) -> Any:
+def verify(request: Request) -> Any:
     """Recompute the chain: `{ok, events, head}`, and where it breaks."""
     if not may_read_all(request.user):
         raise NotYours([Reason("not_yours", "Auditors and change managers verify the trail.")])

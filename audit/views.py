@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from audit import api, services
 from audit.models import Event
 from audit.refusal import NotYours, Reason
+from changemgmt.http import Request
 
 PER_PAGE = 100
 
 
 @require_safe
-def trail(request: HttpRequest) -> HttpResponse:
+def trail(request: Request) -> HttpResponse:
     """Newest first, keyset-paged, by person and action; verified on request."""
     if not api.may_read_all(request.user):
-        raise NotYours([Reason("not_yours", "Auditors and change managers read the whole trail. A change's own trail is on its Audit tab.")])
+        raise NotYours(
+            [Reason("not_yours", "Auditors and change managers read the whole trail. A change's own trail is on its Audit tab.")]
+        )
     events = Event.objects.select_related("actor", "link").order_by("-id")
     actor, action, before = (request.GET.get(name, "")[:150] for name in ("actor", "action", "before"))
     if actor:
@@ -29,7 +32,11 @@ def trail(request: HttpRequest) -> HttpResponse:
     found = list(events[: PER_PAGE + 1])
     shown = found[:PER_PAGE]
     context = {
-        "events": shown, "more": shown[-1].pk if len(found) > PER_PAGE else None, "numbers": services.change_numbers(shown), "actor": actor, "action": action,
+        "events": shown,
+        "more": shown[-1].pk if len(found) > PER_PAGE else None,
+        "numbers": services.change_numbers(shown),
+        "actor": actor,
+        "action": action,
         "verification": services.verify() if request.GET.get("verify") else None,
-    }  # fmt: skip
+    }
     return render(request, "audit/trail.html", context)

@@ -64,28 +64,43 @@ PROBLEM = {
     "type": "object",
     "description": "RFC 9457 problem details.",
     "properties": {
-        "type": {"type": "string"}, "title": {"type": "string"}, "status": {"type": "integer"}, "detail": {"type": "string"},
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
         "code": {"type": "string"},
-        "errors": {"type": "array", "items": {"type": "object", "properties": {"field": {"type": "string"}, "message": {"type": "string"}}}},
+        "errors": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"field": {"type": "string"}, "message": {"type": "string"}}},
+        },
         "reasons": {
             "type": "array",
             "items": {
                 "type": "object",
                 "properties": {
-                    "code": {"type": "string"}, "rule": {"type": "string"}, "message": {"type": "string"},
-                    "until": {"type": ["string", "null"]}, "next_allowed_at": {"type": ["string", "null"]},
+                    "code": {"type": "string"},
+                    "rule": {"type": "string"},
+                    "message": {"type": "string"},
+                    "until": {"type": ["string", "null"]},
+                    "next_allowed_at": {"type": ["string", "null"]},
                     "override_roles": {"type": "array", "items": {"type": "string"}},
                 },
             },
         },
     },
-}  # fmt: skip
+}
 
 api = Api(
-    title="Change Management", version="1", docs_url=None, openapi_url="/openapi.json", auth=Door(), renderer=Json(), parser=CarefulParser(),
+    title="Change Management",
+    version="1",
+    docs_url=None,
+    openapi_url="/openapi.json",
+    auth=Door(),
+    renderer=Json(),
+    parser=CarefulParser(),
     description="Changes, approvals, calendar, gate, evidence and reports. Times are ISO 8601 UTC; durations whole minutes.",
     urls_namespace="api",
-)  # fmt: skip
+)
 for router in (requests_router, approvals_router, windows_router, implementation_router, reports_router, audit_router, accounts_router):
     api.add_router("", router)
 

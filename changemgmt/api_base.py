@@ -178,13 +178,22 @@ def _repeated(row: IdempotencyKey | None, mark: str) -> HttpResponse:
 def change_out(change: ChangeRequest) -> dict[str, Any]:
     """A change as the API shows it."""
     values = {name: value if value != "" else None for name, value in change.content().items()}
-    for name in ("summary", "reason", "implementation_steps", "rollback_plan", "testing_plan", "user_impact", "performance_impact", "security_impact"):
+    for name in (
+        "summary",
+        "reason",
+        "implementation_steps",
+        "rollback_plan",
+        "testing_plan",
+        "user_impact",
+        "performance_impact",
+        "security_impact",
+    ):
         values[name] = getattr(change, name)
     slot = None
     if change.slot_start and change.slot_end:
         window = {"name": change.window_name, "start": change.window_start, "end": change.window_end} if change.window_start else None
         slot = {"start": change.slot_start, "end": change.slot_end, "window": window}
-    return plain(
+    shown: dict[str, Any] = plain(
         {"id": change.number, "state": change.state, "outcome": change.outcome or None}
         | {name: value.isoformat() if name == "requested_date" and value else value for name, value in values.items()}
         | {
@@ -204,9 +213,10 @@ def change_out(change: ChangeRequest) -> dict[str, Any]:
             "completed_at": change.completed_at,
             "closed_at": change.closed_at,
             "version": change.version,
-            "duplicate_of": change.duplicate_of.number if change.duplicate_of_id and change.duplicate_of else None,
+            "duplicate_of": change.duplicate_of.number if change.duplicate_of else None,
         }
     )
+    return shown
 
 
 def answer(status: int, body: Any) -> HttpResponse:
@@ -222,7 +232,6 @@ def body_values(request: HttpRequest) -> dict[str, Any]:
         raise HttpError(400, "The body is not valid JSON.") from None
     if not isinstance(values, dict):
         raise HttpError(400, "Send a JSON object.")
-    if _holds_bad_text([key for key in values]):
+    if _holds_bad_text(list(values)):
         raise HttpError(400, "A field's name cannot be read.")
     return values
-

@@ -43,7 +43,7 @@ def window_state(at: datetime) -> dict[str, Any]:
     verdict = decide("P1", at, at, calendar)
     if verdict.allowed:
         return {"open": True, "until": verdict.open_until, "title": "Window open", "tone": "ok", "icon": "radio"}
-    shut = [c for c in closure_occurrences(calendar, at, at + timedelta(seconds=1)) if c.rule.shuts("P1", frozenset())]  # type: ignore[union-attr]
+    shut = [c for c in closure_occurrences(calendar, at, at + timedelta(seconds=1)) if c.shuts("P1", frozenset())]
     return {
         "open": False,
         "next": verdict.next_allowed_start or next_transition("P1", at, calendar),

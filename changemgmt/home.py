@@ -35,7 +35,12 @@ def context_for(user: User) -> dict[str, Any]:
         context["waiting"] = list(access.waiting_for(user).select_related("change__requester").order_by("priority", "id")[:5])
         context["mine"] = _mine(user)
     if user.is_devops:
-        upcoming = ChangeRequest.objects.visible_to(user).filter(state=State.SCHEDULED).select_related("implementer").prefetch_related("components")
+        upcoming = (
+            ChangeRequest.objects.visible_to(user)
+            .filter(state=State.SCHEDULED)
+            .select_related("implementer")
+            .prefetch_related("components")
+        )
         context["upcoming"] = list(upcoming.order_by("slot_start", "id")[:5])
     if user.has_role(*FIGURES_FOR):
         month = now.date().replace(day=1)
@@ -53,7 +58,9 @@ def _sentence(context: dict[str, Any]) -> str:
     if waiting:
         urgent = sum(step.priority == "P0" for step in waiting)
         first = "One change waits" if len(waiting) == 1 else "Several changes wait" if len(waiting) >= 5 else f"{len(waiting)} changes wait"
-        return f"{first} for you." + (" One of them is an emergency." if urgent == 1 else f" {urgent} of them are emergencies." if urgent else "")
+        return f"{first} for you." + (
+            " One of them is an emergency." if urgent == 1 else f" {urgent} of them are emergencies." if urgent else ""
+        )
     if context["running"]:
         return f"{len(context['running'])} running now."
     return "Nothing waits for you."
@@ -69,13 +76,17 @@ def _windows(user: User) -> dict[str, Any]:
         found["next_window"] = {"start": start, "end": end, "name": window.name if window else "", "booked": booked}
         break
     for closure in closure_occurrences(calendar, now, now + timedelta(days=60))[:4]:
-        found["closures"].append({"name": closure.name, "kind": closure.kind, "start": closure.start, "last_day": closure.end - timedelta(seconds=1)})
+        found["closures"].append(
+            {"name": closure.name, "kind": closure.kind, "start": closure.start, "last_day": closure.end - timedelta(seconds=1)}
+        )
     return found
 
 
 def _mine(user: User) -> list[dict[str, Any]]:
     """My open changes, each with what blocks it and what to do next."""
-    steps = Prefetch("steps", queryset=Step.objects.filter(state__in=["open", "waiting"]).order_by("stage", "position"), to_attr="open_steps")
+    steps = Prefetch(
+        "steps", queryset=Step.objects.filter(state__in=["open", "waiting"]).order_by("stage", "position"), to_attr="open_steps"
+    )
     reviews = Prefetch("reviews", queryset=Review.objects.filter(superseded=False), to_attr="current_reviews")
     changes = ChangeRequest.objects.filter(requester=user, state__in=OPEN).prefetch_related(steps, reviews, "components")
     return [{"change": change, **_next(change)} for change in changes.order_by("-created_at", "-id")[:MINE]]
@@ -87,15 +98,27 @@ def _next(change: ChangeRequest) -> dict[str, Any]:
     match change.state:
         case State.DRAFT:
             missing = change.missing_fields()
-            text = f"{len(missing)} fields missing: {', '.join(list(missing)[:3]).replace('_', ' ')}." if missing else "Complete: submit it."
+            text = (
+                f"{len(missing)} fields missing: {', '.join(list(missing)[:3]).replace('_', ' ')}." if missing else "Complete: submit it."
+            )
             return {"icon": "list-checks", "sentence": text, "button": "Continue", "href": f"{page}edit"}
         case State.CHANGES_REQUESTED:
             return {"icon": "message-square", "tone": "warn", "sentence": "A reviewer asks for changes.", "button": "Answer", "href": page}
         case State.IN_REVIEW:
-            waits = ", ".join(dict.fromkeys(step.label.lower() for step in change.open_steps if step.state == "open" and step.round == change.round))
+            waits = ", ".join(
+                dict.fromkeys(
+                    step.label.lower() for step in getattr(change, "open_steps", []) if step.state == "open" and step.round == change.round
+                )
+            )
             return {"icon": "hourglass", "sentence": f"Waits for {waits}." if waits else "In review.", "button": "", "href": page}
         case State.APPROVED:
-            return {"icon": "calendar-clock", "tone": "warn", "sentence": "Approved, without a slot.", "button": "Pick a slot", "href": f"{page}#slots"}
+            return {
+                "icon": "calendar-clock",
+                "tone": "warn",
+                "sentence": "Approved, without a slot.",
+                "button": "Pick a slot",
+                "href": f"{page}#slots",
+            }
         case State.SCHEDULED if change.slot_start and change.slot_end:
             return {"icon": "check", "sentence": f"Starts {say_instant(change.slot_start)}.", "button": "", "href": page}
         case State.COMPLETED | State.ROLLED_BACK | State.FAILED:
@@ -106,10 +129,16 @@ def _next(change: ChangeRequest) -> dict[str, Any]:
 
 
 def _review_owed(change: ChangeRequest, page: str) -> dict[str, Any]:
-    review = change.current_reviews[0] if change.current_reviews else None
+    review = next(iter(getattr(change, "current_reviews", [])), None)
     if review and review.written_at is None:
         left = review.due_at - timezone.now()
         late = left < timedelta(0)
         text = f"The review is {'overdue since' if late else 'due'} {say_instant(review.due_at)}, {say_length(left)} {'ago' if late else 'from now'}."
-        return {"icon": "clock", "tone": "danger" if late else "warn", "sentence": text, "button": "Write review", "href": f"{page}implementation/#review"}
+        return {
+            "icon": "clock",
+            "tone": "danger" if late else "warn",
+            "sentence": text,
+            "button": "Write review",
+            "href": f"{page}implementation/#review",
+        }
     return {"icon": "clock", "sentence": "Something is still owed before it closes.", "button": "See", "href": page}

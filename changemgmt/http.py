@@ -7,9 +7,18 @@ from typing import Any
 
 from django.http import HttpRequest, JsonResponse
 
+from accounts.models import ApiToken, User
 from audit import services as audit
 from audit.refusal import Blocked, Invalid, Missing, NotYours, Refused, Stale
 from requests.say import iso
+
+
+class Request(HttpRequest):
+    """A request of somebody signed in: what every page and operation behind the door gets."""
+
+    user: User
+    token: ApiToken | None
+
 
 STATUS: dict[type[Refused], int] = {Missing: 404, NotYours: 403, Stale: 412, Invalid: 422, Blocked: 409}
 TITLES = {
@@ -46,7 +55,9 @@ def plain(value: Any) -> Any:
             return value
 
 
-def problem(status: int, detail: str = "", *, code: str = "", errors: dict[str, str] | None = None, reasons: list[Any] | None = None) -> JsonResponse:
+def problem(
+    status: int, detail: str = "", *, code: str = "", errors: dict[str, str] | None = None, reasons: list[Any] | None = None
+) -> JsonResponse:
     """An RFC 9457 problem answer."""
     title = TITLES.get(status, "Refused")
     body = {
@@ -63,11 +74,13 @@ def problem(status: int, detail: str = "", *, code: str = "", errors: dict[str, 
 
 def problem_for(refused: Refused) -> JsonResponse:
     errors = refused.fields if isinstance(refused, Invalid) else None
-    code = refused.code if refused.reasons else {Invalid: "invalid"}.get(type(refused), "refused")
+    code = refused.code if refused.reasons else "invalid" if errors else "refused"
     return problem(status_of(refused), str(refused), code=code, errors=errors, reasons=refused.reasons)
 
 
 def record_refusal(request: HttpRequest, refused: Refused) -> None:
     """A refused access leaves an event: who, where, why (promise 4). What was merely missing or not yet possible does not."""
     if isinstance(refused, NotYours) and request.user.is_authenticated:
-        audit.record("access.refused", actor=request.user, data={"path": request.path[:200], "method": request.method, "code": refused.code})
+        audit.record(
+            "access.refused", actor=request.user, data={"path": request.path[:200], "method": request.method, "code": refused.code}
+        )

@@ -29,7 +29,12 @@ def answer(request: HttpRequest, status: int, detail: str = "", refused: Refused
     """A refusal in the caller's language: a problem for the API, a page for a person."""
     if request.path.startswith(API):
         return problem(status, detail)
-    return render(request, "refused.html", {"title": TITLES.get(status, "Refused"), "detail": detail, "refused": refused, "status": status}, status=status)
+    return render(
+        request,
+        "refused.html",
+        {"title": TITLES.get(status, "Refused"), "detail": detail, "refused": refused, "status": status},
+        status=status,
+    )
 
 
 def healthy_input(get_response: Handler) -> Handler:
@@ -41,7 +46,7 @@ def healthy_input(get_response: Handler) -> Handler:
             return problem(400, "The address holds characters that cannot be read, or is too long.", code="unreadable")
         try:
             request.path.encode()
-            any("\ud800" <= letter <= "\udfff" for value in request.GET.values() for letter in value)
+            query.encode()
         except UnicodeError:
             return problem(400, "The address is not valid UTF-8.", code="unreadable")
         return get_response(request)

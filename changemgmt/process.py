@@ -28,7 +28,22 @@ CLOSURES: list[dict[str, Any]] = [
     _freeze("Christmas", CHRISTMAS),
     _freeze("New Year", NEW_YEAR),
     # R76: the shop's own days; no holiday calendar has them.
-    {"name": "the Black Friday blackout", "kind": "blackout", "first": {**FOURTH_THURSDAY, "offset": 1}, "last": {**FOURTH_THURSDAY, "offset": 1}},
-    {"name": "the Cyber Monday blackout", "kind": "blackout", "first": {**FOURTH_THURSDAY, "offset": 4}, "last": {**FOURTH_THURSDAY, "offset": 4}},
-    {"name": "the holiday shopping season", "kind": "blackout", "first": {**FOURTH_THURSDAY, "offset": 1}, "last": {"month": 12, "day": 31}},
+    {
+        "name": "the Black Friday blackout",
+        "kind": "blackout",
+        "first": {**FOURTH_THURSDAY, "offset": 1},
+        "last": {**FOURTH_THURSDAY, "offset": 1},
+    },
+    {
+        "name": "the Cyber Monday blackout",
+        "kind": "blackout",
+        "first": {**FOURTH_THURSDAY, "offset": 4},
+        "last": {**FOURTH_THURSDAY, "offset": 4},
+    },
+    {
+        "name": "the holiday shopping season",
+        "kind": "blackout",
+        "first": {**FOURTH_THURSDAY, "offset": 1},
+        "last": {"month": 12, "day": 31},
+    },
 ]

@@ -131,7 +131,7 @@ def _frozen(change: ChangeRequest, start: datetime, end: datetime) -> timedelta:
     """How much of the time lay in freezes and blackouts for this change; overlaps count once."""
     total, reached, scope = timedelta(0), start, windows.scope_of(change)
     for closure in closure_occurrences(current_calendar(), start, end):
-        if closure.rule.shuts(change.priority, scope):  # type: ignore[union-attr]
+        if closure.shuts(change.priority, scope):
             begin, stop = max(reached, closure.start), min(end, closure.end)
             total += max(timedelta(0), stop - begin)
             reached = max(reached, stop)

@@ -7,13 +7,14 @@ from functools import lru_cache
 
 from django.contrib.auth.decorators import login_not_required
 from django.db import connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from changemgmt.home import context_for
+from changemgmt.http import Request
 from changemgmt.middleware import answer
 from changemgmt.models import Heartbeat
 from changemgmt.templatetags.ui import sprite
@@ -23,14 +24,14 @@ TICK_STALE_AFTER = timedelta(minutes=3)
 
 @login_not_required
 @require_safe
-def healthz(request: HttpRequest) -> HttpResponse:
+def healthz(request: Request) -> HttpResponse:
     """The process is alive."""
     return HttpResponse("ok", content_type="text/plain")
 
 
 @login_not_required
 @require_safe
-def readyz(request: HttpRequest) -> JsonResponse:
+def readyz(request: Request) -> JsonResponse:
     """Database, and a tick not long ago: it runs through beat, broker and worker, so its age vouches for all three."""
     checks = {"database": False, "tick": False}
     with connection.cursor() as cursor:
@@ -41,7 +42,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     return JsonResponse(checks, status=200 if all(checks.values()) else 503)
 
 
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
     return answer(request, 403, "The form was open too long, or came from another site. Go back, reload the page and send it again.")
 
 
@@ -53,18 +54,18 @@ def _sprite() -> str:
 @login_not_required
 @require_safe
 @cache_control(public=True, max_age=31_536_000, immutable=True)
-def icons(request: HttpRequest) -> HttpResponse:
+def icons(request: Request) -> HttpResponse:
     """All icons in use as one SVG of symbols; pages name one by `<use href="/icons.svg#name">`."""
     return HttpResponse(_sprite(), content_type="image/svg+xml")
 
 
 @require_safe
-def home(request: HttpRequest) -> HttpResponse:
+def home(request: Request) -> HttpResponse:
     return render(request, "home.html", context_for(request.user))
 
 
 @require_safe
-def api_docs(request: HttpRequest) -> HttpResponse:
+def api_docs(request: Request) -> HttpResponse:
     """The API's operations for people, from the same description that tools read."""
     from changemgmt.api import api
 

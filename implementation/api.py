@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Router
 from pydantic import StrictBool, StrictInt
 
 from audit.refusal import Invalid
 from changemgmt.api_base import Body, answer, body_values, change_out
+from changemgmt.http import Request
 from implementation import actions, guards, services
 from implementation.models import ChecklistItem, Issue, Review
 from requests import access, cleaning
@@ -24,7 +24,7 @@ class ReasonIn(Body):
 
 
 @router.get("/changes/{number}/actions", operation_id="list_actions")
-def list_actions(request: HttpRequest, number: str) -> Any:
+def list_actions(request: Request, number: str) -> Any:
     """Every transition for the caller: allowed, or why not."""
     change = access.change_for(request.user, number)
     items = [
@@ -35,7 +35,7 @@ def list_actions(request: HttpRequest, number: str) -> Any:
 
 
 @router.get("/gate/{number}", operation_id="ask_gate", tags=["Gate"])
-def gate(request: HttpRequest, number: str, at: str = "") -> Any:
+def gate(request: Request, number: str, at: str = "") -> Any:
     """May it be deployed at that instant (default: now)? Exactly what `start` would answer, the caller's role apart."""
     change = access.change_for(request.user, number)
     try:
@@ -47,43 +47,43 @@ def gate(request: HttpRequest, number: str, at: str = "") -> Any:
 
 
 @router.post("/changes/{number}/start", operation_id="start_change")
-def start(request: HttpRequest, number: str, body: ReasonIn | None = None) -> Any:
+def start(request: Request, number: str, body: ReasonIn | None = None) -> Any:
     return change_out(services.start(actor=request.user, number=number))
 
 
 @router.post("/changes/{number}/finish", operation_id="finish_change")
-def finish(request: HttpRequest, number: str, body: ReasonIn | None = None) -> Any:
+def finish(request: Request, number: str, body: ReasonIn | None = None) -> Any:
     return change_out(services.finish(actor=request.user, number=number))
 
 
 @router.post("/changes/{number}/complete", operation_id="complete_change")
-def complete(request: HttpRequest, number: str, body: ReasonIn | None = None) -> Any:
+def complete(request: Request, number: str, body: ReasonIn | None = None) -> Any:
     """`reason` shortens the monitoring period; it is reported."""
     return change_out(services.complete(actor=request.user, number=number, reason=body.reason if body else ""))
 
 
 @router.post("/changes/{number}/roll-back", operation_id="roll_back_change")
-def roll_back(request: HttpRequest, number: str, body: ReasonIn) -> Any:
+def roll_back(request: Request, number: str, body: ReasonIn) -> Any:
     return change_out(services.roll_back(actor=request.user, number=number, reason=body.reason, trigger=body.trigger))
 
 
 @router.post("/changes/{number}/finish-rollback", operation_id="finish_rollback")
-def finish_rollback(request: HttpRequest, number: str, body: ReasonIn | None = None) -> Any:
+def finish_rollback(request: Request, number: str, body: ReasonIn | None = None) -> Any:
     return change_out(services.finish_rollback(actor=request.user, number=number, reason=body.reason if body else ""))
 
 
 @router.post("/changes/{number}/fail", operation_id="fail_change")
-def fail(request: HttpRequest, number: str, body: ReasonIn) -> Any:
+def fail(request: Request, number: str, body: ReasonIn) -> Any:
     return change_out(services.fail(actor=request.user, number=number, reason=body.reason))
 
 
 @router.post("/changes/{number}/close", operation_id="close_change")
-def close(request: HttpRequest, number: str, body: ReasonIn | None = None) -> Any:
+def close(request: Request, number: str, body: ReasonIn | None = None) -> Any:
     return change_out(services.close(actor=request.user, number=number))
 
 
 @router.post("/changes/{number}/take-over", operation_id="take_over_change")
-def take_over(request: HttpRequest, number: str, body: ReasonIn | None = None) -> Any:
+def take_over(request: Request, number: str, body: ReasonIn | None = None) -> Any:
     return change_out(services.take_over(actor=request.user, number=number))
 
 
@@ -93,7 +93,7 @@ class ExtendIn(Body):
 
 
 @router.post("/changes/{number}/extend", operation_id="extend_slot")
-def extend(request: HttpRequest, number: str, body: ExtendIn) -> Any:
+def extend(request: Request, number: str, body: ExtendIn) -> Any:
     return change_out(services.extend(actor=request.user, number=number, minutes=body.minutes, reason=body.reason))
 
 
@@ -102,12 +102,18 @@ def extend(request: HttpRequest, number: str, body: ExtendIn) -> Any:
 
 def item_out(item: ChecklistItem) -> dict[str, Any]:
     return {
-        "id": item.pk, "phase": item.phase, "text": item.text, "command": item.command, "state": item.state, "note": item.note, "output": item.output,
-    }  # fmt: skip
+        "id": item.pk,
+        "phase": item.phase,
+        "text": item.text,
+        "command": item.command,
+        "state": item.state,
+        "note": item.note,
+        "output": item.output,
+    }
 
 
 @router.get("/changes/{number}/checklist", operation_id="list_checklist")
-def checklist(request: HttpRequest, number: str) -> Any:
+def checklist(request: Request, number: str) -> Any:
     return {"items": [item_out(item) for item in access.change_for(request.user, number).checklist.all()]}
 
 
@@ -118,7 +124,7 @@ class ItemIn(Body):
 
 
 @router.post("/changes/{number}/checklist", operation_id="add_checklist_item")
-def add_item(request: HttpRequest, number: str, body: ItemIn) -> Any:
+def add_item(request: Request, number: str, body: ItemIn) -> Any:
     return answer(201, item_out(services.add_item(actor=request.user, number=number, **body.dict())))
 
 
@@ -129,7 +135,7 @@ class ItemStateIn(Body):
 
 
 @router.patch("/changes/{number}/checklist/{item_id}", operation_id="settle_checklist_item")
-def settle_item(request: HttpRequest, number: str, item_id: int, body: ItemStateIn) -> Any:
+def settle_item(request: Request, number: str, item_id: int, body: ItemStateIn) -> Any:
     return item_out(services.settle_item(actor=request.user, number=number, item_id=item_id, **body.dict()))
 
 
@@ -139,7 +145,7 @@ class LogIn(Body):
 
 
 @router.post("/changes/{number}/log", operation_id="log")
-def log(request: HttpRequest, number: str, body: LogIn) -> Any:
+def log(request: Request, number: str, body: LogIn) -> Any:
     entry = services.log(actor=request.user, number=number, kind=body.kind, message=body.message)
     return answer(201, {"id": entry.pk, "kind": entry.kind, "message": entry.message, "at": entry.at})
 
@@ -156,31 +162,44 @@ class CheckIn(Body):
 
 def check_out(check: Any) -> dict[str, Any]:
     return {
-        "id": check.pk, "name": check.name, "kind": check.kind, "passed": check.passed, "value": check.value, "unit": check.unit,
-        "observed_at": check.observed_at, "output": check.output, "accepted": check.accepted_by_id is not None,
-    }  # fmt: skip
+        "id": check.pk,
+        "name": check.name,
+        "kind": check.kind,
+        "passed": check.passed,
+        "value": check.value,
+        "unit": check.unit,
+        "observed_at": check.observed_at,
+        "output": check.output,
+        "accepted": check.accepted_by_id is not None,
+    }
 
 
 @router.post("/changes/{number}/checks", operation_id="record_check")
-def record_check(request: HttpRequest, number: str, body: CheckIn) -> Any:
+def record_check(request: Request, number: str, body: CheckIn) -> Any:
     return answer(201, check_out(services.record_check(actor=request.user, number=number, **body.dict())))
 
 
 @router.post("/changes/{number}/checks/{check_id}/acceptance", operation_id="accept_check")
-def accept_check(request: HttpRequest, number: str, check_id: int, body: ReasonIn) -> Any:
+def accept_check(request: Request, number: str, check_id: int, body: ReasonIn) -> Any:
     """A second person accepts a failed check."""
     return check_out(services.accept_check(actor=request.user, number=number, check_id=check_id, reason=body.reason))
 
 
 def issue_out(issue: Issue) -> dict[str, Any]:
     return {
-        "n": issue.n, "severity": issue.severity, "summary": issue.summary, "link": issue.link, "detected_at": issue.detected_at,
-        "resolved_at": issue.resolved_at, "prescribed_action": issue.row.action, "band_ends_at": issue.row.band_ends_at(issue.detected_at),
-    }  # fmt: skip
+        "n": issue.n,
+        "severity": issue.severity,
+        "summary": issue.summary,
+        "link": issue.link,
+        "detected_at": issue.detected_at,
+        "resolved_at": issue.resolved_at,
+        "prescribed_action": issue.row.action,
+        "band_ends_at": issue.row.band_ends_at(issue.detected_at),
+    }
 
 
 @router.get("/changes/{number}/issues", operation_id="list_issues")
-def issues(request: HttpRequest, number: str) -> Any:
+def issues(request: Request, number: str) -> Any:
     return {"items": [issue_out(issue) for issue in access.change_for(request.user, number).issues.all()]}
 
 
@@ -193,7 +212,7 @@ class IssueIn(Body):
 
 
 @router.post("/changes/{number}/issues", operation_id="open_issue")
-def open_issue(request: HttpRequest, number: str, body: IssueIn) -> Any:
+def open_issue(request: Request, number: str, body: IssueIn) -> Any:
     return answer(201, issue_out(services.open_issue(actor=request.user, number=number, **body.dict())))
 
 
@@ -206,7 +225,7 @@ class IssueEdit(Body):
 
 
 @router.patch("/changes/{number}/issues/{n}", operation_id="edit_issue")
-def edit_issue(request: HttpRequest, number: str, n: int, body: IssueEdit) -> Any:
+def edit_issue(request: Request, number: str, n: int, body: IssueEdit) -> Any:
     return issue_out(services.edit_issue(actor=request.user, number=number, n=n, values=body.dict(exclude_unset=True)))
 
 
@@ -215,11 +234,18 @@ def edit_issue(request: HttpRequest, number: str, n: int, body: IssueEdit) -> An
 
 def review_out(review: Review) -> dict[str, Any]:
     return {
-        "summary": review.summary, "deviations": review.deviations, "lessons": review.lessons, "improvements": review.improvements,
-        "runbook_updated": review.runbook_updated, "due_at": review.due_at, "written_at": review.written_at,
-        "written_by": review.written_by.username if review.written_by else None, "confirmed_at": review.confirmed_at,
-        "confirmed_by": review.confirmed_by.username if review.confirmed_by else None, "p0_justified": review.p0_justified,
-    }  # fmt: skip
+        "summary": review.summary,
+        "deviations": review.deviations,
+        "lessons": review.lessons,
+        "improvements": review.improvements,
+        "runbook_updated": review.runbook_updated,
+        "due_at": review.due_at,
+        "written_at": review.written_at,
+        "written_by": review.written_by.username if review.written_by else None,
+        "confirmed_at": review.confirmed_at,
+        "confirmed_by": review.confirmed_by.username if review.confirmed_by else None,
+        "p0_justified": review.p0_justified,
+    }
 
 
 class ReviewIn(Body):
@@ -231,7 +257,7 @@ class ReviewIn(Body):
 
 
 @router.put("/changes/{number}/review", operation_id="write_review")
-def write_review(request: HttpRequest, number: str, body: ReviewIn) -> Any:
+def write_review(request: Request, number: str, body: ReviewIn) -> Any:
     return review_out(services.write_review(actor=request.user, number=number, **body.dict()))
 
 
@@ -240,12 +266,12 @@ class ConfirmIn(Body):
 
 
 @router.post("/changes/{number}/review/confirmation", operation_id="confirm_review")
-def confirm_review(request: HttpRequest, number: str, body: ConfirmIn | None = None) -> Any:
+def confirm_review(request: Request, number: str, body: ConfirmIn | None = None) -> Any:
     return review_out(services.confirm_review(actor=request.user, number=number, p0_justified=body.p0_justified if body else None))
 
 
 @router.put("/changes/{number}/documentation", operation_id="document_emergency")
-def document(request: HttpRequest, number: str) -> Any:
+def document(request: Request, number: str) -> Any:
     """The fields that a P0 still owes."""
     kept = services.document(actor=request.user, number=number, values=body_values(request))
     owed = guards.documentation_owed(access.change_for(request.user, number))

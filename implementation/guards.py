@@ -54,7 +54,12 @@ def take_over_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
 def _implementer_or(change: ChangeRequest, actor: User, *roles: str) -> list[Reason]:
     if is_implementer(change, actor) or (actor.may_write and actor.has_role(*roles)):
         return []
-    return [Reason("not_yours", "This is for the implementer" + (", the on-call engineer." if Role.ON_CALL_ENGINEER in roles else " or the change manager."))]
+    return [
+        Reason(
+            "not_yours",
+            "This is for the implementer" + (", the on-call engineer." if Role.ON_CALL_ENGINEER in roles else " or the change manager."),
+        )
+    ]
 
 
 # --- start, and the gate -----------------------------------------------------------------------------------------------------------
@@ -89,7 +94,12 @@ def run_refusal(change: ChangeRequest, at: datetime) -> list[Reason]:
         return refusal
     if change.is_emergency:
         return []  # any time, once authorised; no checklist or component in the way (R74, A29)
-    return [*_slot_refusal(change, at), *_checklist_refusal(change, ChecklistItem.Phase.PRE), *_dependency_refusal(change), *_component_refusal(change, at)]
+    return [
+        *_slot_refusal(change, at),
+        *_checklist_refusal(change, ChecklistItem.Phase.PRE),
+        *_dependency_refusal(change),
+        *_component_refusal(change, at),
+    ]
 
 
 def _approval_refusal(change: ChangeRequest) -> list[Reason]:
@@ -107,10 +117,19 @@ def _slot_refusal(change: ChangeRequest, at: datetime) -> list[Reason]:
     if at < change.slot_start:
         if verdict.allowed or change.slot_start - at <= timedelta(hours=24):
             wait = say_length(change.slot_start - at)
-            return [Reason("too_early", f"Its slot opens {say_instant(change.slot_start)}, in {wait}.", rule=change.window_name or "Slot",
-                           until=change.slot_start, next_allowed_at=change.slot_start)]  # fmt: skip
+            return [
+                Reason(
+                    "too_early",
+                    f"Its slot opens {say_instant(change.slot_start)}, in {wait}.",
+                    rule=change.window_name or "Slot",
+                    until=change.slot_start,
+                    next_allowed_at=change.slot_start,
+                )
+            ]
         return [Reason(r.code, r.message, r.rule, r.until, change.slot_start, r.override_roles) for r in verdict.reasons] or [
-            Reason("too_early", f"Its slot opens {say_instant(change.slot_start)}.", until=change.slot_start, next_allowed_at=change.slot_start)
+            Reason(
+                "too_early", f"Its slot opens {say_instant(change.slot_start)}.", until=change.slot_start, next_allowed_at=change.slot_start
+            )
         ]
     return list(verdict.reasons)
 
@@ -130,7 +149,11 @@ def _checklist_refusal(change: ChangeRequest, *phases: str) -> list[Reason]:
 
 def _dependency_refusal(change: ChangeRequest) -> list[Reason]:
     return [
-        Reason("dependency", f"It needs {needed.number}, which is {State(needed.state).label.lower()}, to be completed first.", rule="Dependency")
+        Reason(
+            "dependency",
+            f"It needs {needed.number}, which is {State(needed.state).label.lower()}, to be completed first.",
+            rule="Dependency",
+        )
         for needed in change.depends_on.all()
         if needed.outcome != State.COMPLETED
     ]
@@ -139,13 +162,21 @@ def _dependency_refusal(change: ChangeRequest) -> list[Reason]:
 def _component_refusal(change: ChangeRequest, at: datetime) -> list[Reason]:
     """Nothing else may run on our components or those that they depend on, nor be booked on ours before the plan is through."""
     found = [
-        Reason("component_busy", f"{other.number} is running on {', '.join(slugs)}.", rule="Component busy") for other, slugs in running_beside(change)
+        Reason("component_busy", f"{other.number} is running on {', '.join(slugs)}.", rule="Component busy")
+        for other, slugs in running_beside(change)
     ]
     end = at + change.plan_length
     for slot in taken_between(change, at, end):
         if slot.same and slot.change.state == State.SCHEDULED and slot.start >= at:
-            found.append(Reason("does_not_fit", f"{slot.change.number} is booked on {', '.join(sorted(slot.same))} from {say_until(slot.start)}; "
-                                "the plan no longer fits before it.", rule="Next booking", until=slot.end))  # fmt: skip
+            found.append(
+                Reason(
+                    "does_not_fit",
+                    f"{slot.change.number} is booked on {', '.join(sorted(slot.same))} from {say_until(slot.start)}; "
+                    "the plan no longer fits before it.",
+                    rule="Next booking",
+                    until=slot.end,
+                )
+            )
     return found
 
 
@@ -155,7 +186,12 @@ def running_beside(change: ChangeRequest) -> list[tuple[ChangeRequest, list[str]
     watched = {c.pk: c.slug for c in own}
     for component in own:
         watched |= {needed.pk: needed.slug for needed in component.depends_on.all()}
-    others = ChangeRequest.objects.filter(state__in=RUNNING, components__in=list(watched)).exclude(pk=change.pk).distinct().prefetch_related("components")
+    others = (
+        ChangeRequest.objects.filter(state__in=RUNNING, components__in=list(watched))
+        .exclude(pk=change.pk)
+        .distinct()
+        .prefetch_related("components")
+    )
     return [(other, sorted(watched[c.pk] for c in other.components.all() if c.pk in watched)) for other in others]
 
 
@@ -198,15 +234,26 @@ def complete_refusal(change: ChangeRequest, actor: User, *, reason: str = "") ->
     found = _checklist_refusal(change, ChecklistItem.Phase.POST)
     latest = {check.name: check for check in change.checks.all()}
     found += [
-        Reason("check_failed", f"The latest “{check.name}” failed; repeat it, or have a DevOps lead or the on-call engineer accept it.", rule="Checks")
+        Reason(
+            "check_failed",
+            f"The latest “{check.name}” failed; repeat it, or have a DevOps lead or the on-call engineer accept it.",
+            rule="Checks",
+        )
         for check in latest.values()
         if not check.passed and not check.accepted_by_id
     ]
     left = monitoring_left(change, timezone.now())
     if left and not reason.strip():
         until = timezone.now() + left
-        found.append(Reason("monitoring", f"Monitoring runs until {until:%H:%M} UTC, {say_length(left)} more; to shorten it, give a reason.",
-                            rule="30-minute watch", until=until, next_allowed_at=until))  # fmt: skip
+        found.append(
+            Reason(
+                "monitoring",
+                f"Monitoring runs until {until:%H:%M} UTC, {say_length(left)} more; to shorten it, give a reason.",
+                rule="30-minute watch",
+                until=until,
+                next_allowed_at=until,
+            )
+        )
     return found
 
 
@@ -321,5 +368,3 @@ def confirmation_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     if actor.pk in (change.implementer_id, review.written_by_id):
         return [Reason("not_yours", "Somebody who neither implemented the change nor wrote the review confirms it.")]
     return []
-
-

@@ -13,7 +13,7 @@ from implementation.matrix import MATRIX, Row
 from requests.models import ChangeRequest
 
 REVIEW_WITHIN = timedelta(hours=24)  # R147
-Severity = models.TextChoices("Severity", [(key, (key, row.label)) for key, row in MATRIX.items()])  # type: ignore[misc]
+SEVERITIES = [(key, row.label) for key, row in MATRIX.items()]
 
 
 class ChecklistItem(models.Model):
@@ -117,7 +117,7 @@ class Issue(models.Model):
 
     change = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="issues")
     n = models.PositiveIntegerField()
-    severity = models.CharField(max_length=2, choices=Severity.choices)
+    severity = models.CharField(max_length=2, choices=SEVERITIES)
     summary = models.CharField(max_length=300)
     link = models.CharField(max_length=10, choices=Link, default=Link.CAUSED_BY)
     detected_at = models.DateTimeField()
@@ -128,7 +128,9 @@ class Issue(models.Model):
         ordering = ["change", "n"]
         constraints = [
             models.UniqueConstraint(fields=["change", "n"], name="issues_numbered_within_change"),
-            models.CheckConstraint(name="issue_resolved_after_detected", condition=Q(resolved_at__isnull=True) | Q(resolved_at__gte=F("detected_at"))),
+            models.CheckConstraint(
+                name="issue_resolved_after_detected", condition=Q(resolved_at__isnull=True) | Q(resolved_at__gte=F("detected_at"))
+            ),
         ]
         indexes = [models.Index(fields=["resolved_at"], name="issue_by_resolution", condition=Q(resolved_at__isnull=False))]
 

@@ -18,7 +18,8 @@ from audit.models import Event
 from audit.refusal import Blocked, Invalid, Missing, NotYours, Reason
 from implementation import checklist as template
 from implementation import guards
-from implementation.models import REVIEW_WITHIN, Check, ChecklistItem, Documentation, Issue, LogEntry, Review, Severity
+from implementation.matrix import MATRIX
+from implementation.models import REVIEW_WITHIN, Check, ChecklistItem, Documentation, Issue, LogEntry, Review
 from notifications import services as notifications
 from requests import access, cleaning, content, lifecycle
 from requests.models import ChangeRequest
@@ -62,7 +63,9 @@ def make_checklist(change: ChangeRequest, actor: User | None = None) -> None:
     change.checklist.all().delete()
     items = template.items_for(number=change.number, implementation_steps=change.implementation_steps, rollback_plan=change.rollback_plan)
     ChecklistItem.objects.bulk_create(
-        ChecklistItem(change=change, position=position, phase=item.phase, text=item.text, command=item.command, requirement=item.requirement)
+        ChecklistItem(
+            change=change, position=position, phase=item.phase, text=item.text, command=item.command, requirement=item.requirement
+        )
         for position, item in enumerate(items, start=1)
     )
 
@@ -74,7 +77,9 @@ def _check_run_access(change: ChangeRequest, actor: User) -> None:
 
 def _check_recordable(change: ChangeRequest) -> None:
     if change.state not in {State.APPROVED, State.SCHEDULED, *RUNNING, State.COMPLETED, State.ROLLED_BACK, State.FAILED}:
-        raise Blocked([Reason("state", f"{change.number} is {State(change.state).label.lower()}; evidence is recorded from approval to closing.")])
+        raise Blocked(
+            [Reason("state", f"{change.number} is {State(change.state).label.lower()}; evidence is recorded from approval to closing.")]
+        )
 
 
 @transaction.atomic
@@ -87,7 +92,12 @@ def add_item(*, actor: User, number: str, phase: str, text: str, command: str = 
         raise Invalid(fields={"phase": f"Phase: choose one of {', '.join(ChecklistItem.Phase.values)}."})
     position = (change.checklist.aggregate(last=Max("position"))["last"] or 0) + 1
     item = ChecklistItem.objects.create(
-        change=change, position=position, phase=phase, text=_text("text", text, "Text"), command=_text("command", command, "Command", needed=False), added=True
+        change=change,
+        position=position,
+        phase=phase,
+        text=_text("text", text, "Text"),
+        command=_text("command", command, "Command", needed=False),
+        added=True,
     )
     audit.record("implementation.checklist_add", actor=actor, change=change, data={"item": item.pk, "phase": phase})
     return item
@@ -109,8 +119,19 @@ def settle_item(*, actor: User, number: str, item_id: int, state: str, note: str
     item.state = state
     item.settled_by, item.settled_at = (actor, timezone.now()) if state != ChecklistItem.State.OPEN else (None, None)
     item.save()
-    audit.record("implementation.checklist", actor=actor, change=change,
-                 data={"item": item.pk, "phase": item.phase, "text": item.text[:200], "state": state, "note": item.note, "output": item.output[:2000]})  # fmt: skip
+    audit.record(
+        "implementation.checklist",
+        actor=actor,
+        change=change,
+        data={
+            "item": item.pk,
+            "phase": item.phase,
+            "text": item.text[:200],
+            "state": state,
+            "note": item.note,
+            "output": item.output[:2000],
+        },
+    )
     return item
 
 
@@ -127,8 +148,14 @@ def take_over(*, actor: User, number: str) -> ChangeRequest:
     change.save()
     audit.record("change.take_over", actor=actor, change=change, data={"from": before.pk if before else None})
     if before:
-        notifications.tell([before], kind="taken_over", occasion=f"{timezone.now().isoformat()}", change=change,
-                           subject=f"{change.number}: {actor} has taken over from you", body=f"“{change.summary}”.")  # fmt: skip
+        notifications.tell(
+            [before],
+            kind="taken_over",
+            occasion=f"{timezone.now().isoformat()}",
+            change=change,
+            subject=f"{change.number}: {actor} has taken over from you",
+            body=f"“{change.summary}”.",
+        )
     return change
 
 
@@ -193,8 +220,14 @@ def roll_back(*, actor: User, number: str, reason: str, trigger: str = "manual")
     late = change.state in (State.COMPLETED, State.CLOSED)
     lifecycle.perform(change, "roll_back", actor=actor, reason=reason, trigger=trigger, after_completion=late)
     people = [change.requester, *User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True)]
-    notifications.tell([p for p in people if p != actor], kind="rolling_back", occasion=f"{change.rollback_started_at}", change=change,
-                       subject=f"{change.number} is being rolled back", body=f"{reason}\n\n“{change.summary}”.")  # fmt: skip
+    notifications.tell(
+        [p for p in people if p != actor],
+        kind="rolling_back",
+        occasion=f"{change.rollback_started_at}",
+        change=change,
+        subject=f"{change.number} is being rolled back",
+        body=f"{reason}\n\n“{change.summary}”.",
+    )
     return change
 
 
@@ -208,8 +241,14 @@ def finish_rollback(*, actor: User, number: str, reason: str = "") -> ChangeRequ
     for issue in open_issues:
         issue.resolved_at = max(now, issue.detected_at)
         issue.save(update_fields=["resolved_at"])
-    lifecycle.perform(change, "finish_rollback", actor=actor, outcome=State.ROLLED_BACK, resolved=[issue.n for issue in open_issues],
-                      reason=_text("reason", reason, "Reason", needed=False))  # fmt: skip
+    lifecycle.perform(
+        change,
+        "finish_rollback",
+        actor=actor,
+        outcome=State.ROLLED_BACK,
+        resolved=[issue.n for issue in open_issues],
+        reason=_text("reason", reason, "Reason", needed=False),
+    )
     _ended(change)
     return change
 
@@ -230,9 +269,14 @@ def _ended(change: ChangeRequest) -> None:
     review = Review.objects.create(change=change, due_at=timezone.now() + REVIEW_WITHIN)
     people = [person for person in (change.implementer, change.requester) if person]
     notifications.tell(
-        people, kind="review_due", occasion=f"{review.pk}", change=change, subject=f"{change.number}: review due {say_instant(review.due_at)}",
-        body=f"“{change.summary}” was {State(change.outcome).label.lower()}. Write what happened and what was learned by {say_instant(review.due_at)}.",
-    )  # fmt: skip
+        people,
+        kind="review_due",
+        occasion=f"{review.pk}",
+        change=change,
+        subject=f"{change.number}: review due {say_instant(review.due_at)}",
+        body=f"“{change.summary}” was {State(change.outcome).label.lower()}. "
+        f"Write what happened and what was learned by {say_instant(review.due_at)}.",
+    )
     if change.is_emergency:
         approvals.add_deferred_reviews(change)
 
@@ -294,7 +338,16 @@ def _observed(value: Any, field: str, what: str) -> datetime:
 
 @transaction.atomic
 def record_check(
-    *, actor: User, number: str, name: str, kind: str, passed: bool, value: float | None = None, unit: str = "", output: str = "", observed_at: Any = None
+    *,
+    actor: User,
+    number: str,
+    name: str,
+    kind: str,
+    passed: bool,
+    value: float | None = None,
+    unit: str = "",
+    output: str = "",
+    observed_at: Any = None,
 ) -> Check:
     """Record a check's result: evidence, never a requirement; but a failed latest result blocks `complete`."""
     change = _locked(actor, number)
@@ -303,11 +356,22 @@ def record_check(
     if kind not in Check.Kind.values:
         raise Invalid(fields={"kind": f"Kind: choose one of {', '.join(Check.Kind.values)}."})
     check = Check.objects.create(
-        change=change, name=_text("name", name, "Name")[:120], kind=kind, passed=passed, value=value, unit=_text("unit", unit, "Unit", needed=False)[:20],
-        output=_text("output", output, "Output", needed=False), observed_at=_observed(observed_at, "observed_at", "Observed at"), by=actor,
-    )  # fmt: skip
-    audit.record("implementation.check", actor=actor, change=change,
-                 data={"check": check.pk, "name": check.name, "kind": kind, "passed": passed, "value": value, "unit": check.unit})  # fmt: skip
+        change=change,
+        name=_text("name", name, "Name")[:120],
+        kind=kind,
+        passed=passed,
+        value=value,
+        unit=_text("unit", unit, "Unit", needed=False)[:20],
+        output=_text("output", output, "Output", needed=False),
+        observed_at=_observed(observed_at, "observed_at", "Observed at"),
+        by=actor,
+    )
+    audit.record(
+        "implementation.check",
+        actor=actor,
+        change=change,
+        data={"check": check.pk, "name": check.name, "kind": kind, "passed": passed, "value": value, "unit": check.unit},
+    )
     return check
 
 
@@ -319,7 +383,9 @@ def accept_check(*, actor: User, number: str, check_id: int, reason: str) -> Che
     if check is None:
         raise Missing([Reason("missing", f"{change.number} has no such check.")])
     if not actor.has_role(Role.DEVOPS_LEAD, Role.ON_CALL_ENGINEER) or actor.pk == change.implementer_id:
-        raise NotYours([Reason("not_yours", "A failed check is accepted by a DevOps lead or the on-call engineer who does not implement the change.")])
+        raise NotYours(
+            [Reason("not_yours", "A failed check is accepted by a DevOps lead or the on-call engineer who does not implement the change.")]
+        )
     if check.passed:
         raise Blocked([Reason("state", "That check passed; there is nothing to accept.")])
     check.accepted_by, check.accepted_reason = actor, _text("reason", reason, "Reason")
@@ -329,7 +395,9 @@ def accept_check(*, actor: User, number: str, check_id: int, reason: str) -> Che
 
 
 @transaction.atomic
-def open_issue(*, actor: User, number: str, severity: str, summary: str, detected_at: Any = None, resolved_at: Any = None, link: str = "") -> Issue:
+def open_issue(
+    *, actor: User, number: str, severity: str, summary: str, detected_at: Any = None, resolved_at: Any = None, link: str = ""
+) -> Issue:
     """Something is wrong: severity says what to do and how long there is (R100-R103)."""
     change = _locked(actor, number)
     if change.started_at is None:
@@ -342,8 +410,14 @@ def open_issue(*, actor: User, number: str, severity: str, summary: str, detecte
     issue.save()
     audit.record("implementation.issue", actor=actor, change=change, data=_issue_data(issue))
     people = [p for p in (change.implementer, change.requester) if p and p != actor]
-    notifications.tell(people, kind="issue", occasion=f"{issue.pk}", change=change,
-                       subject=f"{change.number}: {issue.row.label} issue: {issue.summary}"[:250], body=f"{issue.row.action}. “{change.summary}”.")  # fmt: skip
+    notifications.tell(
+        people,
+        kind="issue",
+        occasion=f"{issue.pk}",
+        change=change,
+        subject=f"{change.number}: {issue.row.label} issue: {issue.summary}"[:250],
+        body=f"{issue.row.action}. “{change.summary}”.",
+    )
     return issue
 
 
@@ -367,7 +441,7 @@ def edit_issue(*, actor: User, number: str, n: int, values: Mapping[str, Any]) -
 
 def _issue_values(*, severity: str, summary: str, link: str) -> dict[str, str]:
     wrong = {}
-    if severity not in Severity.values:
+    if severity not in MATRIX:
         wrong["severity"] = "Severity: choose one of P0, P1, P2, P3."
     if link not in Issue.Link.values:
         wrong["link"] = "Link: choose caused_by or fixed_by."
@@ -387,9 +461,13 @@ def _resolved(value: Any, detected: datetime) -> datetime | None:
 
 def _issue_data(issue: Issue) -> dict[str, Any]:
     return {
-        "n": issue.n, "severity": issue.severity, "summary": issue.summary, "link": issue.link, "detected_at": issue.detected_at.isoformat(),
+        "n": issue.n,
+        "severity": issue.severity,
+        "summary": issue.summary,
+        "link": issue.link,
+        "detected_at": issue.detected_at.isoformat(),
         "resolved_at": issue.resolved_at.isoformat() if issue.resolved_at else None,
-    }  # fmt: skip
+    }
 
 
 # --- review, documentation, close ------------------------------------------------------------------------------------------------------
@@ -397,7 +475,14 @@ def _issue_data(issue: Issue) -> dict[str, Any]:
 
 @transaction.atomic
 def write_review(
-    *, actor: User, number: str, summary: str, deviations: str = "", lessons: str = "", improvements: str = "", runbook_updated: bool | None = None
+    *,
+    actor: User,
+    number: str,
+    summary: str,
+    deviations: str = "",
+    lessons: str = "",
+    improvements: str = "",
+    runbook_updated: bool | None = None,
 ) -> Review:
     """The post-implementation review (R147). For a major change it says whether the runbook was updated (R161, A23)."""
     change = _locked(actor, number)
@@ -445,7 +530,11 @@ def document(*, actor: User, number: str, values: Mapping[str, Any]) -> Document
         cleaned["requested_date"] = str(values["requested_date"])[:10]
     last = change.documentation.order_by("-version").first()
     kept = Documentation.objects.create(
-        change=change, version=(last.version if last else 0) + 1, values={**(last.values if last else {}), **cleaned}, by=actor, at=timezone.now()
+        change=change,
+        version=(last.version if last else 0) + 1,
+        values={**(last.values if last else {}), **cleaned},
+        by=actor,
+        at=timezone.now(),
     )
     audit.record("implementation.document", actor=actor, change=change, data={"version": kept.version, "fields": sorted(cleaned)})
     close_if_nothing_owed(change)
@@ -479,10 +568,13 @@ def mark_overrun(change: ChangeRequest) -> None:
     audit.record("change.overrun", change=change, data={"slot_end": end.isoformat()})
     managers = User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True)
     notifications.tell(
-        [person for person in (change.implementer, change.requester, *managers) if person], kind="overrun", occasion=f"{end}", change=change,
+        [person for person in (change.implementer, change.requester, *managers) if person],
+        kind="overrun",
+        occasion=f"{end}",
+        change=change,
         subject=f"{change.number} runs past its slot, which ended {say_until(end)}",
         body="It may finish. The change manager or the on-call engineer can extend the slot by up to 60 minutes.",
-    )  # fmt: skip
+    )
 
 
 def mark_overdue(review: Review) -> None:
@@ -493,8 +585,10 @@ def mark_overdue(review: Review) -> None:
     audit.record("implementation.review_overdue", change=change, data={"review": review.pk, "due_at": review.due_at.isoformat()})
     managers = User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True)
     notifications.tell(
-        [person for person in (change.implementer, change.requester, *managers) if person], kind="review_overdue", occasion=f"{review.pk}",
-        change=change, subject=f"{change.number}: its review is overdue since {say_instant(review.due_at)}",
+        [person for person in (change.implementer, change.requester, *managers) if person],
+        kind="review_overdue",
+        occasion=f"{review.pk}",
+        change=change,
+        subject=f"{change.number}: its review is overdue since {say_instant(review.due_at)}",
         body=f"“{change.summary}” ended without a post-implementation review within 24 hours.",
-    )  # fmt: skip
-
+    )

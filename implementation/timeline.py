@@ -49,14 +49,26 @@ def _decision(data: dict[str, Any]) -> tuple[str, str, str]:
 def _plain(action: str, data: dict[str, Any]) -> tuple[str, str, str]:
     """(tone, icon, sentence) of an event, said after the person's name."""
     sentences: dict[str, tuple[str, str, str]] = {
-        "change.create": ("neutral", "pencil-line", f"created the draft{', a copy of ' + data['copied_from'] if data.get('copied_from') else ''}"),
+        "change.create": (
+            "neutral",
+            "pencil-line",
+            f"created the draft{', a copy of ' + data['copied_from'] if data.get('copied_from') else ''}",
+        ),
         "change.submit": ("accent", "send", f"submitted it: in review, round {data.get('round', '')}"),
         "change.approve": ("ok", "circle-check", "The last approval was given: approved"),
         "change.edit": ("neutral", "pencil-line", f"edited {len(data.get('fields', {}))} fields"),
-        "change.revise": ("warn", "git-compare", f"edited {len(data.get('fields', {}))} fields. Earlier verdicts no longer count: round {data.get('round', '')}"),
+        "change.revise": (
+            "warn",
+            "git-compare",
+            f"edited {len(data.get('fields', {}))} fields. Earlier verdicts no longer count: round {data.get('round', '')}",
+        ),
         "change.note": ("neutral", "pencil-line", "changed what is noted beside the content"),
         "change.escalate": ("danger", "siren", "raised it to P0"),
-        "change.schedule": ("accent", "calendar-clock", f"booked it: {_at(data.get('start'))}{', ' + data['window'] + ' window' if data.get('window') else ''}"),
+        "change.schedule": (
+            "accent",
+            "calendar-clock",
+            f"booked it: {_at(data.get('start'))}{', ' + data['window'] + ' window' if data.get('window') else ''}",
+        ),
         "change.reschedule": ("accent", "calendar-clock", f"moved it to {_at(data.get('start'))}"),
         "change.unschedule": ("warn", "calendar-x", "gave up the slot"),
         "change.requested_window_refused": ("warn", "calendar-x", f"The requested window, {_at(data.get('start'))}, was not free"),
@@ -74,20 +86,39 @@ def _plain(action: str, data: dict[str, Any]) -> tuple[str, str, str]:
         "change.take_over": ("neutral", "user-check", "took over the implementation"),
         "change.extend": ("warn", "alarm-clock-plus", f"extended the slot by {data.get('minutes', '')} minutes"),
         "change.overrun": ("warn", "clock", "It ran past its slot"),
-        "change.freeze_exception": ("warn", "snowflake", "granted a freeze exception" if data.get("granted") else "gave one of two grants of a freeze exception"),
-        "implementation.log": ("neutral", "notebook-pen" if data.get("kind") != "deviation" else "route", "noted" if data.get("kind") != "deviation" else "recorded a deviation"),
-        "implementation.check": ("ok" if data.get("passed") else "danger", "circle-check" if data.get("passed") else "circle-x",
-                                 f"check “{data.get('name', '')}” {'passed' if data.get('passed') else 'failed'}"),
+        "change.freeze_exception": (
+            "warn",
+            "snowflake",
+            "granted a freeze exception" if data.get("granted") else "gave one of two grants of a freeze exception",
+        ),
+        "implementation.log": (
+            "neutral",
+            "notebook-pen" if data.get("kind") != "deviation" else "route",
+            "noted" if data.get("kind") != "deviation" else "recorded a deviation",
+        ),
+        "implementation.check": (
+            "ok" if data.get("passed") else "danger",
+            "circle-check" if data.get("passed") else "circle-x",
+            f"check “{data.get('name', '')}” {'passed' if data.get('passed') else 'failed'}",
+        ),
         "implementation.check_accept": ("warn", "check", "accepted a failed check"),
         "implementation.checklist": ("neutral", "list-checks", f"{data.get('state', '')}: {data.get('text', '')}"),
         "implementation.checklist_add": ("neutral", "list-checks", "added a checklist item"),
-        "implementation.issue": ("warn", "triangle-alert", f"opened issue {data.get('n', '')}, {data.get('severity', '')}: {data.get('summary', '')}"),
-        "implementation.issue_edit": ("neutral", "triangle-alert", f"{'resolved' if data.get('resolved_at') else 'updated'} issue {data.get('n', '')}"),
+        "implementation.issue": (
+            "warn",
+            "triangle-alert",
+            f"opened issue {data.get('n', '')}, {data.get('severity', '')}: {data.get('summary', '')}",
+        ),
+        "implementation.issue_edit": (
+            "neutral",
+            "triangle-alert",
+            f"{'resolved' if data.get('resolved_at') else 'updated'} issue {data.get('n', '')}",
+        ),
         "implementation.review": ("neutral", "book-open", "wrote the post-implementation review" + (", late" if data.get("late") else "")),
         "implementation.review_confirm": ("ok", "check", "confirmed the review"),
         "implementation.review_overdue": ("danger", "clock", "The post-implementation review is overdue"),
         "implementation.document": ("neutral", "file-text", "supplied the emergency's documentation"),
-    }  # fmt: skip
+    }
     return sentences.get(action, ("neutral", "info", action.replace(".", " ").replace("_", " ")))
 
 
@@ -107,8 +138,19 @@ def entries(events: Iterable[Event], comments: Iterable[Comment], quotes: dict[i
             quote, group = texts.get(data.get("comment", 0), ""), "comments"
         else:
             tone, icon, text = _plain(event.action, data)
-            quote = data.get("reason") or data.get("message") or data.get("note") or data.get("override_reason") or data.get("short_notice_reason") or ""
-        diffs = [(label(name), before or "", after or "") for name, (before, after) in data.get("fields", {}).items()] if event.action in DIFFED else []
+            quote = (
+                data.get("reason")
+                or data.get("message")
+                or data.get("note")
+                or data.get("override_reason")
+                or data.get("short_notice_reason")
+                or ""
+            )
+        diffs = (
+            [(label(name), before or "", after or "") for name, (before, after) in data.get("fields", {}).items()]
+            if event.action in DIFFED
+            else []
+        )
         found.append(Entry(event.pk, event.at, event.actor, tone, icon, text, str(quote), diffs, group))
     return found
 

@@ -27,7 +27,15 @@ BATCH = 100
 
 
 def tell(
-    people: Iterable[User], *, kind: str, occasion: str, subject: str, body: str, change: Any = None, due_at: datetime | None = None, path: str = ""
+    people: Iterable[User],
+    *,
+    kind: str,
+    occasion: str,
+    subject: str,
+    body: str,
+    change: Any = None,
+    due_at: datetime | None = None,
+    path: str = "",
 ) -> None:
     """Put one message per person into the outbox. The same kind, change, occasion and person are one message, however often said."""
     due_at = due_at or timezone.now()
@@ -36,11 +44,16 @@ def tell(
     messages = [
         Message(
             key=f"{kind}:{change.pk if change is not None else '-'}:{occasion}:{person.pk}"[:200],
-            kind=kind, recipient=person, change_id=change.pk if change is not None else None,
-            subject=subject, body=body + link, due_at=due_at, created_at=timezone.now(),
+            kind=kind,
+            recipient=person,
+            change_id=change.pk if change is not None else None,
+            subject=subject,
+            body=body + link,
+            due_at=due_at,
+            created_at=timezone.now(),
         )
         for person in {person.pk: person for person in people if person.is_active}.values()
-    ]  # fmt: skip
+    ]
     if messages:
         Message.objects.bulk_create(messages, ignore_conflicts=True)
         nudge()

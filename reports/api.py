@@ -6,17 +6,18 @@ import re
 from datetime import date
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from ninja import Router
 
 from audit.refusal import Missing, Reason
+from changemgmt.http import Request
 from reports import formats, services
 
 router = Router(tags=["Reports"])
 
 
 @router.get("/reports/monthly/{period}", operation_id="get_monthly_report")
-def monthly(request: HttpRequest, period: str) -> Any:
+def monthly(request: Request, period: str) -> Any:
     """`YYYY-MM`, with suffix .json (default), .csv or .md. A begun month without a stored report is computed (preliminary, version 0)."""
     month, suffix = parse(period)
     report = formats.visible(services.report_for(month), request.user)

@@ -34,12 +34,16 @@ def by_month(last: date, count: int = MONTHS) -> list[dict[str, Any]]:
         .annotate(month=TruncMonth("ended_at"))
         .values("month")
         .annotate(
-            total=Count("id"), completed=Count("id", filter=Q(outcome="completed")), rolled_back=Count("id", filter=Q(outcome="rolled_back")),
-            failed=Count("id", filter=Q(outcome="failed")), lead=Avg(lead), took=Avg(took),
+            total=Count("id"),
+            completed=Count("id", filter=Q(outcome="completed")),
+            rolled_back=Count("id", filter=Q(outcome="rolled_back")),
+            failed=Count("id", filter=Q(outcome="failed")),
+            lead=Avg(lead),
+            took=Avg(took),
             **{priority: Count("id", filter=Q(priority=priority)) for priority in metrics.PRIORITIES},
         )
         .order_by("month")
-    }  # fmt: skip
+    }
     mttr = {
         row["month"].date(): row["mttr"]
         for row in Issue.objects.filter(link=Issue.Link.CAUSED_BY, resolved_at__gte=start, resolved_at__lt=end)
@@ -54,11 +58,18 @@ def by_month(last: date, count: int = MONTHS) -> list[dict[str, Any]]:
 def _month_row(month: date, row: dict[str, Any], mttr: timedelta | None) -> dict[str, Any]:
     total = row.get("total", 0)
     return {
-        "month": month, "key": f"{month:%Y-%m}", "total": total, "completed": row.get("completed", 0), "rolled_back": row.get("rolled_back", 0),
-        "failed": row.get("failed", 0), "success_rate": metrics.percent(row.get("completed", 0), total),
-        "lead_days": _average(row.get("lead"), metrics.DAY), "minutes": _average(row.get("took"), metrics.MINUTE), "mttr": _average(mttr, metrics.MINUTE),
+        "month": month,
+        "key": f"{month:%Y-%m}",
+        "total": total,
+        "completed": row.get("completed", 0),
+        "rolled_back": row.get("rolled_back", 0),
+        "failed": row.get("failed", 0),
+        "success_rate": metrics.percent(row.get("completed", 0), total),
+        "lead_days": _average(row.get("lead"), metrics.DAY),
+        "minutes": _average(row.get("took"), metrics.MINUTE),
+        "mttr": _average(mttr, metrics.MINUTE),
         "by_priority": {priority: row.get(priority, 0) for priority in metrics.PRIORITIES},
-    }  # fmt: skip
+    }
 
 
 def _average(value: timedelta | None, unit: timedelta) -> float | None:
@@ -72,8 +83,11 @@ def by_week(until: datetime, count: int = 12) -> list[dict[str, Any]]:
     rows: dict[tuple[date, str], int] = {
         (row["week"].date(), row["priority"]): row["n"]
         for row in ended_between(weeks[0], monday + timedelta(weeks=1))
-        .annotate(week=TruncWeek("ended_at")).values("week", "priority").annotate(n=Count("id")).order_by("week")
-    }  # fmt: skip
+        .annotate(week=TruncWeek("ended_at"))
+        .values("week", "priority")
+        .annotate(n=Count("id"))
+        .order_by("week")
+    }
     return [{"week": week.date(), "counts": {p: rows.get((week.date(), p), 0) for p in metrics.PRIORITIES}} for week in weeks]
 
 
@@ -112,8 +126,17 @@ def bar_chart(rows: list[tuple[str, dict[str, int]]]) -> dict[str, Any]:
             y -= height
             if count:
                 pieces.append({"ink": priority[1], "y": round(y, 1), "height": round(height, 1), "priority": priority, "count": count})
-        bars.append({"x": round(LEFT + step * index + step * 0.2, 1), "width": round(step * 0.6, 1), "middle": round(LEFT + step * (index + 0.5), 1),
-                     "label": label, "pieces": pieces, "total": sum(counts.values()), "top": round(y - 4, 1)})  # fmt: skip
+        bars.append(
+            {
+                "x": round(LEFT + step * index + step * 0.2, 1),
+                "width": round(step * 0.6, 1),
+                "middle": round(LEFT + step * (index + 0.5), 1),
+                "label": label,
+                "pieces": pieces,
+                "total": sum(counts.values()),
+                "top": round(y - 4, 1),
+            }
+        )
     grid = [{"y": round((HEIGHT - BOTTOM) * (1 - part / 4), 1), "label": f"{top * part / 4:g}"} for part in range(5)]
     return {"bars": bars, "grid": grid, "width": WIDTH, "height": HEIGHT, "left": LEFT}
 

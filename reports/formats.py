@@ -71,6 +71,7 @@ def as_csv(report: dict[str, Any]) -> str:
 
 def as_markdown(report: dict[str, Any]) -> str:
     """The document's own template, filled in."""
+
     def share(value: dict[str, Any]) -> str:
         return f"{value['count']} ({value['percent'] if value['percent'] is not None else '–'}%)"
 
@@ -80,29 +81,41 @@ def as_markdown(report: dict[str, Any]) -> str:
     issued = report.get("issued_at")
     by = report["by_priority"]
     rows = [
-        f"## {report['title']}", "",
-        f"{report['status'].capitalize()}, version {report['version']}" + (f", {issued if isinstance(issued, str) else iso(issued)}" if issued else ""), "",
+        f"## {report['title']}",
+        "",
+        f"{report['status'].capitalize()}, version {report['version']}"
+        + (f", {issued if isinstance(issued, str) else iso(issued)}" if issued else ""),
+        "",
         "### Summary",
         f"- Total Changes: {report['total']}",
         f"- Successful Changes: {share(report['successful'])}",
         f"  - of which caused an issue: {report['caused_issue']}",
         f"- Rolled Back Changes: {share(report['rolled_back'])}",
         f"- Failed, not rolled back: {share(report['failed'])}",
-        f"- Emergency Changes: {report['emergency']}", "",
+        f"- Emergency Changes: {report['emergency']}",
+        "",
         "### Change Categories",
-        f"- P0 Emergency: {by['P0']}", f"- P1 Standard: {by['P1']}", f"- P2 Standard: {by['P2']}", f"- P3 Normal: {by['P3']}", "",
+        f"- P0 Emergency: {by['P0']}",
+        f"- P1 Standard: {by['P1']}",
+        f"- P2 Standard: {by['P2']}",
+        f"- P3 Normal: {by['P3']}",
+        "",
         "### Performance Metrics",
         f"- Average Lead Time: {figure(report['average_lead_time_days'])} days",
         f"- Average Implementation Time: {figure(report['average_implementation_minutes'])} minutes",
-        f"- MTTR: {figure(report['mttr_minutes'])} minutes", "",
+        f"- MTTR: {figure(report['mttr_minutes'])} minutes",
+        "",
         "### Issues and Improvements",
         *([f"- Issue, {i['severity']}, {i['change']}: {_line(i['summary'])}" for i in report["issues"]] or ["- No issues were recorded."]),
         *[f"- Improvement: {_line(text)}" for text in report["improvements"]],
-        *[f"- Lesson learned: {_line(text)}" for text in report["lessons"]], "",
+        *[f"- Lesson learned: {_line(text)}" for text in report["lessons"]],
+        "",
         "### Exceptions",
-        *[f"- {label}: {report['exceptions'][name]}" for name, label in EXCEPTIONS.items()], "",
-        f"Beside the total: rejected {report['rejected']}, cancelled {report['cancelled']}.", "",
-    ]  # fmt: skip
+        *[f"- {label}: {report['exceptions'][name]}" for name, label in EXCEPTIONS.items()],
+        "",
+        f"Beside the total: rejected {report['rejected']}, cancelled {report['cancelled']}.",
+        "",
+    ]
     return "\n".join(rows)
 
 

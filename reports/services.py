@@ -36,13 +36,14 @@ def _ended(start: datetime, end: datetime) -> list[metrics.Ended]:
     caused = Issue.objects.filter(change=OuterRef("pk"), link=Issue.Link.CAUSED_BY)
     rows = ended_between(start, end).annotate(caused=Exists(caused)).order_by("ended_at", "id")
     return [
-        metrics.Ended(*row) for row in rows.values_list("number", "priority", "outcome", "submitted_at", "started_at", "ended_at", "caused").iterator()
+        metrics.Ended(*row)
+        for row in rows.values_list("number", "priority", "outcome", "submitted_at", "started_at", "ended_at", "caused").iterator()
     ]
 
 
 def _resolved(start: datetime, end: datetime) -> list[metrics.Resolved]:
     rows = Issue.objects.filter(link=Issue.Link.CAUSED_BY, resolved_at__gte=start, resolved_at__lt=end).order_by("resolved_at", "id")
-    return [metrics.Resolved(*row) for row in rows.values_list("detected_at", "resolved_at")]
+    return [metrics.Resolved(detected, resolved) for detected, resolved in rows.values_list("detected_at", "resolved_at") if resolved]
 
 
 def compute(month: date) -> dict[str, Any]:
@@ -51,7 +52,9 @@ def compute(month: date) -> dict[str, Any]:
     changes = _ended(start, end)
     numbers = {c.number for c in changes}
     issues = Issue.objects.filter(detected_at__gte=start, detected_at__lt=end).select_related("change").order_by("detected_at", "id")
-    reviews = Review.objects.filter(change__in=ended_between(start, end), superseded=False, written_at__isnull=False).order_by("written_at", "id")
+    reviews = Review.objects.filter(change__in=ended_between(start, end), superseded=False, written_at__isnull=False).order_by(
+        "written_at", "id"
+    )
     lessons, improvements = [], []
     for lesson, improvement, confidential in reviews.values_list("lessons", "improvements", "change__confidential"):
         if not confidential:
@@ -84,13 +87,21 @@ def _exceptions(start: datetime, end: datetime) -> dict[str, int]:
     events = Event.objects.filter(
         change_id__in=keys,
         action__in=[
-            "change.schedule", "change.reschedule", "change.freeze_exception", "change.escalate", "implementation.review_confirm",
-            "approval.decide", "change.complete", "change.overrun", "implementation.review_overdue",
+            "change.schedule",
+            "change.reschedule",
+            "change.freeze_exception",
+            "change.escalate",
+            "implementation.review_confirm",
+            "approval.decide",
+            "change.complete",
+            "change.overrun",
+            "implementation.review_overdue",
         ],
-    ).values_list("change_id", "action", "data")  # fmt: skip
+    ).values_list("change_id", "action", "data")
     found: dict[str, set[int]] = {name: set() for name in EXCEPTIONS}
     slots: dict[int, dict[str, Any]] = {}
     for change, action, data in events.order_by("id").iterator():
+        assert change is not None
         if action in ("change.schedule", "change.reschedule"):
             slots[change] = data  # the slot that counts is the last one booked
         elif action == "change.freeze_exception" and data.get("granted"):
@@ -150,7 +161,7 @@ def stored(month: date) -> MonthlyReport | None:
 def report_for(month: date) -> dict[str, Any]:
     """The newest stored report of a month, or the month as it stands now (preliminary, version 0)."""
     if kept := stored(month):
-        return kept.figures | {"status": kept.status, "version": kept.version, "issued_at": kept.issued_at}
+        return dict(kept.figures) | {"status": kept.status, "version": kept.version, "issued_at": kept.issued_at}
     return compute(month) | {"status": MonthlyReport.Status.PRELIMINARY, "version": 0, "issued_at": None}
 
 
@@ -169,17 +180,31 @@ def make(month: date, *, issue: bool = False, actor: User | None = None) -> Mont
         MonthlyReport.objects.filter(pk=last.pk).update(seen_event=seen)
         return None
     report = MonthlyReport.objects.create(
-        month=month, version=(last.version if last else 0) + 1, status=status, figures=figures, fingerprint=mark, made_at=now,
-        issued_at=now if issued else None, seen_event=seen,
-    )  # fmt: skip
-    audit.record("report.issue" if issued else "report.make", actor=actor, data={"month": f"{month:%Y-%m}", "version": report.version, "fingerprint": mark})
+        month=month,
+        version=(last.version if last else 0) + 1,
+        status=status,
+        figures=figures,
+        fingerprint=mark,
+        made_at=now,
+        issued_at=now if issued else None,
+        seen_event=seen,
+    )
+    audit.record(
+        "report.issue" if issued else "report.make",
+        actor=actor,
+        data={"month": f"{month:%Y-%m}", "version": report.version, "fingerprint": mark},
+    )
     if issued:
         readers = User.objects.filter(groups__name__in=[Role.MANAGER, Role.CHANGE_MANAGER], is_active=True).distinct()
         notifications.tell(
-            readers, kind="report_issued", occasion=f"{month:%Y-%m}:{report.version}", subject=f"{figures['title']}, version {report.version}",
+            readers,
+            kind="report_issued",
+            occasion=f"{month:%Y-%m}:{report.version}",
+            subject=f"{figures['title']}, version {report.version}",
             body=f"{figures['total']} changes, {figures['successful']['count']} successful, {figures['rolled_back']['count']} rolled back, "
-            f"{figures['emergency']} emergencies.", path=f"/reports/{month:%Y-%m}/",
-        )  # fmt: skip
+            f"{figures['emergency']} emergencies.",
+            path=f"/reports/{month:%Y-%m}/",
+        )
     return report
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.roles import Role
 from audit.refusal import Missing, Reason
+from changemgmt.http import Request
 from reports import api, formats, metrics, services
 from reports import dashboard as figures
 from reports.models import MonthlyReport
@@ -22,7 +23,7 @@ SHOWN = 200
 
 
 @require_safe
-def dashboard(request: HttpRequest) -> HttpResponse:
+def dashboard(request: Request) -> HttpResponse:
     """The four key metrics with their definitions, twelve months back; every number opens its list (R118-R121)."""
     now = timezone.now()
     month = now.date().replace(day=1)
@@ -35,8 +36,15 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "mttr": figures.line_chart([(f"{m['month']:%b}", m["mttr"]) for m in months], _top(m["mttr"] for m in months)),
         "weeks": figures.bar_chart([(say_day(w["week"])[4:], w["counts"]) for w in weeks]),
     }
-    context = {"months": months[::-1], "weeks": weeks[::-1], "this": this, "before": before, "charts": charts, "definitions": metrics.DEFINITIONS,
-               "per_week": sum(sum(w["counts"].values()) for w in weeks) / len(weeks)}  # fmt: skip
+    context = {
+        "months": months[::-1],
+        "weeks": weeks[::-1],
+        "this": this,
+        "before": before,
+        "charts": charts,
+        "definitions": metrics.DEFINITIONS,
+        "per_week": sum(sum(w["counts"].values()) for w in weeks) / len(weeks),
+    }
     return render(request, "reports/dashboard.html", context)
 
 
@@ -45,7 +53,7 @@ def _top(values: Any) -> float:
 
 
 @require_safe
-def monthly(request: HttpRequest, period: str) -> HttpResponse:
+def monthly(request: Request, period: str) -> HttpResponse:
     """The month's report in the document's form; each number opens the list behind it."""
     month, suffix = api.parse(period)
     if suffix != "json" or period.endswith(".json"):
@@ -56,19 +64,32 @@ def monthly(request: HttpRequest, period: str) -> HttpResponse:
     exceptions = [(label, report["exceptions"][name]) for name, label in services.EXCEPTIONS.items()]
     following = metrics.next_month(month)
     context = {
-        "report": shown, "month": month, "key": f"{month:%Y-%m}", "previous": metrics.previous_month(month), "following": following if following <= services.today() else None,
-        "changes": changes, "total_shown": len(shown["changes"]), "exceptions": [row for row in exceptions if row[1]], "quiet": sum(not row[1] for row in exceptions),
-        "versions": list(MonthlyReport.objects.filter(month=month).order_by("-version")), "differences": _differences(month),
+        "report": shown,
+        "month": month,
+        "key": f"{month:%Y-%m}",
+        "previous": metrics.previous_month(month),
+        "following": following if following <= services.today() else None,
+        "changes": changes,
+        "total_shown": len(shown["changes"]),
+        "exceptions": [row for row in exceptions if row[1]],
+        "quiet": sum(not row[1] for row in exceptions),
+        "versions": list(MonthlyReport.objects.filter(month=month).order_by("-version")),
+        "differences": _differences(month),
         "may_issue": request.user.has_role(Role.CHANGE_MANAGER) and report["status"] != "issued" and following <= services.today(),
-    }  # fmt: skip
+    }
     return render(request, "reports/monthly.html", context)
 
 
 LINES = {
-    "total": "Total changes", "successful": "Successful changes", "rolled_back": "Rolled back changes", "failed": "Failed, not rolled back",
-    "emergency": "Emergency changes", "average_lead_time_days": "Average lead time", "average_implementation_minutes": "Average implementation time",
+    "total": "Total changes",
+    "successful": "Successful changes",
+    "rolled_back": "Rolled back changes",
+    "failed": "Failed, not rolled back",
+    "emergency": "Emergency changes",
+    "average_lead_time_days": "Average lead time",
+    "average_implementation_minutes": "Average implementation time",
     "mttr_minutes": "MTTR",
-}  # fmt: skip
+}
 
 
 def _differences(month: Any) -> list[str]:
@@ -81,13 +102,17 @@ def _differences(month: Any) -> list[str]:
     def plain(value: Any) -> Any:
         return value["count"] if isinstance(value, dict) else value
 
-    moved = [f"{label}: {plain(before[name])} to {plain(after[name])}" for name, label in LINES.items() if plain(before[name]) != plain(after[name])]
+    moved = [
+        f"{label}: {plain(before[name])} to {plain(after[name])}"
+        for name, label in LINES.items()
+        if plain(before[name]) != plain(after[name])
+    ]
     came, went = set(after["changes"]) - set(before["changes"]), set(before["changes"]) - set(after["changes"])
     return moved + [f"{number} came in" for number in sorted(came)] + [f"{number} went out" for number in sorted(went)]
 
 
 @require_POST
-def issue(request: HttpRequest, period: str) -> HttpResponse:
+def issue(request: Request, period: str) -> HttpResponse:
     """The change manager issues the report before the third."""
     month, suffix = api.parse(period)
     if suffix != "json":

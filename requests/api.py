@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest
 from ninja import Router
 
 from accounts.roles import Role
@@ -12,6 +11,7 @@ from approvals import access as approvals_access
 from approvals import services as approvals
 from audit.refusal import Invalid, Missing, NotYours, Reason
 from changemgmt.api_base import Body, answer, body_values, change_out
+from changemgmt.http import Request
 from requests import access, components, content, listing, services
 from requests.models import Component
 
@@ -40,16 +40,28 @@ FIELDS_BODY = {
 
 
 @router.post("/changes", operation_id="create_change", openapi_extra=FIELDS_BODY)
-def create(request: HttpRequest) -> Any:
+def create(request: Request) -> Any:
     """A new draft. Wrong values are refused by field; missing ones are asked for at submission."""
     return answer(201, change_out(services.create(actor=request.user, values=body_values(request))))
 
 
 @router.get("/changes", operation_id="list_changes")
 def index(
-    request: HttpRequest, q: str = "", state: str = "", priority: str = "", risk: str = "", component: str = "", requester: str = "",
-    mine: str = "", needs_me: str = "", ended: str = "", outcome: str = "", sort: str = "", limit: str = "", cursor: str = "",
-) -> Any:  # fmt: skip
+    request: Request,
+    q: str = "",
+    state: str = "",
+    priority: str = "",
+    risk: str = "",
+    component: str = "",
+    requester: str = "",
+    mine: str = "",
+    needs_me: str = "",
+    ended: str = "",
+    outcome: str = "",
+    sort: str = "",
+    limit: str = "",
+    cursor: str = "",
+) -> Any:
     """Visible changes, newest first; `from` and `to` bound the day of creation. Several values are comma-separated."""
     query = listing.read(dict(request.GET.items()))
     if query.wrong:
@@ -62,12 +74,12 @@ def index(
 
 
 @router.get("/changes/{number}", operation_id="get_change")
-def show(request: HttpRequest, number: str) -> Any:
+def show(request: Request, number: str) -> Any:
     return change_out(access.change_for(request.user, number))
 
 
 @router.patch("/changes/{number}", operation_id="edit_change", openapi_extra=FIELDS_BODY)
-def edit(request: HttpRequest, number: str) -> Any:
+def edit(request: Request, number: str) -> Any:
     """Edit fields; `version` is the one that you saw. Content edited in review or later must be approved again."""
     values = body_values(request)
     version = values.pop("version", None)
@@ -86,18 +98,18 @@ class Nothing(Body):
 
 
 @router.post("/changes/{number}/submit", operation_id="submit_change")
-def submit(request: HttpRequest, number: str, body: ReasonIn | None = None) -> Any:
+def submit(request: Request, number: str, body: ReasonIn | None = None) -> Any:
     """Hand it to its reviewers; an incomplete one is 422 with an entry per missing field."""
     return change_out(approvals.submit(actor=request.user, number=number))
 
 
 @router.post("/changes/{number}/cancel", operation_id="cancel_change")
-def cancel(request: HttpRequest, number: str, body: ReasonIn) -> Any:
+def cancel(request: Request, number: str, body: ReasonIn) -> Any:
     return change_out(approvals.cancel(actor=request.user, number=number, reason=body.reason, duplicate_of=body.duplicate_of))
 
 
 @router.post("/changes/{number}/clone", operation_id="clone_change")
-def clone(request: HttpRequest, number: str, body: ReasonIn | None = None) -> Any:
+def clone(request: Request, number: str, body: ReasonIn | None = None) -> Any:
     return answer(201, change_out(services.clone(actor=request.user, number=number)))
 
 
@@ -108,7 +120,7 @@ class EscalateIn(Body):
 
 
 @router.post("/changes/{number}/escalate", operation_id="escalate_change")
-def escalate(request: HttpRequest, number: str, body: EscalateIn) -> Any:
+def escalate(request: Request, number: str, body: EscalateIn) -> Any:
     """Make it a P0 under the same number: a new round with the emergency authorisation alone."""
     return change_out(approvals.escalate(actor=request.user, number=number, **body.dict()))
 
@@ -118,7 +130,7 @@ class TransferIn(Body):
 
 
 @router.post("/changes/{number}/transfer", operation_id="transfer_change")
-def transfer(request: HttpRequest, number: str, body: TransferIn) -> Any:
+def transfer(request: Request, number: str, body: TransferIn) -> Any:
     return change_out(services.transfer(actor=request.user, number=number, requester=body.requester))
 
 
@@ -127,7 +139,7 @@ class CommentIn(Body):
 
 
 @router.post("/changes/{number}/comments", operation_id="comment_on_change")
-def comment(request: HttpRequest, number: str, body: CommentIn) -> Any:
+def comment(request: Request, number: str, body: CommentIn) -> Any:
     made = services.comment(actor=request.user, number=number, text=body.text)
     return answer(201, {"id": made.pk, "text": made.text, "by": made.author.username, "at": made.created_at})
 
@@ -154,17 +166,17 @@ def _component(slug: str) -> Component:
 
 
 @router.get("/components", operation_id="list_components", tags=["Components"])
-def list_components(request: HttpRequest) -> Any:
+def list_components(request: Request) -> Any:
     return {"items": [component_out(c) for c in Component.objects.select_related("owner").prefetch_related("depends_on")]}
 
 
 @router.post("/components", operation_id="create_component", tags=["Components"])
-def create_component(request: HttpRequest) -> Any:
+def create_component(request: Request) -> Any:
     return answer(201, component_out(components.save(actor=request.user, component=None, values=body_values(request))))
 
 
 @router.patch("/components/{slug}", operation_id="edit_component", tags=["Components"])
-def edit_component(request: HttpRequest, slug: str) -> Any:
+def edit_component(request: Request, slug: str) -> Any:
     if not request.user.has_role(Role.CHANGE_MANAGER) and not request.user.is_superuser:
         raise NotYours([Reason("not_yours", components.NOT_YOURS)])
     return component_out(components.save(actor=request.user, component=_component(slug), values=body_values(request)))

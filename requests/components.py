@@ -56,5 +56,7 @@ def save(*, actor: User, component: Component | None, values: Mapping[str, Any])
     component.save()
     if needed is not None:
         component.depends_on.set(needed)
-    audit.record("component.create" if made else "component.edit", actor=actor, data={"slug": component.slug, "fields": sorted(map(str, values))})
+    audit.record(
+        "component.create" if made else "component.edit", actor=actor, data={"slug": component.slug, "fields": sorted(map(str, values))}
+    )
     return component

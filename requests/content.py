@@ -34,7 +34,9 @@ class Field:
 
 FIELDS = (
     Field("priority", "Priority", CHANGE, ALL, "Choose P0, P1, P2 or P3.", "R17"),
-    Field("emergency_kind", "Kind of emergency", CHANGE, EMERGENCY, "Say whether it is a production outage or a security vulnerability.", "R2"),
+    Field(
+        "emergency_kind", "Kind of emergency", CHANGE, EMERGENCY, "Say whether it is a production outage or a security vulnerability.", "R2"
+    ),
     Field("emergency_reference", "Emergency reference", CHANGE, EMERGENCY, "Give the incident or advisory, or write “none yet”.", "A22"),
     Field("summary", "Summary", CHANGE, ALL, "Say in one line what changes.", "R18"),
     Field("reason", "Reason", CHANGE, ALL, "Say why it is worth doing.", "R19"),

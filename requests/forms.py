@@ -13,9 +13,24 @@ from requests.models import ChangeRequest
 YES_NO = ("downtime_required", "users_affected", *content.SECURITY_QUESTIONS)
 EVIDENCE = ("what", "where", "when", "link")
 PLAIN = (
-    "priority", "emergency_kind", "emergency_reference", "summary", "reason", "risk", "implementation_steps", "rollback_plan", "rollback_minutes",
-    "testing_plan", "strategy", "downtime_minutes", "user_impact", "performance_impact", "security_impact", "requested_date", "estimated_minutes",
-)  # fmt: skip
+    "priority",
+    "emergency_kind",
+    "emergency_reference",
+    "summary",
+    "reason",
+    "risk",
+    "implementation_steps",
+    "rollback_plan",
+    "rollback_minutes",
+    "testing_plan",
+    "strategy",
+    "downtime_minutes",
+    "user_impact",
+    "performance_impact",
+    "security_impact",
+    "requested_date",
+    "estimated_minutes",
+)
 SECURITY_WORDS = {
     "affects_authentication": "Does it affect how people sign in (authentication)?",
     "affects_authorization": "Does it affect who may do what (authorization)?",
@@ -24,8 +39,9 @@ SECURITY_WORDS = {
 }
 
 
-def values_from(post: QueryDict) -> dict[str, Any]:
+def values_from(query: QueryDict) -> dict[str, Any]:
     """Posted fields as `requests.cleaning` takes them; only what the form had."""
+    post: dict[str, str] = {name: str(query[name]) for name in query}
     values: dict[str, Any] = {name: post[name] for name in PLAIN if name in post}
     for name in YES_NO:
         if post.get(name) in {"yes", "no"}:

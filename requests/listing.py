@@ -57,7 +57,11 @@ def _words(value: Any) -> list[str]:
 
 def read(params: Mapping[str, Any]) -> Query:
     """Take query parameters as they come; unknown words are named in `wrong`, never a fault."""
-    query = Query(q=str(params.get("q") or "").strip()[:200], requester=str(params.get("requester") or "")[:150], cursor=str(params.get("cursor") or ""))
+    query = Query(
+        q=str(params.get("q") or "").strip()[:200],
+        requester=str(params.get("requester") or "")[:150],
+        cursor=str(params.get("cursor") or ""),
+    )
     states = _words(params.get("state"))
     if "open" in states:
         states = [state for state in states if state != "open"] + [str(state) for state in State if state in OPEN]
@@ -116,7 +120,9 @@ def changes(query: Query, user: User) -> QuerySet[ChangeRequest]:
     if query.risks:
         found = found.filter(risk__in=query.risks)
     if query.components:
-        found = found.filter(pk__in=ChangeRequest.components.through.objects.filter(component__slug__in=query.components).values("changerequest"))
+        found = found.filter(
+            pk__in=ChangeRequest.components.through.objects.filter(component__slug__in=query.components).values("changerequest")
+        )
     if query.requester:
         found = found.filter(requester__username=query.requester)
     if query.mine:

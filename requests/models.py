@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -74,9 +75,13 @@ class ChangeQuerySet(models.QuerySet["ChangeRequest"]):
         return self.select_related("requester", "implementer").prefetch_related("components")
 
 
-def _moves(name: str) -> Any:
+Move = TypeVar("Move", bound=Callable[..., None])
+
+
+def _moves(name: str) -> Callable[[Move], Move]:
     sources, target = TRANSITIONS[name]
-    return transition(field="state", source=list(sources), target=target)
+    decorate: Callable[[Move], Move] = transition(field="state", source=list(sources), target=target)
+    return decorate
 
 
 class ChangeRequest(models.Model):
@@ -111,7 +116,9 @@ class ChangeRequest(models.Model):
 
     number = models.CharField(max_length=24, unique=True, editable=False)
     state = FSMField(default=State.DRAFT, choices=State.choices, protected=True)
-    outcome = models.CharField(max_length=12, blank=True, choices=[(s.value, s.label) for s in (State.COMPLETED, State.ROLLED_BACK, State.FAILED)])
+    outcome = models.CharField(
+        max_length=12, blank=True, choices=[(s.value, s.label) for s in (State.COMPLETED, State.ROLLED_BACK, State.FAILED)]
+    )
     origin = models.CharField(max_length=10, choices=Origin, default=Origin.APP, editable=False)
     version = models.PositiveIntegerField(default=1)
     round = models.PositiveIntegerField(default=0, help_text="Number of the current round of approval.")
@@ -149,7 +156,9 @@ class ChangeRequest(models.Model):
     # Writable, not content.
     requested_window_start = models.DateTimeField(null=True, blank=True)
     external_refs = models.JSONField(default=list, blank=True)
-    implementer = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="implemented_changes")
+    implementer = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="implemented_changes"
+    )
     confidential = models.BooleanField(default=False)
     major = models.BooleanField(default=False)
 
@@ -196,15 +205,22 @@ class ChangeRequest(models.Model):
             models.Index(fields=["priority", "-created_at", "-id"], name="change_by_priority"),
             models.Index(fields=["slot_start"], name="change_by_slot", condition=Q(slot_start__isnull=False)),
             models.Index(fields=["ended_at"], name="change_by_end", condition=Q(ended_at__isnull=False)),
-            models.Index(fields=["state", "slot_start"], name="change_running", condition=Q(state__in=["scheduled", "implementing", "verifying", "rolling_back"])),
-            models.Index(fields=["requested_window_start"], name="change_held", condition=Q(state="in_review", requested_window_start__isnull=False)),
+            models.Index(
+                fields=["state", "slot_start"],
+                name="change_running",
+                condition=Q(state__in=["scheduled", "implementing", "verifying", "rolling_back"]),
+            ),
+            models.Index(
+                fields=["requested_window_start"], name="change_held", condition=Q(state="in_review", requested_window_start__isnull=False)
+            ),
             GinIndex(fields=["search"], name="change_search"),
         ]
         constraints = [
             models.CheckConstraint(name="change_state_known", condition=Q(state__in=State.values)),
             models.CheckConstraint(
                 name="change_approved_is_stamped",
-                condition=~Q(state__in=["approved", "scheduled"]) | (Q(approved_at__isnull=False) & Q(approved_hash=F("content_hash")) & ~Q(content_hash="")),
+                condition=~Q(state__in=["approved", "scheduled"])
+                | (Q(approved_at__isnull=False) & Q(approved_hash=F("content_hash")) & ~Q(content_hash="")),
             ),
             models.CheckConstraint(name="change_scheduled_has_slot", condition=~Q(state="scheduled") | Q(slot_start__isnull=False)),
             models.CheckConstraint(

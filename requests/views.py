@@ -11,7 +11,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db import IntegrityError, transaction
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
@@ -22,7 +22,7 @@ from approvals import policy
 from approvals import services as approvals
 from audit import services as audit
 from audit.refusal import Invalid, Missing, Refused
-from changemgmt.http import status_of
+from changemgmt.http import Request, status_of
 from reports.formats import safe_cell
 from requests import access, cleaning, content, forms, listing, services
 from requests import components as catalogue
@@ -32,7 +32,7 @@ from windows.calendar import decide
 from windows.models import current_calendar
 
 COUNTED = 1000
-VIEWS = (
+VIEWS: tuple[tuple[str, dict[str, str]], ...] = (
     ("All open", {"state": "open"}),
     ("Mine", {"mine": "1"}),
     ("Waiting for me", {"needs_me": "1"}),
@@ -42,7 +42,7 @@ VIEWS = (
 )
 
 
-def _found(request: HttpRequest) -> tuple[listing.Query, Any]:
+def _found(request: Request) -> tuple[listing.Query, Any]:
     query = listing.read(request.GET.dict() | {"state": request.GET.getlist("state"), "priority": request.GET.getlist("priority")})
     found = listing.changes(query, request.user)
     if query.needs_me:
@@ -51,7 +51,7 @@ def _found(request: HttpRequest) -> tuple[listing.Query, Any]:
 
 
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: Request) -> HttpResponse:
     """The list: filters in the address, keyset pages, a count that says “1,000+” rather than being slow."""
     query, found = _found(request)
     page = listing.page(query, found)
@@ -60,10 +60,21 @@ def index(request: HttpRequest) -> HttpResponse:
         counted = len(page.items) if page.next is None else found.order_by()[: COUNTED + 1].count()
     current = {key: value for key, value in request.GET.items() if key not in ("cursor", "limit")}
     context = {
-        "page": page, "query": query, "counted": counted, "is_many": counted is not None and counted > COUNTED, "views": VIEWS,
-        "current": current, "states": State.choices, "priorities": ChangeRequest.Priority.choices, "risks": ChangeRequest.Risk.choices,
-        "filters": [name for name in ("q", "state", "priority", "risk", "component", "requester", "outcome", "ended", "from", "to") if request.GET.get(name)],
-    }  # fmt: skip
+        "page": page,
+        "query": query,
+        "counted": counted,
+        "is_many": counted is not None and counted > COUNTED,
+        "views": VIEWS,
+        "current": current,
+        "states": State.choices,
+        "priorities": ChangeRequest.Priority.choices,
+        "risks": ChangeRequest.Risk.choices,
+        "filters": [
+            name
+            for name in ("q", "state", "priority", "risk", "component", "requester", "outcome", "ended", "from", "to")
+            if request.GET.get(name)
+        ],
+    }
     return render(request, "requests/index.html", context)
 
 
@@ -73,35 +84,62 @@ class _Echo:
 
 
 @require_safe
-def export(request: HttpRequest) -> StreamingHttpResponse:
+def export(request: Request) -> StreamingHttpResponse:
     """What the list shows, all pages, as CSV; recorded in the trail."""
     _, found = _found(request)
     audit.record("change.export", actor=request.user, data={"query": request.GET.dict()})
     writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)
-    columns = ("number", "state", "outcome", "priority", "risk", "summary", "requester", "created_at", "submitted_at", "slot_start", "started_at", "ended_at")
+    columns = (
+        "number",
+        "state",
+        "outcome",
+        "priority",
+        "risk",
+        "summary",
+        "requester",
+        "created_at",
+        "submitted_at",
+        "slot_start",
+        "started_at",
+        "ended_at",
+    )
 
     def rows() -> Iterator[str]:
         yield writer.writerow(columns)
         for change in found.select_related("requester").order_by("-created_at", "-id").iterator(chunk_size=1000):
             yield writer.writerow([safe_cell(getattr(change, name)) for name in columns])
 
-    return StreamingHttpResponse(rows(), content_type="text/csv; charset=utf-8", headers={"Content-Disposition": 'attachment; filename="changes.csv"'})
+    return StreamingHttpResponse(
+        rows(), content_type="text/csv; charset=utf-8", headers={"Content-Disposition": 'attachment; filename="changes.csv"'}
+    )
 
 
 # --- the form --------------------------------------------------------------------------------------------------------------------
 
 
 def _form_page(
-    request: HttpRequest, *, change: ChangeRequest | None, values: dict[str, Any], errors: dict[str, str] | None = None, notice: str = "", status: int = 200
+    request: Request,
+    *,
+    change: ChangeRequest | None,
+    values: dict[str, Any],
+    errors: dict[str, str] | None = None,
+    notice: str = "",
+    status: int = 200,
 ) -> HttpResponse:
     context = {
-        "change": change, "values": values, "errors": errors or {}, "notice": notice, "token": values.get("token") or uuid.uuid4().hex,
-        "strategies": ChangeRequest.Strategy.choices, "risks": ChangeRequest.Risk.choices, "kinds": ChangeRequest.EmergencyKind.choices,
+        "change": change,
+        "values": values,
+        "errors": errors or {},
+        "notice": notice,
+        "token": values.get("token") or uuid.uuid4().hex,
+        "strategies": ChangeRequest.Strategy.choices,
+        "risks": ChangeRequest.Risk.choices,
+        "kinds": ChangeRequest.EmergencyKind.choices,
         "security": [(name, words, values.get(name, "")) for name, words in forms.SECURITY_WORDS.items()],
         "components": list(Component.objects.values_list("slug", flat=True)[:300]),
         "voids": change is not None and change.state in (State.IN_REVIEW, State.APPROVED, State.SCHEDULED),
         **_preview(request.user, values, change),
-    }  # fmt: skip
+    }
     return render(request, "requests/form.html", context, status=status)
 
 
@@ -121,7 +159,13 @@ def _preview(user: User, values: dict[str, Any], change: ChangeRequest | None) -
         else:
             setattr(known, name, cleaned)
     plain = {name: getattr(known, name) for name in content.NAMES if name != "components"} | {"components": [c.slug for c in picked]}
-    facts = policy.Facts(known.priority or "P2", known.needs_security_review, any(c.security_review for c in picked), bool(known.downtime_required), bool(known.users_affected))
+    facts = policy.Facts(
+        known.priority or "P2",
+        known.needs_security_review,
+        any(c.security_review for c in picked),
+        bool(known.downtime_required),
+        bool(known.users_affected),
+    )
     return {
         "progress": forms.section_progress(plain),
         "asked": policy.plan(approvals.current_rules(), facts),
@@ -164,10 +208,16 @@ def _verdict(known: ChangeRequest, scope: frozenset[str]) -> dict[str, Any] | No
     verdict = decide(known.priority, start, start + known.plan_length, calendar, scope)
     if verdict.allowed:
         return {"tone": "ok", "icon": "calendar-check", "start": start, "end": start + known.plan_length, "until": verdict.open_until}
-    return {"tone": "danger", "icon": "calendar-x", "head": verdict.reasons[0].message, "reasons": verdict.reasons, "next": verdict.next_allowed_start}
+    return {
+        "tone": "danger",
+        "icon": "calendar-x",
+        "head": verdict.reasons[0].message,
+        "reasons": verdict.reasons,
+        "next": verdict.next_allowed_start,
+    }
 
 
-def _draft_of(request: HttpRequest) -> ChangeRequest | None:
+def _draft_of(request: Request) -> ChangeRequest | None:
     """The draft that this form has made already: by its number, or by its one-time token if the number never reached the browser."""
     number = request.POST.get("number", "")
     if not number:
@@ -176,17 +226,19 @@ def _draft_of(request: HttpRequest) -> ChangeRequest | None:
     return access.change_for(request.user, number) if number else None
 
 
-def _form_key(request: HttpRequest) -> str:
+def _form_key(request: Request) -> str:
     return "form:" + hashlib.sha256(request.POST.get("token", "").encode()).hexdigest()
 
 
-def _save(request: HttpRequest, values: dict[str, Any]) -> ChangeRequest:
+def _save(request: Request, values: dict[str, Any]) -> ChangeRequest:
     """Create the draft or bring it up to date: one change per form, however often it is sent."""
     draft = _draft_of(request)
     if draft is None:
         try:
             with transaction.atomic():
-                key = IdempotencyKey.objects.create(user=request.user, key=_form_key(request), fingerprint="form", created_at=timezone.now())
+                key = IdempotencyKey.objects.create(
+                    user=request.user, key=_form_key(request), fingerprint="form", created_at=timezone.now()
+                )
                 draft = services.create(actor=request.user, values=values)
                 key.status, key.body = 201, draft.number
                 key.save()
@@ -198,12 +250,14 @@ def _save(request: HttpRequest, values: dict[str, Any]) -> ChangeRequest:
     return approvals.edit(actor=request.user, number=draft.number, version=draft.version, values=values)
 
 
-def new(request: HttpRequest) -> HttpResponse:
+def new(request: Request) -> HttpResponse:
     """A new change: save as a draft, or save and submit. Whatever is wrong, what was typed is shown again, and kept."""
     access.check_may_write(request.user)
     if request.method != "POST":
         priority = request.GET.get("priority", "")
-        return _form_page(request, change=None, values={"priority": priority if priority in ChangeRequest.Priority.values else "", "strategy": "rolling"})
+        return _form_page(
+            request, change=None, values={"priority": priority if priority in ChangeRequest.Priority.values else "", "strategy": "rolling"}
+        )
     typed = forms.typed(request.POST)
     try:
         change = _save(request, forms.values_from(request.POST))
@@ -222,7 +276,7 @@ def new(request: HttpRequest) -> HttpResponse:
     return redirect(change)
 
 
-def edit(request: HttpRequest, number: str) -> HttpResponse:
+def edit(request: Request, number: str) -> HttpResponse:
     """Edit a change. The version that the person saw goes with the form: somebody else's edit in between is told, not overwritten."""
     change = access.change_for(request.user, number)
     if refusal := approvals.edit_refusal(change, request.user):
@@ -243,12 +297,14 @@ def edit(request: HttpRequest, number: str) -> HttpResponse:
             messages.success(request, "Saved." if change.state not in (State.IN_REVIEW,) else "Saved. A new round of approval has begun.")
     except Refused as refused:
         errors = refused.fields if isinstance(refused, Invalid) else {"": str(refused)}
-        return _form_page(request, change=change, values=typed, errors=errors, notice="Nothing you typed is lost.", status=status_of(refused))
+        return _form_page(
+            request, change=change, values=typed, errors=errors, notice="Nothing you typed is lost.", status=status_of(refused)
+        )
     return redirect(change)
 
 
 @require_POST
-def preview(request: HttpRequest) -> HttpResponse:
+def preview(request: Request) -> HttpResponse:
     """While somebody types: the rail and the verdict anew, and the draft saved as far as its fields can be taken."""
     typed = forms.typed(request.POST)
     change, saved = None, False
@@ -277,22 +333,26 @@ def _usable(values: dict[str, Any]) -> dict[str, Any]:
 
 
 @require_safe
-def components(request: HttpRequest) -> HttpResponse:
+def components(request: Request) -> HttpResponse:
     after = request.GET.get("after", "")[:60]
     found = list(Component.objects.filter(slug__gt=after).select_related("owner").prefetch_related("depends_on").order_by("slug")[:101])
     context = {"components": found[:100], "more": len(found) > 100, "may_manage": catalogue.may_manage(request.user)}
     return render(request, "requests/components.html", context)
 
 
-def component(request: HttpRequest, slug: str = "") -> HttpResponse:
+def component(request: Request, slug: str = "") -> HttpResponse:
     """Make or edit a component."""
     found = get_object_or_404(Component, slug=slug) if slug else None
     values: dict[str, Any] = {"security_review": False}
     if found:
         values = {
-            "slug": found.slug, "name": found.name, "team": found.team, "owner": found.owner.username if found.owner else "",
-            "depends_on": ", ".join(found.depends_on.values_list("slug", flat=True)), "security_review": found.security_review,
-        }  # fmt: skip
+            "slug": found.slug,
+            "name": found.name,
+            "team": found.team,
+            "owner": found.owner.username if found.owner else "",
+            "depends_on": ", ".join(found.depends_on.values_list("slug", flat=True)),
+            "security_review": found.security_review,
+        }
     errors: dict[str, str] = {}
     if request.method == "POST":
         values = {name: request.POST.get(name, "").strip() for name in ("slug", "name", "team", "owner", "depends_on")}

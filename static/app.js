@@ -21,25 +21,25 @@ document.addEventListener("click", (event) => {
 // The approve button stays clickable (the server has the last word), but says how many items are left.
 const checks = document.querySelector("form[data-checks]");
 if (checks) {
+  const boxes = [...checks.elements].filter((element) => element.dataset.check);
   const left = () => {
-    const open = [...checks.querySelectorAll("[data-check]")].filter((box) => {
-      const note = checks.querySelector(`[name="na_${box.dataset.check}"]`);
+    const open = boxes.filter((box) => {
+      const note = checks.elements[`na_${box.dataset.check}`];
       return !box.checked && !(note && note.value.trim());
     }).length;
     const button = checks.querySelector('[value="approve"]');
     const why = document.getElementById("why-not");
-    if (!button) return;
     button.setAttribute("aria-disabled", open ? "true" : "false");
     if (why) {
       why.hidden = !open;
       why.querySelector("span").textContent = `To approve, tick ${open} more ${open === 1 ? "item" : "items"} below.`;
     }
   };
-  checks.addEventListener("input", left);
+  boxes.forEach((box) => box.closest("section").addEventListener("input", left));
   checks.addEventListener("submit", (event) => {
     if (event.submitter && event.submitter.getAttribute("aria-disabled") === "true") {
       event.preventDefault();
-      const first = [...checks.querySelectorAll("[data-check]")].find((box) => !box.checked);
+      const first = boxes.find((box) => !box.checked);
       if (first) first.focus();
     }
   });
@@ -51,8 +51,7 @@ let awaitingPlace = 0;
 const places = { h: "/", c: "/changes/", a: "/approvals/", w: "/calendar/", r: "/reports/" };
 document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.form) {
-    const comment = event.target.closest("form");
-    if (comment && !comment.hasAttribute("data-checks")) comment.requestSubmit();
+    if (!event.target.form.hasAttribute("data-checks")) event.target.form.requestSubmit();
     return;
   }
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, [contenteditable]")) return;

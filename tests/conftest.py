@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
@@ -17,7 +18,7 @@ from tests.world import Desk
 
 
 def load_reference_data() -> None:
-    call_command("setup_process", verbosity=0, stdout=open("/dev/null", "w"))
+    call_command("setup_process", stdout=io.StringIO())
     people.make()
 
 

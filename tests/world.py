@@ -66,7 +66,9 @@ class Desk:
         )
         answer = response.json() if "json" in response.headers.get("Content-Type", "") else response.content.decode()
         if expect is not None:
-            assert response.status_code == expect, f"{method} {path} as {self.user.username}: {response.status_code}, not {expect}: {answer}"
+            assert response.status_code == expect, (
+                f"{method} {path} as {self.user.username}: {response.status_code}, not {expect}: {answer}"
+            )
         self.status = response.status_code
         return answer
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Router
 
 from audit.refusal import Invalid
 from changemgmt.api_base import Body, change_out
+from changemgmt.http import Request
 from requests import access, cleaning
 from requests.models import ChangeRequest
 from windows import services
@@ -36,10 +36,14 @@ class ScheduleIn(Body):
 
 
 @router.post("/changes/{number}/schedule", operation_id="schedule_change")
-def schedule(request: HttpRequest, number: str, body: ScheduleIn) -> Any:
+def schedule(request: Request, number: str, body: ScheduleIn) -> Any:
     """Book the plan at `start`; a refusal carries `next_allowed_at`, a conflict names the other change."""
     change = services.schedule(
-        actor=request.user, number=number, start=instant(body.start, "start"), short_notice_reason=body.short_notice_reason, override_reason=body.override_reason
+        actor=request.user,
+        number=number,
+        start=instant(body.start, "start"),
+        short_notice_reason=body.short_notice_reason,
+        override_reason=body.override_reason,
     )
     return change_out(change)
 
@@ -49,7 +53,7 @@ class ReasonIn(Body):
 
 
 @router.post("/changes/{number}/unschedule", operation_id="unschedule_change")
-def unschedule(request: HttpRequest, number: str, body: ReasonIn) -> Any:
+def unschedule(request: Request, number: str, body: ReasonIn) -> Any:
     return change_out(services.unschedule(actor=request.user, number=number, reason=body.reason))
 
 
@@ -59,15 +63,17 @@ class ExceptionIn(Body):
 
 
 @router.post("/changes/{number}/freeze-exception", operation_id="grant_freeze_exception")
-def freeze_exception(request: HttpRequest, number: str, body: ExceptionIn) -> Any:
+def freeze_exception(request: Request, number: str, body: ExceptionIn) -> Any:
     """One of the two grants, CTO's or change manager's, for one slot inside a code freeze; it counts when both are given."""
     return change_out(
-        services.grant_freeze_exception(actor=request.user, number=number, slot_start=instant(body.slot_start, "slot_start"), reason=body.reason)
+        services.grant_freeze_exception(
+            actor=request.user, number=number, slot_start=instant(body.slot_start, "slot_start"), reason=body.reason
+        )
     )
 
 
 @router.get("/changes/{number}/slots", operation_id="list_slots")
-def slots(request: HttpRequest, number: str, after: str = "", limit: int = 5) -> Any:
+def slots(request: Request, number: str, after: str = "", limit: int = 5) -> Any:
     """The next slots that fit calendar, plan and bookings; if none within 90 days, `reasons` say why."""
     change = access.change_for(request.user, number)
     if not 1 <= limit <= 50:
@@ -78,7 +84,7 @@ def slots(request: HttpRequest, number: str, after: str = "", limit: int = 5) ->
 
 
 @router.get("/calendar", operation_id="get_calendar")
-def calendar(request: HttpRequest) -> Any:
+def calendar(request: Request) -> Any:
     """Windows (also those that a freeze shuts), freezes and bookings between `from` and `to`, up to 400 days, any year."""
     start = instant(request.GET.get("from") or timezone.now().date().isoformat(), "from")
     end = instant(request.GET["to"], "to") if request.GET.get("to") else start + timedelta(days=31)
@@ -90,25 +96,39 @@ def calendar(request: HttpRequest) -> Any:
     closures = closure_occurrences(rules, start, end)
     windows = [
         {
-            "name": o.name, "start": o.start, "end": o.end, "priorities": sorted(o.rule.priorities), "capacity": o.rule.capacity,
-            "scope": sorted(o.rule.scope), "shut_by": [c.name for c in closures if c.start < o.end and o.start < c.end],
+            "name": o.name,
+            "start": o.start,
+            "end": o.end,
+            "priorities": sorted(o.priorities),
+            "capacity": o.capacity,
+            "scope": sorted(o.rule.scope),
+            "shut_by": [c.name for c in closures if c.start < o.end and o.start < c.end],
         }
         for o in window_occurrences(rules, start, end)
-    ]  # fmt: skip
-    freezes = [{"name": c.name, "kind": c.kind, "start": c.start, "end": c.end, "admits": sorted(c.rule.admits), "scope": sorted(c.rule.scope)} for c in closures]
+    ]
+    freezes = [
+        {"name": c.name, "kind": c.kind, "start": c.start, "end": c.end, "admits": sorted(c.priorities), "scope": sorted(c.rule.scope)}
+        for c in closures
+    ]
     bookings = [_booking(change) for change in services.bookings_between(request.user, start, end)]
     return {"windows": windows, "freezes": freezes, "bookings": bookings}
 
 
 def _booking(change: ChangeRequest) -> dict[str, Any]:
     return {
-        "change": change.number, "summary": change.summary, "priority": change.priority, "state": change.state, "start": change.slot_start,
-        "end": change.slot_end, "window": change.window_name, "components": sorted(c.slug for c in change.components.all()),
-    }  # fmt: skip
+        "change": change.number,
+        "summary": change.summary,
+        "priority": change.priority,
+        "state": change.state,
+        "start": change.slot_start,
+        "end": change.slot_end,
+        "window": change.window_name,
+        "components": sorted(c.slug for c in change.components.all()),
+    }
 
 
 @router.get("/calendar/state", operation_id="get_calendar_state")
-def state(request: HttpRequest, at: str = "", priority: str = "P1", component: str = "") -> Any:
+def state(request: Request, at: str = "", priority: str = "P1", component: str = "") -> Any:
     """Is it open at that instant for that priority: with rule, until when, and when next."""
     if priority not in ChangeRequest.Priority.values:
         raise Invalid(fields={"priority": "priority: choose one of P0, P1, P2, P3."})

@@ -33,7 +33,7 @@ class Day:
     nth: int = 0
     country: str = ""
     holiday: str = ""
-    date: str = ""
+    on: str = ""
     offset: int = 0
 
     def of(self, year: int) -> date | None:
@@ -42,8 +42,8 @@ class Day:
         return found + timedelta(days=self.offset) if found else None
 
     def _base(self, year: int) -> date | None:
-        if self.date:
-            fixed = date.fromisoformat(self.date)
+        if self.on:
+            fixed = date.fromisoformat(self.on)
             return fixed if fixed.year == year else None
         if self.holiday:
             return _holiday(self.country, self.holiday, year)
@@ -78,7 +78,7 @@ class Window:
     capacity: int | None = None
     until: date | None = None
 
-    def admits(self, priority: str, scope: frozenset[str]) -> bool:
+    def opens(self, priority: str, scope: frozenset[str]) -> bool:
         return priority in self.priorities and (not self.scope or (bool(scope) and scope <= self.scope))
 
 
@@ -107,6 +107,23 @@ class Occurrence:
     name: str = field(compare=False)
     kind: str = field(compare=False)
     rule: Window | Closure = field(compare=False)
+
+    def admits(self, priority: str, scope: frozenset[str]) -> bool:
+        """Of a window: whether the priority may work in it on these components."""
+        return isinstance(self.rule, Window) and self.rule.opens(priority, scope)
+
+    @property
+    def priorities(self) -> frozenset[str]:
+        """Who may work in the window, or through the closure."""
+        return self.rule.priorities if isinstance(self.rule, Window) else self.rule.admits
+
+    @property
+    def capacity(self) -> int | None:
+        return self.rule.capacity if isinstance(self.rule, Window) else None
+
+    def shuts(self, priority: str, scope: frozenset[str] = frozenset()) -> bool:
+        """Of a freeze or blackout: whether it keeps the priority out."""
+        return isinstance(self.rule, Closure) and self.rule.shuts(priority, scope)
 
 
 @dataclass(frozen=True)
@@ -179,16 +196,21 @@ def closure_occurrences(calendar: Calendar, start: datetime, end: datetime) -> l
 
 
 def open_stretches(
-    priority: str, start: datetime, end: datetime, calendar: Calendar, scope: frozenset[str] = frozenset(), ignoring: frozenset[str] = frozenset()
+    priority: str,
+    start: datetime,
+    end: datetime,
+    calendar: Calendar,
+    scope: frozenset[str] = frozenset(),
+    ignoring: frozenset[str] = frozenset(),
 ) -> Iterator[tuple[datetime, datetime]]:
     """The stretches within `[start, end)` in which the priority may work, in order; windows that touch are one stretch.
 
     `ignoring` names kinds of closure that a granted exception lifts (A6).
     """
-    shut = [c for c in closure_occurrences(calendar, start, end) if c.rule.shuts(priority, scope) and c.kind not in ignoring]  # type: ignore[union-attr]
+    shut = [c for c in closure_occurrences(calendar, start, end) if c.shuts(priority, scope) and c.kind not in ignoring]
     merged: list[tuple[datetime, datetime]] = []
     for occurrence in window_occurrences(calendar, start, end):
-        if not occurrence.rule.admits(priority, scope):  # type: ignore[union-attr]
+        if not occurrence.admits(priority, scope):
             continue
         if merged and occurrence.start <= merged[-1][1]:
             merged[-1] = (merged[-1][0], max(merged[-1][1], occurrence.end))
@@ -253,7 +275,7 @@ def _reasons(
     shut = [
         c
         for c in closure_occurrences(calendar, start, max(end, start + timedelta(seconds=1)))
-        if c.rule.shuts(priority, scope) and c.kind not in ignoring  # type: ignore[union-attr]
+        if c.shuts(priority, scope) and c.kind not in ignoring
     ]
     for closure in shut:
         yield Reason(
@@ -267,12 +289,24 @@ def _reasons(
     if shut:
         return
     if open_until is None:
-        yield Reason("outside_window", f"{priority} at {say_instant(start)} is outside every maintenance window; {after}.",
-                     rule="Maintenance windows", until=upcoming, next_allowed_at=upcoming, override_roles=("change-manager",))  # fmt: skip
+        yield Reason(
+            "outside_window",
+            f"{priority} at {say_instant(start)} is outside every maintenance window; {after}.",
+            rule="Maintenance windows",
+            until=upcoming,
+            next_allowed_at=upcoming,
+            override_roles=("change-manager",),
+        )
     else:
         minutes = int((end - start).total_seconds() // 60)
-        yield Reason("does_not_fit", f"The plan takes {minutes} min from {say_instant(start)}, but the window ends {say_until(open_until)}; {after}.",
-                     rule="Maintenance windows", until=open_until, next_allowed_at=upcoming, override_roles=("change-manager",))  # fmt: skip
+        yield Reason(
+            "does_not_fit",
+            f"The plan takes {minutes} min from {say_instant(start)}, but the window ends {say_until(open_until)}; {after}.",
+            rule="Maintenance windows",
+            until=open_until,
+            next_allowed_at=upcoming,
+            override_roles=("change-manager",),
+        )
 
 
 def next_transition(priority: str, at: datetime, calendar: Calendar, scope: frozenset[str] = frozenset()) -> datetime | None:

@@ -46,9 +46,16 @@ class MaintenanceWindow(models.Model):
 
     def value(self) -> calendar.Window:
         return calendar.Window(
-            name=self.name, rule=self.rule, begins=self.begins.replace(tzinfo=None), minutes=self.minutes, zone=self.zone,
-            priorities=frozenset(self.priorities), scope=frozenset(self.scope), capacity=self.capacity, until=self.until,
-        )  # fmt: skip
+            name=self.name,
+            rule=self.rule,
+            begins=self.begins.replace(tzinfo=None),
+            minutes=self.minutes,
+            zone=self.zone,
+            priorities=frozenset(self.priorities),
+            scope=frozenset(self.scope),
+            capacity=self.capacity,
+            until=self.until,
+        )
 
 
 class Closure(models.Model):
@@ -73,9 +80,14 @@ class Closure(models.Model):
 
     def value(self) -> calendar.Closure:
         return calendar.Closure(
-            name=self.name, kind=self.kind, first=calendar.Day(**self.first), last=calendar.Day(**self.last),
-            zones=tuple(settings.SHOP_TIME_ZONES), admits=frozenset(self.admits), scope=frozenset(self.scope),
-        )  # fmt: skip
+            name=self.name,
+            kind=self.kind,
+            first=calendar.Day(**self.first),
+            last=calendar.Day(**self.last),
+            zones=tuple(settings.SHOP_TIME_ZONES),
+            admits=frozenset(self.admits),
+            scope=frozenset(self.scope),
+        )
 
 
 def current_calendar() -> calendar.Calendar:

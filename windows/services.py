@@ -83,11 +83,13 @@ def taken_between(change: ChangeRequest, start: datetime, end: datetime) -> list
         theirs = {component.pk for component in other.components.all()}
         found.append(
             Taken(
-                other, other.slot_start or start, other.slot_end or end,
+                other,
+                other.slot_start or start,
+                other.slot_end or end,
                 same=frozenset(own[key] for key in theirs & own.keys()),
                 related=frozenset(related[key] for key in theirs & related.keys()),
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -101,26 +103,60 @@ def conflicts(change: ChangeRequest, start: datetime, calendar: Calendar, taken:
             continue
         name, span = _named(slot.change, actor), say_span(slot.start, slot.end)
         if slot.same:
-            found.append(Reason("same_component", f"{name} is booked on {', '.join(sorted(slot.same))}, {span}.", rule="Same component",
-                                until=slot.end, override_roles=(Role.CHANGE_MANAGER,)))  # fmt: skip
+            found.append(
+                Reason(
+                    "same_component",
+                    f"{name} is booked on {', '.join(sorted(slot.same))}, {span}.",
+                    rule="Same component",
+                    until=slot.end,
+                    override_roles=(Role.CHANGE_MANAGER,),
+                )
+            )
         elif slot.related:
-            found.append(Reason("dependent_component", f"{name} is booked on {', '.join(sorted(slot.related))}, which depends on this change's "
-                                f"components or is needed by them, {span}.", rule="Dependent component", until=slot.end,
-                                override_roles=(Role.CHANGE_MANAGER,)))  # fmt: skip
+            found.append(
+                Reason(
+                    "dependent_component",
+                    f"{name} is booked on {', '.join(sorted(slot.related))}, which depends on this change's "
+                    f"components or is needed by them, {span}.",
+                    rule="Dependent component",
+                    until=slot.end,
+                    override_roles=(Role.CHANGE_MANAGER,),
+                )
+            )
         if change.implementer_id and change.implementer_id == slot.change.implementer_id:
-            found.append(Reason("implementer_busy", f"{change.implementer} implements {name} then, {span}.", rule="Implementer busy",
-                                until=slot.end, override_roles=(Role.CHANGE_MANAGER,)))  # fmt: skip
-    capacity = getattr(window.rule, "capacity", None) if window else None
+            found.append(
+                Reason(
+                    "implementer_busy",
+                    f"{change.implementer} implements {name} then, {span}.",
+                    rule="Implementer busy",
+                    until=slot.end,
+                    override_roles=(Role.CHANGE_MANAGER,),
+                )
+            )
+    capacity = window.capacity if window else None
     if window and capacity is not None:
         used = sum(1 for slot in taken if slot.change.window_start == window.start and slot.change.window_name == window.name)
         if used >= capacity:
-            found.append(Reason("window_full", f"{window.name} on {say_span(window.start, window.end)} has {capacity} places, all taken.",
-                                rule=window.name, until=window.end, override_roles=(Role.CHANGE_MANAGER,)))  # fmt: skip
+            found.append(
+                Reason(
+                    "window_full",
+                    f"{window.name} on {say_span(window.start, window.end)} has {capacity} places, all taken.",
+                    rule=window.name,
+                    until=window.end,
+                    override_roles=(Role.CHANGE_MANAGER,),
+                )
+            )
     for needed in change.depends_on.all():
         booked_before = needed.slot_end is not None and needed.slot_end <= start
         if needed.outcome != State.COMPLETED and not booked_before:
-            found.append(Reason("dependency_order", f"{_named(needed, actor)}, which this change needs, is neither completed nor booked to end "
-                                "before it.", rule="Dependency", override_roles=(Role.CHANGE_MANAGER,)))  # fmt: skip
+            found.append(
+                Reason(
+                    "dependency_order",
+                    f"{_named(needed, actor)}, which this change needs, is neither completed nor booked to end before it.",
+                    rule="Dependency",
+                    override_roles=(Role.CHANGE_MANAGER,),
+                )
+            )
     return found
 
 
@@ -232,18 +268,24 @@ def book(change: ChangeRequest, start: datetime, *, actor: User | None, short_no
     change.slot_start, change.slot_end = start, end if end > start else start + timedelta(minutes=1)
     change.window_name, change.window_start, change.window_end = (window.name, window.start, window.end) if window else ("", None, None)
     rows = [
-        Booking(change=change, component=component, during=(change.slot_start, change.slot_end), exclusive=not (change.is_emergency or against))
+        Booking(
+            change=change, component=component, during=(change.slot_start, change.slot_end), exclusive=not (change.is_emergency or against)
+        )
         for component in change.components.all()
     ]
     try:
         with transaction.atomic():
             Booking.objects.bulk_create(rows)
     except IntegrityError:
-        raise Blocked([Reason("same_component", "Somebody booked one of its components for that time a moment ago; look for the next slot.")]) from None
+        raise Blocked(
+            [Reason("same_component", "Somebody booked one of its components for that time a moment ago; look for the next slot.")]
+        ) from None
     notice = {"short_notice_reason": short_notice_reason} if short_notice_reason else {}
     override = {"override_reason": override_reason, "overridden": [reason.code for reason in against]} if against else {}
     name = "reschedule" if change.state == State.SCHEDULED else "schedule"
-    lifecycle.perform(change, name, actor=actor, start=start.isoformat(), end=end.isoformat(), window=change.window_name, **notice, **override)
+    lifecycle.perform(
+        change, name, actor=actor, start=start.isoformat(), end=end.isoformat(), window=change.window_name, **notice, **override
+    )
     _tell_booked(change, actor)
 
 
@@ -257,9 +299,13 @@ def _tell_booked(change: ChangeRequest, actor: User | None) -> None:
     span = say_span(change.slot_start, change.slot_end) if change.slot_start and change.slot_end else ""
     people = [person for person in (change.requester, change.implementer) if person and person != actor]
     notifications.tell(
-        people, kind="booked", occasion=f"{change.slot_start}", change=change, subject=f"{change.number} is booked: {span}",
+        people,
+        kind="booked",
+        occasion=f"{change.slot_start}",
+        change=change,
+        subject=f"{change.number} is booked: {span}",
         body=f"“{change.summary}” is booked for {span}{f', {change.window_name} window' if change.window_name else ''}.",
-    )  # fmt: skip
+    )
 
 
 @transaction.atomic
@@ -292,14 +338,22 @@ def displace(change: ChangeRequest, *, kind: str, reason: str) -> None:
     if change.priority == "P3" and not hand_over:
         book_earliest(change, actor=None)
     now_booked = change.state == State.SCHEDULED and change.slot_start and change.slot_end
-    then = f"It is booked again: {say_span(change.slot_start, change.slot_end)}." if now_booked and change.slot_start and change.slot_end else "Choose another slot."
+    then = (
+        f"It is booked again: {say_span(change.slot_start, change.slot_end)}."
+        if now_booked and change.slot_start and change.slot_end
+        else "Choose another slot."
+    )
     people: list[User] = [person for person in (change.requester, change.implementer) if person]
     if hand_over:
         people += User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True)
     notifications.tell(
-        people, kind=kind, occasion=f"{slot}", change=change, subject=f"{change.number} {'missed' if missed else 'lost'} its slot, {was}",
+        people,
+        kind=kind,
+        occasion=f"{slot}",
+        change=change,
+        subject=f"{change.number} {'missed' if missed else 'lost'} its slot, {was}",
         body=f"{reason} {then}",
-    )  # fmt: skip
+    )
 
 
 # --- what happens by itself on approval ------------------------------------------------------------------------------------------
@@ -326,7 +380,11 @@ def _try_book(change: ChangeRequest, start: datetime) -> bool:
         with transaction.atomic():
             book(change, start, actor=None, short_notice_reason=notice)
     except Blocked as refused:
-        audit.record("change.requested_window_refused", change=change, data={"start": start.isoformat(), "reasons": [r.message for r in refused.reasons]})
+        audit.record(
+            "change.requested_window_refused",
+            change=change,
+            data={"start": start.isoformat(), "reasons": [r.message for r in refused.reasons]},
+        )
         # The failed attempt left its slot on the object, not in the database.
         change.clear_slot()
         return False
@@ -337,9 +395,13 @@ def _propose_next(change: ChangeRequest) -> None:
     starts, why = free_slots(change, after=timezone.now() + NOTICE, limit=1)
     proposal = f"The next that fits is {say_instant(starts[0])}." if starts else " ".join(reason.message for reason in why)
     notifications.tell(
-        [change.requester], kind="slot_taken", occasion=f"{change.requested_window_start}", change=change,
-        subject=f"{change.number} is approved, but its requested window is not free", body=f"{proposal} Book it on the change's page.",
-    )  # fmt: skip
+        [change.requester],
+        kind="slot_taken",
+        occasion=f"{change.requested_window_start}",
+        change=change,
+        subject=f"{change.number} is approved, but its requested window is not free",
+        body=f"{proposal} Book it on the change's page.",
+    )
 
 
 def book_earliest(change: ChangeRequest, *, actor: User | None) -> None:
@@ -362,7 +424,12 @@ def exception_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     if change.is_emergency:
         return [Reason("state", "A P0 needs no exception: it may start at any time, once authorised.")]
     if change.state not in (State.IN_REVIEW, State.APPROVED, State.SCHEDULED):
-        return [Reason("state", f"{change.number} is {State(change.state).label.lower()}; an exception is for a change in review, approved or scheduled.")]
+        return [
+            Reason(
+                "state",
+                f"{change.number} is {State(change.state).label.lower()}; an exception is for a change in review, approved or scheduled.",
+            )
+        ]
     return []
 
 
@@ -387,8 +454,12 @@ def grant_freeze_exception(*, actor: User, number: str, slot_start: datetime, re
         raise Blocked([Reason("second_person", "That half is granted already; the other of CTO and change manager must grant it too.")])
     setattr(exception, place, actor)
     exception.save()
-    audit.record("change.freeze_exception", actor=actor, change=change,
-                 data={"slot_start": slot_start.isoformat(), "reason": reason.strip()[:2000], "granted": exception.is_granted})  # fmt: skip
+    audit.record(
+        "change.freeze_exception",
+        actor=actor,
+        change=change,
+        data={"slot_start": slot_start.isoformat(), "reason": reason.strip()[:2000], "granted": exception.is_granted},
+    )
     return change
 
 

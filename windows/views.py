@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from changemgmt.http import Request
 from requests.models import ChangeRequest
 from windows import services
 from windows.calendar import Calendar, Occurrence, closure_occurrences, decide, window_occurrences
@@ -22,7 +23,7 @@ SHOWN_PER_WINDOW = 6
 
 
 @require_safe
-def calendar(request: HttpRequest) -> HttpResponse:
+def calendar(request: Request) -> HttpResponse:
     """One month in UTC: windows open and shut, closures, bookings; four queries, whatever the month holds."""
     now = timezone.now()
     month = _month(request.GET.get("month", ""), now.date())
@@ -39,10 +40,17 @@ def calendar(request: HttpRequest) -> HttpResponse:
     verdict = decide("P1", max(now, datetime.combine(month, time(0), UTC)), max(now, datetime.combine(month, time(0), UTC)), rules)
     in_month = [window for window in windows if window["start"].month == month.month]
     context = {
-        "month": month, "previous": previous, "following": next_month, "today": now.date(), "grid": grid, "open_count": sum(not w["shut_by"] for w in in_month),
-        "next_open": verdict.next_allowed_start, "is_open": verdict.allowed,
-        "agenda": _agenda(windows, closures, month, next_month), "weekdays": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"],
-    }  # fmt: skip
+        "month": month,
+        "previous": previous,
+        "following": next_month,
+        "today": now.date(),
+        "grid": grid,
+        "open_count": sum(not w["shut_by"] for w in in_month),
+        "next_open": verdict.next_allowed_start,
+        "is_open": verdict.allowed,
+        "agenda": _agenda(windows, closures, month, next_month),
+        "weekdays": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"],
+    }
     return render(request, "windows/calendar.html", context)
 
 
@@ -52,28 +60,60 @@ def _month(text: str, today: date) -> date:
     return today.replace(day=1)
 
 
-def _windows(request: HttpRequest, rules: Calendar, closures: list[Occurrence], start: datetime, end: datetime) -> list[dict[str, Any]]:
+def _windows(request: Request, rules: Calendar, closures: list[Occurrence], start: datetime, end: datetime) -> list[dict[str, Any]]:
     """Every window occurrence with what is booked or held in it and what shuts it."""
     booked = list(services.bookings_between(request.user, start, end))
     held = list(services.held_between(request.user, start, end))
-    found = []
+    found: list[dict[str, Any]] = []
     for occurrence in window_occurrences(rules, start, end):
-        inside = [_booking(change, "booked") for change in booked if change.slot_start and occurrence.start <= change.slot_start < occurrence.end]
-        inside += [_booking(change, "held") for change in held if change.requested_window_start and occurrence.start <= change.requested_window_start < occurrence.end]
+        inside = [
+            _booking(change, "booked") for change in booked if change.slot_start and occurrence.start <= change.slot_start < occurrence.end
+        ]
+        inside += [
+            _booking(change, "held")
+            for change in held
+            if change.requested_window_start and occurrence.start <= change.requested_window_start < occurrence.end
+        ]
         shut_by = [closure.name for closure in closures if closure.start < occurrence.end and occurrence.start < closure.end]
-        found.append({
-            "start": occurrence.start, "end": occurrence.end, "name": occurrence.name, "shut_by": shut_by, "bookings": inside[:SHOWN_PER_WINDOW],
-            "more": max(0, len(inside) - SHOWN_PER_WINDOW), "count": len(inside), "capacity": getattr(occurrence.rule, "capacity", None),
-        })  # fmt: skip
+        found.append(
+            {
+                "start": occurrence.start,
+                "end": occurrence.end,
+                "name": occurrence.name,
+                "shut_by": shut_by,
+                "bookings": inside[:SHOWN_PER_WINDOW],
+                "more": max(0, len(inside) - SHOWN_PER_WINDOW),
+                "count": len(inside),
+                "capacity": occurrence.capacity,
+            }
+        )
     outside = [change for change in booked if change.slot_start and not any(w["start"] <= change.slot_start < w["end"] for w in found)]
     for change in outside:  # an emergency needs no window
-        found.append({"start": change.slot_start, "end": change.slot_end, "name": "Emergency", "shut_by": [], "bookings": [_booking(change, "booked")],
-                      "more": 0, "count": 1, "capacity": None, "emergency": True})  # fmt: skip
+        found.append(
+            {
+                "start": change.slot_start,
+                "end": change.slot_end,
+                "name": "Emergency",
+                "shut_by": [],
+                "bookings": [_booking(change, "booked")],
+                "more": 0,
+                "count": 1,
+                "capacity": None,
+                "emergency": True,
+            }
+        )
     return sorted(found, key=lambda window: window["start"])
 
 
 def _booking(change: ChangeRequest, kind: str) -> dict[str, Any]:
-    return {"number": change.number, "summary": change.summary, "priority": change.priority, "kind": kind, "url": change.get_absolute_url(), "state": change.state}
+    return {
+        "number": change.number,
+        "summary": change.summary,
+        "priority": change.priority,
+        "kind": kind,
+        "url": change.get_absolute_url(),
+        "state": change.state,
+    }
 
 
 def _week(monday: date, month: date, today: date, windows: Iterable[dict[str, Any]], closures: list[Occurrence]) -> dict[str, Any]:
@@ -81,8 +121,15 @@ def _week(monday: date, month: date, today: date, windows: Iterable[dict[str, An
     days = []
     for offset in range(7):
         day = monday + timedelta(days=offset)
-        days.append({"date": day, "out": day.month != month.month, "today": day == today, "column": offset + 1,
-                     "windows": [window for window in windows if window["start"].date() == day]})  # fmt: skip
+        days.append(
+            {
+                "date": day,
+                "out": day.month != month.month,
+                "today": day == today,
+                "column": offset + 1,
+                "windows": [window for window in windows if window["start"].date() == day],
+            }
+        )
     bands = _bands(monday, closures)
     covered = {column for band in bands for column in range(band["from"], band["to"])}
     for row in days:
@@ -105,8 +152,15 @@ def _bands(monday: date, closures: list[Occurrence]) -> list[dict[str, Any]]:
         else:
             kinds = {reason.split("|")[0] for reason in reasons}
             names = [reason.split("|")[1].removeprefix("the ") for reason in reasons]
-            bands.append({"from": offset + 1, "to": offset + 2, "reasons": reasons, "kind": "blackout" if "blackout" in kinds else "freeze",
-                          "text": ", ".join(names).capitalize()})  # fmt: skip
+            bands.append(
+                {
+                    "from": offset + 1,
+                    "to": offset + 2,
+                    "reasons": reasons,
+                    "kind": "blackout" if "blackout" in kinds else "freeze",
+                    "text": ", ".join(names).capitalize(),
+                }
+            )
     return bands
 
 
@@ -120,4 +174,3 @@ def _agenda(windows: list[dict[str, Any]], closures: list[Occurrence], start: da
             rows.append({"at": closure.start, "closure": closure, "last": last, "shut": shut})
     rows += [{"at": w["start"], "window": w} for w in windows if start <= w["start"].date() < end and not w["shut_by"]]
     return sorted(rows, key=lambda row: row["at"])
-

@@ -33,30 +33,119 @@ DECIDERS = {"technical": "tech-lead", "security": "security", "business": "produ
 
 TABLES = {
     "requests_changerequest": (
-        "id", "number", "state", "outcome", "origin", "version", "round", "content_hash", "approved_hash", "priority", "emergency_kind", "emergency_reference",
-        "summary", "reason", "risk", "implementation_steps", "rollback_plan", "rollback_tested", "rollback_minutes", "testing_plan", "dependencies", "strategy",
-        "downtime_required", "downtime_minutes", "users_affected", "user_impact", "performance_impact", "security_impact", "affects_authentication",
-        "affects_authorization", "affects_data_access", "affects_network", "requested_date", "estimated_minutes", "external_refs", "implementer_id",
-        "confidential", "major", "requester_id", "requester_role", "decider_roles", "slot_start", "slot_end", "window_name", "window_start", "window_end",
-        "slots_missed", "created_at", "submitted_at", "approved_at", "started_at", "finished_at", "completed_at", "rollback_started_at", "ended_at",
-        "closed_at", "updated_at",
+        "id",
+        "number",
+        "state",
+        "outcome",
+        "origin",
+        "version",
+        "round",
+        "content_hash",
+        "approved_hash",
+        "priority",
+        "emergency_kind",
+        "emergency_reference",
+        "summary",
+        "reason",
+        "risk",
+        "implementation_steps",
+        "rollback_plan",
+        "rollback_tested",
+        "rollback_minutes",
+        "testing_plan",
+        "dependencies",
+        "strategy",
+        "downtime_required",
+        "downtime_minutes",
+        "users_affected",
+        "user_impact",
+        "performance_impact",
+        "security_impact",
+        "affects_authentication",
+        "affects_authorization",
+        "affects_data_access",
+        "affects_network",
+        "requested_date",
+        "estimated_minutes",
+        "external_refs",
+        "implementer_id",
+        "confidential",
+        "major",
+        "requester_id",
+        "requester_role",
+        "decider_roles",
+        "slot_start",
+        "slot_end",
+        "window_name",
+        "window_start",
+        "window_end",
+        "slots_missed",
+        "created_at",
+        "submitted_at",
+        "approved_at",
+        "started_at",
+        "finished_at",
+        "completed_at",
+        "rollback_started_at",
+        "ended_at",
+        "closed_at",
+        "updated_at",
     ),
     "requests_changerequest_components": ("changerequest_id", "component_id"),
     "requests_author": ("change_id", "user_id"),
     "approvals_step": (
-        "id", "change_id", "round", "stage", "position", "kind", "roles", "mode", "checklist", "waivable", "deferred", "state", "content_hash", "opened_at",
-        "settled_at", "priority",
+        "id",
+        "change_id",
+        "round",
+        "stage",
+        "position",
+        "kind",
+        "roles",
+        "mode",
+        "checklist",
+        "waivable",
+        "deferred",
+        "state",
+        "content_hash",
+        "opened_at",
+        "settled_at",
+        "priority",
     ),
     "approvals_decision": (
-        "id", "step_id", "change_id", "round", "stage", "deferred", "actor_id", "role", "roles_held", "verdict", "comment", "checklist", "content_hash", "at",
+        "id",
+        "step_id",
+        "change_id",
+        "round",
+        "stage",
+        "deferred",
+        "actor_id",
+        "role",
+        "roles_held",
+        "verdict",
+        "comment",
+        "checklist",
+        "content_hash",
+        "at",
     ),
     "implementation_issue": ("change_id", "n", "severity", "summary", "link", "detected_at", "resolved_at", "by_id"),
     "implementation_review": (
-        "change_id", "due_at", "superseded", "summary", "deviations", "lessons", "improvements", "runbook_updated", "written_by_id", "written_at",
-        "confirmed_by_id", "confirmed_at", "p0_justified", "overdue_at",
+        "change_id",
+        "due_at",
+        "superseded",
+        "summary",
+        "deviations",
+        "lessons",
+        "improvements",
+        "runbook_updated",
+        "written_by_id",
+        "written_at",
+        "confirmed_by_id",
+        "confirmed_at",
+        "p0_justified",
+        "overdue_at",
     ),
     "audit_event": ("id", "at", "action", "actor_id", "change_id", "data", "via"),
-}  # fmt: skip
+}
 
 
 @dataclass
@@ -108,7 +197,7 @@ class Past:
     """Makes `count` ended changes over the last `months` months."""
 
     def __init__(self, *, people: dict[str, User], count: int, months: int, seed: int) -> None:
-        self.random = random.Random(seed)  # noqa: S311  # a demonstration, nothing secret
+        self.random = random.Random(seed)  # a demonstration, nothing secret
         self.people = {username: user.pk for username, user in people.items()}
         self.roles = {user.pk: user.role_label for user in people.values()}
         self.components = {component.slug: component for component in Component.objects.all()}
@@ -136,7 +225,9 @@ class Past:
         self.next_step = _reserve("approvals_step", len(moments) * 8)
         self.next_decision = _reserve("approvals_decision", len(moments) * 8)
         with connection.cursor() as cursor:
-            cursor.execute("SELECT max(last), day FROM requests_daycounter WHERE day = ANY(%s) GROUP BY day", [list({m.date() for m in moments})])
+            cursor.execute(
+                "SELECT max(last), day FROM requests_daycounter WHERE day = ANY(%s) GROUP BY day", [list({m.date() for m in moments})]
+            )
             for last, day in cursor.fetchall():
                 self.numbers[day] = max(self.numbers[day], last)
         for moment in moments:
@@ -144,7 +235,8 @@ class Past:
         first = _reserve("audit_event", len(bulk.events))
         bulk.events.sort(key=lambda event: event[0])
         bulk.rows["audit_event"] = [
-            (first + index, at, action, actor, change, data, "page" if actor else "system") for index, (at, action, actor, change, data) in enumerate(bulk.events)
+            (first + index, at, action, actor, change, data, "page" if actor else "system")
+            for index, (at, action, actor, change, data) in enumerate(bulk.events)
         ]
         with connection.cursor() as cursor:
             # Rows are sound by construction; the chain is made in one go below instead of row by row.
@@ -198,23 +290,47 @@ class Past:
         version = f"{rnd.randint(2, 9)}.{rnd.randint(0, 30)}"
         emergency = priority == "P0"
         return {
-            "priority": priority, "emergency_kind": rnd.choice(["outage", "vulnerability"]) if emergency else "",
-            "emergency_reference": f"INC-{rnd.randint(1000, 9999)}" if emergency else "", "summary": summary.format(v=version), "reason": reason,
-            "components": [slug], "risk": "high" if emergency else rnd.choices(["low", "medium", "high"], [5, 3, 1])[0],
-            "implementation_steps": steps.format(v=version), "rollback_plan": back,
-            "rollback_tested": None if emergency else {"what": "The rollback plan", "where": "staging", "when": f"{created:%Y-%m-%d}", "link": ""},
-            "rollback_minutes": rnd.choice([5, 10, 15, 20]), "testing_plan": "The smoke tests, and one order by hand.", "dependencies": [],
-            "strategy": rnd.choice(["rolling", "rolling", "blue_green"]), "downtime_required": False, "downtime_minutes": None, "users_affected": False,
-            "user_impact": "None expected.", "performance_impact": "None.", "security_impact": "None.", "affects_authentication": slug == "accounts",
-            "affects_authorization": False, "affects_data_access": slug.endswith("-db"), "affects_network": slug == "load-balancer",
-            "requested_date": None if emergency else created.date(), "estimated_minutes": rnd.choice([10, 15, 20, 30, 40]),
-        }  # fmt: skip
+            "priority": priority,
+            "emergency_kind": rnd.choice(["outage", "vulnerability"]) if emergency else "",
+            "emergency_reference": f"INC-{rnd.randint(1000, 9999)}" if emergency else "",
+            "summary": summary.format(v=version),
+            "reason": reason,
+            "components": [slug],
+            "risk": "high" if emergency else rnd.choices(["low", "medium", "high"], [5, 3, 1])[0],
+            "implementation_steps": steps.format(v=version),
+            "rollback_plan": back,
+            "rollback_tested": None
+            if emergency
+            else {"what": "The rollback plan", "where": "staging", "when": f"{created:%Y-%m-%d}", "link": ""},
+            "rollback_minutes": rnd.choice([5, 10, 15, 20]),
+            "testing_plan": "The smoke tests, and one order by hand.",
+            "dependencies": [],
+            "strategy": rnd.choice(["rolling", "rolling", "blue_green"]),
+            "downtime_required": False,
+            "downtime_minutes": None,
+            "users_affected": False,
+            "user_impact": "None expected.",
+            "performance_impact": "None.",
+            "security_impact": "None.",
+            "affects_authentication": slug == "accounts",
+            "affects_authorization": False,
+            "affects_data_access": slug.endswith("-db"),
+            "affects_network": slug == "load-balancer",
+            "requested_date": None if emergency else created.date(),
+            "estimated_minutes": rnd.choice([10, 15, 20, 30, 40]),
+        }
 
     def _steps(
         self, bulk: Bulk, key: int, priority: str, values: dict[str, Any], requester: int, mark: str, submitted: datetime
     ) -> tuple[datetime, list[str]]:
         """Steps and decisions of one round, all approved; returns when the last was given, and the deciding roles."""
-        facts = policy.Facts(priority, any(values[name] for name in content.SECURITY_QUESTIONS), self.components[values["components"][0]].security_review, False, False)
+        facts = policy.Facts(
+            priority,
+            any(values[name] for name in content.SECURITY_QUESTIONS),
+            self.components[values["components"][0]].security_review,
+            False,
+            False,
+        )
         at, roles = submitted, set()
         for position, plan in enumerate(policy.plan(self.rules, facts), start=1):
             step, self.next_step = self.next_step, self.next_step + 1
@@ -224,10 +340,55 @@ class Past:
                 at = max(at, opened) + timedelta(minutes=self.random.randint(2, 15) if priority == "P0" else self.random.randint(20, 900))
                 decision, self.next_decision = self.next_decision, self.next_decision + 1
                 ticks = {item["key"]: True for item in plan.checklist}
-                bulk.add("approvals_decision", decision, step, key, 1, plan.stage, False, person, role, [role], "approve", "", json.dumps(ticks), mark, at)
-                bulk.event(at, "approval.decide", person, key, step=step, kind=plan.kind, round=1, verdict="approve", role=role, decision=decision, content_hash=mark)
-            bulk.add("approvals_step", step, key, 1, plan.stage, position, plan.kind, list(plan.roles), plan.mode, json.dumps(list(plan.checklist)),
-                     plan.waivable, False, "approved", mark, opened, at, priority)  # fmt: skip
+                bulk.add(
+                    "approvals_decision",
+                    decision,
+                    step,
+                    key,
+                    1,
+                    plan.stage,
+                    False,
+                    person,
+                    role,
+                    [role],
+                    "approve",
+                    "",
+                    json.dumps(ticks),
+                    mark,
+                    at,
+                )
+                bulk.event(
+                    at,
+                    "approval.decide",
+                    person,
+                    key,
+                    step=step,
+                    kind=plan.kind,
+                    round=1,
+                    verdict="approve",
+                    role=role,
+                    decision=decision,
+                    content_hash=mark,
+                )
+            bulk.add(
+                "approvals_step",
+                step,
+                key,
+                1,
+                plan.stage,
+                position,
+                plan.kind,
+                list(plan.roles),
+                plan.mode,
+                json.dumps(list(plan.checklist)),
+                plan.waivable,
+                False,
+                "approved",
+                mark,
+                opened,
+                at,
+                priority,
+            )
         bulk.event(at, "change.approve", None, key, **{"from": "in_review", "to": "approved", "round": 1, "content_hash": mark})
         return at, sorted(roles)
 
@@ -237,7 +398,11 @@ class Past:
             return [(role, self.people[SIGNERS[role]]) for role in plan.roles]
         if plan.kind in DECIDERS:
             usual = self.people[DECIDERS[plan.kind]]
-            return [(plan.roles[1] if plan.kind == "technical" else plan.roles[0], usual)] if usual != requester else [("senior-devops-engineer", self.people["senior-devops"])]
+            return (
+                [(plan.roles[1] if plan.kind == "technical" else plan.roles[0], usual)]
+                if usual != requester
+                else [("senior-devops-engineer", self.people["senior-devops"])]
+            )
         if plan.kind == "emergency":
             return [("emergency-contact", self.people["emergency-contact"])]
         return [("devops-engineer", self.people["devops2"])]
@@ -251,14 +416,61 @@ class Past:
             step, self.next_step = self.next_step, self.next_step + 1
             decision, self.next_decision = self.next_decision, self.next_decision + 1
             why, person = self.random.choice(stories.REASONS_TO_REJECT), self.people["product-manager"]
-            bulk.add("approvals_step", step, key, 1, 1, 1, "business", ["product-manager", "engineering-manager"], "any", "[]", False, False, "rejected", mark,
-                     submitted, at, values["priority"])  # fmt: skip
-            bulk.add("approvals_decision", decision, step, key, 1, 1, False, person, "product-manager", ["product-manager"], "reject", why, "{}", mark, at)
-            bulk.event(at, "approval.decide", person, key, step=step, kind="business", round=1, verdict="reject", role="product-manager", decision=decision, content_hash=mark)
+            bulk.add(
+                "approvals_step",
+                step,
+                key,
+                1,
+                1,
+                1,
+                "business",
+                ["product-manager", "engineering-manager"],
+                "any",
+                "[]",
+                False,
+                False,
+                "rejected",
+                mark,
+                submitted,
+                at,
+                values["priority"],
+            )
+            bulk.add(
+                "approvals_decision",
+                decision,
+                step,
+                key,
+                1,
+                1,
+                False,
+                person,
+                "product-manager",
+                ["product-manager"],
+                "reject",
+                why,
+                "{}",
+                mark,
+                at,
+            )
+            bulk.event(
+                at,
+                "approval.decide",
+                person,
+                key,
+                step=step,
+                kind="business",
+                round=1,
+                verdict="reject",
+                role="product-manager",
+                decision=decision,
+                content_hash=mark,
+            )
             bulk.event(at, "change.reject", person, key, **{"from": "in_review", "to": "rejected", "reason": why})
             state = "rejected"
         else:
-            bulk.event(at, "change.cancel", requester, key, **{"from": "in_review", "to": "cancelled", "reason": "Done with another change."})
+            bulk.event(
+                at, "change.cancel", requester, key, **{"from": "in_review", "to": "cancelled", "reason": "Done with another change."}
+            )
             state = "cancelled"
         self._row(bulk, key, number, state, "", values, requester, mark, created, submitted=submitted, updated=at)
 
@@ -271,19 +483,47 @@ class Past:
         return start, start + length, "Primary" if opening.weekday() == 1 else "Secondary", opening, closing
 
     def _implemented(
-        self, bulk: Bulk, key: int, number: str, values: dict[str, Any], requester: int, mark: str, created: datetime, submitted: datetime,
-        approved: datetime, roles: list[str],
-    ) -> None:  # fmt: skip
+        self,
+        bulk: Bulk,
+        key: int,
+        number: str,
+        values: dict[str, Any],
+        requester: int,
+        mark: str,
+        created: datetime,
+        submitted: datetime,
+        approved: datetime,
+        roles: list[str],
+    ) -> None:
         rnd, emergency = self.random, values["priority"] == "P0"
         slot = None if emergency else self._slot(values, approved)
         started = approved + timedelta(minutes=rnd.randint(1, 8)) if slot is None else slot[0] + timedelta(seconds=rnd.randint(5, 90))
         if started > self.now - timedelta(hours=30):  # too young to be closed: it is waiting for its night
-            self._row(bulk, key, number, "approved", "", values, requester, mark, created, submitted=submitted, approved=approved, roles=roles, updated=approved)
+            self._row(
+                bulk,
+                key,
+                number,
+                "approved",
+                "",
+                values,
+                requester,
+                mark,
+                created,
+                submitted=submitted,
+                approved=approved,
+                roles=roles,
+                updated=approved,
+            )
             return
         implementer = self.people[rnd.choice(["devops", "devops2", "oncall"]) if not emergency else "oncall"]
         if slot:
-            bulk.event(approved, "change.schedule", None if values["priority"] == "P3" else requester, key,
-                       **{"from": "approved", "to": "scheduled", "start": slot[0].isoformat(), "end": slot[1].isoformat(), "window": slot[2]})  # fmt: skip
+            bulk.event(
+                approved,
+                "change.schedule",
+                None if values["priority"] == "P3" else requester,
+                key,
+                **{"from": "approved", "to": "scheduled", "start": slot[0].isoformat(), "end": slot[1].isoformat(), "window": slot[2]},
+            )
         bulk.event(started, "change.start", implementer, key, **{"from": "scheduled" if slot else "approved", "to": "implementing"})
         work = timedelta(minutes=max(3, int(values["estimated_minutes"] * rnd.uniform(0.6, 1.1))))
         fate = rnd.random()
@@ -298,17 +538,50 @@ class Past:
             rollback = started + work / 2
             ended = rollback + timedelta(minutes=values["rollback_minutes"])
             why = rnd.choice(stories.ISSUES)
-            bulk.event(rollback, "change.roll_back", implementer, key, **{"from": "implementing", "to": "rolling_back", "reason": why, "trigger": "manual"})
-            bulk.event(ended, "change.finish_rollback", implementer, key, **{"from": "rolling_back", "to": "rolled_back", "outcome": outcome})
+            bulk.event(
+                rollback,
+                "change.roll_back",
+                implementer,
+                key,
+                **{"from": "implementing", "to": "rolling_back", "reason": why, "trigger": "manual"},
+            )
+            bulk.event(
+                ended, "change.finish_rollback", implementer, key, **{"from": "rolling_back", "to": "rolled_back", "outcome": outcome}
+            )
         else:
             ended = started + work
-            bulk.event(ended, "change.fail", implementer, key, **{"from": "implementing", "to": "failed", "outcome": outcome, "reason": "The migration stopped half-way."})
+            bulk.event(
+                ended,
+                "change.fail",
+                implementer,
+                key,
+                **{"from": "implementing", "to": "failed", "outcome": outcome, "reason": "The migration stopped half-way."},
+            )
         self._issues(bulk, key, outcome, implementer, started, ended)
         closed = self._review(bulk, key, values, outcome, implementer, requester, ended)
         self._row(
-            bulk, key, number, "closed", outcome, values, requester, mark, created, submitted=submitted, approved=approved, roles=roles, slot=slot, started=started,
-            finished=finished, completed=completed, rollback=rollback, ended=ended, closed=closed, implementer=implementer, updated=closed,
-        )  # fmt: skip
+            bulk,
+            key,
+            number,
+            "closed",
+            outcome,
+            values,
+            requester,
+            mark,
+            created,
+            submitted=submitted,
+            approved=approved,
+            roles=roles,
+            slot=slot,
+            started=started,
+            finished=finished,
+            completed=completed,
+            rollback=rollback,
+            ended=ended,
+            closed=closed,
+            implementer=implementer,
+            updated=closed,
+        )
 
     def _issues(self, bulk: Bulk, key: int, outcome: str, implementer: int, started: datetime, ended: datetime) -> None:
         if outcome == "completed" and self.random.random() > 0.05:
@@ -317,9 +590,22 @@ class Past:
         resolved = ended if outcome == "rolled_back" else ended + timedelta(minutes=self.random.randint(5, 90))
         severity, summary = self.random.choice(["P0", "P1", "P2", "P3"]), self.random.choice(stories.ISSUES)
         bulk.add("implementation_issue", key, 1, severity, summary, "caused_by", detected, resolved, implementer)
-        bulk.event(detected, "implementation.issue", implementer, key, n=1, severity=severity, summary=summary, link="caused_by", detected_at=detected.isoformat(), resolved_at=None)
+        bulk.event(
+            detected,
+            "implementation.issue",
+            implementer,
+            key,
+            n=1,
+            severity=severity,
+            summary=summary,
+            link="caused_by",
+            detected_at=detected.isoformat(),
+            resolved_at=None,
+        )
 
-    def _review(self, bulk: Bulk, key: int, values: dict[str, Any], outcome: str, implementer: int, requester: int, ended: datetime) -> datetime:
+    def _review(
+        self, bulk: Bulk, key: int, values: dict[str, Any], outcome: str, implementer: int, requester: int, ended: datetime
+    ) -> datetime:
         rnd, due = self.random, ended + timedelta(hours=24)
         late = rnd.random() < 0.04
         written = due + timedelta(hours=rnd.uniform(1, 4)) if late else ended + timedelta(hours=rnd.uniform(0.5, 20))
@@ -330,12 +616,29 @@ class Past:
         improvement = rnd.choice(stories.IMPROVEMENTS) if rnd.random() < 0.08 else ""
         needs_second = outcome != "completed" or values["priority"] == "P0"
         confirmed = written + timedelta(minutes=40) if needs_second else None
-        second, justified = (self.people["tech-lead"], rnd.random() < 0.9 if values["priority"] == "P0" else None) if needs_second else (None, None)
+        second, justified = (
+            (self.people["tech-lead"], rnd.random() < 0.9 if values["priority"] == "P0" else None) if needs_second else (None, None)
+        )
         if second == requester:
             second = self.people["devops-lead"]
         major = values["priority"] in ("P0", "P1") or values["risk"] == "high"
-        bulk.add("implementation_review", key, due, False, "It went as planned." if outcome == "completed" else "It was taken back; the cause is known.", "", lesson,
-                 improvement, True if major else None, implementer, written, second, confirmed, justified, overdue)  # fmt: skip
+        bulk.add(
+            "implementation_review",
+            key,
+            due,
+            False,
+            "It went as planned." if outcome == "completed" else "It was taken back; the cause is known.",
+            "",
+            lesson,
+            improvement,
+            True if major else None,
+            implementer,
+            written,
+            second,
+            confirmed,
+            justified,
+            overdue,
+        )
         bulk.event(written, "implementation.review", implementer, key, late=late)
         if confirmed:
             bulk.event(confirmed, "implementation.review_confirm", second, key, p0_justified=justified)
@@ -344,23 +647,71 @@ class Past:
         return closed
 
     def _row(
-        self, bulk: Bulk, key: int, number: str, state: str, outcome: str, values: dict[str, Any], requester: int, mark: str, created: datetime, *,
-        updated: datetime, submitted: datetime | None = None, approved: datetime | None = None, roles: list[str] | None = None,
-        slot: tuple[datetime, datetime, str, datetime, datetime] | None = None, started: datetime | None = None, finished: datetime | None = None,
-        completed: datetime | None = None, rollback: datetime | None = None, ended: datetime | None = None, closed: datetime | None = None,
+        self,
+        bulk: Bulk,
+        key: int,
+        number: str,
+        state: str,
+        outcome: str,
+        values: dict[str, Any],
+        requester: int,
+        mark: str,
+        created: datetime,
+        *,
+        updated: datetime,
+        submitted: datetime | None = None,
+        approved: datetime | None = None,
+        roles: list[str] | None = None,
+        slot: tuple[datetime, datetime, str, datetime, datetime] | None = None,
+        started: datetime | None = None,
+        finished: datetime | None = None,
+        completed: datetime | None = None,
+        rollback: datetime | None = None,
+        ended: datetime | None = None,
+        closed: datetime | None = None,
         implementer: int | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         tested = json.dumps(values["rollback_tested"]) if values["rollback_tested"] else None
         facts = {**values, "rollback_tested": tested, "dependencies": "[]"}
         words = [facts[name] for name in TABLES["requests_changerequest"][9:34]]
         start, end, name, opening, closing = slot or (None, None, "", None, None)
         bulk.add(
-            "requests_changerequest", key, number, state, outcome, "demo", 1, 1, mark, mark if approved else "", *words, "[]", implementer, False, False, requester,
-            self.roles[requester], roles or [], start, end, name, opening, closing, 0, created, submitted, approved, started, finished, completed, rollback, ended,
-            closed, updated,
-        )  # fmt: skip
+            "requests_changerequest",
+            key,
+            number,
+            state,
+            outcome,
+            "demo",
+            1,
+            1,
+            mark,
+            mark if approved else "",
+            *words,
+            "[]",
+            implementer,
+            False,
+            False,
+            requester,
+            self.roles[requester],
+            roles or [],
+            start,
+            end,
+            name,
+            opening,
+            closing,
+            0,
+            created,
+            submitted,
+            approved,
+            started,
+            finished,
+            completed,
+            rollback,
+            ended,
+            closed,
+            updated,
+        )
 
 
 def make_past(*, people: dict[str, User], count: int, months: int, seed: int) -> int:
     return Past(people=people, count=count, months=months, seed=seed).make()
-

@@ -86,7 +86,10 @@ def make() -> dict[str, User]:
 
 def _components(owner: User) -> None:
     Component.objects.bulk_create(
-        [Component(slug=slug, name=name, team=team, owner=owner, security_review=security) for slug, (name, team, _, security) in COMPONENTS.items()],
+        [
+            Component(slug=slug, name=name, team=team, owner=owner, security_review=security)
+            for slug, (name, team, _, security) in COMPONENTS.items()
+        ],
         ignore_conflicts=True,
     )
     keys = dict(Component.objects.filter(slug__in=COMPONENTS).values_list("slug", "pk"))

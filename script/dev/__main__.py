@@ -107,12 +107,35 @@ def running_product(var: Path, port: int, env: dict[str, str]) -> Iterator[dict[
     if demo:
         manage("demo_data", "--if-empty", env=env, stdout=subprocess.DEVNULL)
     celery = [str(PYTHON), "-m", "celery", "-A", "changemgmt", "--quiet"]
-    web = [str(PYTHON.parent / "granian"), "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-           "--blocking-threads", "8", "--no-ws", "--log-level", "warning", "changemgmt.wsgi:application"]  # fmt: skip
+    web = [
+        str(PYTHON.parent / "granian"),
+        "--interface",
+        "wsgi",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        "--blocking-threads",
+        "8",
+        "--no-ws",
+        "--log-level",
+        "warning",
+        "changemgmt.wsgi:application",
+    ]
     commands = {
         "mail": [str(PYTHON), "manage.py", "mail_sink", str(mail_port), str(var / "mail")],
         "web": web,
-        "worker": [*celery, "worker", "--loglevel=warning", "--concurrency=2", "--queues=celery,mail", "--without-mingle", "--without-gossip"],
+        "worker": [
+            *celery,
+            "worker",
+            "--loglevel=warning",
+            "--concurrency=2",
+            "--queues=celery,mail",
+            "--without-mingle",
+            "--without-gossip",
+        ],
         "beat": [*celery, "beat", "--loglevel=warning", f"--schedule={var / 'beat-schedule'}", "--pidfile="],
     }
     processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -122,7 +145,9 @@ def running_product(var: Path, port: int, env: dict[str, str]) -> Iterator[dict[
             (var / f"{name}.log").write_bytes(b"")
             processes[name] = servers.start(command, log=var / f"{name}.log", env=env)
         servers.wait_until(lambda: page_answers(port), processes["web"], log=var / "web.log", name="The web server", seconds=60)
-        servers.wait_until(lambda: page_answers(port, "/readyz"), processes["worker"], log=var / "worker.log", name="The worker", seconds=60)
+        servers.wait_until(
+            lambda: page_answers(port, "/readyz"), processes["worker"], log=var / "worker.log", name="The worker", seconds=60
+        )
         print(ready_line(port, demo, env), flush=True)
         yield processes
     finally:
@@ -165,7 +190,9 @@ def test(words: list[str]) -> int:
         if not chromium:
             say("NO BROWSER: tests/browser is skipped. Install chromium, or name one in CHROMIUM.")
         with servers.both(var, durable=False) as urls:
-            env = child_environment(**urls, DJANGO_SETTINGS_MODULE="changemgmt.settings.test", **({"CHROMIUM": chromium} if chromium else {}))
+            env = child_environment(
+                **urls, DJANGO_SETTINGS_MODULE="changemgmt.settings.test", **({"CHROMIUM": chromium} if chromium else {})
+            )
             command = [str(PYTHON), "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), *words]
             child = subprocess.Popen(command, cwd=ROOT, env=env)
             return child.wait()
@@ -182,22 +209,34 @@ def check(words: list[str]) -> int:
     env = child_environment()
     tools = PYTHON.parent
     failed = []
-    production = {"SECRET_KEY": os.urandom(40).hex(), "DATABASE_URL": "postgresql://app:secret@db/changemgmt", "REDIS_URL": "redis://redis/0",
-                  "ALLOWED_HOSTS": "change.example.com", "BASE_URL": "https://change.example.com", "EMAIL_URL": "smtp://mail:25",
-                  "DJANGO_SETTINGS_MODULE": "changemgmt.settings.production"}  # fmt: skip
+    production = {
+        "SECRET_KEY": os.urandom(40).hex(),
+        "DATABASE_URL": "postgresql://app:secret@db/changemgmt",
+        "REDIS_URL": "redis://redis/0",
+        "ALLOWED_HOSTS": "change.example.com",
+        "BASE_URL": "https://change.example.com",
+        "EMAIL_URL": "smtp://mail:25",
+        "DJANGO_SETTINGS_MODULE": "changemgmt.settings.production",
+    }
     commands: list[tuple[str, list[str], dict[str, str]]] = [
         ("format", [str(tools / "ruff"), "format", "--check", "."], {}),
         ("lint", [str(tools / "ruff"), "check", "."], {}),
         ("types", [str(PYTHON), "-m", "mypy"], {}),
         ("import layers", [str(tools / "lint-imports"), "--no-cache"], {}),
         ("templates", [str(tools / "djlint"), "--lint", "--quiet", "templates"], {}),
-        ("migrations", [str(PYTHON), "manage.py", "makemigrations", "--check", "--dry-run", "--skip-checks"], {"DATABASE_URL": "postgresql:///none"}),
+        (
+            "migrations",
+            [str(PYTHON), "manage.py", "makemigrations", "--check", "--dry-run", "--skip-checks"],
+            {"DATABASE_URL": "postgresql:///none"},
+        ),
         ("deployment", [str(PYTHON), "manage.py", "check", "--deploy", "--fail-level=WARNING"], production),
     ]
     if shutil.which("docker"):
         compose = ["docker", "compose", "-f", "docker-compose.yml", "config", "--quiet"]
         if subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
-            commands.append(("compose file", compose, {"SECRET_KEY": "x", "POSTGRES_PASSWORD": "x", "ALLOWED_HOSTS": "x", "BASE_URL": "https://x"}))
+            commands.append(
+                ("compose file", compose, {"SECRET_KEY": "x", "POSTGRES_PASSWORD": "x", "ALLOWED_HOSTS": "x", "BASE_URL": "https://x"})
+            )
     for name, command, more in commands:
         say(name)
         if subprocess.run(command, cwd=ROOT, env={**env, **more}).returncode:

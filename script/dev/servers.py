@@ -20,7 +20,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from environment import VENV, fail, say
 
@@ -38,9 +37,17 @@ def start(command: list[str], *, log: Path, env: Mapping[str, str] | None = None
     """Start one server in a session of its own (Ctrl-C reaches only us; we stop it in order), its output in `log`."""
     with log.open("ab") as out:
         return subprocess.Popen(
-            command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=env, start_new_session=True,
-            preexec_fn=_die_with_parent, user=as_user, group=as_user, extra_groups=[] if as_user else None,
-        )  # fmt: skip
+            command,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=env,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+            user=as_user,
+            group=as_user,
+            extra_groups=[] if as_user else None,
+        )
 
 
 def stop(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM, patience: float = 10) -> None:
@@ -117,13 +124,30 @@ def postgres(var: Path, *, durable: bool = True) -> Iterator[str]:
             fail(f"{folder} belongs to another user; remove it and start again.")
     log = var / "postgres.log"
     if not (data / "PG_VERSION").exists():
-        command = [str(bin_folder / "initdb"), "-D", str(data), "-U", "changemgmt", "--auth=trust", "--encoding=UTF8",
-                   "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--no-sync"]  # fmt: skip
+        command = [
+            str(bin_folder / "initdb"),
+            "-D",
+            str(data),
+            "-U",
+            "changemgmt",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale-provider=builtin",
+            "--builtin-locale=C.UTF-8",
+            "--locale=C",
+            "--no-sync",
+        ]
         process = start(command, log=log, as_user=user)
         if process.wait():
             fail(f"initdb failed; see {log}")
-    settings = {"listen_addresses": "", "unix_socket_directories": str(sockets), "max_connections": "200", "shared_buffers": "256MB",
-                "log_min_messages": "fatal", "timezone": "UTC"}  # fmt: skip
+    settings = {
+        "listen_addresses": "",
+        "unix_socket_directories": str(sockets),
+        "max_connections": "200",
+        "shared_buffers": "256MB",
+        "log_min_messages": "fatal",
+        "timezone": "UTC",
+    }
     if not durable:
         settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
     command = [str(bin_folder / "postgres"), "-D", str(data)]
@@ -183,8 +207,25 @@ def answers(port: int, send: bytes = b"", expect: bytes = b"") -> bool:
 def redis(var: Path) -> Iterator[str]:
     """Run Redis on a loopback port with a password of this run, and yield its REDIS_URL. It holds only wake-ups: no persistence."""
     port, password, log = free_port(), secrets.token_hex(16), var / "redis.log"
-    command = [_redis_binary(), "--bind", "127.0.0.1", "--port", str(port), "--requirepass", password, "--save", "", "--appendonly", "no",
-               "--dir", str(var), "--daemonize", "no", "--maxmemory-policy", "noeviction"]  # fmt: skip
+    command = [
+        _redis_binary(),
+        "--bind",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--requirepass",
+        password,
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+        "--dir",
+        str(var),
+        "--daemonize",
+        "no",
+        "--maxmemory-policy",
+        "noeviction",
+    ]
     process = start(command, log=log)
     try:
         wait_until(lambda: answers(port, f"AUTH {password}\r\n".encode(), b"+OK"), process, log=log, name="Redis")
@@ -194,11 +235,10 @@ def redis(var: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def both(var: Path, *, durable: bool = True) -> Iterator[dict[str, Any]]:
+def both(var: Path, *, durable: bool = True) -> Iterator[dict[str, str]]:
     """The environment that names both servers: what is set already is used, the rest is started here."""
     with contextlib.ExitStack() as stack:
-        urls = {}
-        for name, run in (("DATABASE_URL", lambda: postgres(var, durable=durable)), ("REDIS_URL", lambda: redis(var))):
-            urls[name] = os.environ.get(name) or stack.enter_context(run())
+        database = os.environ.get("DATABASE_URL") or stack.enter_context(postgres(var, durable=durable))
+        broker = os.environ.get("REDIS_URL") or stack.enter_context(redis(var))
         say("PostgreSQL and Redis are up")
-        yield urls
+        yield {"DATABASE_URL": database, "REDIS_URL": broker}

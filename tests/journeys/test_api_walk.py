@@ -40,7 +40,12 @@ def test_a_p2_walks_from_form_to_closed_in_the_tuesday_window(desk: Sit, at: Any
     at("2026-10-06T02:00Z")
     assert devops.get(f"/gate/{number}")["allow"] is False, "the checklist before the window is not settled"
     devops.tick_off(number, "pre")
-    assert devops.get(f"/gate/{number}") == {"allow": True, "reasons": [], "next_allowed_at": "2026-10-06T02:00:00Z", "until": "2026-10-06T04:00:00Z"}
+    assert devops.get(f"/gate/{number}") == {
+        "allow": True,
+        "reasons": [],
+        "next_allowed_at": "2026-10-06T02:00:00Z",
+        "until": "2026-10-06T04:00:00Z",
+    }
     assert devops.post(f"/changes/{number}/start")["state"] == "implementing"
     devops.post(f"/changes/{number}/finish", expect=409)
     devops.tick_off(number, "start", "during")
@@ -65,13 +70,22 @@ def test_a_p0_on_black_friday(desk: Sit, at: Any) -> None:
     change = oncall.post(
         "/changes",
         {
-            "priority": "P0", "summary": "Checkout answers 502", "reason": "No orders since 13:55.", "components": ["checkout"], "risk": "high",
-            "implementation_steps": "Restart the gateway", "rollback_plan": "Switch back to the old pool", "emergency_kind": "outage",
-            "emergency_reference": "INC-1", "affects_authentication": False, "affects_authorization": False, "affects_data_access": False,
+            "priority": "P0",
+            "summary": "Checkout answers 502",
+            "reason": "No orders since 13:55.",
+            "components": ["checkout"],
+            "risk": "high",
+            "implementation_steps": "Restart the gateway",
+            "rollback_plan": "Switch back to the old pool",
+            "emergency_kind": "outage",
+            "emergency_reference": "INC-1",
+            "affects_authentication": False,
+            "affects_authorization": False,
+            "affects_data_access": False,
             "affects_network": False,
         },
         expect=201,
-    )  # fmt: skip
+    )
     number = change["id"]
     oncall.post(f"/changes/{number}/submit")
     desk("cto").get(f"/changes/{number}/actions")
@@ -82,16 +96,25 @@ def test_a_p0_on_black_friday(desk: Sit, at: Any) -> None:
     oncall.post(f"/changes/{number}/finish")
     oncall.tick_off(number, "post")
     oncall.post(f"/changes/{number}/complete", {"reason": "The shop takes orders again; watched by the whole team."})
-    oncall.put(f"/changes/{number}/review", {"summary": "Gateway pool exhausted.", "lessons": "Alert on pool use.", "runbook_updated": True})
+    oncall.put(
+        f"/changes/{number}/review", {"summary": "Gateway pool exhausted.", "lessons": "Alert on pool use.", "runbook_updated": True}
+    )
     desk("cto").post(f"/changes/{number}/review/confirmation", {"p0_justified": True})
     owed = oncall.put(
         f"/changes/{number}/documentation",
         {
-            "rollback_tested": {"what": "switch", "where": "staging", "when": "2026-11-27"}, "rollback_minutes": 5, "testing_plan": "Place an order",
-            "dependencies": "none", "downtime_required": False, "user_impact": "Orders failed for 25 minutes", "performance_impact": "none",
-            "security_impact": "none", "requested_date": "2026-11-27", "estimated_minutes": 20,
+            "rollback_tested": {"what": "switch", "where": "staging", "when": "2026-11-27"},
+            "rollback_minutes": 5,
+            "testing_plan": "Place an order",
+            "dependencies": "none",
+            "downtime_required": False,
+            "user_impact": "Orders failed for 25 minutes",
+            "performance_impact": "none",
+            "security_impact": "none",
+            "requested_date": "2026-11-27",
+            "estimated_minutes": 20,
         },
-    )  # fmt: skip
+    )
     assert owed["owed"] == []
     assert oncall.get(f"/changes/{number}")["state"] == "completed"
     desk("tech-lead").decide(number, "technical")

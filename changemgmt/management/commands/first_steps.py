@@ -26,12 +26,14 @@ class Command(BaseCommand):
         url, now = options["url"], timezone.now()
         if options["demo"]:
             line = f"Ready: {url}/ · sign in as engineer, devops-lead, change-manager, … with password {password()} (one click each on the page)"
-            frozen = [c for c in closure_occurrences(current_calendar(), now, now + timedelta(seconds=1)) if c.rule.shuts("P2", frozenset())]  # type: ignore[union-attr]
+            frozen = [c for c in closure_occurrences(current_calendar(), now, now + timedelta(seconds=1)) if c.shuts("P2", frozenset())]
             if frozen and not clock.is_set():
                 line += f" · today lies in {frozen[0].name}; to see a window open: CHANGEMGMT_CLOCK=2026-10-06T01:50Z script/server"
         elif User.objects.filter(is_superuser=True).exists():
             line = f"Ready: {url}/"
         else:
-            line = (f"Ready: {url}/ · nobody can sign in yet. Make an administrator: .venv/bin/python manage.py createsuperuser "
-                    f"(with the DATABASE_URL of this server); then people and roles at {url}/settings/people/, components at {url}/settings/components/")  # fmt: skip
+            line = (
+                f"Ready: {url}/ · nobody can sign in yet. Make an administrator: .venv/bin/python manage.py createsuperuser "
+                f"(with the DATABASE_URL of this server); then people and roles at {url}/settings/people/, components at {url}/settings/components/"
+            )
         self.stdout.write(line)

@@ -20,7 +20,7 @@ class Sink:
         self.folder = folder
         self.numbers = count(len(list(folder.glob("*.eml"))) + 1)
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         (self.folder / f"{next(self.numbers):06}.eml").write_bytes(envelope.original_content or b"")
         return "250 Kept"
 

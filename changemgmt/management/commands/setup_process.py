@@ -20,7 +20,13 @@ from windows.models import Closure, MaintenanceWindow
 READ = ["requests.view_changerequest", "requests.view_component", "reports.view_monthlyreport", "windows.view_maintenancewindow"]
 REQUEST = ["requests.add_changerequest", "requests.change_changerequest", "requests.add_comment"]
 OPERATE = ["implementation.change_checklistitem", "implementation.add_check", "implementation.add_issue", "implementation.add_logentry"]
-MANAGE = ["requests.add_component", "requests.change_component", "windows.change_maintenancewindow", "windows.change_closure", "approvals.add_policy"]
+MANAGE = [
+    "requests.add_component",
+    "requests.change_component",
+    "windows.change_maintenancewindow",
+    "windows.change_closure",
+    "approvals.add_policy",
+]
 DECIDE = ["approvals.add_decision"]
 PERMISSIONS: dict[str, list[str]] = {
     Role.ENGINEER: READ + REQUEST,
@@ -52,9 +58,7 @@ class Command(BaseCommand):
         wanted = {name for names in PERMISSIONS.values() for name in names}
         known = {
             f"{p.content_type.app_label}.{p.codename}": p
-            for p in Permission.objects.select_related("content_type").filter(
-                Q(codename__in=[name.split(".")[1] for name in wanted])
-            )
+            for p in Permission.objects.select_related("content_type").filter(Q(codename__in=[name.split(".")[1] for name in wanted]))
         }
         made = 0
         for role in Role:
