@@ -18,4 +18,4 @@ def me(request: Request) -> Any:
     duties = [
         {"kind": d.kind, "since": d.starts_at, "until": d.ends_at, "order": d.order} for d in Duty.objects.current().filter(user=user)
     ]
-    return {"user": {"username": user.username, "name": str(user)}, "roles": sorted(user.roles), "duties": duties, "training": []}
+    return {"user": user.username, "name": str(user), "roles": sorted(user.roles), "duties": duties, "training": []}

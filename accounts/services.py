@@ -18,7 +18,7 @@ from audit.refusal import Blocked, Invalid, NotYours, Reason
 
 
 def check_administrator(actor: User) -> None:
-    if not (actor.is_active and actor.is_superuser):
+    if not (actor.is_active and actor.is_superuser and Role.AUDITOR not in actor.roles):
         raise NotYours([Reason("not_yours", "Administrators keep people, roles and duties.")])
 
 
@@ -56,7 +56,13 @@ def save_person(
     audit.record(
         "person.create" if made else "person.edit",
         actor=actor,
-        data={"person": person.pk, "granted": sorted(wanted - held), "revoked": sorted(held - wanted), "active": is_active},
+        data={
+            "person": person.pk,
+            "granted": sorted(wanted - held),
+            "revoked": sorted(held - wanted),
+            "active": is_active,
+            "password_set": bool(password),
+        },
     )
     return person
 
@@ -69,7 +75,7 @@ def _wrong_identity(person: User, username: str, name: str, email: str, phone: s
         wrong["username"] = "Username: use letters, digits and . @ + - _ only."
     if not username or len(username) > 150:
         wrong["username"] = "Username: give one, of at most 150 characters."
-    elif User.objects.filter(username__iexact=username).exclude(pk=person.pk).exists():
+    elif "username" not in wrong and User.objects.filter(username__iexact=username).exclude(pk=person.pk).exists():
         wrong["username"] = f"Username: “{username}” is taken."
     if not name or len(name) > 150 or "\x00" in name:
         wrong["name"] = "Name: say how the person is called, in at most 150 characters."
@@ -82,11 +88,15 @@ def _wrong_identity(person: User, username: str, name: str, email: str, phone: s
     return wrong
 
 
+def _check_roster_keeper(actor: User) -> None:
+    if not actor.is_active or Role.AUDITOR in actor.roles or not (actor.is_superuser or actor.has_role(Role.CHANGE_MANAGER)):
+        raise NotYours([Reason("not_yours", "Administrators and change managers keep the duty roster.")])
+
+
 @transaction.atomic
 def add_duty(*, actor: User, kind: str, username: str, starts_at: datetime, ends_at: datetime | None, order: int) -> Duty:
     """Put somebody who holds the role on duty (A3)."""
-    if not (actor.is_active and (actor.is_superuser or actor.has_role(Role.CHANGE_MANAGER))):
-        raise NotYours([Reason("not_yours", "Administrators and change managers keep the duty roster.")])
+    _check_roster_keeper(actor)
     wrong = {}
     person = User.objects.filter(username=username, is_active=True).first()
     needed = {Duty.Kind.EMERGENCY_CONTACT: Role.EMERGENCY_CONTACT, Duty.Kind.ON_CALL: Role.ON_CALL_ENGINEER}
@@ -108,8 +118,7 @@ def add_duty(*, actor: User, kind: str, username: str, starts_at: datetime, ends
 @transaction.atomic
 def end_duty(*, actor: User, duty: Duty) -> None:
     """End a duty now; it stays in the roster's history."""
-    if not (actor.is_active and (actor.is_superuser or actor.has_role(Role.CHANGE_MANAGER))):
-        raise NotYours([Reason("not_yours", "Administrators and change managers keep the duty roster.")])
+    _check_roster_keeper(actor)
     now = timezone.now()
     duty.ends_at = max(now, duty.starts_at + timedelta(seconds=1))
     duty.save()

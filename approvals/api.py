@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ninja import Router
-from ninja.decorators import decorate_view
 from pydantic import StrictInt
 
 from approvals import access, services
 from approvals.models import Step
 from audit.refusal import Invalid
-from changemgmt.api_base import Body, session_only
+from changemgmt.api_base import Body
 from changemgmt.http import Request
 from requests import access as requests_access
 
@@ -55,7 +54,6 @@ class DecisionIn(Body):
 
 
 @router.post("/changes/{number}/steps/{step_id}/decision", operation_id="decide_step")
-@decorate_view(session_only)
 def decide(request: Request, number: str, step_id: int, body: DecisionIn) -> Any:
     """Approve, reject, request changes or waive, as the person signed in."""
     if body.on_behalf_of:

@@ -123,14 +123,13 @@ def plan(policy: Mapping[str, Any], facts: Facts, *, deferred: bool = False) -> 
     """The steps that the policy asks of these facts, by stage; with `deferred`, the reviews owed after a P0's implementation."""
     rules = policy[facts.priority]
     stages: Sequence[Sequence[Mapping[str, Any]]] = [rules["deferred"]] if deferred else rules["stages"]
-    security = applies("security", facts)
     steps = []
     for number, stage in enumerate(stages, start=1):
         for step in stage:
             if not applies(step["when"], facts):
                 continue
             checklist = list(step["checklist"])
-            if step["kind"] == TECHNICAL and not security:
+            if step["kind"] == TECHNICAL and not facts.security_answers:
                 checklist.append(NO_SECURITY)
             # Asked for by a component alone it can be waived; asked for by an answer it can only be decided (A16).
             waivable = step["kind"] == SECURITY and not facts.security_answers

@@ -207,15 +207,16 @@ def decide(
     """
     step = access.step_for(actor, number, step_id, lock=True)
     change, roles = step.change, access.roles_for_deciding(actor)
-    _raise(
-        access.decision_refusal(
-            step, actor, roles=roles, is_author=access.is_author(change, actor), decided_in_stage=access.has_decided(step, actor)
-        )
+    refusal = access.decision_refusal(
+        step, actor, roles=roles, is_author=access.is_author(change, actor), decided_in_stage=access.has_decided(step, actor)
     )
-    if not step.deferred and change.state != State.IN_REVIEW:
-        raise Blocked(lifecycle.state_refusal(change, "approve"))
+    if refusal and refusal[0].code in access.NOT_YOURS:
+        _raise(refusal)
     if version != change.version:
         raise Stale([Reason("stale", "The change was edited since you opened it. Look at what changed, then decide.")])
+    _raise(refusal)
+    if not step.deferred and change.state != State.IN_REVIEW:
+        raise Blocked(lifecycle.state_refusal(change, "approve"))
     comment, answers = _checked(step, verdict, comment, checklist or {})
     held = roles & set(step.roles)
     if verdict == Decision.Verdict.WAIVE and not step.waivable:
@@ -272,12 +273,19 @@ def _checked(step: Step, verdict: str, comment: str, checklist: Mapping[str, Any
         word = {"reject": "reject", "request_changes": "request changes", "waive": "waive"}[verdict]
         raise Invalid(fields={"comment": f"Comment: to {word}, say why; {step.change.requester} will read it."})
     known = {item["key"] for item in step.checklist}
-    answers = {key: answer for key, answer in checklist.items() if key in known}
+    answers = {key: _answer(key, answer) for key, answer in checklist.items() if key in known}
     if verdict == Decision.Verdict.APPROVE:
-        evidence = bool(step.change.rollback_tested) or step.change.is_emergency
+        evidence = step.change.is_emergency or content.has_evidence(step.change.rollback_tested)
         if problems := policy.check_checklist(step.checklist, answers, evidence=evidence):
             raise Invalid(fields={f"checklist.{key}": text for key, text in problems.items()})
     return comment, answers
+
+
+def _answer(key: str, answer: Any) -> Any:
+    """One checklist answer as it is kept: ticked, or not applicable and why; anything else is no answer."""
+    if isinstance(answer, Mapping) and isinstance(answer.get("not_applicable"), str):
+        return {"not_applicable": cleaning.said(f"checklist.{key}", answer["not_applicable"], key)}
+    return answer is True
 
 
 def _settle(step: Step, decision: Decision) -> None:
@@ -429,7 +437,8 @@ def escalate(*, actor: User, number: str, reason: str, emergency_kind: str, emer
     requests_access.check_may_write(actor)
     _raise(escalate_refusal(change, actor))
     values = cleaning.clean({"priority": "P0", "emergency_kind": emergency_kind, "emergency_reference": emergency_reference}, change)
-    wrong = {} if reason.strip() else {"reason": "Reason: say what makes it an emergency."}
+    reason = cleaning.said("reason", reason, "Reason")
+    wrong = {} if reason else {"reason": "Reason: say what makes it an emergency."}
     was = change.priority
     # What reviewers saw stands: the hash that their verdicts carry is compared without the fields that make it a P0.
     verdicts = change.content_hash
@@ -440,9 +449,7 @@ def escalate(*, actor: User, number: str, reason: str, emergency_kind: str, emer
     change.version += 1
     change.content_hash = content.fingerprint(change.content())
     requests.remember_author(change, actor)
-    lifecycle.perform(
-        change, "escalate", actor=actor, reason=reason.strip()[:2000], priority=[was, "P0"], kind=emergency_kind, round=change.round + 1
-    )
+    lifecycle.perform(change, "escalate", actor=actor, reason=reason, priority=[was, "P0"], kind=emergency_kind, round=change.round + 1)
     change.steps.filter(content_hash=verdicts, decisions__verdict=Decision.Verdict.APPROVE).update(content_hash=change.content_hash)
     open_round(change)
     return change
@@ -460,14 +467,15 @@ def cancel(*, actor: User, number: str, reason: str, duplicate_of: str = "") -> 
     change = requests_access.change_for(actor, number, lock=True)
     requests_access.check_may_write(actor)
     _raise(cancel_refusal(change, actor))
-    if not reason.strip() and not duplicate_of:
+    reason, duplicate_of = cleaning.said("reason", reason, "Reason"), cleaning.said("duplicate_of", duplicate_of, "Duplicate of", limit=40)
+    if not reason and not duplicate_of:
         raise Invalid(fields={"reason": "Reason: say why it is cancelled."})
     if duplicate_of:
         original = ChangeRequest.objects.visible_to(actor).filter(number=duplicate_of).exclude(pk=change.pk).first()
         if original is None:
             raise Invalid(fields={"duplicate_of": f"Duplicate of: there is no other change {duplicate_of[:30]}."})
         change.duplicate_of = original
-    lifecycle.perform(change, "cancel", actor=actor, reason=reason.strip()[:2000], duplicate_of=duplicate_of)
+    lifecycle.perform(change, "cancel", actor=actor, reason=reason, duplicate_of=duplicate_of)
     withdraw_round(change)
     return change
 

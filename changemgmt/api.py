@@ -6,7 +6,8 @@ import json
 import logging
 from typing import Any
 
-from django.db import OperationalError
+from django.core.exceptions import RequestDataTooBig
+from django.db import DataError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
@@ -18,7 +19,7 @@ from accounts.api import router as accounts_router
 from approvals.api import router as approvals_router
 from audit.api import router as audit_router
 from audit.refusal import Refused
-from changemgmt.api_base import Door
+from changemgmt.api_base import Door, no_constant
 from changemgmt.http import TITLES, plain, problem, problem_for, record_refusal
 from implementation.api import router as implementation_router
 from reports.api import router as reports_router
@@ -41,7 +42,7 @@ class CarefulParser(Parser):
 
     def parse_body(self, request: HttpRequest) -> Any:
         try:
-            return json.loads(request.body)
+            return json.loads(request.body, parse_constant=no_constant)
         except (ValueError, RecursionError, UnicodeDecodeError):
             raise HttpError(400, "The body is not valid JSON.") from None
 
@@ -138,6 +139,18 @@ def on_anonymous(request: HttpRequest, error: AuthenticationError) -> HttpRespon
 @api.exception_handler(Http404)
 def on_missing(request: HttpRequest, error: Http404) -> HttpResponse:
     return problem(404, "There is nothing at this address.")
+
+
+@api.exception_handler(RequestDataTooBig)
+def on_too_big(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
+    return problem(413, "Send at most 2.5 MB.")
+
+
+@api.exception_handler(DataError)
+def on_data(request: HttpRequest, error: DataError) -> HttpResponse:
+    """The last net: a value that passed every check and that the database still cannot hold."""
+    log.error("A value got through: %s", error)
+    return problem(422, "A value cannot be stored as it is; shorten it or remove unusual characters.", code="invalid")
 
 
 @api.exception_handler(OperationalError)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
-from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -26,7 +26,7 @@ from requests.models import ChangeRequest, IdempotencyKey
 
 WRITING = {"POST", "PUT", "PATCH", "DELETE"}
 SEEN_EVERY = timedelta(minutes=1)
-View = TypeVar("View", bound=Callable[..., Any])
+IN_FLIGHT = timedelta(minutes=1)
 
 
 class Body(Schema):
@@ -42,7 +42,22 @@ class Body(Schema):
             for name, value in source.items():
                 if _holds_bad_text(value):
                     raise ValueError(f"{name} has characters that cannot be stored; remove them")
+            return {name: value for name, value in source.items() if value is not None or not _may_be_left_out(cls, name)}
         return values
+
+
+def _may_be_left_out(model: type[Schema], name: str) -> bool:
+    """A null for an optional field says what leaving it out says."""
+    found = model.model_fields.get(name)
+    return found is not None and not found.is_required() and found.default is not None
+
+
+class ReasonIn(Body):
+    """The body that all verbs of a change share."""
+
+    reason: str = ""
+    trigger: str = ""
+    duplicate_of: str = ""
 
 
 def _holds_bad_text(value: Any, depth: int = 0) -> bool:
@@ -91,9 +106,16 @@ class Door(AuthBase):
         return token.user
 
 
+DECIDING = re.compile(
+    r"/api/v1/changes/[^/]+/(steps/[^/]+/(decision|confirmation)|review/confirmation|freeze-exception|checks/[^/]+/acceptance)$"
+)
+
+
 def _check_scope(token: ApiToken, request: HttpRequest) -> None:
     """read: GET; write: all but decisions; gate: the gate; report: reports. A token never decides (contract)."""
     path, writing = request.path, request.method in WRITING
+    if DECIDING.match(path):
+        raise NotYours([Reason("session_needed", "A person decides, signed in; a token cannot.")])
     allowed = {
         ApiToken.Scope.READ: not writing,
         ApiToken.Scope.WRITE: True,
@@ -102,18 +124,6 @@ def _check_scope(token: ApiToken, request: HttpRequest) -> None:
     }[ApiToken.Scope(token.scope)]
     if not allowed:
         raise NotYours([Reason("scope", f"This token's scope is “{token.scope}”, which does not reach here.")])
-
-
-def session_only(view: View) -> View:
-    """Decisions, confirmations and policy need a person's session; a token gets 403."""
-
-    @wraps(view)
-    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        if getattr(request, "token", None) is not None:
-            raise NotYours([Reason("session_needed", "A person decides, signed in; a token cannot.")])
-        return view(request, *args, **kwargs)
-
-    return wrapper  # type: ignore[return-value]
 
 
 # --- idempotency -----------------------------------------------------------------------------------------------------------------
@@ -135,6 +145,8 @@ def idempotent(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
         if user is None:
             return get_response(request)
         mark = hashlib.sha256(f"{request.path}\n".encode() + request.body).hexdigest()
+        # A first request whose worker died left its key without an answer; the verbs guard themselves, so it may be tried again.
+        IdempotencyKey.objects.filter(user=user, key=key, status=0, created_at__lt=timezone.now() - IN_FLIGHT).delete()
         try:
             with transaction.atomic():
                 row = IdempotencyKey.objects.create(user=user, key=key, fingerprint=mark, created_at=timezone.now())
@@ -145,7 +157,7 @@ def idempotent(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
         except BaseException:
             row.delete()
             raise
-        if response.status_code >= 500 or response.status_code in (401, 429):
+        if response.status_code >= 500 or response.status_code in (400, 401, 403, 429):
             row.delete()
         else:
             row.status, row.body = response.status_code, response.content.decode()
@@ -175,7 +187,7 @@ def _repeated(row: IdempotencyKey | None, mark: str) -> HttpResponse:
 # --- shapes ------------------------------------------------------------------------------------------------------------------------
 
 
-def change_out(change: ChangeRequest) -> dict[str, Any]:
+def change_out(change: ChangeRequest, viewer: User | None = None) -> dict[str, Any]:
     """A change as the API shows it."""
     values = {name: value if value != "" else None for name, value in change.content().items()}
     for name in (
@@ -224,10 +236,14 @@ def answer(status: int, body: Any) -> HttpResponse:
     return JsonResponse(plain(body), status=status)
 
 
+def no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
 def body_values(request: HttpRequest) -> dict[str, Any]:
     """A JSON object as it was sent, for bodies whose fields the domain itself checks one by one."""
     try:
-        values = json.loads(request.body or b"{}")
+        values = json.loads(request.body or b"{}", parse_constant=no_constant)
     except (ValueError, RecursionError, UnicodeDecodeError):
         raise HttpError(400, "The body is not valid JSON.") from None
     if not isinstance(values, dict):

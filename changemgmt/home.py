@@ -72,7 +72,11 @@ def _windows(user: User) -> dict[str, Any]:
     found: dict[str, Any] = {"next_window": None, "closures": []}
     for start, end in open_stretches("P1", now, now + HORIZON, calendar):
         window = window_at(calendar, start, end)
-        booked = ChangeRequest.objects.filter(slot_start__lt=end, slot_end__gt=start, state__in=[State.SCHEDULED, *RUNNING]).count()
+        booked = (
+            ChangeRequest.objects.visible_to(user)
+            .filter(slot_start__lt=end, slot_end__gt=start, state__in=[State.SCHEDULED, *RUNNING])
+            .count()
+        )
         found["next_window"] = {"start": start, "end": end, "name": window.name if window else "", "booked": booked}
         break
     for closure in closure_occurrences(calendar, now, now + timedelta(days=60))[:4]:

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.contrib.auth import logout
 from django.contrib.auth.middleware import LoginRequiredMiddleware
-from django.db import OperationalError
+from django.core.exceptions import RequestDataTooBig
+from django.db import DataError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
@@ -96,12 +97,24 @@ class Refusals:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        return self.get_response(request)
+        response = self.get_response(request)
+        if response.status_code == 405 and request.path.startswith(API):
+            refusal = problem(405, f"{request.method} is not possible here.")
+            refusal["Allow"] = response.get("Allow", "")
+            return refusal
+        return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if isinstance(exception, Refused):
             record_refusal(request, exception)
             return answer(request, status_of(exception), str(exception), exception)
+        if isinstance(exception, (DataError, RequestDataTooBig, UnicodeEncodeError)):
+            log.error("A value got through: %s", exception)
+            return answer(
+                request,
+                400,
+                "Something sent cannot be stored: it is too large, or holds unusual characters. Go back, shorten it, and send it again.",
+            )
         if isinstance(exception, OperationalError):
             log.error("Database: %s", exception)
             return problem(503, "The database did not answer in time. Nothing was recorded; try again in a moment.", code="database")

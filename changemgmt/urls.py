@@ -21,3 +21,6 @@ urlpatterns = [
     path("", include("audit.urls")),
     path("", include("implementation.urls")),
 ]
+
+handler404 = "changemgmt.views.not_found"
+handler400 = "changemgmt.views.bad_request"

@@ -14,8 +14,8 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from changemgmt.home import context_for
-from changemgmt.http import Request
-from changemgmt.middleware import answer
+from changemgmt.http import Request, problem
+from changemgmt.middleware import API, answer
 from changemgmt.models import Heartbeat
 from changemgmt.templatetags.ui import sprite
 
@@ -44,6 +44,18 @@ def readyz(request: Request) -> JsonResponse:
 
 def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
     return answer(request, 403, "The form was open too long, or came from another site. Go back, reload the page and send it again.")
+
+
+def not_found(request: Request, exception: Exception | None = None) -> HttpResponse:
+    if request.path.startswith(API):
+        return problem(404, "There is nothing at this address; see /api/v1/docs.")
+    return render(request, "404.html", status=404)
+
+
+def bad_request(request: Request, exception: Exception | None = None) -> HttpResponse:
+    if request.path.startswith(API):
+        return problem(400, "The request could not be read.")
+    return render(request, "400.html", status=400)
 
 
 @lru_cache(maxsize=1)

@@ -39,11 +39,14 @@ def _decide(change: ChangeRequest, actor: User, name: str) -> list[Reason]:
     """Approve, reject, request changes: whether one of the open steps waits for this person, else why each does not."""
     if refusal := lifecycle.state_refusal(change, name):
         return refusal
-    steps = list(change.steps.filter(round=change.round, state=Step.State.OPEN, deferred=False).prefetch_related("decisions__actor"))
+    all_steps = list(change.steps.filter(round=change.round, deferred=False).prefetch_related("decisions__actor"))
+    steps = [step for step in all_steps if step.state == Step.State.OPEN]
     roles, author = approvals_access.roles_for_deciding(actor), approvals_access.is_author(change, actor)
     reasons: list[Reason] = []
     for step in steps:
-        decided = any(decision.actor_id == actor.pk for other in steps if other.stage == step.stage for decision in other.decisions.all())
+        decided = any(
+            decision.actor_id == actor.pk for other in all_steps if other.stage == step.stage for decision in other.decisions.all()
+        )
         refusal = approvals_access.decision_refusal(step, actor, roles=roles, is_author=author, decided_in_stage=decided)
         if not refusal:
             return []

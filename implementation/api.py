@@ -5,22 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils import timezone
-from ninja import Router
+from ninja import Field, Router
 from pydantic import StrictBool, StrictInt
 
 from audit.refusal import Invalid
-from changemgmt.api_base import Body, answer, body_values, change_out
+from changemgmt.api_base import Body, ReasonIn, answer, body_values, change_out
 from changemgmt.http import Request
 from implementation import actions, guards, services
 from implementation.models import ChecklistItem, Issue, Review
 from requests import access, cleaning
 
 router = Router(tags=["Implementation"])
-
-
-class ReasonIn(Body):
-    reason: str = ""
-    trigger: str = ""
 
 
 @router.get("/changes/{number}/actions", operation_id="list_actions")
@@ -42,7 +37,7 @@ def gate(request: Request, number: str, at: str = "") -> Any:
         when = cleaning.instant(at) if at else timezone.now()
     except cleaning.Wrong as problem:
         raise Invalid(fields={"at": f"at: {problem}"}) from None
-    allow, reasons, upcoming, until = guards.gate(change, when)
+    allow, reasons, upcoming, until = guards.gate(change, when, request.user)
     return {"allow": allow, "reasons": [r.as_dict() for r in reasons], "next_allowed_at": upcoming, "until": until}
 
 
@@ -154,7 +149,7 @@ class CheckIn(Body):
     name: str
     kind: str
     passed: StrictBool
-    value: float | None = None
+    value: float | None = Field(default=None, allow_inf_nan=False)
     unit: str = ""
     observed_at: str | None = None
     output: str = ""

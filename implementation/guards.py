@@ -9,6 +9,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.roles import Role
 from approvals.models import Decision
+from audit.models import Event
 from audit.refusal import Reason
 from implementation.models import ChecklistItem, Review
 from requests import content, lifecycle
@@ -17,7 +18,7 @@ from requests.say import say_instant, say_length, say_until
 from requests.states import RUNNING, State
 from windows.calendar import decide
 from windows.models import current_calendar, lifted_for
-from windows.services import scope_of, taken_between
+from windows.services import named, scope_of, taken_between
 
 MONITORING = timedelta(minutes=30)  # R82, R71
 REOPEN_WITHIN = timedelta(days=7)  # A30
@@ -67,7 +68,7 @@ def _implementer_or(change: ChangeRequest, actor: User, *roles: str) -> list[Rea
 
 def start_refusal(change: ChangeRequest, actor: User, at: datetime | None = None) -> list[Reason]:
     """Everything that stands against starting now, each with its remedy (promises 1 and 2)."""
-    return _starter_refusal(change, actor) + run_refusal(change, at or timezone.now())
+    return _starter_refusal(change, actor) + run_refusal(change, at or timezone.now(), actor)
 
 
 def _starter_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
@@ -84,7 +85,7 @@ def _starter_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     return []
 
 
-def run_refusal(change: ChangeRequest, at: datetime) -> list[Reason]:
+def run_refusal(change: ChangeRequest, at: datetime, actor: User | None = None) -> list[Reason]:
     """What the gate answers at that instant, the caller's role apart."""
     if change.state == State.APPROVED and not change.is_emergency:
         return [Reason("not_scheduled", f"{change.number} has no slot; book one first.")]
@@ -97,15 +98,18 @@ def run_refusal(change: ChangeRequest, at: datetime) -> list[Reason]:
     return [
         *_slot_refusal(change, at),
         *_checklist_refusal(change, ChecklistItem.Phase.PRE),
-        *_dependency_refusal(change),
-        *_component_refusal(change, at),
+        *_dependency_refusal(change, actor),
+        *_component_refusal(change, at, actor),
     ]
 
 
 def _approval_refusal(change: ChangeRequest) -> list[Reason]:
     """Approvals are read again, for the content as it is now."""
     steps = list(change.steps.filter(round=change.round, deferred=False))
-    if not steps or any(not step.is_settled for step in steps) or change.approved_hash != change.content_hash:
+    authors = change.authors.values("user")
+    counted = change.decisions.filter(round=change.round, deferred=False)
+    unsound = counted.filter(actor__in=authors).exists() or counted.exclude(content_hash=change.content_hash).exists()
+    if not steps or any(not step.is_settled for step in steps) or change.approved_hash != change.content_hash or unsound:
         return [Reason("not_approved", f"{change.number} lacks an approval that its policy demands.")]
     return []
 
@@ -113,6 +117,9 @@ def _approval_refusal(change: ChangeRequest) -> list[Reason]:
 def _slot_refusal(change: ChangeRequest, at: datetime) -> list[Reason]:
     assert change.slot_start is not None
     length = change.plan_length
+    end = change.window_end or change.slot_end
+    if end is not None and at >= end:
+        return [Reason("slot_missed", f"Its slot passed unused: the window ended {say_until(end)}. Book another.", rule="Slot", until=end)]
     verdict = decide(change.priority, at, at + length, current_calendar(), scope_of(change), lifted_for(change, change.slot_start))
     if at < change.slot_start:
         if verdict.allowed or change.slot_start - at <= timedelta(hours=24):
@@ -147,11 +154,11 @@ def _checklist_refusal(change: ChangeRequest, *phases: str) -> list[Reason]:
     return [Reason("checklist", f"The checklist waits for “{first}”{more}: do it, or skip it and say why.", rule="Checklist")]
 
 
-def _dependency_refusal(change: ChangeRequest) -> list[Reason]:
+def _dependency_refusal(change: ChangeRequest, actor: User | None) -> list[Reason]:
     return [
         Reason(
             "dependency",
-            f"It needs {needed.number}, which is {State(needed.state).label.lower()}, to be completed first.",
+            f"It needs {named(needed, actor)} to be completed first.",
             rule="Dependency",
         )
         for needed in change.depends_on.all()
@@ -159,10 +166,10 @@ def _dependency_refusal(change: ChangeRequest) -> list[Reason]:
     ]
 
 
-def _component_refusal(change: ChangeRequest, at: datetime) -> list[Reason]:
+def _component_refusal(change: ChangeRequest, at: datetime, actor: User | None) -> list[Reason]:
     """Nothing else may run on our components or those that they depend on, nor be booked on ours before the plan is through."""
     found = [
-        Reason("component_busy", f"{other.number} is running on {', '.join(slugs)}.", rule="Component busy")
+        Reason("component_busy", f"Component busy: {named(other, actor)} is running on {', '.join(slugs)}.", rule="Component busy")
         for other, slugs in running_beside(change)
     ]
     end = at + change.plan_length
@@ -171,7 +178,7 @@ def _component_refusal(change: ChangeRequest, at: datetime) -> list[Reason]:
             found.append(
                 Reason(
                     "does_not_fit",
-                    f"{slot.change.number} is booked on {', '.join(sorted(slot.same))} from {say_until(slot.start)}; "
+                    f"Next booking: {named(slot.change, actor)} on {', '.join(sorted(slot.same))} from {say_until(slot.start)}; "
                     "the plan no longer fits before it.",
                     rule="Next booking",
                     until=slot.end,
@@ -195,7 +202,7 @@ def running_beside(change: ChangeRequest) -> list[tuple[ChangeRequest, list[str]
     return [(other, sorted(watched[c.pk] for c in other.components.all() if c.pk in watched)) for other in others]
 
 
-def gate(change: ChangeRequest, at: datetime) -> tuple[bool, list[Reason], datetime | None, datetime | None]:
+def gate(change: ChangeRequest, at: datetime, actor: User | None = None) -> tuple[bool, list[Reason], datetime | None, datetime | None]:
     """(allow, reasons, next_allowed_at, until): exactly what `start` would answer at that instant, the caller's role apart.
 
     While it runs, true until the end of its window, or of its slot where that was extended.
@@ -205,7 +212,7 @@ def gate(change: ChangeRequest, at: datetime) -> tuple[bool, list[Reason], datet
         if end is None or at < end:
             return True, [], None, end
         return False, [Reason("window_over", f"Its window ended {say_until(end)}.", until=end)], None, None
-    reasons = run_refusal(change, at)
+    reasons = run_refusal(change, at, actor)
     if reasons:
         upcoming = next((reason.next_allowed_at for reason in reasons if reason.next_allowed_at), None)
         return False, reasons, upcoming, None
@@ -240,7 +247,7 @@ def complete_refusal(change: ChangeRequest, actor: User, *, reason: str = "") ->
             rule="Checks",
         )
         for check in latest.values()
-        if not check.passed and not check.accepted_by_id
+        if not check.passed and (check.accepted_by_id is None or check.accepted_by_id == change.implementer_id)
     ]
     left = monitoring_left(change, timezone.now())
     if left and not reason.strip():
@@ -304,8 +311,8 @@ def documentation_owed(change: ChangeRequest) -> list[str]:
     if not change.is_emergency:
         return []
     kept = change.documentation.order_by("-version").first()
-    values = {**change.content(), **(kept.values if kept else {})}
-    return [name for name in content.DOCUMENTATION if content.is_missing(values.get(name))]
+    values = {**change.content(), **(kept.values if kept else {}), "priority": "P1"}  # judged as a P1's would be
+    return [name for name in content.missing_fields(values) if name in content.DOCUMENTATION or name == "downtime_minutes"]
 
 
 def owed(change: ChangeRequest) -> list[Reason]:
@@ -345,6 +352,13 @@ def review_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     return []
 
 
+def implementers(change: ChangeRequest) -> set[int]:
+    """Everybody who had a hand in the run: who implements it, and whoever started it or took it over."""
+    actions = ["change.start", "change.take_over", "change.finish", "change.complete", "change.finish_rollback"]
+    hands = Event.objects.filter(change_id=change.pk, action__in=actions, actor__isnull=False).values_list("actor", flat=True)
+    return {key for key in hands if key} | ({change.implementer_id} if change.implementer_id else set())
+
+
 def documentation_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     if not change.is_emergency:
         return [Reason("state", "Only an emergency is documented afterwards.")]
@@ -365,6 +379,6 @@ def confirmation_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
         return [Reason("settled", f"{review.confirmed_by} confirmed it already.")]
     if not actor.may_write:
         return [Reason("not_yours", "Your roles read; they change nothing.")]
-    if actor.pk in (change.implementer_id, review.written_by_id):
+    if actor.pk == review.written_by_id or actor.pk in implementers(change):
         return [Reason("not_yours", "Somebody who neither implemented the change nor wrote the review confirms it.")]
     return []

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Max
 from django.utils import timezone
 
@@ -22,14 +22,15 @@ from implementation.matrix import MATRIX
 from implementation.models import REVIEW_WITHIN, Check, ChecklistItem, Documentation, Issue, LogEntry, Review
 from notifications import services as notifications
 from requests import access, cleaning, content, lifecycle
-from requests.models import ChangeRequest
+from requests.models import ChangeRequest, Component
 from requests.say import say_instant, say_until
 from requests.states import RUNNING, State
 from windows.calendar import decide
 from windows.models import current_calendar
-from windows.services import scope_of
+from windows.services import extend_booking, scope_of
 
 MAX_EXTENSION = 60  # minutes in all (A25)
+START_LOCK = 7_301_141
 TRIGGERS = ("health", "error_rate", "latency", "critical", "manual")
 
 
@@ -173,8 +174,9 @@ def start(*, actor: User, number: str) -> ChangeRequest:
     """Begin: everything is judged again, at this instant, under lock (promises 1 and 2)."""
     change = _locked(actor, number)
     now = timezone.now()
+    _take_turns(change)
     _guard(guards.start_refusal(change, actor, now))
-    beside = [other.number for other, _ in guards.running_beside(change)] if change.is_emergency else []
+    beside = [other.pk for other, _ in guards.running_beside(change)] if change.is_emergency else []
     undone = [item.text for item in guards.checklist_open(change, ChecklistItem.Phase.PRE)] if change.is_emergency else []
     if change.implementer_id is None:
         _set_implementer(change, actor)
@@ -184,11 +186,21 @@ def start(*, actor: User, number: str) -> ChangeRequest:
     return change
 
 
+def _take_turns(change: ChangeRequest) -> None:
+    """Starts that touch the same components, or what those need, come one after the other (domain.md: nothing else running)."""
+    own = list(change.components.values_list("pk", flat=True))
+    needed = Component.objects.filter(dependents__in=own).values_list("pk", flat=True)
+    with connection.cursor() as cursor:
+        for key in sorted({*own, *needed}):
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [START_LOCK, key])
+
+
 @transaction.atomic
 def finish(*, actor: User, number: str) -> ChangeRequest:
     """The steps are through; verification and the 30-minute watch begin (R65-R71)."""
     change = _locked(actor, number)
     _guard(guards.finish_refusal(change, actor))
+    _note_overrun(change)
     skipped = change.checklist.filter(state=ChecklistItem.State.SKIPPED, phase__in=["start", "during"]).count()
     lifecycle.perform(change, "finish", actor=actor, skipped=skipped)
     return change
@@ -218,6 +230,7 @@ def roll_back(*, actor: User, number: str, reason: str, trigger: str = "manual")
     if trigger not in TRIGGERS:
         raise Invalid(fields={"trigger": f"Trigger: choose one of {', '.join(TRIGGERS)}."})
     late = change.state in (State.COMPLETED, State.CLOSED)
+    _note_overrun(change)
     lifecycle.perform(change, "roll_back", actor=actor, reason=reason, trigger=trigger, after_completion=late)
     people = [change.requester, *User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True)]
     notifications.tell(
@@ -258,6 +271,7 @@ def fail(*, actor: User, number: str, reason: str) -> ChangeRequest:
     """Neither completed nor rolled back (A4)."""
     change = _locked(actor, number)
     _guard(guards.fail_refusal(change, actor))
+    _note_overrun(change)
     lifecycle.perform(change, "fail", actor=actor, outcome=State.FAILED, reason=_text("reason", reason, "Reason"))
     _ended(change)
     return change
@@ -295,9 +309,10 @@ def extend(*, actor: User, number: str, minutes: int, reason: str) -> ChangeRequ
     verdict = decide(change.priority, change.slot_end, end, current_calendar(), scope_of(change))
     closed = [r for r in verdict.reasons if r.code in ("freeze", "blackout")]
     _guard(closed)
-    change.slot_end = end
+    change.slot_end, change.overrun_at = end, None
     change.updated_at = timezone.now()
     change.save()
+    extend_booking(change)
     audit.record("change.extend", actor=actor, change=change, data={"minutes": minutes, "reason": reason, "end": end.isoformat()})
     return change
 
@@ -326,14 +341,14 @@ def _observed(value: Any, field: str, what: str) -> datetime:
     """An instant that was, not one to come; now if none is given."""
     now = timezone.now()
     if value in (None, ""):
-        return now
+        return now.replace(microsecond=0)
     try:
         at = cleaning.instant(value)
     except cleaning.Wrong as problem:
         raise Invalid(fields={field: f"{what}: {problem}"}) from None
     if at > now + timedelta(minutes=5):
         raise Invalid(fields={field: f"{what}: {say_instant(at)} is still to come; give an instant that has passed."})
-    return min(at, now)
+    return min(at, now.replace(microsecond=0))
 
 
 @transaction.atomic
@@ -427,13 +442,14 @@ def edit_issue(*, actor: User, number: str, n: int, values: Mapping[str, Any]) -
     issue = change.issues.filter(n=n).first() if 0 < n < 2**31 else None
     if issue is None:
         raise Missing([Reason("missing", f"{change.number} has no issue {n}.")])
-    merged = {name: values.get(name, getattr(issue, name)) for name in ("severity", "summary", "link")}
+    _check_run_access(change, actor)
+    merged = {name: values.get(name) or getattr(issue, name) for name in ("severity", "summary", "link")}
     for name, value in _issue_values(**merged).items():
         setattr(issue, name, value)
     if values.get("detected_at"):
         issue.detected_at = _observed(values["detected_at"], "detected_at", "Detected")
-    if "resolved_at" in values:
-        issue.resolved_at = _resolved(values["resolved_at"], issue.detected_at)
+    resolved = values.get("resolved_at", issue.resolved_at)
+    issue.resolved_at = _resolved(resolved, issue.detected_at)
     issue.save()
     audit.record("implementation.issue_edit", actor=actor, change=change, data=_issue_data(issue))
     return issue
@@ -527,7 +543,10 @@ def document(*, actor: User, number: str, values: Mapping[str, Any]) -> Document
     # A date that has passed is right here: the work is done.
     cleaned = cleaning.clean({name: value for name, value in values.items() if name != "requested_date"})
     if values.get("requested_date"):
-        cleaned["requested_date"] = str(values["requested_date"])[:10]
+        try:
+            cleaned["requested_date"] = str(cleaning.calendar_day(values["requested_date"]))
+        except cleaning.Wrong as problem:
+            raise Invalid(fields={"requested_date": f"Requested date: {problem}"}) from None
     last = change.documentation.order_by("-version").first()
     kept = Documentation.objects.create(
         change=change,
@@ -556,6 +575,13 @@ def close_if_nothing_owed(change: ChangeRequest, actor: User | None = None) -> N
 
 
 # --- the clock's verbs -----------------------------------------------------------------------------------------------------------------
+
+
+def _note_overrun(change: ChangeRequest) -> None:
+    """The work itself ends past the slot, and no tick has seen it yet; the watch may run past, and a late rollback is no overrun."""
+    running = change.state in (State.IMPLEMENTING, State.ROLLING_BACK) and change.completed_at is None
+    if running and change.slot_end and timezone.now() > change.slot_end and change.overrun_at is None:
+        mark_overrun(change)
 
 
 def mark_overrun(change: ChangeRequest) -> None:

@@ -30,7 +30,7 @@ def monthly(request: Request, period: str) -> Any:
 
 def parse(period: str) -> tuple[date, str]:
     """The month's first day and the suffix; Missing for what is no month that has begun."""
-    found = re.fullmatch(r"(20\d\d)-(0[1-9]|1[0-2])(?:\.(json|csv|md))?", period)
+    found = re.fullmatch(r"(20[0-9]{2})-(0[1-9]|1[0-2])(?:\.(json|csv|md))?", period)
     month = date(int(found[1]), int(found[2]), 1) if found else None
     if found is None or month is None or month > services.today():
         raise Missing([Reason("missing", f"There is no report {period[:20]!r}; ask for a month that has begun, like 2026-10.json.")])

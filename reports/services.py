@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from accounts.models import User
@@ -24,7 +24,9 @@ from reports.models import MonthlyReport
 from requests.models import ChangeRequest
 
 ISSUED_AFTER = timedelta(days=2)  # the 3rd at 00:00 UTC, after the last review deadline
-BACKLOG = 3  # months that a tick catches up with after a long downtime
+WATCHED = 3  # months whose later facts make a new version
+OLDEST = 36  # months that a tick catches up with after a long downtime
+IN_FLIGHT = 200  # events that may have been on their way when the last one was looked at
 
 
 def ended_between(start: datetime, end: datetime) -> Any:
@@ -96,6 +98,8 @@ def _exceptions(start: datetime, end: datetime) -> dict[str, int]:
             "change.complete",
             "change.overrun",
             "implementation.review_overdue",
+            "implementation.review",
+            "change.revise",
         ],
     ).values_list("change_id", "action", "data")
     found: dict[str, set[int]] = {name: set() for name in EXCEPTIONS}
@@ -106,7 +110,7 @@ def _exceptions(start: datetime, end: datetime) -> dict[str, int]:
             slots[change] = data  # the slot that counts is the last one booked
         elif action == "change.freeze_exception" and data.get("granted"):
             found["freeze_exceptions"].add(change)
-        elif action == "change.escalate":
+        elif action == "change.escalate" or (action == "change.revise" and data.get("fields", {}).get("priority", ["", ""])[1] == "P0"):
             found["raised_to_p0"].add(change)
         elif action == "implementation.review_confirm" and data.get("p0_justified") is False:
             found["p0_not_justified"].add(change)
@@ -119,7 +123,7 @@ def _exceptions(start: datetime, end: datetime) -> dict[str, int]:
                 found["steps_skipped"].add(change)
         elif action == "change.overrun":
             found["overruns"].add(change)
-        elif action == "implementation.review_overdue":
+        elif action == "implementation.review_overdue" or (action == "implementation.review" and data.get("late")):
             found["review_overdue"].add(change)
     for change, data in slots.items():
         if data.get("short_notice_reason"):
@@ -194,7 +198,7 @@ def make(month: date, *, issue: bool = False, actor: User | None = None) -> Mont
         actor=actor,
         data={"month": f"{month:%Y-%m}", "version": report.version, "fingerprint": mark},
     )
-    if issued:
+    if issued and month >= metrics.previous_month(now.date()):  # what is caught up with later is there to read, not mailed in a burst
         readers = User.objects.filter(groups__name__in=[Role.MANAGER, Role.CHANGE_MANAGER], is_active=True).distinct()
         notifications.tell(
             readers,
@@ -212,11 +216,14 @@ def make_what_is_due() -> int:
     """The tick's part: preliminary from the first, issued on the third, a new version where later facts changed an issued one."""
     now = timezone.now()
     month, made = metrics.previous_month(now.date()), 0
-    for _ in range(BACKLOG):
+    for age in range(OLDEST):
         end = metrics.month_span(month)[1]
         last = stored(month)
-        due_issue = now >= end + ISSUED_AFTER and (last is None or last.status != MonthlyReport.Status.ISSUED)
-        if (last is None or due_issue or _facts_moved(month, last)) and _has_history(end):
+        issued = last is not None and last.status == MonthlyReport.Status.ISSUED
+        if (issued and age >= WATCHED) or not _has_history(end):
+            break
+        due_issue = now >= end + ISSUED_AFTER and not issued
+        if last is None or due_issue or (age < WATCHED and _facts_moved(month, last)):
             made += make(month, issue=due_issue) is not None
         month = metrics.previous_month(month)
     return made
@@ -229,8 +236,14 @@ def _has_history(end: datetime) -> bool:
 
 def _facts_moved(month: date, last: MonthlyReport) -> bool:
     """Whether something was recorded of the month's changes since the report was made: then it is worth computing again."""
-    keys = ended_between(*metrics.month_span(month)).values("pk")
-    return Event.objects.filter(pk__gt=last.seen_event, change_id__in=keys).exists()
+    start, end = metrics.month_span(month)
+    resolved = Issue.objects.filter(Q(resolved_at__gte=start, resolved_at__lt=end) | Q(detected_at__gte=start, detected_at__lt=end)).values(
+        "change"
+    )
+    of_the_month = Q(change_id__in=ended_between(start, end).values("pk")) | Q(change_id__in=resolved)
+    beside = Q(action__in=["change.reject", "change.cancel"], at__gte=start, at__lt=end)
+    news = Event.objects.filter(of_the_month | beside, pk__gt=last.seen_event - IN_FLIGHT)
+    return last.seen_event != _last_event() and news.exists()
 
 
 def _last_event() -> int:
@@ -240,7 +253,7 @@ def _last_event() -> int:
 @transaction.atomic
 def issue(*, actor: User, month: date) -> MonthlyReport | None:
     """The change manager issues a month's report before the third (A31)."""
-    if not actor.has_role(Role.CHANGE_MANAGER):
+    if not (actor.may_write and actor.has_role(Role.CHANGE_MANAGER)):
         raise NotYours([Reason("not_yours", "The change manager issues the report.")])
     if timezone.now() < metrics.month_span(month)[1]:
         raise Blocked([Reason("state", "The month has not ended yet.")])

@@ -10,6 +10,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.models import User
 from accounts.roles import Role
 from audit.refusal import Missing, Reason
 from changemgmt.http import Request
@@ -74,7 +75,7 @@ def monthly(request: Request, period: str) -> HttpResponse:
         "exceptions": [row for row in exceptions if row[1]],
         "quiet": sum(not row[1] for row in exceptions),
         "versions": list(MonthlyReport.objects.filter(month=month).order_by("-version")),
-        "differences": _differences(month),
+        "differences": _differences(month, request.user),
         "may_issue": request.user.has_role(Role.CHANGE_MANAGER) and report["status"] != "issued" and following <= services.today(),
     }
     return render(request, "reports/monthly.html", context)
@@ -92,7 +93,7 @@ LINES = {
 }
 
 
-def _differences(month: Any) -> list[str]:
+def _differences(month: Any, user: User) -> list[str]:
     """What the newest version moved, against the one before it."""
     newest = list(MonthlyReport.objects.filter(month=month).order_by("-version")[:2])
     if len(newest) < 2 or newest[1].status != MonthlyReport.Status.ISSUED:
@@ -107,7 +108,9 @@ def _differences(month: Any) -> list[str]:
         for name, label in LINES.items()
         if plain(before[name]) != plain(after[name])
     ]
-    came, went = set(after["changes"]) - set(before["changes"]), set(before["changes"]) - set(after["changes"])
+    moved_numbers = set(after["changes"]) ^ set(before["changes"])
+    seen = set(ChangeRequest.objects.visible_to(user).filter(number__in=moved_numbers).values_list("number", flat=True))
+    came, went = seen & set(after["changes"]), seen & set(before["changes"])
     return moved + [f"{number} came in" for number in sorted(came)] + [f"{number} went out" for number in sorted(went)]
 
 

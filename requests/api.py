@@ -10,7 +10,7 @@ from accounts.roles import Role
 from approvals import access as approvals_access
 from approvals import services as approvals
 from audit.refusal import Invalid, Missing, NotYours, Reason
-from changemgmt.api_base import Body, answer, body_values, change_out
+from changemgmt.api_base import Body, ReasonIn, answer, body_values, change_out
 from changemgmt.http import Request
 from requests import access, components, content, listing, services
 from requests.models import Component
@@ -63,7 +63,7 @@ def index(
     cursor: str = "",
 ) -> Any:
     """Visible changes, newest first; `from` and `to` bound the day of creation. Several values are comma-separated."""
-    query = listing.read(dict(request.GET.items()))
+    query = listing.read(request.GET.dict() | {name: request.GET.getlist(name) for name in ("state", "priority", "risk", "component")})
     if query.wrong:
         raise Invalid(fields=query.wrong)
     found = listing.changes(query, request.user)
@@ -86,15 +86,6 @@ def edit(request: Request, number: str) -> Any:
     if not isinstance(version, int) or isinstance(version, bool):
         raise Invalid(fields={"version": "Version: send the version of the change that you saw, a whole number."})
     return change_out(approvals.edit(actor=request.user, number=number, version=version, values=values))
-
-
-class ReasonIn(Body):
-    reason: str = ""
-    duplicate_of: str = ""
-
-
-class Nothing(Body):
-    pass
 
 
 @router.post("/changes/{number}/submit", operation_id="submit_change")

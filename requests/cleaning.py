@@ -48,6 +48,26 @@ def _text(limit: int) -> Callable[[Any], str]:
 prose = _text(MAX_TEXT)
 
 
+def said(field: str, value: Any, what: str, if_empty: str = "", limit: int = 2000) -> str:
+    """A reason as it is kept, or Invalid at its field; `if_empty` makes it needed and says what to write."""
+    try:
+        text = _text(limit)(value)
+    except Wrong as problem:
+        raise Invalid(fields={field: f"{what}: {problem}"}) from None
+    if if_empty and not text:
+        raise Invalid(fields={field: f"{what}: {if_empty}"})
+    return text
+
+
+def is_web_address(value: str) -> bool:
+    """Whether it is a link that a browser may follow."""
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        return False
+
+
 def _one_of(choices: list[str]) -> Callable[[Any], str]:
     def cleaner(value: Any) -> str:
         if value in (None, ""):
@@ -90,7 +110,7 @@ def _minutes(least: int) -> Callable[[Any], int | None]:
     return cleaner
 
 
-def _date(value: Any) -> date | None:
+def calendar_day(value: Any) -> date | None:
     if value is None or value == "":
         return None
     try:
@@ -114,8 +134,8 @@ def instant(value: Any) -> datetime:
         at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC).replace(microsecond=0)
     except (ValueError, OverflowError):
         raise Wrong("Write the instant as 2026-10-06T02:00Z.") from None
-    if not 2000 <= at.year <= 2100:
-        raise Wrong("Give an instant between 2000 and 2100.")
+    if not 1900 <= at.year <= 2199:
+        raise Wrong("Give an instant between 1900 and 2199.")
     return at
 
 
@@ -139,7 +159,8 @@ def component_list(value: Any) -> list[Component]:
         raise Wrong("Give a list of component names.")
     if len(value) > MAX_ITEMS:
         raise Wrong(f"Name at most {MAX_ITEMS} components.")
-    found = {component.slug: component for component in Component.objects.filter(slug__in=[slug for slug in value if "\x00" not in slug])}
+    names = [prose(slug) for slug in value]
+    found = {component.slug: component for component in Component.objects.filter(slug__in=names)}
     unknown = [slug for slug in value if slug not in found]
     if unknown:
         raise Wrong(f"No component is called “{unknown[0][:60]}”; the catalogue is at /settings/components/.")
@@ -150,6 +171,8 @@ def _dependencies(value: Any) -> list[str] | None:
     if value is None:
         return None
     if isinstance(value, str):
+        if not value.strip():
+            return None
         value = [] if value.strip().lower() in {"none", "none."} else re.split(r"[\n,]+", value)
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise Wrong("Give a list of change numbers or system names, or “none”.")
@@ -167,7 +190,7 @@ def _rollback_tested(value: Any) -> dict[str, str] | None:
     if unknown := set(value) - {"what", "where", "when", "link"}:
         raise Wrong(f"“{min(map(str, unknown))}” is not part of the evidence; give what, where, when, link.")
     evidence = {part: _text(500)(value.get(part)) for part in ("what", "where", "when", "link")}
-    if evidence["link"] and urlsplit(evidence["link"]).scheme not in {"http", "https"}:
+    if evidence["link"] and not is_web_address(evidence["link"]):
         raise Wrong("The link must begin with https:// or http://.")
     return evidence if any(evidence.values()) else None
 
@@ -182,7 +205,7 @@ def _external_refs(value: Any) -> list[dict[str, str]]:
         ref = {part: _text(300)(item.get(part)) for part in ("system", "key", "url")}
         if not ref["key"]:
             raise Wrong("Each reference needs a key, like SHOP-8841.")
-        if ref["url"] and urlsplit(ref["url"]).scheme not in {"http", "https"}:
+        if ref["url"] and not is_web_address(ref["url"]):
             raise Wrong("A reference's url must begin with https:// or http://.")
         refs.append(ref)
     return refs
@@ -191,10 +214,17 @@ def _external_refs(value: Any) -> list[dict[str, str]]:
 def person(value: Any) -> User | None:
     if value in (None, ""):
         return None
-    user = User.objects.filter(username=str(value).replace("\x00", ""), is_active=True).first()
+    user = User.objects.filter(username=prose(value), is_active=True).first()
     if user is None:
         raise Wrong(f"Nobody here is called “{str(value)[:60]}”; use the username.")
     return user
+
+
+def _implementer(value: Any) -> User | None:
+    found = person(value)
+    if found is not None and not found.is_devops:
+        raise Wrong(f"{found} holds no DevOps role; the implementer does (A28).")
+    return found
 
 
 CLEANERS: dict[str, Callable[[Any], Any]] = {
@@ -222,11 +252,11 @@ CLEANERS: dict[str, Callable[[Any], Any]] = {
     "affects_authorization": _yes_no,
     "affects_data_access": _yes_no,
     "affects_network": _yes_no,
-    "requested_date": _date,
+    "requested_date": calendar_day,
     "estimated_minutes": _minutes(1),
     "requested_window": _window,
     "external_refs": _external_refs,
-    "implementer": person,
+    "implementer": _implementer,
     "confidential": _flag,
     "major": _flag,
 }

@@ -74,6 +74,11 @@ def is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
+def has_evidence(tested: Any) -> bool:
+    """Whether the rollback's evidence says what was tried, where and when (A19)."""
+    return isinstance(tested, Mapping) and not any(is_missing(tested.get(part)) for part in ("what", "where", "when"))
+
+
 def missing_fields(content: Mapping[str, Any]) -> dict[str, str]:
     """Field → what to do, for every field that the content's own priority needs and does not have (A22)."""
     priority = content.get("priority") or ""
@@ -83,7 +88,7 @@ def missing_fields(content: Mapping[str, Any]) -> dict[str, str]:
         if priority in field.needed_by or field.name == "priority":
             empty = is_missing(value) or (field.name == "components" and not value)
             if field.name == "rollback_tested" and value:
-                empty = any(is_missing(value.get(part)) for part in ("what", "where", "when"))
+                empty = not has_evidence(value)
             if empty:
                 missing[field.name] = f"{field.label}: {field.missing} {priority or 'Every change'} needs it."
     if content.get("downtime_required") and not content.get("downtime_minutes") and priority in PLANNED:

@@ -75,13 +75,16 @@ def read(params: Mapping[str, Any]) -> Query:
     for name, target in (("from", "since"), ("to", "until")):
         if value := str(params.get(name) or "").strip():
             try:
-                setattr(query, target, date.fromisoformat(value[:10]))
+                day = date.fromisoformat(value[:10])
+                if not 2000 <= day.year <= 2100:
+                    raise ValueError
+                setattr(query, target, day)
             except ValueError:
                 query.wrong[name] = f"{name}: write the date as YYYY-MM-DD."
     if query.since and query.until and query.until < query.since:
         query.wrong["to"] = "to: the end lies before the start; give a later date."
     if value := str(params.get("ended") or ""):
-        if re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", value) and int(value[:4]) >= 1:
+        if re.fullmatch(r"20[0-9]{2}-(0[1-9]|1[0-2])", value):
             query.ended = value
         else:
             query.wrong["ended"] = "ended: write the month as YYYY-MM."

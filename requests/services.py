@@ -17,7 +17,7 @@ from requests import access, cleaning, content, lifecycle
 from requests.models import Author, ChangeRequest, Comment
 from requests.states import EDITABLE, State
 
-COPIED_BESIDES = ("external_refs", "major")
+COPIED_BESIDES = ("external_refs", "major", "confidential")
 
 
 def next_number(day: date) -> str:
@@ -120,6 +120,9 @@ def transfer(*, actor: User, number: str, requester: str) -> ChangeRequest:
         raise Invalid(fields={"requester": str(problem)}) from None
     if heir is None or not heir.may_write:
         raise Invalid(fields={"requester": "Name somebody who may request changes."})
+    if change.decisions.filter(round=change.round, actor=heir).exists():
+        # Otherwise their verdict would stand on a change of their own (promise 1).
+        raise Invalid(fields={"requester": f"{heir} has decided on this change; name somebody who has not."})
     before, change.requester = change.requester, heir
     change.requester_role = heir.role_label[:200]
     change.updated_at = timezone.now()

@@ -21,13 +21,13 @@ from approvals import access as approvals_access
 from approvals import policy
 from approvals import services as approvals
 from audit import services as audit
-from audit.refusal import Invalid, Missing, Refused
+from audit.refusal import Blocked, Invalid, Missing, Reason, Refused
 from changemgmt.http import Request, status_of
 from reports.formats import safe_cell
 from requests import access, cleaning, content, forms, listing, services
 from requests import components as catalogue
 from requests.models import ChangeRequest, Component, IdempotencyKey
-from requests.states import EDITABLE, State
+from requests.states import State
 from windows.calendar import decide
 from windows.models import current_calendar
 
@@ -220,14 +220,18 @@ def _verdict(known: ChangeRequest, scope: frozenset[str]) -> dict[str, Any] | No
 def _draft_of(request: Request) -> ChangeRequest | None:
     """The draft that this form has made already: by its number, or by its one-time token if the number never reached the browser."""
     number = request.POST.get("number", "")
-    if not number:
+    if not number and request.POST.get("token"):
         key = IdempotencyKey.objects.filter(user=request.user, key=_form_key(request)).first()
         number = key.body if key else ""
-    return access.change_for(request.user, number) if number else None
+    draft = access.change_for(request.user, number) if number else None
+    # The form of a change that has moved on (the back button) edits nothing: its page is where one goes on.
+    if draft is not None and (draft.state != State.DRAFT or draft.requester_id != request.user.pk):
+        raise Blocked([Reason("state", f"{draft.number} is {State(draft.state).label.lower()} already; go on from its page.")])
+    return draft
 
 
 def _form_key(request: Request) -> str:
-    return "form:" + hashlib.sha256(request.POST.get("token", "").encode()).hexdigest()
+    return "form:" + hashlib.sha256((request.POST.get("token") or uuid.uuid4().hex).encode()).hexdigest()
 
 
 def _save(request: Request, values: dict[str, Any]) -> ChangeRequest:
@@ -272,7 +276,7 @@ def new(request: Request) -> HttpResponse:
     except Refused as refused:
         errors = refused.fields if isinstance(refused, Invalid) else {"": str(refused)}
         kept = "Everything you typed is kept in the draft." if typed.get("number") else "Nothing you typed is lost: it stands below."
-        return _form_page(request, change=_draft_of(request), values=typed, errors=errors, notice=kept, status=status_of(refused))
+        return _form_page(request, change=None, values=typed, errors=errors, notice=kept, status=status_of(refused))
     return redirect(change)
 
 
@@ -310,12 +314,10 @@ def preview(request: Request) -> HttpResponse:
     change, saved = None, False
     if request.POST.get("autosave") and request.POST.get("summary", "").strip() and request.user.may_write:
         values = _usable(forms.values_from(request.POST))
-        draft = _draft_of(request)
-        if draft is None or (draft.state == State.DRAFT and draft.requester_id == request.user.pk and draft.state in EDITABLE):
-            try:
-                change, saved = _save(request, values), True
-            except Refused:
-                saved = False
+        try:
+            change, saved = _save(request, values), True
+        except Refused:
+            saved = False
     context = {"values": typed, "change": change, "saved": saved, "is_fragment": True, **_preview(request.user, typed, change)}
     return render(request, "requests/preview.html", context)
 

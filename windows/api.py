@@ -9,7 +9,7 @@ from django.utils import timezone
 from ninja import Router
 
 from audit.refusal import Invalid
-from changemgmt.api_base import Body, change_out
+from changemgmt.api_base import Body, ReasonIn, change_out
 from changemgmt.http import Request
 from requests import access, cleaning
 from requests.models import ChangeRequest
@@ -46,10 +46,6 @@ def schedule(request: Request, number: str, body: ScheduleIn) -> Any:
         override_reason=body.override_reason,
     )
     return change_out(change)
-
-
-class ReasonIn(Body):
-    reason: str = ""
 
 
 @router.post("/changes/{number}/unschedule", operation_id="unschedule_change")

@@ -295,7 +295,6 @@ def _reasons(
             rule="Maintenance windows",
             until=upcoming,
             next_allowed_at=upcoming,
-            override_roles=("change-manager",),
         )
     else:
         minutes = int((end - start).total_seconds() // 60)
@@ -305,7 +304,6 @@ def _reasons(
             rule="Maintenance windows",
             until=open_until,
             next_allowed_at=upcoming,
-            override_roles=("change-manager",),
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.constraints import ExclusionConstraint
@@ -128,13 +127,14 @@ class FreezeException(models.Model):
     change = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="freeze_exceptions")
     slot_start = models.DateTimeField()
     reason = models.TextField(max_length=2000)
+    content_hash = models.CharField(max_length=64, help_text="What was granted; an edit of the content ends it.")
     cto = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     change_manager = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["change", "slot_start"], name="one_exception_per_slot"),
+            models.UniqueConstraint(fields=["change", "slot_start", "content_hash"], name="one_exception_per_slot"),
             models.CheckConstraint(name="exception_takes_two_people", condition=~Q(cto=F("change_manager"))),
         ]
 
@@ -150,5 +150,9 @@ def lifted_for(change: ChangeRequest, start: datetime | None) -> frozenset[str]:
     """The kinds of closure that a granted exception lifts for this change at this slot."""
     if start is None or change.is_emergency:
         return frozenset()
-    granted: Any = change.freeze_exceptions.filter(slot_start=start, cto__isnull=False, change_manager__isnull=False)
+    authors = change.authors.values("user")
+    granted = change.freeze_exceptions.filter(
+        slot_start=start, cto__isnull=False, change_manager__isnull=False, content_hash=change.content_hash
+    )
+    granted = granted.exclude(cto__in=authors).exclude(change_manager__in=authors)
     return frozenset({"freeze"}) if granted.exists() else frozenset()

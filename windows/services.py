@@ -14,7 +14,7 @@ from accounts.roles import Role
 from audit import services as audit
 from audit.refusal import Blocked, Invalid, NotYours, Reason, refuse_if
 from notifications import services as notifications
-from requests import access, lifecycle
+from requests import access, cleaning, lifecycle
 from requests.models import ChangeRequest
 from requests.say import say_instant, say_span
 from requests.states import State
@@ -24,6 +24,7 @@ from windows.models import Booking, FreezeException, current_calendar, lifted_fo
 NOTICE = timedelta(hours=24)  # A12
 SEARCH = timedelta(days=90)
 AROUND = timedelta(days=1)  # wider than any window, so that its places are counted right
+PROPOSALS = 5
 MISSED_BEFORE_HANDING_OVER = 2  # A7
 BOOKED = (State.SCHEDULED, State.IMPLEMENTING, State.VERIFYING, State.ROLLING_BACK)
 
@@ -101,12 +102,12 @@ def conflicts(change: ChangeRequest, start: datetime, calendar: Calendar, taken:
     for slot in taken:
         if not slot.overlaps(start, end):
             continue
-        name, span = _named(slot.change, actor), say_span(slot.start, slot.end)
+        name, span = named(slot.change, actor), say_span(slot.start, slot.end)
         if slot.same:
             found.append(
                 Reason(
                     "same_component",
-                    f"{name} is booked on {', '.join(sorted(slot.same))}, {span}.",
+                    f"Booked by {name} on {', '.join(sorted(slot.same))}, {span}.",
                     rule="Same component",
                     until=slot.end,
                     override_roles=(Role.CHANGE_MANAGER,),
@@ -116,7 +117,7 @@ def conflicts(change: ChangeRequest, start: datetime, calendar: Calendar, taken:
             found.append(
                 Reason(
                     "dependent_component",
-                    f"{name} is booked on {', '.join(sorted(slot.related))}, which depends on this change's "
+                    f"Booked by {name} on {', '.join(sorted(slot.related))}, which depends on this change's "
                     f"components or is needed by them, {span}.",
                     rule="Dependent component",
                     until=slot.end,
@@ -152,7 +153,7 @@ def conflicts(change: ChangeRequest, start: datetime, calendar: Calendar, taken:
             found.append(
                 Reason(
                     "dependency_order",
-                    f"{_named(needed, actor)}, which this change needs, is neither completed nor booked to end before it.",
+                    f"This change needs {named(needed, actor)}, which is neither completed nor booked to end before it.",
                     rule="Dependency",
                     override_roles=(Role.CHANGE_MANAGER,),
                 )
@@ -160,20 +161,23 @@ def conflicts(change: ChangeRequest, start: datetime, calendar: Calendar, taken:
     return found
 
 
-def _named(change: ChangeRequest, actor: User | None) -> str:
-    if change.confidential and actor is not None and not ChangeRequest.objects.visible_to(actor).filter(pk=change.pk).exists():
-        return "A confidential change"
+def named(change: ChangeRequest, actor: User | None) -> str:
+    """The other change's number, for whoever may see it; said to nobody in particular, nobody may."""
+    if change.confidential and (actor is None or not ChangeRequest.objects.visible_to(actor).filter(pk=change.pk).exists()):
+        return "a confidential change"
     return change.number
 
 
 def free_slots(change: ChangeRequest, *, after: datetime, limit: int, actor: User | None = None) -> tuple[list[datetime], list[Reason]]:
     """The earliest starts after `after` that fit calendar, plan and other bookings; if none within 90 days, why."""
     calendar = current_calendar()
+    if change.is_emergency:
+        return [_whole_minute(after)], []  # any time, once authorised (R74)
     if change.requested_date:
         after = max(after, datetime.combine(change.requested_date, time(0), UTC))
     after = _whole_minute(after)
     end, scope, length = after + SEARCH, scope_of(change), change.plan_length
-    taken = taken_between(change, after, end)
+    taken = taken_between(change, after - AROUND, end)
     found: list[datetime] = []
     in_the_way: list[Reason] = []
     for opening, closing in open_stretches(change.priority, after, end, calendar, scope):
@@ -237,11 +241,11 @@ def schedule(*, actor: User, number: str, start: datetime, short_notice_reason: 
         raise Invalid(fields={"start": f"Start: {say_instant(start)} has passed; choose a later one."})
     if change.requested_date and start.date() < change.requested_date and not change.is_emergency:
         raise Invalid(fields={"start": f"Start: the requested date {change.requested_date} is the earliest; choose that day or later."})
+    short_notice_reason = cleaning.said("short_notice_reason", short_notice_reason, "Short-notice reason")
+    override_reason = cleaning.said("override_reason", override_reason, "Override reason")
     if override_reason:
         refuse_if(override_refusal(change, actor), NotYours)
-    if not change.is_emergency and start - now < NOTICE and not short_notice_reason.strip():
-        raise Invalid(fields={"short_notice_reason": "Short-notice reason: the slot is less than 24 hours away; say why it cannot wait."})
-    book(change, start, actor=actor, short_notice_reason=short_notice_reason.strip()[:2000], override_reason=override_reason.strip()[:2000])
+    book(change, start, actor=actor, short_notice_reason=short_notice_reason, override_reason=override_reason)
     return change
 
 
@@ -264,6 +268,9 @@ def book(change: ChangeRequest, start: datetime, *, actor: User | None, short_no
     against = [] if change.is_emergency else conflicts(change, start, calendar, taken_between(change, start - AROUND, end + AROUND), actor)
     if against and not override_reason:
         raise Blocked(against)
+    is_short = not change.is_emergency and start - timezone.now() < NOTICE
+    if is_short and not short_notice_reason:
+        raise Invalid(fields={"short_notice_reason": "Short-notice reason: the slot is less than 24 hours away; say why it cannot wait."})
     Booking.objects.filter(change=change).delete()
     change.slot_start, change.slot_end = start, end if end > start else start + timedelta(minutes=1)
     change.window_name, change.window_start, change.window_end = (window.name, window.start, window.end) if window else ("", None, None)
@@ -280,7 +287,7 @@ def book(change: ChangeRequest, start: datetime, *, actor: User | None, short_no
         raise Blocked(
             [Reason("same_component", "Somebody booked one of its components for that time a moment ago; look for the next slot.")]
         ) from None
-    notice = {"short_notice_reason": short_notice_reason} if short_notice_reason else {}
+    notice = {"short_notice_reason": short_notice_reason} if is_short else {}
     override = {"override_reason": override_reason, "overridden": [reason.code for reason in against]} if against else {}
     name = "reschedule" if change.state == State.SCHEDULED else "schedule"
     lifecycle.perform(
@@ -301,7 +308,7 @@ def _tell_booked(change: ChangeRequest, actor: User | None) -> None:
     notifications.tell(
         people,
         kind="booked",
-        occasion=f"{change.slot_start}",
+        occasion=f"{change.slot_start} as of {timezone.now().isoformat()}",
         change=change,
         subject=f"{change.number} is booked: {span}",
         body=f"“{change.summary}” is booked for {span}{f', {change.window_name} window' if change.window_name else ''}.",
@@ -314,16 +321,24 @@ def unschedule(*, actor: User, number: str, reason: str) -> ChangeRequest:
     change = access.change_for(actor, number, lock=True)
     access.check_may_write(actor)
     raise_refusal(unschedule_refusal(change, actor))
-    if not reason.strip():
-        raise Invalid(fields={"reason": "Reason: say why the slot is given up."})
+    reason = cleaning.said("reason", reason, "Reason", "say why the slot is given up.")
     release(change)
-    lifecycle.perform(change, "unschedule", actor=actor, reason=reason.strip()[:2000])
+    lifecycle.perform(change, "unschedule", actor=actor, reason=reason)
     return change
 
 
 def release(change: ChangeRequest, actor: User | None = None) -> None:
     """Free what the change had booked."""
     Booking.objects.filter(change=change).delete()
+
+
+def extend_booking(change: ChangeRequest) -> None:
+    """Bring the booking's end in line with the slot's; Blocked when another change has the time after it."""
+    try:
+        with transaction.atomic():
+            Booking.objects.filter(change=change).update(during=(change.slot_start, change.slot_end))
+    except IntegrityError:
+        raise Blocked([Reason("same_component", "Another change is booked on one of its components right after its slot.")]) from None
 
 
 def displace(change: ChangeRequest, *, kind: str, reason: str) -> None:
@@ -336,7 +351,7 @@ def displace(change: ChangeRequest, *, kind: str, reason: str) -> None:
     lifecycle.perform(change, "unschedule", actor=None, reason=reason, kind=kind)
     hand_over = missed and change.slots_missed >= MISSED_BEFORE_HANDING_OVER
     if change.priority == "P3" and not hand_over:
-        book_earliest(change, actor=None)
+        book_earliest(change)
     now_booked = change.state == State.SCHEDULED and change.slot_start and change.slot_end
     then = (
         f"It is booked again: {say_span(change.slot_start, change.slot_end)}."
@@ -367,7 +382,7 @@ def book_on_approval(change: ChangeRequest, actor: User | None) -> None:
     if wanted and wanted >= timezone.now() and not _try_book(change, wanted):
         _propose_next(change)
     if change.state == State.APPROVED and change.priority == "P3":
-        book_earliest(change, actor=None)
+        book_earliest(change)
 
 
 def _try_book(change: ChangeRequest, start: datetime) -> bool:
@@ -404,12 +419,11 @@ def _propose_next(change: ChangeRequest) -> None:
     )
 
 
-def book_earliest(change: ChangeRequest, *, actor: User | None) -> None:
+def book_earliest(change: ChangeRequest) -> None:
     """The earliest occurrence at least 24 hours ahead with room, for a P3 (R12, A7); nothing happens if there is none."""
-    starts, why = free_slots(change, after=timezone.now() + NOTICE, limit=1)
-    if starts:
-        book(change, starts[0], actor=actor)
-    else:
+    starts, why = free_slots(change, after=timezone.now() + NOTICE, limit=PROPOSALS)
+    # Somebody may book between our look and our booking: then the next proposal is taken, and the approval stands either way.
+    if not any(_try_book(change, start) for start in starts):
         audit.record("change.no_slot", change=change, data={"reasons": [reason.message for reason in why]})
 
 
@@ -437,16 +451,18 @@ def exception_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
 def grant_freeze_exception(*, actor: User, number: str, slot_start: datetime, reason: str) -> ChangeRequest:
     """One of the two grants that let one change into one slot inside a code freeze; the second person's makes it count (A6)."""
     change = access.change_for(actor, number, lock=True)
+    access.check_may_write(actor)
     raise_refusal(exception_refusal(change, actor))
     slot_start = slot_start.replace(second=0, microsecond=0)
-    if not reason.strip():
-        raise Invalid(fields={"reason": "Reason: say why this change cannot wait until the freeze ends."})
+    reason = cleaning.said("reason", reason, "Reason", "say why this change cannot wait until the freeze ends.")
     end = slot_start + change.plan_length
     lifted = decide(change.priority, slot_start, end, current_calendar(), scope_of(change), frozenset({"freeze"}))
     refuse_if(lifted.reasons)  # a blackout, or no window there
     if not verdict_for(change, slot_start).reasons:
         raise Blocked([Reason("not_needed", f"{say_instant(slot_start)} is open; no exception is needed.")])
-    exception, _ = FreezeException.objects.get_or_create(change=change, slot_start=slot_start, defaults={"reason": reason.strip()[:2000]})
+    exception, _ = FreezeException.objects.get_or_create(
+        change=change, slot_start=slot_start, content_hash=change.content_hash, defaults={"reason": reason}
+    )
     if actor in (exception.cto, exception.change_manager):
         raise Blocked([Reason("second_person", "You have granted it already; the other of CTO and change manager must grant it too.")])
     place = "cto" if actor.has_role(Role.CTO) and exception.cto is None else "change_manager"
@@ -458,7 +474,7 @@ def grant_freeze_exception(*, actor: User, number: str, slot_start: datetime, re
         "change.freeze_exception",
         actor=actor,
         change=change,
-        data={"slot_start": slot_start.isoformat(), "reason": reason.strip()[:2000], "granted": exception.is_granted},
+        data={"slot_start": slot_start.isoformat(), "reason": reason, "granted": exception.is_granted},
     )
     return change
 

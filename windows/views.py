@@ -55,7 +55,7 @@ def calendar(request: Request) -> HttpResponse:
 
 
 def _month(text: str, today: date) -> date:
-    if re.fullmatch(r"(19|20|21)\d\d-(0[1-9]|1[0-2])", text):
+    if re.fullmatch(r"(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])", text):
         return date.fromisoformat(f"{text}-01")
     return today.replace(day=1)
 

@@ -187,6 +187,8 @@ def test(words: list[str]) -> int:
     try:
         environment.ensure(var.parent)
         chromium = environment.ensure_browser()
+        if not chromium and os.environ.get("CI", "").lower() == "true":
+            fail("no browser was found, and CI=true: the browser tests must run. Install chromium, or name one in CHROMIUM.")
         if not chromium:
             say("NO BROWSER: tests/browser is skipped. Install chromium, or name one in CHROMIUM.")
         with servers.both(var, durable=False) as urls:

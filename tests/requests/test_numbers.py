@@ -1,0 +1,49 @@
+"""CR-YYYY-MM-DD-XXX (R14, A14)."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+
+import pytest
+from django.db import connection, transaction
+
+from accounts.models import User
+from requests import services
+from requests.models import ChangeRequest, DayCounter
+
+
+@pytest.mark.django_db(transaction=True)
+def test_32_parallel_creates_get_32_numbers() -> None:
+    """R14: no duplicate, no gap, under real concurrency."""
+    actor = User.objects.get(username="engineer")
+
+    def create(index: int) -> str:
+        try:
+            return services.create(actor=actor, values={"summary": f"Change {index}"}).number
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(32) as pool:
+        numbers = list(pool.map(create, range(96)))
+    today = numbers[0][:14]
+    assert sorted(numbers) == [f"{today}{n:03d}" for n in range(1, 97)]
+
+
+@pytest.mark.django_db
+def test_the_sequence_grows_past_999_and_begins_anew_each_day() -> None:
+    DayCounter.objects.create(day=date(2026, 1, 15), last=998)
+    assert [services.next_number(date(2026, 1, 15)) for _ in range(3)] == ["CR-2026-01-15-999", "CR-2026-01-15-1000", "CR-2026-01-15-1001"]
+    assert services.next_number(date(2026, 1, 16)) == "CR-2026-01-16-001"
+
+
+@pytest.mark.django_db
+def test_a_refused_create_uses_no_number() -> None:
+    actor = User.objects.get(username="engineer")
+    first = services.create(actor=actor, values={"summary": "One"})
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        services.create(actor=actor, values={"summary": "Two"})
+        raise ZeroDivisionError
+    again = services.create(actor=actor, values={"summary": "Three"})
+    assert int(again.number[-3:]) == int(first.number[-3:]) + 1
+    assert ChangeRequest.objects.count() == 2
