@@ -57,7 +57,7 @@ def index(request: Request) -> HttpResponse:
     page = listing.page(query, found)
     counted = None
     if not query.cursor:
-        counted = len(page.items) if page.next is None else found.order_by()[: COUNTED + 1].count()
+        counted = found.order_by()[: COUNTED + 1].count()
     current = {key: value for key, value in request.GET.items() if key not in ("cursor", "limit")}
     context = {
         "page": page,

@@ -1,0 +1,171 @@
+"""The house's own rules: the shadowed name, the documented lifecycle, settings that refuse, pages that cost the same at any size."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import User
+from requests import lifecycle
+from requests.models import ChangeRequest
+from requests.states import TRANSITIONS
+from tests.world import Desk
+
+ROOT = Path(__file__).parents[2]
+Sit = Callable[[str], Desk]
+
+
+def test_nothing_installed_needs_the_library_that_our_app_shadows() -> None:
+    """architecture.md: `requests` is ours here; a distribution that requires PyPI's would break."""
+    import requests
+
+    assert Path(requests.__file__).parent == ROOT / "requests"
+    needing = [
+        distribution.metadata["Name"]
+        for distribution in importlib.metadata.distributions()
+        for requirement in distribution.requires or []
+        if re.match(r"requests\b(?![-_.])", requirement) and "extra ==" not in requirement
+    ]
+    assert needing == []
+
+
+def test_the_lifecycle_page_tells_the_truth() -> None:
+    """docs/lifecycle.md: one row per transition, with its states and its event."""
+    rows = dict(re.findall(r"^\| `(\w+)` \|(.*)\|$", (ROOT / "docs" / "lifecycle.md").read_text(), re.M))
+    assert set(rows) == set(TRANSITIONS) == set(lifecycle.LABELS)
+    for name, (sources, target) in TRANSITIONS.items():
+        cells = [cell.strip() for cell in rows[name].split("|")]
+        assert cells[0] == ", ".join(f"`{source}`" for source in sources), name
+        assert cells[1] == f"`{target}`", name
+        assert f"`change.{name}`" in cells, name
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [({"SECRET_KEY": ""}, "SECRET_KEY"), ({"SECRET_KEY": "short"}, "SECRET_KEY"), ({"SECRET_KEY": "django-insecure-" + "x" * 40}, "SECRET_KEY"),
+     ({"CHANGEMGMT_CLOCK": "2026-10-06T02:00Z"}, "CHANGEMGMT_CLOCK"), ({"DEMO": "1"}, "DEMO"), ({"DATABASE_URL": ""}, "DATABASE_URL")],
+)  # fmt: skip
+def test_production_refuses_to_start_unsafe(changed: dict[str, str], message: str) -> None:
+    env = {"SECRET_KEY": "k" * 40, "DATABASE_URL": "postgresql://a:b@db/c", "REDIS_URL": "redis://r/0", "EMAIL_URL": "smtp://m", "BASE_URL": "https://c.example.com",
+           "ALLOWED_HOSTS": "c.example.com", "DJANGO_SETTINGS_MODULE": "changemgmt.settings.production", "PATH": ""} | changed  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", "import django; django.setup()"], cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert message in done.stderr
+
+
+PAGES = [
+    ("engineer", "/"), ("tech-lead", "/"), ("devops", "/"), ("manager", "/"), ("engineer", "/changes/"), ("engineer", "/changes/?state=closed"), ("engineer", "/changes/?q=search"),
+    ("tech-lead", "/approvals/"), ("engineer", "/calendar/"), ("manager", "/reports/"), ("manager", "/reports/2026-09/"), ("auditor", "/audit/"), ("engineer", "/settings/components/"),
+    ("engineer", "/changes/new"), ("engineer", "/api/v1/changes"), ("tech-lead", "/api/v1/approvals"), ("engineer", "/api/v1/calendar?from=2026-09-01"), ("manager", "/api/v1/reports/monthly/2026-09"),
+]  # fmt: skip
+AT_MOST = {"/changes/": 8, "/approvals/": 8, "/calendar/": 8, "/reports/": 8}
+
+
+@pytest.mark.django_db
+def test_pages_cost_the_same_at_10_and_at_1000_changes(at: Any) -> None:
+    """F65: the number of statements of every list and page does not grow with the data."""
+    at("2026-10-06T09:00Z")
+    call_command("demo_data", "--changes", "10", "--months", "2", stdout=StringIO())
+    clients = {username: Client() for username, _ in PAGES}
+    Desk(User.objects.get(username="devops")).create("P2", requested_date="2026-10-07")  # a home with and without changes of one's own differs, whatever the size
+    few = _count(clients)
+    call_command("demo_data", "--changes", "990", "--months", "2", "--seed", "8", stdout=StringIO())
+    assert ChangeRequest.objects.count() >= 1000
+    many = _count(clients)
+    assert {key: (few[key], many[key]) for key in few if few[key] != many[key]} == {}
+    assert {page: many[key] for key in many for page in AT_MOST if key[1] == page and many[key] > AT_MOST[page]} == {}
+
+
+def _count(clients: dict[str, Client]) -> dict[tuple[str, str], int]:
+    from changemgmt import context
+
+    counts = {}
+    for username, page in PAGES:
+        client = clients[username]
+        client.force_login(User.objects.get(username=username))
+        client.get(page)  # a session's first page also stamps it
+        context.rules_for_show(context.timezone.now())
+        with CaptureQueriesContext(connection) as queries:
+            answer = client.get(page)
+        assert answer.status_code == 200, (username, page, answer.status_code)
+        counts[username, page] = sum(not re.match("SAVEPOINT|RELEASE", query["sql"]) for query in queries)
+    return counts
+
+
+@pytest.mark.django_db
+def test_the_change_page_in_every_state(desk: Sit, at: Any) -> None:
+    """All tabs of every demonstration change open for every role, and cost at most 30 statements."""
+    at("2026-10-06T09:00Z")
+    call_command("demo_data", "--changes", "30", "--months", "2", stdout=StringIO())
+    numbers = {change.state: change.number for change in ChangeRequest.objects.order_by("id")}
+    assert len(numbers) >= 9
+    for username in ("engineer", "tech-lead", "oncall", "change-manager", "auditor", "manager"):
+        client = Client()
+        client.force_login(User.objects.get(username=username))
+        for state, number in numbers.items():
+            for tab in ("", "implementation/", "history/", "audit/"):
+                with CaptureQueriesContext(connection) as queries:
+                    answer = client.get(f"/changes/{number}/{tab}")
+                assert answer.status_code == 200, (username, state, tab)
+                assert len(queries) <= 40, (username, state, tab, len(queries))
+
+
+@pytest.mark.django_db
+def test_no_page_loads_anything_from_elsewhere_or_runs_inline_script(desk: Sit) -> None:
+    client = desk("engineer").client
+    client.force_login(desk("engineer").user)
+    for page in ("/", "/changes/", "/changes/new", "/calendar/", "/reports/", "/settings/", "/api/v1/docs"):
+        answer = client.get(page)
+        html = answer.content.decode()
+        assert not re.search(r'(?:src|href)="(?:https?:)?//', html), page
+        assert not re.search(r"<script(?![^>]*src=)", html), page
+        assert not re.search(r'\sstyle="', html), page
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.django_db
+def test_texts_are_shown_never_run(desk: Sit, at: Any) -> None:
+    """F45."""
+    at("2026-10-01T09:00Z")
+    evil = '<script>alert(1)</script><img src=x onerror=alert(1)>[x](javascript:alert(1))"><svg onload=alert(1)>'
+    change = desk("engineer").create("P2", reason=evil, summary=evil[:150], implementation_steps=evil + "\n" + evil, testing_plan=evil)
+    desk("engineer").post(f"/changes/{change['id']}/comments", {"text": evil}, expect=201)
+    client = desk("tech-lead").client
+    client.force_login(desk("tech-lead").user)
+    for page in (f"/changes/{change['id']}/", "/changes/", "/", f"/changes/{change['id']}/audit/"):
+        html = client.get(page).content.decode()
+        assert "<script>alert" not in html
+        assert "<img src=x" not in html
+        assert "<svg onload" not in html
+        assert 'href="javascript:' not in html
+
+
+@pytest.mark.django_db
+def test_anonymous_gets_the_sign_in_page_or_401() -> None:
+    client = Client()
+    assert client.get("/changes/").headers["Location"].startswith("/accounts/login/")
+    assert client.get("/api/v1/changes").status_code == 401
+    assert client.get("/api/v1/changes", headers={"Authorization": "Bearer nonsense"}).status_code == 401
+    assert client.get("/accounts/login/").status_code == 200
+    assert client.get("/healthz").status_code == 200
+
+
+@pytest.mark.django_db
+def test_setup_never_overwrites_an_edit() -> None:
+    from windows.models import MaintenanceWindow
+
+    MaintenanceWindow.objects.filter(name="Primary").update(minutes=60)
+    call_command("setup_process", stdout=StringIO())
+    assert MaintenanceWindow.objects.get(name="Primary").minutes == 60
