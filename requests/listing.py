@@ -155,20 +155,20 @@ def page(query: Query, found: QuerySet[ChangeRequest]) -> Page:
     column, down = name.lstrip("-"), name.startswith("-")
     found = found.filter(**{f"{column}__isnull": False}) if column != "created_at" else found
     if query.cursor:
-        value, key = _decode(query.cursor)
+        value, key = decode_cursor(query.cursor)
         beyond = "lt" if down else "gt"
         found = found.filter(Q(**{f"{column}__{beyond}": value}) | Q(**{column: value, f"id__{beyond}": key}))
     rows = list(found.order_by(F(column).desc() if down else F(column).asc(), tie).for_pages()[: query.limit + 1])  # type: ignore[attr-defined]
     more = len(rows) > query.limit
     rows = rows[: query.limit]
-    return Page(rows, _encode(getattr(rows[-1], column), rows[-1].pk) if more else None)
+    return Page(rows, encode_cursor(getattr(rows[-1], column), rows[-1].pk) if more else None)
 
 
-def _encode(value: datetime, key: int) -> str:
+def encode_cursor(value: datetime, key: int) -> str:
     return base64.urlsafe_b64encode(json.dumps([value.isoformat(), key]).encode()).decode().rstrip("=")
 
 
-def _decode(cursor: str) -> tuple[datetime, int]:
+def decode_cursor(cursor: str) -> tuple[datetime, int]:
     try:
         value, key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if not isinstance(key, int) or not -(2**63) <= key < 2**63:

@@ -80,7 +80,11 @@ class Person:
 
     def decide(self, number: str, kind: str, verdict: str = "approve", **more: Any) -> Any:
         step = next(s for s in self.get(f"/changes/{number}/steps")["items"] if s["kind"] == kind and s["state"] == "open")
-        body = {"verdict": verdict, "version": self.get(f"/changes/{number}")["version"], "checklist": {i["key"]: True for i in step["checklist"]}}
+        body = {
+            "verdict": verdict,
+            "version": self.get(f"/changes/{number}")["version"],
+            "checklist": {i["key"]: True for i in step["checklist"]},
+        }
         return self.post(f"/changes/{number}/steps/{step['id']}/decision", body | more)
 
     def tick_off(self, number: str, *phases: str) -> None:

@@ -106,7 +106,7 @@ def calendar(request: Request) -> Any:
         {"name": c.name, "kind": c.kind, "start": c.start, "end": c.end, "admits": sorted(c.priorities), "scope": sorted(c.rule.scope)}
         for c in closures
     ]
-    bookings = [_booking(change) for change in services.bookings_between(request.user, start, end)]
+    bookings = [_booking(change) for change in services.bookings_between(request.user, start, end).prefetch_related("components")]
     return {"windows": windows, "freezes": freezes, "bookings": bookings}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
@@ -15,7 +14,7 @@ from audit import services as audit
 from audit.refusal import Blocked, Invalid, NotYours, Reason, refuse_if
 from notifications import services as notifications
 from requests import access, cleaning, lifecycle
-from requests.models import ChangeRequest
+from requests.models import ChangeQuerySet, ChangeRequest
 from requests.say import say_instant, say_span
 from requests.states import State
 from windows.calendar import Calendar, Verdict, decide, open_stretches, window_at
@@ -479,22 +478,15 @@ def grant_freeze_exception(*, actor: User, number: str, slot_start: datetime, re
     return change
 
 
-def bookings_between(actor: User, start: datetime, end: datetime) -> Iterable[ChangeRequest]:
+def bookings_between(actor: User, start: datetime, end: datetime) -> ChangeQuerySet:
     """Visible changes with a slot in `[start, end)`, by start, for the calendar."""
-    return (
-        ChangeRequest.objects.visible_to(actor)
-        .filter(slot_start__lt=end, slot_end__gt=start)
-        .select_related("requester")
-        .prefetch_related("components")
-        .order_by("slot_start", "id")
-    )
+    return ChangeRequest.objects.visible_to(actor).filter(slot_start__lt=end, slot_end__gt=start).order_by("slot_start", "id")
 
 
-def held_between(actor: User, start: datetime, end: datetime) -> Iterable[ChangeRequest]:
+def held_between(actor: User, start: datetime, end: datetime) -> ChangeQuerySet:
     """Changes in review that hold a requested window tentatively (A7): shown hatched, in nobody's way."""
     return (
         ChangeRequest.objects.visible_to(actor)
         .filter(state=State.IN_REVIEW, requested_window_start__lt=end, requested_window_start__gte=start)
-        .prefetch_related("components")
         .order_by("requested_window_start", "id")
     )

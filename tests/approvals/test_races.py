@@ -98,7 +98,12 @@ def test_approve_against_edit(at: Any) -> None:
 
 
 def approved(number: str) -> None:
-    for who, kind in (("tech-lead", "technical"), ("product-manager", "business"), ("eng-manager", "sign_off"), ("devops-lead", "sign_off")):
+    for who, kind in (
+        ("tech-lead", "technical"),
+        ("product-manager", "business"),
+        ("eng-manager", "sign_off"),
+        ("devops-lead", "sign_off"),
+    ):
         sit(who).decide(number, kind)
 
 

@@ -79,7 +79,9 @@ def test_pages_cost_the_same_at_10_and_at_1000_changes(at: Any) -> None:
     at("2026-10-06T09:00Z")
     call_command("demo_data", "--changes", "10", "--months", "2", stdout=StringIO())
     clients = {username: Client() for username, _ in PAGES}
-    Desk(User.objects.get(username="devops")).create("P2", requested_date="2026-10-07")  # a home with and without changes of one's own differs, whatever the size
+    Desk(User.objects.get(username="devops")).create(
+        "P2", requested_date="2026-10-07"
+    )  # a home with and without changes of one's own differs, whatever the size
     few = _count(clients)
     call_command("demo_data", "--changes", "990", "--months", "2", "--seed", "8", stdout=StringIO())
     assert ChangeRequest.objects.count() >= 1000

@@ -59,7 +59,8 @@ def next_minute(people: People) -> str:
 
 def book_now(people: People, number: str) -> None:
     people("devops").post(
-        f"/changes/{number}/schedule", {"start": next_minute(people), "short_notice_reason": "The window is open and nothing else is booked."}
+        f"/changes/{number}/schedule",
+        {"start": next_minute(people), "short_notice_reason": "The window is open and nothing else is booked."},
     )
     people("devops").tick_off(number, "pre")
     eventually(lambda: people("devops").get(f"/gate/{number}")["allow"])
@@ -97,7 +98,9 @@ def test_a_p2_from_form_to_closed_in_the_tuesday_window(tuesday: Any) -> None:
 def test_a_p1_that_touches_authentication_is_reviewed_by_security_and_rolled_back(tuesday: Any) -> None:
     """R43, R44, R97, R150."""
     people, _ = tuesday
-    number = people("engineer").post("/changes", fields("P1", components=["cdn"], affects_authentication=True, requested_date="2026-10-06"), expect=201)["id"]
+    number = people("engineer").post(
+        "/changes", fields("P1", components=["cdn"], affects_authentication=True, requested_date="2026-10-06"), expect=201
+    )["id"]
     people("engineer").post(f"/changes/{number}/submit")
     approve(people, number, security=True)
     book_now(people, number)

@@ -41,7 +41,9 @@ def sink(settings: Any) -> Iterator[Kept]:
 
 
 def say(occasion: str) -> None:
-    services.tell([User.objects.get(username="engineer")], kind="test", occasion=occasion, subject="Hello\r\nBcc: x@example.com", body="Text")
+    services.tell(
+        [User.objects.get(username="engineer")], kind="test", occasion=occasion, subject="Hello\r\nBcc: x@example.com", body="Text"
+    )
 
 
 @pytest.mark.django_db
