@@ -20,7 +20,7 @@ from reports.models import MonthlyReport
 from requests.models import ChangeRequest
 from requests.say import say_day
 
-SHOWN = 200
+SHOWN = 50
 
 
 @require_safe

@@ -32,6 +32,10 @@ settings.configure(
     TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}],
 )
 
+import django
+
+django.setup()
+
 from django.contrib.auth.decorators import login_required
 from django.core.wsgi import get_wsgi_application
 from django.db import connection, transaction

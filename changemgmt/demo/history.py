@@ -10,8 +10,10 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -154,6 +156,14 @@ class Bulk:
 
     rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=lambda: defaultdict(list))
     events: list[tuple[datetime, str, int | None, int, str]] = field(default_factory=list)
+    first_event: int = 0
+    texts: dict[str, str] = field(default_factory=dict)
+
+    def write(self) -> None:
+        """Turn the rows into COPY's text."""
+        self.texts = {table: "".join("\t".join(map(_cell, row)) + "\n" for row in rows) for table, rows in self.rows.items() if rows}
+        self.rows.clear()
+        self.events.clear()
 
     def add(self, table: str, *values: Any) -> None:
         self.rows[table].append(values)
@@ -162,26 +172,28 @@ class Bulk:
         self.events.append((at, action, actor, change, json.dumps(data)))
 
 
+ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+#: How COPY's text format writes a value of each type.
+CELLS: dict[type, Any] = {
+    type(None): lambda value: "\\N",
+    bool: lambda value: "t" if value else "f",
+    int: str,
+    float: str,
+    str: lambda value: value.translate(ESCAPES),
+    datetime: datetime.isoformat,
+    date: date.isoformat,
+    list: lambda value: "{" + ",".join(f'"{item}"' for item in value) + "}",
+}
+
+
 def _cell(value: Any) -> str:
-    """One value in COPY's text format."""
-    match value:
-        case None:
-            return "\\N"
-        case bool():
-            return "t" if value else "f"
-        case datetime():
-            return value.isoformat()
-        case list():
-            return "{" + ",".join(f'"{item}"' for item in value) + "}"
-        case _:
-            return str(value).replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+    return str(CELLS.get(type(value), lambda other: str(other).translate(ESCAPES))(value))
 
 
-def _copy(table: str, rows: list[tuple[Any, ...]]) -> None:
-    text = io.StringIO("".join("\t".join(map(_cell, row)) + "\n" for row in rows))
+def _copy(table: str, text: str) -> None:
     columns = ", ".join(f'"{name}"' for name in TABLES[table])
     with connection.cursor() as cursor:
-        cursor.cursor.copy_expert(f"COPY {table} ({columns}) FROM STDIN", text)
+        cursor.cursor.copy_expert(f"COPY {table} ({columns}) FROM STDIN", io.StringIO(text))
 
 
 def _reserve(table: str, count: int) -> int:
@@ -191,6 +203,39 @@ def _reserve(table: str, count: int) -> int:
         first = int(cursor.fetchone()[0])
         cursor.execute("SELECT setval(pg_get_serial_sequence(%s, 'id'), %s)", [table, first + count])
     return first
+
+
+@transaction.atomic
+def _store(bulk: Bulk) -> None:
+    """Copy a batch and chain its events. Rows are sound by construction, so triggers rest for this transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 0")
+        cursor.execute("SET LOCAL synchronous_commit = off")
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        for table in TABLES:
+            if table in bulk.texts:
+                _copy(table, bulk.texts[table])
+        cursor.execute("SELECT audit_seal(%s)", [bulk.first_event])
+        cursor.execute("SET LOCAL session_replication_role = origin")
+
+
+def _store_and_close(bulk: Bulk) -> None:
+    try:
+        _store(bulk)
+    finally:
+        connection.close()
+
+
+@lru_cache(maxsize=64)
+def _plan(facts: policy.Facts) -> tuple[policy.StepPlan, ...]:
+    return tuple(policy.plan(policy.DEFAULT, facts))
+
+
+@lru_cache(maxsize=64)
+def _words(kind: str, keys: tuple[str, ...]) -> tuple[str, str]:
+    """A step's checklist, and the answers of somebody who ticked everything, as JSON."""
+    items = [item for item in [*policy.CHECKLISTS.get(kind, []), policy.NO_SECURITY] if item["key"] in keys]
+    return json.dumps(items), json.dumps(dict.fromkeys(keys, True))
 
 
 class Past:
@@ -207,19 +252,32 @@ class Past:
         calendar = current_calendar()
         self.windows = list(open_stretches("P1", self.start, self.now + timedelta(days=400), calendar))
         self.numbers: dict[date, int] = defaultdict(int)
-        self.rules = policy.DEFAULT
 
     def make(self) -> int:
-        """Copy everything, batch by batch, each in a transaction of its own; returns how many changes were made."""
+        """Copy everything, batch by batch, each in a transaction of its own; returns how many changes were made.
+
+        The next batch is thought up while the database takes the last one in (on a connection of its own, unless a transaction
+        is open already, as in tests).
+        """
         moments = sorted(self.start + (self.now - timedelta(days=3) - self.start) * self.random.random() for _ in range(self.count))
         source: Iterator[datetime] = iter(moments)
-        while chunk := list(islice(source, BATCH)):
-            with transaction.atomic():
-                self._batch(chunk)
+        alone = connection.in_atomic_block
+        with ThreadPoolExecutor(1) as storing:
+            last: Future[None] | None = None
+            while chunk := list(islice(source, BATCH)):
+                bulk = self._batch(chunk)
+                if last:
+                    last.result()
+                if alone:
+                    _store(bulk)
+                else:
+                    last = storing.submit(_store_and_close, bulk)
+            if last:
+                last.result()
         self._keep_numbers()
         return self.count
 
-    def _batch(self, moments: list[datetime]) -> None:
+    def _batch(self, moments: list[datetime]) -> Bulk:
         bulk = Bulk()
         self.next_change = _reserve("requests_changerequest", len(moments))
         self.next_step = _reserve("approvals_step", len(moments) * 8)
@@ -232,21 +290,14 @@ class Past:
                 self.numbers[day] = max(self.numbers[day], last)
         for moment in moments:
             self._change(bulk, moment)
-        first = _reserve("audit_event", len(bulk.events))
+        bulk.first_event = _reserve("audit_event", len(bulk.events))
         bulk.events.sort(key=lambda event: event[0])
         bulk.rows["audit_event"] = [
-            (first + index, at, action, actor, change, data, "page" if actor else "system")
+            (bulk.first_event + index, at, action, actor, change, data, "page" if actor else "system")
             for index, (at, action, actor, change, data) in enumerate(bulk.events)
         ]
-        with connection.cursor() as cursor:
-            # Rows are sound by construction; the chain is made in one go below instead of row by row.
-            cursor.execute("SET LOCAL session_replication_role = replica")
-            for table in TABLES:
-                if bulk.rows[table]:
-                    _copy(table, bulk.rows[table])
-            cursor.execute("SET LOCAL session_replication_role = origin")
-            cursor.execute("SET LOCAL statement_timeout = 0")
-            cursor.execute("SELECT audit_seal(%s)", [first])
+        bulk.write()
+        return bulk
 
     def _keep_numbers(self) -> None:
         with connection.cursor() as cursor:
@@ -332,14 +383,14 @@ class Past:
             False,
         )
         at, roles = submitted, set()
-        for position, plan in enumerate(policy.plan(self.rules, facts), start=1):
+        for position, plan in enumerate(_plan(facts), start=1):
             step, self.next_step = self.next_step, self.next_step + 1
             roles |= set(plan.roles)
+            checklist, ticks = _words(plan.kind, tuple(item["key"] for item in plan.checklist))
             opened = at if plan.stage > 1 else submitted
             for role, person in self._signers(plan, requester):
                 at = max(at, opened) + timedelta(minutes=self.random.randint(2, 15) if priority == "P0" else self.random.randint(20, 900))
                 decision, self.next_decision = self.next_decision, self.next_decision + 1
-                ticks = {item["key"]: True for item in plan.checklist}
                 bulk.add(
                     "approvals_decision",
                     decision,
@@ -353,7 +404,7 @@ class Past:
                     [role],
                     "approve",
                     "",
-                    json.dumps(ticks),
+                    ticks,
                     mark,
                     at,
                 )
@@ -380,7 +431,7 @@ class Past:
                 plan.kind,
                 list(plan.roles),
                 plan.mode,
-                json.dumps(list(plan.checklist)),
+                checklist,
                 plan.waivable,
                 False,
                 "approved",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from xml.etree import ElementTree
 
@@ -129,6 +130,7 @@ ICONS = sorted(
 )
 
 
+@lru_cache(maxsize=512)
 def icon(name: str, size: str = "") -> SafeString:
     """An icon as decoration: the words beside it carry the meaning."""
     if name not in ICONS:
@@ -154,6 +156,7 @@ def sprite() -> str:
 
 
 @register.filter
+@lru_cache(maxsize=64)
 def state(value: str, size: str = "") -> SafeString:
     """A change's state: icon and word, never colour alone."""
     tone, name, extra = STATES[value]
@@ -177,16 +180,18 @@ SIREN = mark_safe(
 
 
 @register.filter
+@lru_cache(maxsize=16)
 def prio(value: str) -> SafeString:
     """P0 to P3: bars show rank, the word says it."""
     if not value:
         return mark_safe('<span class="prio prio-3">–</span>')
     rank = int(value[1])
-    drawing = SIREN if rank == 0 else format_html(BARS, *["" if bar >= rank else "off" for bar in (3, 2, 1)][::1])
+    drawing = SIREN if rank == 0 else format_html(BARS, *["" if bar >= rank else "off" for bar in (3, 2, 1)])
     return format_html('<span class="prio prio-{}"><svg viewBox="0 0 14 14" aria-hidden="true">{}</svg>{}</span>', rank, drawing, value)
 
 
 @register.filter
+@lru_cache(maxsize=16)
 def risk(value: str, spoken: str = "") -> SafeString:
     """Low risk stays silent in lists; outside a labelled field the word risk is said."""
     if not value or (value == "low" and spoken):

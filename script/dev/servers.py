@@ -147,6 +147,10 @@ def postgres(var: Path, *, durable: bool = True) -> Iterator[str]:
         "shared_buffers": "256MB",
         "log_min_messages": "fatal",
         "timezone": "UTC",
+        # No replica reads this log: keep it small, and do not flush every few seconds of a bulk load.
+        "wal_level": "minimal",
+        "max_wal_senders": "0",
+        "max_wal_size": "4GB",
     }
     if not durable:
         settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
