@@ -187,8 +187,8 @@ def _repeated(row: IdempotencyKey | None, mark: str) -> HttpResponse:
 # --- shapes ------------------------------------------------------------------------------------------------------------------------
 
 
-def change_out(change: ChangeRequest, viewer: User | None = None) -> dict[str, Any]:
-    """A change as the API shows it."""
+def change_out(change: ChangeRequest) -> dict[str, Any]:
+    """A change as the API shows it; the number of a confidential original is not told."""
     values = {name: value if value != "" else None for name, value in change.content().items()}
     for name in (
         "summary",
@@ -225,7 +225,7 @@ def change_out(change: ChangeRequest, viewer: User | None = None) -> dict[str, A
             "completed_at": change.completed_at,
             "closed_at": change.closed_at,
             "version": change.version,
-            "duplicate_of": change.duplicate_of.number if change.duplicate_of else None,
+            "duplicate_of": change.duplicate_of.number if change.duplicate_of and not change.duplicate_of.confidential else None,
         }
     )
     return shown

@@ -33,6 +33,13 @@ def _at(value: str | None) -> str:
     return say.say_instant(datetime.fromisoformat(value)) if value else ""
 
 
+def readable(events: Iterable[Event]) -> list[Event]:
+    """Without the edits that a draft saved while it was typed; they stand in the History and Audit tabs."""
+    events = list(events)
+    submitted = next((event.pk for event in events if event.action == "change.submit"), None)
+    return [event for event in events if event.action != "change.edit" or (submitted is not None and event.pk > submitted)]
+
+
 def _decision(data: dict[str, Any]) -> tuple[str, str, str]:
     step = KIND_LABELS.get(data.get("kind", ""), "step").lower()
     match data.get("verdict"):
@@ -123,7 +130,7 @@ def _plain(action: str, data: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def entries(events: Iterable[Event], comments: Iterable[Comment], quotes: dict[int, str]) -> list[Entry]:
-    """Events and comments as one list, oldest first; `quotes` maps a decision's key to its comment."""
+    """Events and comments as one list, in the order given; `quotes` maps a decision's key to its comment."""
     texts = {comment.pk: comment.text for comment in comments}
     found = []
     for event in events:

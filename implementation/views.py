@@ -234,7 +234,7 @@ def _overview(request: Request, change: ChangeRequest, status: int = 200, **extr
     context = page_context(request, change, "overview")
     events = list(Event.objects.filter(change_id=change.pk).select_related("actor").order_by("-id")[: SHOWN_EVENTS + 1])
     more_events = len(events) > SHOWN_EVENTS
-    lines = _timeline(change, events[:SHOWN_EVENTS][::-1])
+    lines = _timeline(change, timeline.readable(events[:SHOWN_EVENTS][::-1]))
     context |= {
         "timeline": lines,
         "more_events": more_events,
