@@ -320,9 +320,8 @@ def _settle(step: Step, decision: Decision) -> None:
 def _close_step(step: Step, state: str, now: Any) -> None:
     step.state, step.settled_at = state, now
     step.save(update_fields=["state", "settled_at"])
-    notifications.withdraw(
-        change_id=step.change_id, kinds=["approval_waiting"]
-    ) if not step.deferred and step.kind == policy.EMERGENCY else None
+    if not step.deferred and step.kind == policy.EMERGENCY:
+        notifications.withdraw(change_id=step.change_id, kinds=["approval_waiting"])
 
 
 def _advance(change: ChangeRequest, stage: int, actor: User) -> None:

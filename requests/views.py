@@ -318,7 +318,7 @@ def preview(request: Request) -> HttpResponse:
             change, saved = _save(request, values), True
         except Refused:
             saved = False
-    context = {"values": typed, "change": change, "saved": saved, "is_fragment": True, **_preview(request.user, typed, change)}
+    context = {"values": typed, "change": change, "saved": saved, **_preview(request.user, typed, change)}
     return render(request, "requests/preview.html", context)
 
 
