@@ -44,7 +44,7 @@ NOT_YOURS = frozenset({"not_yours", "own_change"})
 
 def approvals_of(step: Step) -> dict[int, frozenset[str]]:
     """Person → roles held, for the approvals that the step has."""
-    return {d.actor_id: frozenset(d.roles_held) for d in step.decisions.all() if d.verdict == Decision.Verdict.APPROVE}
+    return {d.principal_id: frozenset(d.roles_held) for d in step.decisions.all() if d.verdict == Decision.Verdict.APPROVE}
 
 
 def decision_refusal(step: Step, user: User, *, roles: frozenset[str], is_author: bool, decided_in_stage: bool) -> list[Reason]:
@@ -70,7 +70,7 @@ def _settled_sentence(step: Step) -> str:
     if step.state == Step.State.STALE or last is None:
         return f"{step.label} belongs to an earlier round; the content has changed since."
     word = {"approve": "approved", "reject": "rejected", "request_changes": "requested changes in", "waive": "waived"}[last.verdict]
-    return f"{last.actor} was first and {word} this step at {last.at:%H:%M} UTC. Nothing that you did was recorded."
+    return f"{last.principal} was first and {word} this step at {last.at:%H:%M} UTC. Nothing that you did was recorded."
 
 
 def is_author(change: ChangeRequest, user: User) -> bool:
@@ -79,13 +79,28 @@ def is_author(change: ChangeRequest, user: User) -> bool:
 
 def has_decided(step: Step, user: User) -> bool:
     same_stage = Decision.objects.filter(change=step.change_id, round=step.round, deferred=step.deferred, stage=step.stage)
-    return same_stage.filter(actor=user).exists()
+    return same_stage.filter(Q(actor=user) | Q(on_behalf_of=user)).exists()
+
+
+def telephone_refusal(step: Step, user: User) -> list[Reason]:
+    """Why this person may not record that somebody authorised the emergency by telephone (A4)."""
+    if step.kind != policy.EMERGENCY:
+        return [
+            Reason(
+                "not_by_phone", f"The {step.label.lower()} is given by the reviewer; only an emergency's authorisation comes by telephone."
+            )
+        ]
+    if not (user.may_write and user.has_role(Role.ON_CALL_ENGINEER)):
+        return [Reason("not_yours", "The on-call engineer records an approval by telephone.")]
+    if is_author(step.change, user):
+        return [Reason("own_change", "Whoever requested a change or edited its content records no approval of it.")]
+    return []
 
 
 def step_for(user: User, number: str, step_id: int, *, lock: bool = False) -> Step:
     """The step of a visible change; with `lock`, the change's row first, then the step's."""
     change = access.change_for(user, number, lock=lock)
-    steps = Step.objects.filter(change=change).prefetch_related("decisions__actor")
+    steps = Step.objects.filter(change=change).prefetch_related("decisions__actor", "decisions__on_behalf_of")
     if lock:
         steps = steps.select_for_update(of=("self",))
     step = steps.filter(pk=step_id).first() if 0 < step_id < 2**63 else None

@@ -7,9 +7,8 @@ from typing import Any
 from ninja import Router
 from pydantic import StrictInt
 
-from approvals import access, services
+from approvals import access, services, telephone
 from approvals.models import Step
-from audit.refusal import Invalid
 from changemgmt.api_base import Body
 from changemgmt.http import Request
 from requests import access as requests_access
@@ -31,7 +30,14 @@ def step_out(step: Step) -> dict[str, Any]:
         "deferred": step.deferred,
         "opened_at": step.opened_at,
         "decisions": [
-            {"by": d.actor.username, "for": None, "role": d.role, "verdict": d.verdict, "comment": d.comment, "at": d.at}
+            {
+                "by": d.actor.username,
+                "for": d.on_behalf_of.username if d.on_behalf_of else None,
+                "role": d.role,
+                "verdict": d.verdict,
+                "comment": d.comment,
+                "at": d.at,
+            }
             for d in step.decisions.all()
         ],
     }
@@ -41,7 +47,7 @@ def step_out(step: Step) -> dict[str, Any]:
 def steps(request: Request, number: str) -> Any:
     """All steps, current round first, by stage."""
     change = requests_access.change_for(request.user, number)
-    rows = change.steps.prefetch_related("decisions__actor").order_by("-round", "deferred", "stage", "position")
+    rows = _with_decisions(change.steps).order_by("-round", "deferred", "stage", "position")
     return {"items": [step_out(step) for step in rows]}
 
 
@@ -55,9 +61,10 @@ class DecisionIn(Body):
 
 @router.post("/changes/{number}/steps/{step_id}/decision", operation_id="decide_step")
 def decide(request: Request, number: str, step_id: int, body: DecisionIn) -> Any:
-    """Approve, reject, request changes or waive, as the person signed in."""
-    if body.on_behalf_of:
-        raise Invalid(fields={"on_behalf_of": "On behalf of: approvals by telephone are not recorded here yet; decide as yourself."})
+    """Approve, reject, request changes or waive, as the person signed in.
+
+    `on_behalf_of`: the on-call engineer records that this person authorised the emergency by telephone; they confirm it themselves.
+    """
     decision = services.decide(
         actor=request.user,
         number=number,
@@ -66,14 +73,30 @@ def decide(request: Request, number: str, step_id: int, body: DecisionIn) -> Any
         version=body.version,
         comment=body.comment,
         checklist=body.checklist,
+        on_behalf_of=body.on_behalf_of,
     )
-    return step_out(Step.objects.prefetch_related("decisions__actor").get(pk=decision.step_id))
+    return step_out(_with_decisions(Step.objects).get(pk=decision.step_id))
+
+
+class ConfirmationIn(Body):
+    answer: str
+
+
+@router.post("/changes/{number}/steps/{step_id}/confirmation", operation_id="confirm_step")
+def confirm(request: Request, number: str, step_id: int, body: ConfirmationIn) -> Any:
+    """Say whether you gave the approval that was recorded in your name by telephone: approved or not_approved."""
+    step = telephone.confirm(actor=request.user, number=number, step_id=step_id, answer=body.answer)
+    return step_out(_with_decisions(Step.objects).get(pk=step.pk))
+
+
+def _with_decisions(steps: Any) -> Any:
+    return steps.prefetch_related("decisions__actor", "decisions__on_behalf_of")
 
 
 @router.get("/approvals", operation_id="list_approvals")
 def waiting(request: Request) -> Any:
     """The steps that wait for the caller, most urgent and oldest first; at most 200."""
-    rows = access.waiting_for(request.user).select_related("change").prefetch_related("decisions__actor")[:200]
+    rows = _with_decisions(access.waiting_for(request.user).select_related("change"))[:200]
     return {
         "items": [
             step_out(step) | {"change": step.change.number, "summary": step.change.summary, "priority": step.change.priority}

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from approvals import policy
 from requests.models import ChangeRequest
+
+if TYPE_CHECKING:
+    from accounts.models import User
 
 
 class Policy(models.Model):
@@ -98,6 +103,14 @@ class Decision(models.Model):
     stage = models.PositiveSmallIntegerField()
     deferred = models.BooleanField(default=False)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="decisions")
+    on_behalf_of = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Whose approval it is, where somebody else recorded it.",
+    )
     role = models.CharField(max_length=30)
     roles_held = ArrayField(models.CharField(max_length=30), help_text="Of the step's roles, those held when deciding.")
     verdict = models.CharField(max_length=16, choices=Verdict)
@@ -111,8 +124,53 @@ class Decision(models.Model):
         constraints = [
             # The same person may act in both stages, never twice in one (A2).
             models.UniqueConstraint(fields=["change", "round", "deferred", "stage", "actor"], name="one_decision_per_person_and_stage"),
+            models.UniqueConstraint(
+                fields=["change", "round", "deferred", "stage", "on_behalf_of"], name="one_decision_in_a_name_and_stage"
+            ),
+            models.CheckConstraint(name="decision_in_another_name", condition=~Q(on_behalf_of=F("actor"))),
         ]
         indexes = [models.Index(fields=["actor", "-id"], name="decision_by_actor")]
 
     def __str__(self) -> str:
         return f"{self.verdict} by {self.actor_id} on step {self.step_id}"
+
+    @property
+    def principal(self) -> User:
+        """Whose verdict it is: the actor's, or that of the person in whose name it was recorded."""
+        return self.on_behalf_of or self.actor
+
+    @property
+    def principal_id(self) -> int:
+        return self.on_behalf_of_id or self.actor_id
+
+    @property
+    def people(self) -> frozenset[int]:
+        """Keys of everybody who had a part in it; none of them counts twice in a stage."""
+        return frozenset({self.actor_id, self.principal_id})
+
+
+class Confirmation(models.Model):
+    """What the person in whose name an approval was recorded says of it: asked at once, due within 24 hours (A4)."""
+
+    class Answer(models.TextChoices):
+        APPROVED = "approved", "I approved"
+        NOT_APPROVED = "not_approved", "I did not"
+
+    decision = models.OneToOneField(Decision, on_delete=models.CASCADE, related_name="confirmation")
+    due_at = models.DateTimeField()
+    answer = models.CharField(max_length=16, blank=True, choices=Answer)
+    answered_at = models.DateTimeField(null=True)
+    overdue_at = models.DateTimeField(null=True, help_text="When the tick found it unanswered; once.")
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(
+                name="confirmation_answered_is_stamped",
+                condition=Q(answer="", answered_at__isnull=True) | (~Q(answer="") & Q(answered_at__isnull=False)),
+            ),
+        ]
+        indexes = [models.Index(fields=["due_at"], name="confirmation_owed", condition=Q(answered_at__isnull=True))]
+
+    def __str__(self) -> str:
+        return f"Confirmation of {self.decision_id}"

@@ -9,9 +9,9 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.roles import Role, listed
-from approvals import access, policy
-from approvals.models import Decision, Policy, Step
+from accounts.roles import Role
+from approvals import access, policy, rounds, telephone
+from approvals.models import Decision, Step
 from audit import services as audit
 from audit.refusal import Blocked, Invalid, NotYours, Reason, Stale
 from notifications import services as notifications
@@ -22,141 +22,6 @@ from requests.models import ChangeRequest
 from requests.states import EDITABLE, State
 
 NEEDS_COMMENT = {Decision.Verdict.REJECT, Decision.Verdict.REQUEST_CHANGES, Decision.Verdict.WAIVE}
-
-
-def current_rules() -> Mapping[str, Any]:
-    newest = Policy.objects.order_by("-version").first()
-    return newest.rules if newest else policy.DEFAULT
-
-
-def facts_of(change: ChangeRequest) -> policy.Facts:
-    return policy.Facts(
-        priority=change.priority,
-        security_answers=change.needs_security_review,
-        security_component=any(component.security_review for component in change.components.all()),
-        downtime=bool(change.downtime_required),
-        users_affected=bool(change.users_affected),
-    )
-
-
-def expected_steps(change: ChangeRequest) -> list[policy.StepPlan]:
-    """Who will be asked if the change is submitted as it is now; empty without a priority."""
-    return policy.plan(current_rules(), facts_of(change)) if change.priority else []
-
-
-# --- rounds ----------------------------------------------------------------------------------------------------------------------
-
-
-def open_round(change: ChangeRequest) -> list[Step]:
-    """Copy the policy onto a locked change as its new round, first stage open; earlier steps become stale (A2)."""
-    withdraw_round(change)
-    steps = _copy(change, policy.plan(current_rules(), facts_of(change)), deferred=False)
-    change.decider_roles = sorted({role for step in steps for role in step.roles})
-    change.save(update_fields=["decider_roles"])
-    _open_stage(change, 1)
-    return steps
-
-
-def _copy(change: ChangeRequest, plans: list[policy.StepPlan], *, deferred: bool) -> list[Step]:
-    steps = [
-        Step(
-            change=change,
-            round=change.round,
-            stage=plan.stage,
-            position=position,
-            kind=plan.kind,
-            roles=list(plan.roles),
-            mode=plan.mode,
-            checklist=list(plan.checklist),
-            waivable=plan.waivable,
-            deferred=deferred,
-            content_hash=change.content_hash,
-            priority=change.priority,
-        )
-        for position, plan in enumerate(plans, start=1)
-    ]
-    return Step.objects.bulk_create(steps)
-
-
-def withdraw_round(change: ChangeRequest) -> None:
-    """No earlier decision carries over: what is open or waiting becomes stale, its messages are not sent any more."""
-    unsettled = change.steps.filter(deferred=False).exclude(state=Step.State.STALE)
-    unsettled.filter(round__lt=change.round).update(state=Step.State.STALE)
-    if change.state not in (State.IN_REVIEW,):
-        unsettled.filter(state__in=[Step.State.OPEN, Step.State.WAITING]).update(state=Step.State.STALE)
-    notifications.withdraw(change_id=change.pk, kinds=["approval_waiting"])
-
-
-def _open_stage(change: ChangeRequest, stage: int) -> None:
-    now = timezone.now()
-    steps = list(change.steps.filter(round=change.round, deferred=False, stage=stage))
-    Step.objects.filter(pk__in=[step.pk for step in steps]).update(state=Step.State.OPEN, opened_at=now)
-    _ask(change, steps)
-
-
-def _ask(change: ChangeRequest, steps: list[Step]) -> None:
-    """Tell everybody who could decide; name a role that nobody eligible holds to requester and change managers (A3)."""
-    for step in steps:
-        step.change = change
-        people = list(access.people_for(step))
-        notifications.tell(
-            people,
-            kind="approval_waiting",
-            occasion=f"{step.pk}",
-            change=change,
-            subject=f"{change.priority} {change.number} waits for your {step.label.lower()}",
-            body=f"“{change.summary}”, requested by {change.requester}. {what_approving_does(step)}",
-        )
-        if not people:
-            managers = list(User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True))
-            notifications.tell(
-                [change.requester, *managers],
-                kind="nobody_can_decide",
-                occasion=f"{step.pk}",
-                change=change,
-                subject=f"{change.number}: nobody can give the {step.label.lower()}",
-                body=f"It needs {listed(step.roles)}, and nobody eligible holds that role. An administrator grants roles at /settings/people/.",
-            )
-
-
-def add_deferred_reviews(change: ChangeRequest) -> None:
-    """A P0's reviews, owed once its implementation has ended (A2); those given before an escalation count while the content stands."""
-    if change.steps.filter(deferred=True, round=change.round).exists():
-        return
-    given = {
-        step.kind
-        for step in change.steps.filter(content_hash=change.content_hash, decisions__verdict=Decision.Verdict.APPROVE).exclude(
-            kind=policy.SIGN_OFF
-        )
-    }
-    plans = [plan for plan in policy.plan(current_rules(), facts_of(change), deferred=True) if plan.kind not in given]
-    steps = _copy(change, plans, deferred=True)
-    Step.objects.filter(pk__in=[step.pk for step in steps]).update(state=Step.State.OPEN, opened_at=timezone.now())
-    change.decider_roles = sorted({*change.decider_roles, *(role for step in steps for role in step.roles)})
-    change.save(update_fields=["decider_roles"])
-    _ask(change, steps)
-
-
-def what_approving_does(step: Step) -> str:
-    """One sentence for the button, the card and the mail."""
-    if step.deferred:
-        return "Approving settles this review of an emergency that has been implemented."
-    if step.kind == policy.EMERGENCY:
-        return "Approving authorises the emergency: it may start at once."
-    others = step.change.steps.filter(round=step.round, deferred=False).exclude(pk=step.pk)
-    open_beside = [other for other in others if other.stage == step.stage and not other.is_settled]
-    if step.mode == "all" and policy.filled_roles(step.mode, step.roles, access.approvals_of(step)) + 1 < len(step.roles):
-        return "Approving gives one of two sign-offs; the other must come from somebody else."
-    if open_beside:
-        return f"Approving settles this review; {' and '.join(other.label.lower() for other in open_beside)} still wait."
-    later = [other for other in others if other.stage > step.stage]
-    if later:
-        names = " and ".join(other.label.lower() for other in later)
-        people = listed(later[0].roles, "and" if later[0].mode == "all" else "or")
-        return f"Approving ends the review stage; {names} by {people} opens."
-    if step.change.priority == "P3" or step.change.requested_window_start:
-        return "Approving approves the change, and its slot is booked at once."
-    return "Approving approves the change; then its slot can be booked."
 
 
 # --- submit ----------------------------------------------------------------------------------------------------------------------
@@ -183,7 +48,7 @@ def submit(*, actor: User, number: str) -> ChangeRequest:
     change.requester_role = actor.role_label[:200]
     change.content_hash = content.fingerprint(change.content())
     lifecycle.perform(change, "submit", actor=actor, round=change.round + 1, content_hash=change.content_hash)
-    open_round(change)
+    rounds.open_round(change)
     return change
 
 
@@ -198,31 +63,72 @@ def _raise(refusal: list[Reason]) -> None:
 
 @transaction.atomic
 def decide(
-    *, actor: User, number: str, step_id: int, verdict: str, version: int, comment: str = "", checklist: Mapping[str, Any] | None = None
+    *,
+    actor: User,
+    number: str,
+    step_id: int,
+    verdict: str,
+    version: int,
+    comment: str = "",
+    checklist: Mapping[str, Any] | None = None,
+    on_behalf_of: str = "",
 ) -> Decision:
     """Record one person's verdict on one step and move the change on once its stage is settled (R37-R53, A2-A4).
 
-    `version` is the change's version that the person saw. Raises NotYours, Blocked (settled: who was first), Stale (the content
-    changed since) and Invalid (comment or checklist missing).
+    `version` is the change's version that the person saw. With `on_behalf_of`, the on-call engineer records that this person
+    authorised the emergency by telephone. Raises NotYours, Blocked (settled: who was first), Stale (the content changed since)
+    and Invalid (comment or checklist missing, a person who could not have approved).
     """
     step = access.step_for(actor, number, step_id, lock=True)
-    change, roles = step.change, access.roles_for_deciding(actor)
+    change = step.change
+    principal = _principal(step, actor, verdict, on_behalf_of)
+    roles = access.roles_for_deciding(principal)
     refusal = access.decision_refusal(
-        step, actor, roles=roles, is_author=access.is_author(change, actor), decided_in_stage=access.has_decided(step, actor)
+        step,
+        principal,
+        roles=roles,
+        is_author=access.is_author(change, principal),
+        decided_in_stage=access.has_decided(step, principal),
     )
     if refusal and refusal[0].code in access.NOT_YOURS:
+        if principal != actor:
+            raise Invalid(fields={"on_behalf_of": f"On behalf of: {principal} cannot give the {step.label.lower()} of this change now."})
         _raise(refusal)
     if version != change.version:
         raise Stale([Reason("stale", "The change was edited since you opened it. Look at what changed, then decide.")])
     _raise(refusal)
     if not step.deferred and change.state != State.IN_REVIEW:
         raise Blocked(lifecycle.state_refusal(change, "approve"))
-    comment, answers = _checked(step, verdict, comment, checklist or {})
-    held = roles & set(step.roles)
     if verdict == Decision.Verdict.WAIVE and not step.waivable:
-        raise Blocked(
-            [Reason("not_waivable", f"The {step.label.lower()} cannot be waived, only decided: a security question was answered yes.")]
+        answered = "a security question was answered yes" if step.kind == policy.SECURITY else "the policy asks for it"
+        raise Blocked([Reason("not_waivable", f"The {step.label.lower()} cannot be waived, only decided: {answered}.")])
+    comment, answers = _checked(step, verdict, comment, checklist or {})
+    decision = _keep(step, actor, principal, roles & set(step.roles), verdict, comment, answers)
+    _settle(step, decision)
+    return decision
+
+
+def _principal(step: Step, actor: User, verdict: str, username: str) -> User:
+    """Whose verdict it is: the actor's own, or, by telephone, that of the person named."""
+    if not username:
+        return actor
+    _raise(access.telephone_refusal(step, actor))
+    if verdict != Decision.Verdict.APPROVE:
+        raise Invalid(fields={"verdict": "Verdict: by telephone only an approval is recorded."})
+    try:
+        named = cleaning.person(username)
+    except cleaning.Wrong as problem:
+        raise Invalid(fields={"on_behalf_of": f"On behalf of: {problem}"}) from None
+    if named is None or named == actor:
+        raise Invalid(
+            fields={"on_behalf_of": "On behalf of: name the person who approved by telephone; your own verdict you give yourself."}
         )
+    return named
+
+
+def _keep(step: Step, actor: User, principal: User, held: frozenset[str], verdict: str, comment: str, answers: dict[str, Any]) -> Decision:
+    """Store the decision and its event; for an approval by telephone also ask the person named to confirm it (A4)."""
+    change = step.change
     decision = Decision(
         step=step,
         change=change,
@@ -230,6 +136,7 @@ def decide(
         stage=step.stage,
         deferred=step.deferred,
         actor=actor,
+        on_behalf_of=principal if principal != actor else None,
         role=policy.acting_role(step.mode, step.roles, access.approvals_of(step), held),
         roles_held=sorted(held),
         verdict=verdict,
@@ -243,6 +150,7 @@ def decide(
             decision.save()
     except IntegrityError:
         raise Blocked([Reason("decided", "You have decided in this stage already, or wrote on this change.")]) from None
+    by_telephone = {"on_behalf_of": principal.pk} if principal != actor else {}
     audit.record(
         "approval.decide",
         actor=actor,
@@ -255,9 +163,11 @@ def decide(
             "role": decision.role,
             "decision": decision.pk,
             "content_hash": change.content_hash,
+            **by_telephone,
         },
     )
-    _settle(step, decision)
+    if by_telephone:
+        telephone.ask(decision)
     return decision
 
 
@@ -290,49 +200,29 @@ def _answer(key: str, answer: Any) -> Any:
 
 def _settle(step: Step, decision: Decision) -> None:
     """What one verdict brings about: nothing yet, the next stage, approval, or the way back."""
-    change, verdict, now = step.change, decision.verdict, timezone.now()
+    change, verdict = step.change, decision.verdict
     if verdict in (Decision.Verdict.REJECT, Decision.Verdict.REQUEST_CHANGES) and step.deferred:
         # An emergency that has been implemented cannot be sent back; the objection stands in the review, and is settled by it.
-        _close_step(step, Step.State.CHANGES_REQUESTED if verdict == Decision.Verdict.REQUEST_CHANGES else Step.State.REJECTED, now)
+        rounds.close_step(step, Step.State.CHANGES_REQUESTED if verdict == Decision.Verdict.REQUEST_CHANGES else Step.State.REJECTED)
     elif verdict == Decision.Verdict.REJECT:
-        _close_step(step, Step.State.REJECTED, now)
+        rounds.close_step(step, Step.State.REJECTED)
         lifecycle.perform(change, "reject", actor=decision.actor, reason=decision.comment, step=step.pk)
-        withdraw_round(change)
+        rounds.withdraw_round(change)
     elif verdict == Decision.Verdict.REQUEST_CHANGES:
-        _close_step(step, Step.State.CHANGES_REQUESTED, now)
+        rounds.close_step(step, Step.State.CHANGES_REQUESTED)
         lifecycle.perform(change, "request_changes", actor=decision.actor, reason=decision.comment, step=step.pk)
-        withdraw_round(change)
+        rounds.withdraw_round(change)
     elif verdict == Decision.Verdict.WAIVE:
-        _close_step(step, Step.State.WAIVED, now)
+        rounds.close_step(step, Step.State.WAIVED)
     else:
-        approvals = {
-            d.actor_id: frozenset(d.roles_held) for d in step.decisions.model.objects.filter(step=step, verdict=Decision.Verdict.APPROVE)
-        }
+        approvals = {d.principal_id: frozenset(d.roles_held) for d in Decision.objects.filter(step=step, verdict=Decision.Verdict.APPROVE)}
         if policy.is_satisfied(step.mode, step.roles, approvals):
-            _close_step(step, Step.State.APPROVED, now)
+            rounds.close_step(step, Step.State.APPROVED)
     _tell_decided(step, decision)
     if step.deferred:
         lifecycle.tell("deferred_review", change, decision.actor)
     elif change.state == State.IN_REVIEW:
-        _advance(change, step.stage, decision.actor)
-
-
-def _close_step(step: Step, state: str, now: Any) -> None:
-    step.state, step.settled_at = state, now
-    step.save(update_fields=["state", "settled_at"])
-    if not step.deferred and step.kind == policy.EMERGENCY:
-        notifications.withdraw(change_id=step.change_id, kinds=["approval_waiting"])
-
-
-def _advance(change: ChangeRequest, stage: int, actor: User) -> None:
-    """Open the next stage when every step of this one is settled; approve after the last."""
-    steps = list(change.steps.filter(round=change.round, deferred=False))
-    if any(not step.is_settled for step in steps if step.stage == stage):
-        return
-    if any(step.stage > stage for step in steps):
-        _open_stage(change, stage + 1)
-    else:
-        lifecycle.perform(change, "approve", actor=None, content_hash=change.content_hash, round=change.round)
+        rounds.advance(change, step.stage)
 
 
 def _tell_decided(step: Step, decision: Decision) -> None:
@@ -345,7 +235,7 @@ def _tell_decided(step: Step, decision: Decision) -> None:
         kind=kind,
         occasion=f"{decision.pk}",
         change=change,
-        subject=f"{change.number}: {decision.actor} {word} the {step.label.lower()}",
+        subject=f"{change.number}: {decision.principal} {word} the {step.label.lower()}",
         body=(f"{decision.comment}\n\n" if decision.comment else "") + f"“{change.summary}”.{standing}",
     )
 
@@ -415,7 +305,7 @@ def _revise(change: ChangeRequest, actor: User, changed: dict[str, list[str]]) -
     lifecycle.perform(
         change, "revise", actor=actor, fields=changed, version=change.version, round=change.round + 1, content_hash=change.content_hash
     )
-    open_round(change)
+    rounds.open_round(change)
 
 
 # --- escalate, cancel, lapse -------------------------------------------------------------------------------------------------------
@@ -450,7 +340,7 @@ def escalate(*, actor: User, number: str, reason: str, emergency_kind: str, emer
     requests.remember_author(change, actor)
     lifecycle.perform(change, "escalate", actor=actor, reason=reason, priority=[was, "P0"], kind=emergency_kind, round=change.round + 1)
     change.steps.filter(content_hash=verdicts, decisions__verdict=Decision.Verdict.APPROVE).update(content_hash=change.content_hash)
-    open_round(change)
+    rounds.open_round(change)
     return change
 
 
@@ -475,14 +365,14 @@ def cancel(*, actor: User, number: str, reason: str, duplicate_of: str = "") -> 
             raise Invalid(fields={"duplicate_of": f"Duplicate of: there is no other change {duplicate_of[:30]}."})
         change.duplicate_of = original
     lifecycle.perform(change, "cancel", actor=actor, reason=reason, duplicate_of=duplicate_of)
-    withdraw_round(change)
+    rounds.withdraw_round(change)
     return change
 
 
 def lapse(change: ChangeRequest) -> None:
     """The clock's verb: an approval that was not used in time goes back to its requester (A7)."""
     lifecycle.perform(change, "lapse", actor=None, reason="The approval was not used in time.")
-    withdraw_round(change)
+    rounds.withdraw_round(change)
     change.steps.filter(round=change.round, deferred=False).update(state=Step.State.STALE)
     notifications.tell(
         [change.requester],

@@ -16,10 +16,13 @@ from django.db.models import F
 from django.utils import timezone
 
 from approvals import services as approvals
+from approvals import telephone
+from approvals.models import Confirmation
 from audit import services as audit
 from audit.refusal import Refused
 from changemgmt import clock
 from changemgmt.models import Heartbeat
+from implementation import reviews
 from implementation import services as implementation
 from implementation.models import Review
 from notifications import services as notifications
@@ -28,6 +31,7 @@ from requests.models import ChangeRequest, IdempotencyKey
 from requests.say import say_until
 from requests.states import State
 from windows import services as windows
+from windows import slots
 from windows.calendar import closure_occurrences
 from windows.models import current_calendar
 
@@ -139,7 +143,7 @@ def lapses() -> int:
 
 def _frozen(change: ChangeRequest, start: datetime, end: datetime) -> timedelta:
     """How much of the time lay in freezes and blackouts for this change; overlaps count once."""
-    total, reached, scope = timedelta(0), start, windows.scope_of(change)
+    total, reached, scope = timedelta(0), start, slots.scope_of(change)
     for closure in closure_occurrences(current_calendar(), start, end):
         if closure.shuts(change.priority, scope):
             begin, stop = max(reached, closure.start), min(end, closure.end)
@@ -156,7 +160,20 @@ def overdue_reviews() -> int:
         with transaction.atomic():
             review = Review.objects.select_for_update(of=("self",)).select_related("change__requester", "change__implementer").get(pk=pk)
             if review.overdue_at is None and review.written_at is None and not review.superseded:
-                implementation.mark_overdue(review)
+                reviews.mark_overdue(review)
+                count += 1
+    return count
+
+
+def overdue_confirmations() -> int:
+    """An approval by telephone that nobody confirmed within 24 hours is escalated, once (A4)."""
+    now, count = timezone.now(), 0
+    unanswered = Confirmation.objects.filter(answered_at__isnull=True, overdue_at__isnull=True, due_at__lte=now)
+    for pk in list(unanswered.order_by("due_at", "id").values_list("pk", flat=True)[:BATCH]):
+        with transaction.atomic():
+            found = Confirmation.objects.select_for_update(of=("self",)).select_related("decision__change").get(pk=pk)
+            if found.overdue_at is None and found.answered_at is None:
+                telephone.mark_overdue(found)
                 count += 1
     return count
 
@@ -182,6 +199,7 @@ DUTIES: dict[str, Callable[[], int]] = {
     "overruns": overruns,
     "lapses": lapses,
     "overdue_reviews": overdue_reviews,
+    "overdue_confirmations": overdue_confirmations,
     "monthly_reports": monthly_reports,
     "messages": messages,
     "old_keys": old_keys,

@@ -6,15 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from accounts.models import User
-from approvals import access as approvals_access
 from approvals import services as approvals
 from approvals.models import Step
 from audit.refusal import Reason
 from implementation import guards
+from implementation.case import Case
 from requests import lifecycle
 from requests.models import ChangeRequest
-from requests.states import State
 from windows import services as windows
+
+Guard = Callable[[Case], list[Reason]]
 
 
 @dataclass(frozen=True)
@@ -35,68 +36,66 @@ class Action:
         return not any(reason.code in {"not_yours", "own_change", "read_only", "by_itself"} for reason in self.reasons)
 
 
-def _decide(change: ChangeRequest, actor: User, name: str) -> list[Reason]:
+def _decide(case: Case, name: str) -> list[Reason]:
     """Approve, reject, request changes: whether one of the open steps waits for this person, else why each does not."""
-    if refusal := lifecycle.state_refusal(change, name):
+    if refusal := lifecycle.state_refusal(case.change, name):
         return refusal
-    all_steps = list(change.steps.filter(round=change.round, deferred=False).prefetch_related("decisions__actor"))
-    steps = [step for step in all_steps if step.state == Step.State.OPEN]
-    roles, author = approvals_access.roles_for_deciding(actor), approvals_access.is_author(change, actor)
-    reasons: list[Reason] = []
-    for step in steps:
-        decided = any(
-            decision.actor_id == actor.pk for other in all_steps if other.stage == step.stage for decision in other.decisions.all()
-        )
-        refusal = approvals_access.decision_refusal(step, actor, roles=roles, is_author=author, decided_in_stage=decided)
-        if not refusal:
-            return []
-        reasons += refusal
-    return reasons
+    open_steps = [step for step in case.steps if step.state == Step.State.OPEN and not step.deferred]
+    if any(step in case.mine for step in open_steps):
+        return []
+    return [reason for step in open_steps for reason in case.decision_refusal(step)]
 
 
-def _by_itself(sentence: str) -> Callable[[ChangeRequest, User], list[Reason]]:
-    def guard(change: ChangeRequest, actor: User) -> list[Reason]:
-        return [Reason("by_itself", sentence)]
-
-    return guard
+def _reschedule(case: Case) -> list[Reason]:
+    return windows.schedule_refusal(case.change, case.actor) or lifecycle.state_refusal(case.change, "reschedule")
 
 
-def _start(change: ChangeRequest, actor: User) -> list[Reason]:
-    return guards.start_refusal(change, actor)
+def _schedule(case: Case) -> list[Reason]:
+    return windows.schedule_refusal(case.change, case.actor) or lifecycle.state_refusal(case.change, "schedule")
 
 
-GUARDS: dict[str, Callable[[ChangeRequest, User], list[Reason]]] = {
-    "submit": approvals.submit_refusal,
-    "approve": lambda change, actor: _decide(change, actor, "approve"),
-    "request_changes": lambda change, actor: _decide(change, actor, "request_changes"),
-    "reject": lambda change, actor: _decide(change, actor, "reject"),
+def _submit(case: Case) -> list[Reason]:
+    refusal = approvals.submit_refusal(case.change, case.actor)
+    return refusal or [Reason("incomplete", text, rule=field) for field, text in case.change.missing_fields().items()]
+
+
+def _of(guard: Callable[[ChangeRequest, User], list[Reason]]) -> Guard:
+    """A guard of a lower app, which asks about the change and the person alone."""
+    return lambda case: guard(case.change, case.actor)
+
+
+def _by_itself(sentence: str) -> Guard:
+    return lambda case: [Reason("by_itself", sentence)]
+
+
+GUARDS: dict[str, Guard] = {
+    "submit": _submit,
+    "approve": lambda case: _decide(case, "approve"),
+    "request_changes": lambda case: _decide(case, "request_changes"),
+    "reject": lambda case: _decide(case, "reject"),
     "revise": _by_itself("It happens by itself when the content is edited in review or later."),
     "lapse": _by_itself("It happens by itself when an approval is not used in time."),
-    "escalate": approvals.escalate_refusal,
-    "schedule": windows.schedule_refusal,
-    "reschedule": lambda change, actor: lifecycle.state_refusal(change, "reschedule") or windows.schedule_refusal(change, actor),
-    "unschedule": windows.unschedule_refusal,
-    "start": _start,
+    "escalate": _of(approvals.escalate_refusal),
+    "schedule": _schedule,
+    "reschedule": _reschedule,
+    "unschedule": _of(windows.unschedule_refusal),
+    "start": guards.start_refusal,
     "finish": guards.finish_refusal,
     "complete": guards.complete_refusal,
     "roll_back": guards.roll_back_refusal,
     "finish_rollback": guards.finish_rollback_refusal,
     "fail": guards.fail_refusal,
     "close": guards.close_refusal,
-    "cancel": approvals.cancel_refusal,
+    "cancel": _of(approvals.cancel_refusal),
 }
 
 
-def actions_for(change: ChangeRequest, actor: User) -> list[Action]:
+def actions_for(case: Case) -> list[Action]:
     """All transitions in the order of the lifecycle."""
     found = []
     for name, guard in GUARDS.items():
-        reasons = guard(change, actor)
-        if name == "submit" and not reasons and (missing := change.missing_fields()):
-            reasons = [Reason("incomplete", text, rule=field) for field, text in missing.items()]
-        if not actor.may_write and not reasons:
+        reasons = guard(case)
+        if not case.actor.may_write and not reasons:
             reasons = [Reason("read_only", "Your roles read; they change nothing.")]
-        if name == "schedule" and change.state == State.SCHEDULED:
-            reasons = lifecycle.state_refusal(change, "schedule")
         found.append(Action(name, lifecycle.LABELS[name], reasons))
     return found

@@ -11,7 +11,8 @@ from pydantic import StrictBool, StrictInt
 from audit.refusal import Invalid
 from changemgmt.api_base import Body, ReasonIn, answer, body_values, change_out
 from changemgmt.http import Request
-from implementation import actions, guards, services
+from implementation import actions, evidence, guards, reviews, services
+from implementation.case import Case
 from implementation.models import ChecklistItem, Issue, Review
 from requests import access, cleaning
 
@@ -24,7 +25,7 @@ def list_actions(request: Request, number: str) -> Any:
     change = access.change_for(request.user, number)
     items = [
         {"name": a.name, "label": a.label, "allowed": a.allowed, "reasons": [r.as_dict() for r in a.reasons]}
-        for a in actions.actions_for(change, request.user)
+        for a in actions.actions_for(Case(change, request.user))
     ]
     return {"items": items}
 
@@ -37,7 +38,7 @@ def gate(request: Request, number: str, at: str = "") -> Any:
         when = cleaning.instant(at) if at else timezone.now()
     except cleaning.Wrong as problem:
         raise Invalid(fields={"at": f"at: {problem}"}) from None
-    allow, reasons, upcoming, until = guards.gate(change, when, request.user)
+    allow, reasons, upcoming, until = guards.gate(Case(change, request.user, when))
     return {"allow": allow, "reasons": [r.as_dict() for r in reasons], "next_allowed_at": upcoming, "until": until}
 
 
@@ -74,7 +75,7 @@ def fail(request: Request, number: str, body: ReasonIn) -> Any:
 
 @router.post("/changes/{number}/close", operation_id="close_change")
 def close(request: Request, number: str, body: ReasonIn | None = None) -> Any:
-    return change_out(services.close(actor=request.user, number=number))
+    return change_out(reviews.close(actor=request.user, number=number))
 
 
 @router.post("/changes/{number}/take-over", operation_id="take_over_change")
@@ -120,7 +121,7 @@ class ItemIn(Body):
 
 @router.post("/changes/{number}/checklist", operation_id="add_checklist_item")
 def add_item(request: Request, number: str, body: ItemIn) -> Any:
-    return answer(201, item_out(services.add_item(actor=request.user, number=number, **body.dict())))
+    return answer(201, item_out(evidence.add_item(actor=request.user, number=number, **body.dict())))
 
 
 class ItemStateIn(Body):
@@ -131,7 +132,7 @@ class ItemStateIn(Body):
 
 @router.patch("/changes/{number}/checklist/{item_id}", operation_id="settle_checklist_item")
 def settle_item(request: Request, number: str, item_id: int, body: ItemStateIn) -> Any:
-    return item_out(services.settle_item(actor=request.user, number=number, item_id=item_id, **body.dict()))
+    return item_out(evidence.settle_item(actor=request.user, number=number, item_id=item_id, **body.dict()))
 
 
 class LogIn(Body):
@@ -141,7 +142,7 @@ class LogIn(Body):
 
 @router.post("/changes/{number}/log", operation_id="log")
 def log(request: Request, number: str, body: LogIn) -> Any:
-    entry = services.log(actor=request.user, number=number, kind=body.kind, message=body.message)
+    entry = evidence.log(actor=request.user, number=number, kind=body.kind, message=body.message)
     return answer(201, {"id": entry.pk, "kind": entry.kind, "message": entry.message, "at": entry.at})
 
 
@@ -171,13 +172,13 @@ def check_out(check: Any) -> dict[str, Any]:
 
 @router.post("/changes/{number}/checks", operation_id="record_check")
 def record_check(request: Request, number: str, body: CheckIn) -> Any:
-    return answer(201, check_out(services.record_check(actor=request.user, number=number, **body.dict())))
+    return answer(201, check_out(evidence.record_check(actor=request.user, number=number, **body.dict())))
 
 
 @router.post("/changes/{number}/checks/{check_id}/acceptance", operation_id="accept_check")
 def accept_check(request: Request, number: str, check_id: int, body: ReasonIn) -> Any:
     """A second person accepts a failed check."""
-    return check_out(services.accept_check(actor=request.user, number=number, check_id=check_id, reason=body.reason))
+    return check_out(evidence.accept_check(actor=request.user, number=number, check_id=check_id, reason=body.reason))
 
 
 def issue_out(issue: Issue) -> dict[str, Any]:
@@ -208,7 +209,7 @@ class IssueIn(Body):
 
 @router.post("/changes/{number}/issues", operation_id="open_issue")
 def open_issue(request: Request, number: str, body: IssueIn) -> Any:
-    return answer(201, issue_out(services.open_issue(actor=request.user, number=number, **body.dict())))
+    return answer(201, issue_out(evidence.open_issue(actor=request.user, number=number, **body.dict())))
 
 
 class IssueEdit(Body):
@@ -221,7 +222,7 @@ class IssueEdit(Body):
 
 @router.patch("/changes/{number}/issues/{n}", operation_id="edit_issue")
 def edit_issue(request: Request, number: str, n: int, body: IssueEdit) -> Any:
-    return issue_out(services.edit_issue(actor=request.user, number=number, n=n, values=body.dict(exclude_unset=True)))
+    return issue_out(evidence.edit_issue(actor=request.user, number=number, n=n, values=body.dict(exclude_unset=True)))
 
 
 # --- review ----------------------------------------------------------------------------------------------------------------------------
@@ -253,7 +254,7 @@ class ReviewIn(Body):
 
 @router.put("/changes/{number}/review", operation_id="write_review")
 def write_review(request: Request, number: str, body: ReviewIn) -> Any:
-    return review_out(services.write_review(actor=request.user, number=number, **body.dict()))
+    return review_out(reviews.write_review(actor=request.user, number=number, **body.dict()))
 
 
 class ConfirmIn(Body):
@@ -262,12 +263,12 @@ class ConfirmIn(Body):
 
 @router.post("/changes/{number}/review/confirmation", operation_id="confirm_review")
 def confirm_review(request: Request, number: str, body: ConfirmIn | None = None) -> Any:
-    return review_out(services.confirm_review(actor=request.user, number=number, p0_justified=body.p0_justified if body else None))
+    return review_out(reviews.confirm_review(actor=request.user, number=number, p0_justified=body.p0_justified if body else None))
 
 
 @router.put("/changes/{number}/documentation", operation_id="document_emergency")
 def document(request: Request, number: str) -> Any:
     """The fields that a P0 still owes."""
-    kept = services.document(actor=request.user, number=number, values=body_values(request))
-    owed = guards.documentation_owed(access.change_for(request.user, number))
+    kept = reviews.document(actor=request.user, number=number, values=body_values(request))
+    owed = guards.documentation_owed(Case(access.change_for(request.user, number), request.user))
     return {"version": kept.version, "owed": owed}

@@ -5,8 +5,8 @@ class ImplementationConfig(AppConfig):
     name = "implementation"
 
     def ready(self) -> None:
-        from implementation import services
+        from implementation import evidence, reviews
         from requests.lifecycle import follow
 
-        follow("approve")(services.make_checklist)
-        follow("deferred_review")(services.close_if_nothing_owed)
+        follow("approve")(evidence.make_checklist)
+        follow("deferred_review")(reviews.close_if_nothing_owed)

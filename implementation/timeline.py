@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from approvals.models import Decision
 from approvals.policy import KIND_LABELS
 from audit.models import Event
 from requests import say
 from requests.cleaning import label
 from requests.models import Comment
+
+Data = Mapping[str, Any]
+Said = str | Callable[[Data], str]
+DIFFED = {"change.edit", "change.revise"}
+#: Said by the decision itself.
+SILENT = {"change.reject", "change.request_changes"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,97 @@ def _at(value: str | None) -> str:
     return say.say_instant(datetime.fromisoformat(value)) if value else ""
 
 
+def _booked(data: Data) -> str:
+    return f"booked it: {_at(data.get('start'))}" + (f", {data['window']} window" if data.get("window") else "")
+
+
+def _edited(data: Data) -> str:
+    count = len(data.get("fields", {}))
+    return f"edited {count} field{'' if count == 1 else 's'}"
+
+
+def _revised(data: Data) -> str:
+    if "denied" in data:
+        return f"denied the approval by telephone: round {data.get('round', '')}"
+    return f"{_edited(data)}. Earlier verdicts no longer count: round {data.get('round', '')}"
+
+
+#: action → (tone, icon, what is said after the person's name)
+SENTENCES: dict[str, tuple[str, str, Said]] = {
+    "change.create": (
+        "neutral",
+        "pencil-line",
+        lambda d: "created the draft" + (f", a copy of {d['copied_from']}" if d.get("copied_from") else ""),
+    ),
+    "change.submit": ("accent", "send", lambda d: f"submitted it: in review, round {d.get('round', '')}"),
+    "change.approve": ("ok", "circle-check", "The last approval was given: approved"),
+    "change.edit": ("neutral", "pencil-line", _edited),
+    "change.revise": ("warn", "git-compare", _revised),
+    "change.note": ("neutral", "pencil-line", "changed what is noted beside the content"),
+    "change.escalate": ("danger", "siren", "raised it to P0"),
+    "change.schedule": ("accent", "calendar-clock", _booked),
+    "change.reschedule": ("accent", "calendar-clock", lambda d: f"moved it to {_at(d.get('start'))}"),
+    "change.unschedule": ("warn", "calendar-x", lambda d: "missed its slot" if d.get("kind") == "missed" else "gave up the slot"),
+    "change.requested_window_refused": (
+        "warn",
+        "calendar-x",
+        lambda d: f"The requested window, {_at(d.get('start'))}, was not free",
+    ),
+    "change.no_slot": ("warn", "calendar-x", "No slot within 90 days fits"),
+    "change.start": ("accent", "play", "started it. Calendar, approvals and checklist were judged again"),
+    "change.finish": ("accent", "flag", "finished the steps; verification began"),
+    "change.complete": ("ok", "check-check", "completed it"),
+    "change.roll_back": (
+        "danger",
+        "undo-2",
+        lambda d: f"began the rollback ({d.get('trigger', 'manual').replace('_', ' ')})",
+    ),
+    "change.finish_rollback": ("danger", "undo-2", "finished the rollback"),
+    "change.fail": ("danger", "circle-x", "recorded it as failed"),
+    "change.close": ("neutral", "archive", "Everything owed is in: closed"),
+    "change.cancel": ("neutral", "ban", "cancelled it"),
+    "change.lapse": ("warn", "hourglass", "The approval lapsed unused"),
+    "change.transfer": ("neutral", "user-check", "handed it to another requester"),
+    "change.take_over": ("neutral", "user-check", "took over the implementation"),
+    "change.extend": ("warn", "alarm-clock-plus", lambda d: f"extended the slot by {d.get('minutes', '')} minutes"),
+    "change.overrun": ("warn", "clock", "It ran past its slot"),
+    "change.freeze_exception": (
+        "warn",
+        "snowflake",
+        lambda d: "granted a freeze exception" if d.get("granted") else "gave one of two grants of a freeze exception",
+    ),
+    "approval.confirmation_overdue": ("danger", "clock", "An approval by telephone was not confirmed within 24 hours"),
+    "implementation.check_accept": ("warn", "check", "accepted a failed check"),
+    "implementation.checklist": ("neutral", "list-checks", lambda d: f"{d.get('state', '')}: {d.get('text', '')}"),
+    "implementation.checklist_add": ("neutral", "list-checks", "added a checklist item"),
+    "implementation.issue": (
+        "warn",
+        "triangle-alert",
+        lambda d: f"opened issue {d.get('n', '')}, {d.get('severity', '')}: {d.get('summary', '')}",
+    ),
+    "implementation.issue_edit": (
+        "neutral",
+        "triangle-alert",
+        lambda d: f"{'resolved' if d.get('resolved_at') else 'updated'} issue {d.get('n', '')}",
+    ),
+    "implementation.review": (
+        "neutral",
+        "book-open",
+        lambda d: "wrote the post-implementation review" + (", late" if d.get("late") else ""),
+    ),
+    "implementation.review_confirm": ("ok", "check", "confirmed the review"),
+    "implementation.review_overdue": ("danger", "clock", "The post-implementation review is overdue"),
+    "implementation.documentation_overdue": ("danger", "clock", "The emergency's documentation is overdue"),
+    "implementation.document": ("neutral", "file-text", "supplied the emergency's documentation"),
+}
+VERDICTS = {
+    "approve": ("ok", "circle-check", "approved the {step}"),
+    "reject": ("danger", "circle-x", "rejected it in the {step}"),
+    "request_changes": ("warn", "corner-up-left", "requested changes in the {step}"),
+    "waive": ("neutral", "circle-slash", "waived the {step}"),
+}
+
+
 def readable(events: Iterable[Event]) -> list[Event]:
     """Without the edits that a draft saved while it was typed; they stand in the History and Audit tabs."""
     events = list(events)
@@ -40,126 +138,55 @@ def readable(events: Iterable[Event]) -> list[Event]:
     return [event for event in events if event.action != "change.edit" or (submitted is not None and event.pk > submitted)]
 
 
-def _decision(data: dict[str, Any]) -> tuple[str, str, str]:
-    step = KIND_LABELS.get(data.get("kind", ""), "step").lower()
-    match data.get("verdict"):
-        case "approve":
-            return "ok", "circle-check", f"approved the {step}"
-        case "reject":
-            return "danger", "circle-x", f"rejected it in the {step}"
-        case "request_changes":
-            return "warn", "corner-up-left", f"requested changes in the {step}"
-        case _:
-            return "neutral", "circle-slash", f"waived the {step}"
+def _decided(data: Data, decision: Decision | None) -> tuple[str, str, str]:
+    tone, icon, text = VERDICTS[data.get("verdict", "waive")]
+    said = text.format(step=KIND_LABELS.get(data.get("kind", ""), "step").lower())
+    if decision and decision.on_behalf_of:
+        return "warn", "phone", f"recorded that {decision.on_behalf_of} {said} by telephone"
+    return tone, icon, said
 
 
-def _plain(action: str, data: dict[str, Any]) -> tuple[str, str, str]:
+def _plain(action: str, data: Data) -> tuple[str, str, str]:
     """(tone, icon, sentence) of an event, said after the person's name."""
-    sentences: dict[str, tuple[str, str, str]] = {
-        "change.create": (
-            "neutral",
-            "pencil-line",
-            f"created the draft{', a copy of ' + data['copied_from'] if data.get('copied_from') else ''}",
-        ),
-        "change.submit": ("accent", "send", f"submitted it: in review, round {data.get('round', '')}"),
-        "change.approve": ("ok", "circle-check", "The last approval was given: approved"),
-        "change.edit": ("neutral", "pencil-line", f"edited {len(data.get('fields', {}))} fields"),
-        "change.revise": (
-            "warn",
-            "git-compare",
-            f"edited {len(data.get('fields', {}))} fields. Earlier verdicts no longer count: round {data.get('round', '')}",
-        ),
-        "change.note": ("neutral", "pencil-line", "changed what is noted beside the content"),
-        "change.escalate": ("danger", "siren", "raised it to P0"),
-        "change.schedule": (
-            "accent",
-            "calendar-clock",
-            f"booked it: {_at(data.get('start'))}{', ' + data['window'] + ' window' if data.get('window') else ''}",
-        ),
-        "change.reschedule": ("accent", "calendar-clock", f"moved it to {_at(data.get('start'))}"),
-        "change.unschedule": ("warn", "calendar-x", "gave up the slot"),
-        "change.requested_window_refused": ("warn", "calendar-x", f"The requested window, {_at(data.get('start'))}, was not free"),
-        "change.no_slot": ("warn", "calendar-x", "No slot within 90 days fits"),
-        "change.start": ("accent", "play", "started it. Calendar, approvals and checklist were judged again"),
-        "change.finish": ("accent", "flag", "finished the steps; verification began"),
-        "change.complete": ("ok", "check-check", "completed it"),
-        "change.roll_back": ("danger", "undo-2", f"began the rollback ({data.get('trigger', 'manual').replace('_', ' ')})"),
-        "change.finish_rollback": ("danger", "undo-2", "finished the rollback"),
-        "change.fail": ("danger", "circle-x", "recorded it as failed"),
-        "change.close": ("neutral", "archive", "Everything owed is in: closed"),
-        "change.cancel": ("neutral", "ban", "cancelled it"),
-        "change.lapse": ("warn", "hourglass", "The approval lapsed unused"),
-        "change.transfer": ("neutral", "user-check", "handed it to another requester"),
-        "change.take_over": ("neutral", "user-check", "took over the implementation"),
-        "change.extend": ("warn", "alarm-clock-plus", f"extended the slot by {data.get('minutes', '')} minutes"),
-        "change.overrun": ("warn", "clock", "It ran past its slot"),
-        "change.freeze_exception": (
-            "warn",
-            "snowflake",
-            "granted a freeze exception" if data.get("granted") else "gave one of two grants of a freeze exception",
-        ),
-        "implementation.log": (
-            "neutral",
-            "notebook-pen" if data.get("kind") != "deviation" else "route",
-            "noted" if data.get("kind") != "deviation" else "recorded a deviation",
-        ),
-        "implementation.check": (
-            "ok" if data.get("passed") else "danger",
-            "circle-check" if data.get("passed") else "circle-x",
-            f"check “{data.get('name', '')}” {'passed' if data.get('passed') else 'failed'}",
-        ),
-        "implementation.check_accept": ("warn", "check", "accepted a failed check"),
-        "implementation.checklist": ("neutral", "list-checks", f"{data.get('state', '')}: {data.get('text', '')}"),
-        "implementation.checklist_add": ("neutral", "list-checks", "added a checklist item"),
-        "implementation.issue": (
-            "warn",
-            "triangle-alert",
-            f"opened issue {data.get('n', '')}, {data.get('severity', '')}: {data.get('summary', '')}",
-        ),
-        "implementation.issue_edit": (
-            "neutral",
-            "triangle-alert",
-            f"{'resolved' if data.get('resolved_at') else 'updated'} issue {data.get('n', '')}",
-        ),
-        "implementation.review": ("neutral", "book-open", "wrote the post-implementation review" + (", late" if data.get("late") else "")),
-        "implementation.review_confirm": ("ok", "check", "confirmed the review"),
-        "implementation.review_overdue": ("danger", "clock", "The post-implementation review is overdue"),
-        "implementation.document": ("neutral", "file-text", "supplied the emergency's documentation"),
-    }
-    return sentences.get(action, ("neutral", "info", action.replace(".", " ").replace("_", " ")))
+    match action:
+        case "implementation.log" if data.get("kind") == "deviation":
+            return "neutral", "route", "recorded a deviation"
+        case "implementation.log":
+            return "neutral", "notebook-pen", "noted"
+        case "implementation.check" if data.get("passed"):
+            return "ok", "circle-check", f"check “{data.get('name', '')}” passed"
+        case "implementation.check":
+            return "danger", "circle-x", f"check “{data.get('name', '')}” failed"
+        case "approval.confirm" if data.get("answer") == "approved":
+            return "ok", "phone", "confirmed the approval by telephone"
+        case "approval.confirm":
+            return "danger", "phone", "did not approve it by telephone"
+    tone, icon, said = SENTENCES.get(action, ("neutral", "info", action.replace(".", " ").replace("_", " ")))
+    return tone, icon, said if isinstance(said, str) else said(data)
 
 
-def entries(events: Iterable[Event], comments: Iterable[Comment], quotes: dict[int, str]) -> list[Entry]:
-    """Events and comments as one list, in the order given; `quotes` maps a decision's key to its comment."""
+QUOTED = ("reason", "message", "note", "override_reason", "short_notice_reason")
+
+
+def entries(events: Iterable[Event], comments: Iterable[Comment], decisions: Mapping[int, Decision]) -> list[Entry]:
+    """Events and comments as one list, in the order given; `decisions` are those that the events point at, by key."""
     texts = {comment.pk: comment.text for comment in comments}
     found = []
     for event in events:
-        data, quote, group = event.data, "", "everything"
-        if event.action in ("change.reject", "change.request_changes"):
-            continue  # said by the decision itself
+        data, group = event.data, "everything"
+        if event.action in SILENT:
+            continue
         if event.action == "approval.decide":
-            tone, icon, text = _decision(data)
-            quote, group = quotes.get(data.get("decision", 0), ""), "decisions"
+            decision = decisions.get(data.get("decision", 0))
+            tone, icon, text = _decided(data, decision)
+            quote, group = decision.comment if decision else "", "decisions"
         elif event.action == "change.comment":
             tone, icon, text = "neutral", "message-square", "commented"
             quote, group = texts.get(data.get("comment", 0), ""), "comments"
         else:
             tone, icon, text = _plain(event.action, data)
-            quote = (
-                data.get("reason")
-                or data.get("message")
-                or data.get("note")
-                or data.get("override_reason")
-                or data.get("short_notice_reason")
-                or ""
-            )
-        diffs = (
-            [(label(name), before or "", after or "") for name, (before, after) in data.get("fields", {}).items()]
-            if event.action in DIFFED
-            else []
-        )
-        found.append(Entry(event.pk, event.at, event.actor, tone, icon, text, str(quote), diffs, group))
+            quote = str(next((data[name] for name in QUOTED if data.get(name)), ""))
+        fields = data.get("fields", {}) if event.action in DIFFED else {}
+        diffs = [(label(name), before or "", after or "") for name, (before, after) in fields.items()]
+        found.append(Entry(event.pk, event.at, event.actor, tone, icon, text, quote, diffs, group))
     return found
-
-
-DIFFED = {"change.edit", "change.revise"}

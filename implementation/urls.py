@@ -1,6 +1,6 @@
 from django.urls import path
 
-from implementation import views
+from implementation import verbs, views
 
 app_name = "implementation"
 urlpatterns = [
@@ -8,6 +8,6 @@ urlpatterns = [
     path("changes/<str:number>/implementation/", views.run, name="run"),
     path("changes/<str:number>/history/", views.history, name="history"),
     path("changes/<str:number>/audit/", views.trail, name="trail"),
-    path("changes/<str:number>/decide/<int:step_id>", views.decide, name="decide"),
-    path("changes/<str:number>/act/<slug:verb>", views.act, name="act"),
+    path("changes/<str:number>/decide/<int:step_id>", verbs.decide, name="decide"),
+    path("changes/<str:number>/act/<slug:verb>", verbs.act, name="act"),
 ]

@@ -9,7 +9,7 @@ from requests.models import ChangeRequest
 
 def change_for(user: User, number: str, *, lock: bool = False) -> ChangeRequest:
     """The change of that number, locked if it is to be changed. Raises Missing, the same for absent and invisible."""
-    changes = ChangeRequest.objects.visible_to(user).select_related("requester", "implementer")
+    changes = ChangeRequest.objects.visible_to(user).select_related("requester", "implementer").prefetch_related("components")
     if lock:
         changes = changes.select_for_update(of=("self",))
     change = changes.filter(number=number).first() if len(number) <= 24 and "\x00" not in number else None
@@ -21,3 +21,10 @@ def change_for(user: User, number: str, *, lock: bool = False) -> ChangeRequest:
 def check_may_write(user: User) -> None:
     if not user.may_write:
         raise NotYours([Reason("read_only", "Your roles read; they change nothing. An administrator grants roles.")])
+
+
+def change_to_write(user: User, number: str) -> ChangeRequest:
+    """The change, locked, for somebody whose roles write at all."""
+    change = change_for(user, number, lock=True)
+    check_may_write(user)
+    return change

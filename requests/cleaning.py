@@ -59,6 +59,11 @@ def said(field: str, value: Any, what: str, if_empty: str = "", limit: int = 200
     return text
 
 
+def written(field: str, value: Any, what: str, *, needed: bool = True) -> str:
+    """A longer text of a run, needed unless said otherwise."""
+    return said(field, value, what, "this is needed; a sentence is enough." if needed else "", MAX_TEXT)
+
+
 def is_web_address(value: str) -> bool:
     """Whether it is a link that a browser may follow."""
     try:

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import User
@@ -120,7 +121,7 @@ def transfer(*, actor: User, number: str, requester: str) -> ChangeRequest:
         raise Invalid(fields={"requester": str(problem)}) from None
     if heir is None or not heir.may_write:
         raise Invalid(fields={"requester": "Name somebody who may request changes."})
-    if change.decisions.filter(round=change.round, actor=heir).exists():
+    if change.decisions.filter(Q(actor=heir) | Q(on_behalf_of=heir), round=change.round).exists():
         # Otherwise their verdict would stand on a change of their own (promise 1).
         raise Invalid(fields={"requester": f"{heir} has decided on this change; name somebody who has not."})
     before, change.requester = change.requester, heir

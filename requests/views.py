@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import User
 from approvals import access as approvals_access
-from approvals import policy
+from approvals import policy, rounds
 from approvals import services as approvals
 from audit import services as audit
 from audit.refusal import Blocked, Invalid, Missing, Reason, Refused
@@ -168,7 +168,7 @@ def _preview(user: User, values: dict[str, Any], change: ChangeRequest | None) -
     )
     return {
         "progress": forms.section_progress(plain),
-        "asked": policy.plan(approvals.current_rules(), facts),
+        "asked": policy.plan(rounds.current_rules(), facts),
         "stage_labels": policy.STAGE_LABELS,
         "kind_labels": policy.KIND_LABELS,
         "shown_priority": known.priority,

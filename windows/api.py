@@ -13,7 +13,7 @@ from changemgmt.api_base import Body, ReasonIn, change_out
 from changemgmt.http import Request
 from requests import access, cleaning
 from requests.models import ChangeRequest
-from windows import services
+from windows import services, slots
 from windows.calendar import closure_occurrences, decide, next_transition, window_occurrences
 from windows.models import current_calendar
 
@@ -69,12 +69,12 @@ def freeze_exception(request: Request, number: str, body: ExceptionIn) -> Any:
 
 
 @router.get("/changes/{number}/slots", operation_id="list_slots")
-def slots(request: Request, number: str, after: str = "", limit: int = 5) -> Any:
+def next_slots(request: Request, number: str, after: str = "", limit: int = 5) -> Any:
     """The next slots that fit calendar, plan and bookings; if none within 90 days, `reasons` say why."""
     change = access.change_for(request.user, number)
     if not 1 <= limit <= 50:
         raise Invalid(fields={"limit": "limit: give between 1 and 50."})
-    starts, why = services.free_slots(change, after=instant(after, "after") if after else timezone.now(), limit=limit, actor=request.user)
+    starts, why = slots.free_slots(change, after=instant(after, "after") if after else timezone.now(), limit=limit, actor=request.user)
     items = [{"start": start, "end": start + change.plan_length} for start in starts]
     return {"items": items, "reasons": [reason.as_dict() for reason in why]}
 
@@ -106,7 +106,7 @@ def calendar(request: Request) -> Any:
         {"name": c.name, "kind": c.kind, "start": c.start, "end": c.end, "admits": sorted(c.priorities), "scope": sorted(c.rule.scope)}
         for c in closures
     ]
-    bookings = [_booking(change) for change in services.bookings_between(request.user, start, end).prefetch_related("components")]
+    bookings = [_booking(change) for change in slots.bookings_between(request.user, start, end).prefetch_related("components")]
     return {"windows": windows, "freezes": freezes, "bookings": bookings}
 
 

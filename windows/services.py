@@ -1,9 +1,8 @@
-"""Booking: slots, conflicts, `schedule`, `unschedule`, and what happens by itself on approval (A7)."""
+"""Booking: `schedule`, `unschedule`, the freeze exception, and what happens by itself on approval (A7)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
@@ -14,196 +13,16 @@ from audit import services as audit
 from audit.refusal import Blocked, Invalid, NotYours, Reason, refuse_if
 from notifications import services as notifications
 from requests import access, cleaning, lifecycle
-from requests.models import ChangeQuerySet, ChangeRequest
+from requests.models import ChangeRequest
 from requests.say import say_instant, say_span
 from requests.states import State
-from windows.calendar import Calendar, Verdict, decide, open_stretches, window_at
-from windows.models import Booking, FreezeException, current_calendar, lifted_for
+from windows.calendar import decide, window_at
+from windows.models import Booking, FreezeException, current_calendar
+from windows.slots import AROUND, conflicts, free_slots, scope_of, taken_between, verdict_for
 
 NOTICE = timedelta(hours=24)  # A12
-SEARCH = timedelta(days=90)
-AROUND = timedelta(days=1)  # wider than any window, so that its places are counted right
 PROPOSALS = 5
 MISSED_BEFORE_HANDING_OVER = 2  # A7
-BOOKED = (State.SCHEDULED, State.IMPLEMENTING, State.VERIFYING, State.ROLLING_BACK)
-
-
-def scope_of(change: ChangeRequest) -> frozenset[str]:
-    return frozenset(component.slug for component in change.components.all())
-
-
-def verdict_for(change: ChangeRequest, start: datetime, calendar: Calendar | None = None, end: datetime | None = None) -> Verdict:
-    """The calendar's answer for the change's whole plan from `start`, or until `end`."""
-    calendar = calendar or current_calendar()
-    return decide(change.priority, start, end or start + change.plan_length, calendar, scope_of(change), lifted_for(change, start))
-
-
-# --- conflicts -----------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Taken:
-    """Another change's slot, as far as it matters to ours."""
-
-    change: ChangeRequest
-    start: datetime
-    end: datetime
-    same: frozenset[str]
-    related: frozenset[str]
-
-    def overlaps(self, start: datetime, end: datetime) -> bool:
-        return self.start < end and start < self.end
-
-
-def _related_components(change: ChangeRequest) -> tuple[dict[int, str], dict[int, str]]:
-    """Our components, and those that depend on them or that they depend on, by key."""
-    own = {component.pk: component.slug for component in change.components.all()}
-    related: dict[int, str] = {}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT c.id, c.slug FROM requests_component c JOIN requests_component_depends_on d"
-            " ON (d.from_component_id = c.id AND d.to_component_id = ANY(%s)) OR (d.to_component_id = c.id AND d.from_component_id = ANY(%s))",
-            [list(own), list(own)],
-        )
-        related = {key: slug for key, slug in cursor.fetchall() if key not in own}
-    return own, related
-
-
-def taken_between(change: ChangeRequest, start: datetime, end: datetime) -> list[Taken]:
-    """Slots of other changes that touch our components, their neighbours, our implementer, or our windows' places."""
-    own, related = _related_components(change)
-    others = (
-        ChangeRequest.objects.filter(state__in=BOOKED, slot_start__lt=end, slot_end__gt=start)
-        .exclude(pk=change.pk)
-        .prefetch_related("components")
-        .order_by("slot_start", "id")
-    )
-    found = []
-    for other in others:
-        theirs = {component.pk for component in other.components.all()}
-        found.append(
-            Taken(
-                other,
-                other.slot_start or start,
-                other.slot_end or end,
-                same=frozenset(own[key] for key in theirs & own.keys()),
-                related=frozenset(related[key] for key in theirs & related.keys()),
-            )
-        )
-    return found
-
-
-def conflicts(change: ChangeRequest, start: datetime, calendar: Calendar, taken: list[Taken], actor: User | None = None) -> list[Reason]:
-    """What stands against booking the change at `start`: each kind a reason of its own, naming the other change."""
-    end = start + change.plan_length
-    window = window_at(calendar, start, end)
-    found = []
-    for slot in taken:
-        if not slot.overlaps(start, end):
-            continue
-        name, span = named(slot.change, actor), say_span(slot.start, slot.end)
-        if slot.same:
-            found.append(
-                Reason(
-                    "same_component",
-                    f"Booked by {name} on {', '.join(sorted(slot.same))}, {span}.",
-                    rule="Same component",
-                    until=slot.end,
-                    override_roles=(Role.CHANGE_MANAGER,),
-                )
-            )
-        elif slot.related:
-            found.append(
-                Reason(
-                    "dependent_component",
-                    f"Booked by {name} on {', '.join(sorted(slot.related))}, which depends on this change's "
-                    f"components or is needed by them, {span}.",
-                    rule="Dependent component",
-                    until=slot.end,
-                    override_roles=(Role.CHANGE_MANAGER,),
-                )
-            )
-        if change.implementer_id and change.implementer_id == slot.change.implementer_id:
-            found.append(
-                Reason(
-                    "implementer_busy",
-                    f"{change.implementer} implements {name} then, {span}.",
-                    rule="Implementer busy",
-                    until=slot.end,
-                    override_roles=(Role.CHANGE_MANAGER,),
-                )
-            )
-    capacity = window.capacity if window else None
-    if window and capacity is not None:
-        used = sum(1 for slot in taken if slot.change.window_start == window.start and slot.change.window_name == window.name)
-        if used >= capacity:
-            found.append(
-                Reason(
-                    "window_full",
-                    f"{window.name} on {say_span(window.start, window.end)} has {capacity} places, all taken.",
-                    rule=window.name,
-                    until=window.end,
-                    override_roles=(Role.CHANGE_MANAGER,),
-                )
-            )
-    for needed in change.depends_on.all():
-        booked_before = needed.slot_end is not None and needed.slot_end <= start
-        if needed.outcome != State.COMPLETED and not booked_before:
-            found.append(
-                Reason(
-                    "dependency_order",
-                    f"This change needs {named(needed, actor)}, which is neither completed nor booked to end before it.",
-                    rule="Dependency",
-                    override_roles=(Role.CHANGE_MANAGER,),
-                )
-            )
-    return found
-
-
-def named(change: ChangeRequest, actor: User | None) -> str:
-    """The other change's number, for whoever may see it; said to nobody in particular, nobody may."""
-    if change.confidential and (actor is None or not ChangeRequest.objects.visible_to(actor).filter(pk=change.pk).exists()):
-        return "a confidential change"
-    return change.number
-
-
-def free_slots(change: ChangeRequest, *, after: datetime, limit: int, actor: User | None = None) -> tuple[list[datetime], list[Reason]]:
-    """The earliest starts after `after` that fit calendar, plan and other bookings; if none within 90 days, why."""
-    calendar = current_calendar()
-    if change.is_emergency:
-        return [_whole_minute(after)], []  # any time, once authorised (R74)
-    if change.requested_date:
-        after = max(after, datetime.combine(change.requested_date, time(0), UTC))
-    after = _whole_minute(after)
-    end, scope, length = after + SEARCH, scope_of(change), change.plan_length
-    taken = taken_between(change, after - AROUND, end)
-    found: list[datetime] = []
-    in_the_way: list[Reason] = []
-    for opening, closing in open_stretches(change.priority, after, end, calendar, scope):
-        begin = max(opening, after)
-        starts = sorted({begin, *(_whole_minute(slot.end) for slot in taken if begin < slot.end < closing)})
-        for start in starts:
-            if start + length > closing:
-                break
-            against = conflicts(change, start, calendar, taken, actor)
-            if not against:
-                found.append(start)
-                break  # one proposal per stretch: the earliest
-            in_the_way = in_the_way or against
-        if len(found) >= limit:
-            break
-    if found:
-        return found, []
-    verdict = decide(change.priority, after, after + length, calendar, scope)
-    return [], in_the_way or list(verdict.reasons) or [Reason("no_slot", "No slot within 90 days fits this plan.")]
-
-
-def _whole_minute(at: datetime) -> datetime:
-    floored = at.replace(second=0, microsecond=0)
-    return floored if floored == at else floored + timedelta(minutes=1)
-
-
-# --- schedule and unschedule ---------------------------------------------------------------------------------------------------
 
 
 def schedule_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
@@ -264,7 +83,10 @@ def book(change: ChangeRequest, start: datetime, *, actor: User | None, short_no
         refuse_if(verdict_for(change, start, calendar).reasons)
     window = window_at(calendar, start, end)
     _take_turns(window.start if window else start)
-    against = [] if change.is_emergency else conflicts(change, start, calendar, taken_between(change, start - AROUND, end + AROUND), actor)
+    against = []
+    if not change.is_emergency:
+        taken = taken_between(change, start - AROUND, end + AROUND)
+        against = conflicts(change, start, calendar, taken, list(change.depends_on.all()), actor)
     if against and not override_reason:
         raise Blocked(against)
     is_short = not change.is_emergency and start - timezone.now() < NOTICE
@@ -476,17 +298,3 @@ def grant_freeze_exception(*, actor: User, number: str, slot_start: datetime, re
         data={"slot_start": slot_start.isoformat(), "reason": reason, "granted": exception.is_granted},
     )
     return change
-
-
-def bookings_between(actor: User, start: datetime, end: datetime) -> ChangeQuerySet:
-    """Visible changes with a slot in `[start, end)`, by start, for the calendar."""
-    return ChangeRequest.objects.visible_to(actor).filter(slot_start__lt=end, slot_end__gt=start).order_by("slot_start", "id")
-
-
-def held_between(actor: User, start: datetime, end: datetime) -> ChangeQuerySet:
-    """Changes in review that hold a requested window tentatively (A7): shown hatched, in nobody's way."""
-    return (
-        ChangeRequest.objects.visible_to(actor)
-        .filter(state=State.IN_REVIEW, requested_window_start__lt=end, requested_window_start__gte=start)
-        .order_by("requested_window_start", "id")
-    )

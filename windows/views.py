@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from changemgmt.http import Request
 from requests.models import ChangeRequest
-from windows import services
+from windows import slots
 from windows.calendar import Calendar, Occurrence, closure_occurrences, decide, window_occurrences
 from windows.models import current_calendar
 
@@ -62,8 +62,8 @@ def _month(text: str, today: date) -> date:
 
 def _windows(request: Request, rules: Calendar, closures: list[Occurrence], start: datetime, end: datetime) -> list[dict[str, Any]]:
     """Every window occurrence with what is booked or held in it and what shuts it."""
-    booked = list(services.bookings_between(request.user, start, end))
-    held = list(services.held_between(request.user, start, end))
+    booked = list(slots.bookings_between(request.user, start, end))
+    held = list(slots.held_between(request.user, start, end))
     found: list[dict[str, Any]] = []
     for occurrence in window_occurrences(rules, start, end):
         inside = [

@@ -13,6 +13,7 @@ from approvals import policy
 from approvals import services as approvals
 from approvals.models import Step
 from changemgmt import clock
+from implementation import evidence
 from implementation import services as implementation
 from requests import services as requests
 from requests.models import ChangeRequest
@@ -325,7 +326,7 @@ class Present:
         with self.at(minutes=40):
             implementation.start(actor=self.people["oncall"], number=change.number)
         with self.at(minutes=20):
-            implementation.open_issue(
+            evidence.open_issue(
                 actor=self.people["oncall"],
                 number=change.number,
                 severity="P2",
@@ -346,7 +347,7 @@ class Present:
         with self.at(hours=11, minutes=45):
             implementation.start(actor=oncall, number=change.number)
             for item in change.checklist.filter(phase__in=["start", "during", "post"]):
-                implementation.settle_item(actor=oncall, number=change.number, item_id=item.pk, state="done")
+                evidence.settle_item(actor=oncall, number=change.number, item_id=item.pk, state="done")
         with self.at(hours=11, minutes=10):
             implementation.finish(actor=oncall, number=change.number)
         with self.at(hours=10, minutes=30):

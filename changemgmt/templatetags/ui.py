@@ -112,6 +112,7 @@ ICONS = sorted(
         "circle-check",
         "circle-x",
         "bell",
+        "phone",
         "sun",
         "info",
         "arrow-down",

@@ -1,0 +1,169 @@
+"""Rounds: the policy copied onto a change, stage by stage, and the people who are asked (A2, A3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.roles import Role, listed
+from approvals import access, policy
+from approvals.models import Decision, Policy, Step
+from notifications import services as notifications
+from requests import lifecycle
+from requests.models import ChangeRequest
+from requests.states import State
+
+
+def current_rules() -> Mapping[str, Any]:
+    newest = Policy.objects.order_by("-version").first()
+    return newest.rules if newest else policy.DEFAULT
+
+
+def facts_of(change: ChangeRequest) -> policy.Facts:
+    return policy.Facts(
+        priority=change.priority,
+        security_answers=change.needs_security_review,
+        security_component=any(component.security_review for component in change.components.all()),
+        downtime=bool(change.downtime_required),
+        users_affected=bool(change.users_affected),
+    )
+
+
+def expected_steps(change: ChangeRequest) -> list[policy.StepPlan]:
+    """Who will be asked if the change is submitted as it is now; empty without a priority."""
+    return policy.plan(current_rules(), facts_of(change)) if change.priority else []
+
+
+def open_round(change: ChangeRequest) -> list[Step]:
+    """Copy the policy onto a locked change as its new round, first stage open; earlier steps become stale (A2)."""
+    withdraw_round(change)
+    steps = _copy(change, policy.plan(current_rules(), facts_of(change)), deferred=False)
+    change.decider_roles = sorted({role for step in steps for role in step.roles})
+    change.save(update_fields=["decider_roles"])
+    _open_stage(change, 1)
+    return steps
+
+
+def _copy(change: ChangeRequest, plans: list[policy.StepPlan], *, deferred: bool) -> list[Step]:
+    steps = [
+        Step(
+            change=change,
+            round=change.round,
+            stage=plan.stage,
+            position=position,
+            kind=plan.kind,
+            roles=list(plan.roles),
+            mode=plan.mode,
+            checklist=list(plan.checklist),
+            waivable=plan.waivable,
+            deferred=deferred,
+            content_hash=change.content_hash,
+            priority=change.priority,
+        )
+        for position, plan in enumerate(plans, start=1)
+    ]
+    return Step.objects.bulk_create(steps)
+
+
+def withdraw_round(change: ChangeRequest) -> None:
+    """No earlier decision carries over: what is open or waiting becomes stale, its messages are not sent any more."""
+    unsettled = change.steps.filter(deferred=False).exclude(state=Step.State.STALE)
+    unsettled.filter(round__lt=change.round).update(state=Step.State.STALE)
+    if change.state not in (State.IN_REVIEW,):
+        unsettled.filter(state__in=[Step.State.OPEN, Step.State.WAITING]).update(state=Step.State.STALE)
+    notifications.withdraw(change_id=change.pk, kinds=["approval_waiting"])
+
+
+def _open_stage(change: ChangeRequest, stage: int) -> None:
+    now = timezone.now()
+    steps = list(change.steps.filter(round=change.round, deferred=False, stage=stage))
+    Step.objects.filter(pk__in=[step.pk for step in steps]).update(state=Step.State.OPEN, opened_at=now)
+    _ask(change, steps)
+
+
+def _ask(change: ChangeRequest, steps: list[Step]) -> None:
+    """Tell everybody who could decide; name a role that nobody eligible holds to requester and change managers (A3)."""
+    round_steps = list(change.steps.filter(round=change.round))
+    for step in steps:
+        step.change = change
+        people = list(access.people_for(step))
+        notifications.tell(
+            people,
+            kind="approval_waiting",
+            occasion=f"{step.pk}",
+            change=change,
+            subject=f"{change.priority} {change.number} waits for your {step.label.lower()}",
+            body=f"“{change.summary}”, requested by {change.requester}. {what_approving_does(step, round_steps)}",
+        )
+        if not people:
+            managers = list(User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True))
+            notifications.tell(
+                [change.requester, *managers],
+                kind="nobody_can_decide",
+                occasion=f"{step.pk}",
+                change=change,
+                subject=f"{change.number}: nobody can give the {step.label.lower()}",
+                body=f"It needs {listed(step.roles)}, and nobody eligible holds that role. An administrator grants roles at /settings/people/.",
+            )
+
+
+def add_deferred_reviews(change: ChangeRequest) -> None:
+    """A P0's reviews, owed once its implementation has ended (A2); those given before an escalation count while the content stands."""
+    if change.steps.filter(deferred=True, round=change.round).exists():
+        return
+    given = {
+        step.kind
+        for step in change.steps.filter(content_hash=change.content_hash, decisions__verdict=Decision.Verdict.APPROVE).exclude(
+            kind=policy.SIGN_OFF
+        )
+    }
+    plans = [plan for plan in policy.plan(current_rules(), facts_of(change), deferred=True) if plan.kind not in given]
+    steps = _copy(change, plans, deferred=True)
+    Step.objects.filter(pk__in=[step.pk for step in steps]).update(state=Step.State.OPEN, opened_at=timezone.now())
+    change.decider_roles = sorted({*change.decider_roles, *(role for step in steps for role in step.roles)})
+    change.save(update_fields=["decider_roles"])
+    _ask(change, steps)
+
+
+def what_approving_does(step: Step, steps: Sequence[Step]) -> str:
+    """One sentence for the button, the card and the mail; `steps` are those of the step's round."""
+    if step.deferred:
+        return "Approving settles this review of an emergency that has been implemented."
+    if step.kind == policy.EMERGENCY:
+        return "Approving authorises the emergency: it may start at once."
+    others = [other for other in steps if not other.deferred and other.pk != step.pk]
+    open_beside = [other for other in others if other.stage == step.stage and not other.is_settled]
+    if step.mode == "all" and policy.filled_roles(step.mode, step.roles, access.approvals_of(step)) + 1 < len(step.roles):
+        return "Approving gives one of two sign-offs; the other must come from somebody else."
+    if open_beside:
+        return f"Approving settles this review; {' and '.join(other.label.lower() for other in open_beside)} still wait."
+    later = [other for other in others if other.stage > step.stage]
+    if later:
+        names = " and ".join(other.label.lower() for other in later)
+        people = listed(later[0].roles, "and" if later[0].mode == "all" else "or")
+        return f"Approving ends the review stage; {names} by {people} opens."
+    if step.change.priority == "P3" or step.change.requested_window_start:
+        return "Approving approves the change, and its slot is booked at once."
+    return "Approving approves the change; then its slot can be booked."
+
+
+def close_step(step: Step, state: str) -> None:
+    """Settle a step; whoever else was asked to authorise an emergency is not asked any more."""
+    step.state, step.settled_at = state, timezone.now()
+    step.save(update_fields=["state", "settled_at"])
+    if step.kind == policy.EMERGENCY:
+        notifications.withdraw(change_id=step.change_id, kinds=["approval_waiting"])
+
+
+def advance(change: ChangeRequest, stage: int) -> None:
+    """Open the next stage when every step of this one is settled; approve after the last."""
+    steps = list(change.steps.filter(round=change.round, deferred=False))
+    if any(not step.is_settled for step in steps if step.stage == stage):
+        return
+    if any(step.stage > stage for step in steps):
+        _open_stage(change, stage + 1)
+    else:
+        lifecycle.perform(change, "approve", actor=None, content_hash=change.content_hash, round=change.round)

@@ -1,0 +1,118 @@
+"""One change as one person finds it at one instant: every fact that a guard asks for, read once, and only if it is asked for.
+
+Guards take a `Case`, so that `actions`, page, gate and service judge the same facts and a page costs a handful of statements.
+A case is not kept across a change of what it has read: a service makes one under lock, asks its guard, and lets it go.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cached_property
+
+from django.db.models import Prefetch
+from django.utils import timezone
+
+from accounts.models import User
+from approvals import access as approvals_access
+from approvals.models import Decision, Step
+from audit.models import Event
+from audit.refusal import Reason
+from implementation.models import Check, ChecklistItem, Documentation, Review
+from requests.models import ChangeRequest
+from windows import slots
+from windows.calendar import Calendar
+from windows.models import current_calendar
+
+HANDS = ("change.start", "change.take_over", "change.finish", "change.complete", "change.finish_rollback")
+
+
+class Case:
+    """`change` for `actor` at `at` (default: now)."""
+
+    def __init__(self, change: ChangeRequest, actor: User, at: datetime | None = None) -> None:
+        self.change, self.actor, self.at = change, actor, at or timezone.now()
+
+    # --- approval ----------------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        """The current round's steps with their decisions: by stage, deferred reviews last."""
+        decisions = Prefetch("decisions", queryset=Decision.objects.select_related("actor", "on_behalf_of"))
+        found = self.change.steps.filter(round=self.change.round).prefetch_related(decisions)
+        steps = list(found.order_by("deferred", "stage", "position"))
+        for step in steps:
+            step.change = self.change
+        return steps
+
+    @cached_property
+    def authors(self) -> frozenset[int]:
+        """Keys of everybody who requested the change or edited its content."""
+        return frozenset({self.change.requester_id, *self.change.authors.values_list("user", flat=True)})
+
+    @cached_property
+    def roles(self) -> frozenset[str]:
+        """The roles in which the person may decide now."""
+        return approvals_access.roles_for_deciding(self.actor)
+
+    def decision_refusal(self, step: Step) -> list[Reason]:
+        """Why this person may not decide this step now."""
+        beside = [other for other in self.steps if (other.deferred, other.stage) == (step.deferred, step.stage)]
+        return approvals_access.decision_refusal(
+            step,
+            self.actor,
+            roles=self.roles,
+            is_author=bool(self.roles & set(step.roles)) and self.actor.pk in self.authors,
+            decided_in_stage=any(self.actor.pk in decision.people for other in beside for decision in other.decisions.all()),
+        )
+
+    @cached_property
+    def mine(self) -> list[Step]:
+        """The steps that this person could decide now."""
+        return [step for step in self.steps if not self.decision_refusal(step)]
+
+    # --- calendar and neighbours ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def calendar(self) -> Calendar:
+        return current_calendar()
+
+    @cached_property
+    def needs(self) -> list[ChangeRequest]:
+        """The changes that it depends on; free text depends on nothing (contract)."""
+        return list(self.change.depends_on.all()) if self.change.dependencies else []
+
+    @cached_property
+    def taken(self) -> list[slots.Taken]:
+        """What other changes have booked or are running, while this one's plan would run from now."""
+        return slots.taken_between(self.change, self.at, self.at + self.change.plan_length, and_running=True)
+
+    # --- the run -------------------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def checklist(self) -> list[ChecklistItem]:
+        return list(self.change.checklist.select_related("settled_by"))
+
+    def unsettled(self, *phases: str) -> list[ChecklistItem]:
+        """The items of these phases that are neither done nor skipped with a note."""
+        return [item for item in self.checklist if item.phase in phases and not item.is_settled]
+
+    @cached_property
+    def checks(self) -> list[Check]:
+        return list(self.change.checks.select_related("accepted_by"))
+
+    @cached_property
+    def hands(self) -> frozenset[int]:
+        """Keys of everybody who had a hand in the run: who implements it, and whoever started it or took it over."""
+        events = Event.objects.filter(change_id=self.change.pk, action__in=HANDS, actor__isnull=False)
+        keys = {*events.values_list("actor", flat=True), self.change.implementer_id}
+        return frozenset(key for key in keys if key)
+
+    @cached_property
+    def review(self) -> Review | None:
+        """The review that is owed or given now; one of an outcome that has changed since is superseded."""
+        return self.change.reviews.filter(superseded=False).select_related("written_by", "confirmed_by").first()
+
+    @cached_property
+    def documentation(self) -> Documentation | None:
+        """The newest version of what an emergency supplied afterwards."""
+        return self.change.documentation.order_by("-version").first() if self.change.is_emergency else None

@@ -1,0 +1,269 @@
+"""Evidence of a run: checklist, log, checks, issues (R54, R62-R71, R100-R103, R145)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.roles import Role
+from audit import services as audit
+from audit.refusal import Blocked, Invalid, Missing, NotYours, Reason
+from implementation import checklist as template
+from implementation import guards
+from implementation.matrix import MATRIX
+from implementation.models import Check, ChecklistItem, Issue, LogEntry
+from notifications import services as notifications
+from requests import cleaning
+from requests.access import change_to_write
+from requests.models import ChangeRequest
+from requests.say import say_instant
+from requests.states import RUNNING, State
+
+# --- checklist -------------------------------------------------------------------------------------------------------------------
+
+
+def make_checklist(change: ChangeRequest, actor: User | None = None) -> None:
+    """The checklist of an approved change, made anew for the content as approved (R54). Runs within `approve`."""
+    change.checklist.all().delete()
+    items = template.items_for(number=change.number, implementation_steps=change.implementation_steps, rollback_plan=change.rollback_plan)
+    ChecklistItem.objects.bulk_create(
+        ChecklistItem(
+            change=change, position=position, phase=item.phase, text=item.text, command=item.command, requirement=item.requirement
+        )
+        for position, item in enumerate(items, start=1)
+    )
+
+
+def _check_run_access(change: ChangeRequest, actor: User) -> None:
+    if not guards.is_implementer(change, actor) and not actor.is_devops:
+        raise NotYours([Reason("not_yours", "Evidence is recorded by the implementer or a DevOps role.")])
+
+
+def _check_recordable(change: ChangeRequest) -> None:
+    if change.state not in {State.APPROVED, State.SCHEDULED, *RUNNING, State.COMPLETED, State.ROLLED_BACK, State.FAILED}:
+        raise Blocked(
+            [Reason("state", f"{change.number} is {State(change.state).label.lower()}; evidence is recorded from approval to closing.")]
+        )
+
+
+@transaction.atomic
+def add_item(*, actor: User, number: str, phase: str, text: str, command: str = "") -> ChecklistItem:
+    """Put an item of one's own on the checklist, at the end of its phase."""
+    change = change_to_write(actor, number)
+    _check_run_access(change, actor)
+    _check_recordable(change)
+    if phase not in ChecklistItem.Phase.values:
+        raise Invalid(fields={"phase": f"Phase: choose one of {', '.join(ChecklistItem.Phase.values)}."})
+    position = (change.checklist.aggregate(last=Max("position"))["last"] or 0) + 1
+    item = ChecklistItem.objects.create(
+        change=change,
+        position=position,
+        phase=phase,
+        text=cleaning.written("text", text, "Text"),
+        command=cleaning.written("command", command, "Command", needed=False),
+        added=True,
+    )
+    audit.record("implementation.checklist_add", actor=actor, change=change, data={"item": item.pk, "phase": phase})
+    return item
+
+
+@transaction.atomic
+def settle_item(*, actor: User, number: str, item_id: int, state: str, note: str = "", output: str = "") -> ChecklistItem:
+    """Mark an item open, done, skipped (say why) or failed, with what came out."""
+    change = change_to_write(actor, number)
+    _check_run_access(change, actor)
+    _check_recordable(change)
+    item = change.checklist.filter(pk=item_id).first() if 0 < item_id < 2**63 else None
+    if item is None:
+        raise Missing([Reason("missing", f"{change.number} has no such checklist item.")])
+    if state not in ChecklistItem.State.values:
+        raise Invalid(fields={"state": f"State: choose one of {', '.join(ChecklistItem.State.values)}."})
+    item.note = cleaning.written("note", note, "Note", needed=state == ChecklistItem.State.SKIPPED)
+    item.output = cleaning.written("output", output, "Output", needed=False)
+    item.state = state
+    item.settled_by, item.settled_at = (actor, timezone.now()) if state != ChecklistItem.State.OPEN else (None, None)
+    item.save()
+    audit.record(
+        "implementation.checklist",
+        actor=actor,
+        change=change,
+        data={
+            "item": item.pk,
+            "phase": item.phase,
+            "text": item.text[:200],
+            "state": state,
+            "note": item.note,
+            "output": item.output[:2000],
+        },
+    )
+    return item
+
+
+@transaction.atomic
+def log(*, actor: User, number: str, kind: str, message: str) -> LogEntry:
+    """A note or a deviation from the steps (R64)."""
+    change = change_to_write(actor, number)
+    _check_run_access(change, actor)
+    _check_recordable(change)
+    if kind not in LogEntry.Kind.values:
+        raise Invalid(fields={"kind": f"Kind: choose one of {', '.join(LogEntry.Kind.values)}."})
+    entry = LogEntry.objects.create(
+        change=change, kind=kind, message=cleaning.written("message", message, "Message"), by=actor, at=timezone.now()
+    )
+    audit.record("implementation.log", actor=actor, change=change, data={"kind": kind, "message": entry.message[:4000]})
+    return entry
+
+
+def _observed(value: Any, field: str, what: str) -> datetime:
+    """An instant that was, not one to come; now if none is given."""
+    now = timezone.now()
+    if value in (None, ""):
+        return now.replace(microsecond=0)
+    try:
+        at = cleaning.instant(value)
+    except cleaning.Wrong as problem:
+        raise Invalid(fields={field: f"{what}: {problem}"}) from None
+    if at > now + timedelta(minutes=5):
+        raise Invalid(fields={field: f"{what}: {say_instant(at)} is still to come; give an instant that has passed."})
+    return min(at, now.replace(microsecond=0))
+
+
+@transaction.atomic
+def record_check(
+    *,
+    actor: User,
+    number: str,
+    name: str,
+    kind: str,
+    passed: bool,
+    value: float | None = None,
+    unit: str = "",
+    output: str = "",
+    observed_at: Any = None,
+) -> Check:
+    """Record a check's result: evidence, never a requirement; but a failed latest result blocks `complete`."""
+    change = change_to_write(actor, number)
+    _check_run_access(change, actor)
+    _check_recordable(change)
+    if kind not in Check.Kind.values:
+        raise Invalid(fields={"kind": f"Kind: choose one of {', '.join(Check.Kind.values)}."})
+    check = Check.objects.create(
+        change=change,
+        name=cleaning.written("name", name, "Name")[:120],
+        kind=kind,
+        passed=passed,
+        value=value,
+        unit=cleaning.written("unit", unit, "Unit", needed=False)[:20],
+        output=cleaning.written("output", output, "Output", needed=False),
+        observed_at=_observed(observed_at, "observed_at", "Observed at"),
+        by=actor,
+    )
+    audit.record(
+        "implementation.check",
+        actor=actor,
+        change=change,
+        data={"check": check.pk, "name": check.name, "kind": kind, "passed": passed, "value": value, "unit": check.unit},
+    )
+    return check
+
+
+@transaction.atomic
+def accept_check(*, actor: User, number: str, check_id: int, reason: str) -> Check:
+    """A second person, DevOps lead or on-call, accepts a failed check with a reason."""
+    change = change_to_write(actor, number)
+    check = change.checks.filter(pk=check_id).first() if 0 < check_id < 2**63 else None
+    if check is None:
+        raise Missing([Reason("missing", f"{change.number} has no such check.")])
+    if not actor.has_role(Role.DEVOPS_LEAD, Role.ON_CALL_ENGINEER) or actor.pk == change.implementer_id:
+        raise NotYours(
+            [Reason("not_yours", "A failed check is accepted by a DevOps lead or the on-call engineer who does not implement the change.")]
+        )
+    if check.passed:
+        raise Blocked([Reason("state", "That check passed; there is nothing to accept.")])
+    check.accepted_by, check.accepted_reason = actor, cleaning.written("reason", reason, "Reason")
+    check.save()
+    audit.record("implementation.check_accept", actor=actor, change=change, data={"check": check.pk, "reason": check.accepted_reason})
+    return check
+
+
+@transaction.atomic
+def open_issue(
+    *, actor: User, number: str, severity: str, summary: str, detected_at: Any = None, resolved_at: Any = None, link: str = ""
+) -> Issue:
+    """Something is wrong: severity says what to do and how long there is (R100-R103)."""
+    change = change_to_write(actor, number)
+    if change.started_at is None:
+        raise Blocked([Reason("state", f"{change.number} has not started; an issue belongs to an implementation.")])
+    values = _issue_values(severity=severity, summary=summary, link=link or Issue.Link.CAUSED_BY)
+    detected = _observed(detected_at, "detected_at", "Detected")
+    n = (change.issues.aggregate(last=Max("n"))["last"] or 0) + 1
+    issue = Issue(change=change, n=n, detected_at=detected, by=actor, **values)
+    issue.resolved_at = _resolved(resolved_at, detected)
+    issue.save()
+    audit.record("implementation.issue", actor=actor, change=change, data=_issue_data(issue))
+    people = [p for p in (change.implementer, change.requester) if p and p != actor]
+    notifications.tell(
+        people,
+        kind="issue",
+        occasion=f"{issue.pk}",
+        change=change,
+        subject=f"{change.number}: {issue.row.label} issue: {issue.summary}"[:250],
+        body=f"{issue.row.action}. “{change.summary}”.",
+    )
+    return issue
+
+
+@transaction.atomic
+def edit_issue(*, actor: User, number: str, n: int, values: Mapping[str, Any]) -> Issue:
+    change = change_to_write(actor, number)
+    issue = change.issues.filter(n=n).first() if 0 < n < 2**31 else None
+    if issue is None:
+        raise Missing([Reason("missing", f"{change.number} has no issue {n}.")])
+    _check_run_access(change, actor)
+    merged = {name: values.get(name) or getattr(issue, name) for name in ("severity", "summary", "link")}
+    for name, value in _issue_values(**merged).items():
+        setattr(issue, name, value)
+    if values.get("detected_at"):
+        issue.detected_at = _observed(values["detected_at"], "detected_at", "Detected")
+    resolved = values.get("resolved_at", issue.resolved_at)
+    issue.resolved_at = _resolved(resolved, issue.detected_at)
+    issue.save()
+    audit.record("implementation.issue_edit", actor=actor, change=change, data=_issue_data(issue))
+    return issue
+
+
+def _issue_values(*, severity: str, summary: str, link: str) -> dict[str, str]:
+    wrong = {}
+    if severity not in MATRIX:
+        wrong["severity"] = "Severity: choose one of P0, P1, P2, P3."
+    if link not in Issue.Link.values:
+        wrong["link"] = "Link: choose caused_by or fixed_by."
+    if wrong:
+        raise Invalid(fields=wrong)
+    return {"severity": severity, "summary": cleaning.written("summary", summary, "Summary")[:300], "link": link}
+
+
+def _resolved(value: Any, detected: datetime) -> datetime | None:
+    if value in (None, ""):
+        return None
+    resolved = _observed(value, "resolved_at", "Resolved")
+    if resolved < detected:
+        raise Invalid(fields={"resolved_at": f"Resolved: this is before it was detected, {say_instant(detected)}; give a later instant."})
+    return resolved
+
+
+def _issue_data(issue: Issue) -> dict[str, Any]:
+    return {
+        "n": issue.n,
+        "severity": issue.severity,
+        "summary": issue.summary,
+        "link": issue.link,
+        "detected_at": issue.detected_at.isoformat(),
+        "resolved_at": issue.resolved_at.isoformat() if issue.resolved_at else None,
+    }

@@ -1,0 +1,129 @@
+"""After the run: the post-implementation review, an emergency's documentation, closing (R5, R147, R151, A13, A22)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.roles import Role
+from audit import services as audit
+from audit.refusal import Invalid
+from implementation import guards
+from implementation.case import Case
+from implementation.guards import raise_refusal
+from implementation.models import Documentation, Review
+from notifications import services as notifications
+from requests import cleaning, content, lifecycle
+from requests.access import change_to_write
+from requests.models import ChangeRequest
+from requests.say import say_instant
+from requests.states import State
+
+
+@transaction.atomic
+def write_review(
+    *,
+    actor: User,
+    number: str,
+    summary: str,
+    deviations: str = "",
+    lessons: str = "",
+    improvements: str = "",
+    runbook_updated: bool | None = None,
+) -> Review:
+    """The post-implementation review (R147). For a major change it says whether the runbook was updated (R161, A23)."""
+    change = change_to_write(actor, number)
+    case = Case(change, actor)
+    raise_refusal(guards.review_refusal(case))
+    review = case.review
+    assert review is not None
+    if change.is_major and runbook_updated is None:
+        raise Invalid(fields={"runbook_updated": "Runbook updated: this is a major change; answer yes or no."})
+    review.summary = cleaning.written("summary", summary, "Summary")
+    for name, value in (("deviations", deviations), ("lessons", lessons), ("improvements", improvements)):
+        setattr(review, name, cleaning.written(name, value, name.capitalize(), needed=False))
+    review.runbook_updated, review.written_by, review.written_at = runbook_updated, actor, review.written_at or timezone.now()
+    review.save()
+    audit.record("implementation.review", actor=actor, change=change, data={"review": review.pk, "late": review.written_at > review.due_at})
+    close_if_nothing_owed(change)
+    return review
+
+
+@transaction.atomic
+def confirm_review(*, actor: User, number: str, p0_justified: bool | None = None) -> Review:
+    """Somebody who did not implement it agrees with the review; for a P0 they say whether P0 was justified (A13)."""
+    change = change_to_write(actor, number)
+    case = Case(change, actor)
+    raise_refusal(guards.confirmation_refusal(case))
+    review = case.review
+    assert review is not None
+    if change.is_emergency and p0_justified is None:
+        raise Invalid(fields={"p0_justified": "P0 justified: say whether it had to be an emergency, yes or no."})
+    review.confirmed_by, review.confirmed_at, review.p0_justified = actor, timezone.now(), p0_justified
+    review.save()
+    audit.record("implementation.review_confirm", actor=actor, change=change, data={"review": review.pk, "p0_justified": p0_justified})
+    close_if_nothing_owed(change)
+    return review
+
+
+@transaction.atomic
+def document(*, actor: User, number: str, values: Mapping[str, Any]) -> Documentation:
+    """Supply what a P0 left out before its authorisation (R5, A22), as a version of its own; the authorised content stays."""
+    change = change_to_write(actor, number)
+    raise_refusal(guards.documentation_refusal(Case(change, actor)))
+    if unknown := set(values) - set(content.DOCUMENTATION) - {"users_affected", "downtime_minutes"}:
+        raise Invalid(fields={name: f"{cleaning.label(name)}: this was authorised and is not changed afterwards." for name in unknown})
+    # A date that has passed is right here: the work is done.
+    cleaned = cleaning.clean({name: value for name, value in values.items() if name != "requested_date"})
+    if values.get("requested_date"):
+        try:
+            cleaned["requested_date"] = str(cleaning.calendar_day(values["requested_date"]))
+        except cleaning.Wrong as problem:
+            raise Invalid(fields={"requested_date": f"Requested date: {problem}"}) from None
+    last = change.documentation.order_by("-version").first()
+    kept = Documentation.objects.create(
+        change=change,
+        version=(last.version if last else 0) + 1,
+        values={**(last.values if last else {}), **cleaned},
+        by=actor,
+        at=timezone.now(),
+    )
+    audit.record("implementation.document", actor=actor, change=change, data={"version": kept.version, "fields": sorted(cleaned)})
+    close_if_nothing_owed(change)
+    return kept
+
+
+@transaction.atomic
+def close(*, actor: User, number: str) -> ChangeRequest:
+    change = change_to_write(actor, number)
+    raise_refusal(guards.close_refusal(Case(change, actor)))
+    lifecycle.perform(change, "close", actor=actor)
+    return change
+
+
+def close_if_nothing_owed(change: ChangeRequest, actor: User | None = None) -> None:
+    """A change closes in the transaction that brings the last thing owed."""
+    # What is owed is the same whoever asks.
+    if change.state in (State.COMPLETED, State.ROLLED_BACK, State.FAILED) and not guards.owed(Case(change, change.requester)):
+        lifecycle.perform(change, "close", actor=None)
+
+
+def mark_overdue(review: Review) -> None:
+    """A review that was not written in time: escalated once (A13)."""
+    change = review.change
+    review.overdue_at = timezone.now()
+    review.save(update_fields=["overdue_at"])
+    audit.record("implementation.review_overdue", change=change, data={"review": review.pk, "due_at": review.due_at.isoformat()})
+    managers = User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True)
+    notifications.tell(
+        [person for person in (change.implementer, change.requester, *managers) if person],
+        kind="review_overdue",
+        occasion=f"{review.pk}",
+        change=change,
+        subject=f"{change.number}: its review is overdue since {say_instant(review.due_at)}",
+        body=f"“{change.summary}” ended without a post-implementation review within 24 hours.",
+    )

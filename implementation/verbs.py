@@ -1,0 +1,242 @@
+"""Every verb that is done on a change by click: thin callers of the services, one row each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from accounts.models import User
+from approvals import services as approvals
+from approvals import telephone
+from audit.refusal import Invalid, Missing, Reason, Refused
+from changemgmt.http import Request, record_refusal, status_of
+from implementation import evidence, reviews, services, views
+from requests import access, cleaning, forms, lifecycle
+from requests import services as requests
+from requests.states import EDITABLE
+from windows import services as windows
+
+Post = Any
+Verb = Callable[[User, str, Post], Any]
+
+
+def _number(value: str) -> int:
+    return int(value) if value.isdecimal() and len(value) < 18 else 0
+
+
+def _yes(post: Post, name: str) -> bool | None:
+    return {"yes": True, "no": False}.get(post.get(name, ""))
+
+
+def _schedule(actor: User, number: str, post: Post) -> Any:
+    try:
+        start = cleaning.instant(post.get("start", ""))
+    except cleaning.Wrong as problem:
+        raise Invalid(fields={"start": f"Start: {problem}"}) from None
+    return windows.schedule(
+        actor=actor,
+        number=number,
+        start=start,
+        short_notice_reason=post.get("short_notice_reason", ""),
+        override_reason=post.get("override_reason", ""),
+    )
+
+
+def _document(actor: User, number: str, post: Post) -> Any:
+    values = {name: value for name, value in forms.values_from(post).items() if value not in (None, "")}
+    return reviews.document(actor=actor, number=number, values=values)
+
+
+def _item(actor: User, number: str, post: Post) -> Any:
+    return evidence.settle_item(
+        actor=actor,
+        number=number,
+        item_id=_number(post.get("item", "")),
+        state=post.get("state", ""),
+        note=post.get("note", ""),
+        output=post.get("output", ""),
+    )
+
+
+def _issue(actor: User, number: str, post: Post) -> Any:
+    return evidence.open_issue(
+        actor=actor,
+        number=number,
+        severity=post.get("severity", ""),
+        summary=post.get("summary", ""),
+        detected_at=post.get("detected_at") or None,
+        link=post.get("link", ""),
+    )
+
+
+def _resolve(actor: User, number: str, post: Post) -> Any:
+    return evidence.edit_issue(actor=actor, number=number, n=_number(post.get("n", "")), values={"resolved_at": timezone.now().isoformat()})
+
+
+def _check(actor: User, number: str, post: Post) -> Any:
+    return evidence.record_check(
+        actor=actor,
+        number=number,
+        name=post.get("name", ""),
+        kind=post.get("kind", ""),
+        passed=post.get("passed") == "yes",
+        output=post.get("output", ""),
+    )
+
+
+def _review(actor: User, number: str, post: Post) -> Any:
+    return reviews.write_review(
+        actor=actor,
+        number=number,
+        runbook_updated=_yes(post, "runbook_updated"),
+        **{name: post.get(name, "") for name in ("summary", "deviations", "lessons", "improvements")},
+    )
+
+
+#: verb → (what it does, what is said when it is done, the tab to come back to)
+VERBS: dict[str, tuple[Verb, str, str]] = {
+    "submit": (lambda a, n, p: approvals.submit(actor=a, number=n), "Submitted; its reviewers have been told.", "change"),
+    "cancel": (
+        lambda a, n, p: approvals.cancel(actor=a, number=n, reason=p.get("reason", ""), duplicate_of=p.get("duplicate_of", "").strip()),
+        "Cancelled.",
+        "change",
+    ),
+    "escalate": (
+        lambda a, n, p: approvals.escalate(
+            actor=a,
+            number=n,
+            reason=p.get("reason", ""),
+            emergency_kind=p.get("emergency_kind", ""),
+            emergency_reference=p.get("emergency_reference", ""),
+        ),
+        "It is a P0 now; who can authorise it has been told.",
+        "change",
+    ),
+    "confirm-phone": (
+        lambda a, n, p: telephone.confirm(actor=a, number=n, step_id=_number(p.get("step", "")), answer=p.get("answer", "")),
+        "Your answer is recorded.",
+        "change",
+    ),
+    "transfer": (lambda a, n, p: requests.transfer(actor=a, number=n, requester=p.get("requester", "").strip()), "Handed over.", "change"),
+    "comment": (lambda a, n, p: requests.comment(actor=a, number=n, text=p.get("text", "")), "", "change"),
+    "schedule": (_schedule, "Booked.", "change"),
+    "unschedule": (lambda a, n, p: windows.unschedule(actor=a, number=n, reason=p.get("reason", "")), "The slot is free again.", "change"),
+    "take-over": (lambda a, n, p: services.take_over(actor=a, number=n), "You implement it now.", "run"),
+    "start": (lambda a, n, p: services.start(actor=a, number=n), "Started.", "run"),
+    "finish": (
+        lambda a, n, p: services.finish(actor=a, number=n),
+        "The steps are through; verification and the 30-minute watch have begun.",
+        "run",
+    ),
+    "complete": (
+        lambda a, n, p: services.complete(actor=a, number=n, reason=p.get("reason", "")),
+        "Completed. The review is due within 24 hours.",
+        "run",
+    ),
+    "roll_back": (
+        lambda a, n, p: services.roll_back(actor=a, number=n, reason=p.get("reason", ""), trigger=p.get("trigger", "")),
+        "Rolling back: the checklist is open.",
+        "run",
+    ),
+    "finish_rollback": (
+        lambda a, n, p: services.finish_rollback(actor=a, number=n),
+        "Rolled back. The review is due within 24 hours.",
+        "run",
+    ),
+    "fail": (
+        lambda a, n, p: services.fail(actor=a, number=n, reason=p.get("reason", "")),
+        "Recorded as failed. The review is due within 24 hours.",
+        "run",
+    ),
+    "close": (lambda a, n, p: reviews.close(actor=a, number=n), "Closed.", "change"),
+    "extend": (
+        lambda a, n, p: services.extend(actor=a, number=n, minutes=_number(p.get("minutes", "")), reason=p.get("reason", "")),
+        "Extended.",
+        "run",
+    ),
+    "item": (_item, "", "run"),
+    "add-item": (lambda a, n, p: evidence.add_item(actor=a, number=n, phase=p.get("phase", ""), text=p.get("text", "")), "Added.", "run"),
+    "log": (lambda a, n, p: evidence.log(actor=a, number=n, kind=p.get("kind", "note"), message=p.get("message", "")), "Noted.", "run"),
+    "check": (_check, "The check is recorded.", "run"),
+    "accept-check": (
+        lambda a, n, p: evidence.accept_check(actor=a, number=n, check_id=_number(p.get("check", "")), reason=p.get("reason", "")),
+        "Accepted.",
+        "run",
+    ),
+    "issue": (_issue, "The issue is open.", "run"),
+    "resolve-issue": (_resolve, "The issue is resolved.", "run"),
+    "review": (_review, "The review is written.", "run"),
+    "confirm": (lambda a, n, p: reviews.confirm_review(actor=a, number=n, p0_justified=_yes(p, "p0_justified")), "Confirmed.", "run"),
+    "document": (_document, "The documentation is kept.", "run"),
+}
+
+
+@require_POST
+def act(request: Request, number: str, verb: str) -> HttpResponse:
+    """Do one verb. A refusal shows the page again with the reason and all that was typed."""
+    if verb == "clone":
+        copy = requests.clone(actor=request.user, number=number)
+        messages.success(request, f"{copy.number} is a draft copy of {number}.")
+        return redirect(f"/changes/{copy.number}/edit")
+    if verb not in VERBS:
+        raise Http404
+    do, said, tab = VERBS[verb]
+    try:
+        do(request.user, number, request.POST)
+    except Missing:
+        raise
+    except Refused as refused:
+        return _again(request, number, verb, tab, refused)
+    if said:
+        messages.success(request, said)
+    target = f"/changes/{number}/" + ("implementation/" if tab == "run" else "")
+    anchor = f"#item-{_number(request.POST.get('item', ''))}" if verb == "item" else "#activity" if verb == "comment" else ""
+    return redirect(target + anchor)
+
+
+def _again(request: Request, number: str, verb: str, tab: str, refused: Refused) -> HttpResponse:
+    """The page once more, with why it was refused and all that was typed."""
+    record_refusal(request, refused)
+    errors = refused.fields if isinstance(refused, Invalid) else {}
+    reasons = refused.reasons or [Reason("invalid", text) for text in errors.values()]
+    failed = {"verb": verb, "errors": errors, "reasons": reasons, "values": request.POST}
+    change = access.change_for(request.user, number)
+    if tab == "run" and not (verb in lifecycle.LABELS and change.state in EDITABLE):
+        return views.show_run(request, change, status_of(refused), failed=failed)
+    return views.show_overview(request, change, status_of(refused), wants_slots=verb == "schedule", failed=failed)
+
+
+DECIDED = {"approve": "Approved", "reject": "Rejected", "request_changes": "Changes requested", "waive": "Waived"}
+
+
+@require_POST
+def decide(request: Request, number: str, step_id: int) -> HttpResponse:
+    """Approve, reject, request changes or waive by click, from the page or the queue."""
+    version = request.POST.get("version", "")
+    checklist: dict[str, Any] = {key.removeprefix("tick_"): True for key in request.POST if key.startswith("tick_")}
+    for key, note in request.POST.items():
+        if key.startswith("na_") and isinstance(note, str) and note.strip():
+            checklist[key.removeprefix("na_")] = {"not_applicable": note.strip()[:1000]}
+    try:
+        decision = approvals.decide(
+            actor=request.user,
+            number=number,
+            step_id=step_id,
+            verdict=request.POST.get("verdict", ""),
+            version=_number(version),
+            comment=request.POST.get("comment", ""),
+            checklist=checklist,
+            on_behalf_of=request.POST.get("on_behalf_of", ""),
+        )
+    except Missing:
+        raise
+    except Refused as refused:
+        return _again(request, number, "decide", "change", refused)
+    messages.success(request, f"{DECIDED[decision.verdict]}: {number}, {decision.step.label.lower()}.")
+    return redirect("/approvals/" if request.POST.get("back") == "queue" else f"/changes/{number}/")

@@ -1,0 +1,210 @@
+"""Where a change's plan would fit: what others have booked, what stands against a start, and which starts are free. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+
+from django.db import connection
+from django.db.models import Q
+
+from accounts.models import User
+from accounts.roles import Role
+from audit.refusal import Reason
+from requests.models import ChangeQuerySet, ChangeRequest
+from requests.say import say_span
+from requests.states import RUNNING, State
+from windows.calendar import Calendar, Occurrence, Verdict, decide, open_stretches, window_at
+from windows.models import current_calendar, lifted_for
+
+SEARCH = timedelta(days=90)
+AROUND = timedelta(days=1)  # wider than any window, so that its places are counted right
+BOOKED = (State.SCHEDULED, State.IMPLEMENTING, State.VERIFYING, State.ROLLING_BACK)
+
+
+def scope_of(change: ChangeRequest) -> frozenset[str]:
+    return frozenset(component.slug for component in change.components.all())
+
+
+def verdict_for(change: ChangeRequest, start: datetime, calendar: Calendar | None = None, end: datetime | None = None) -> Verdict:
+    """The calendar's answer for the change's whole plan from `start`, or until `end`; a granted freeze exception counts (A6)."""
+    calendar, end, scope = calendar or current_calendar(), end or start + change.plan_length, scope_of(change)
+    verdict = decide(change.priority, start, end, calendar, scope)
+    if any(reason.code == "freeze" for reason in verdict.reasons) and (lifted := lifted_for(change, start)):
+        return decide(change.priority, start, end, calendar, scope, lifted)
+    return verdict
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Another change's slot or run, as far as it matters to ours. A P0 runs without a slot."""
+
+    change: ChangeRequest
+    start: datetime | None
+    end: datetime | None
+    same: frozenset[str]
+    related: frozenset[str]
+    needed: frozenset[str]
+
+    def overlaps(self, start: datetime, end: datetime) -> bool:
+        return self.start is not None and self.end is not None and self.start < end and start < self.end
+
+    @property
+    def is_running(self) -> bool:
+        return self.change.state in RUNNING
+
+
+def _related_components(change: ChangeRequest) -> tuple[dict[int, str], dict[int, str], set[int]]:
+    """Our components; those that depend on them or that they depend on; and which of the latter ours need. By key."""
+    own = {component.pk: component.slug for component in change.components.all()}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.id, c.slug, d.from_component_id = ANY(%s) FROM requests_component c JOIN requests_component_depends_on d"
+            " ON (d.from_component_id = c.id AND d.to_component_id = ANY(%s)) OR (d.to_component_id = c.id AND d.from_component_id = ANY(%s))",
+            [list(own)] * 3,
+        )
+        rows = [(key, slug, is_needed) for key, slug, is_needed in cursor.fetchall() if key not in own]
+    return own, {key: slug for key, slug, _ in rows}, {key for key, _, is_needed in rows if is_needed}
+
+
+def taken_between(change: ChangeRequest, start: datetime, end: datetime, *, and_running: bool = False) -> list[Taken]:
+    """Slots of other changes between the instants, and with `and_running` whatever runs now; three queries."""
+    own, related, needed = _related_components(change)
+    wanted = Q(state__in=BOOKED, slot_start__lt=end, slot_end__gt=start)
+    if and_running:
+        wanted |= Q(state__in=RUNNING)
+    others = ChangeRequest.objects.filter(wanted).exclude(pk=change.pk).prefetch_related("components").order_by("slot_start", "id")
+    found = []
+    for other in others:
+        theirs = {component.pk for component in other.components.all()}
+        found.append(
+            Taken(
+                other,
+                other.slot_start,
+                other.slot_end,
+                same=frozenset(own[key] for key in theirs & own.keys()),
+                related=frozenset(related[key] for key in theirs & related.keys()),
+                needed=frozenset(related[key] for key in theirs & needed),
+            )
+        )
+    return found
+
+
+def conflicts(
+    change: ChangeRequest,
+    start: datetime,
+    calendar: Calendar,
+    taken: Sequence[Taken],
+    needs: Sequence[ChangeRequest],
+    actor: User | None = None,
+) -> list[Reason]:
+    """What stands against booking the change at `start`: each kind a reason of its own, naming the other change.
+
+    `taken` is from `taken_between`, `needs` are the changes that this one depends on. The change manager may override each (A27).
+    """
+    end = start + change.plan_length
+    found = [reason for slot in taken if slot.overlaps(start, end) for reason in _against(change, slot, actor)]
+    if full := _full(window_at(calendar, start, end), taken):
+        found.append(full)
+    return found + [_out_of_order(needed, actor) for needed in needs if not _comes_before(needed, start)]
+
+
+def _conflict(code: str, message: str, rule: str, until: datetime | None = None) -> Reason:
+    return Reason(code, message, rule=rule, until=until, override_roles=(Role.CHANGE_MANAGER,))
+
+
+def _against(change: ChangeRequest, slot: Taken, actor: User | None) -> Iterator[Reason]:
+    """What one overlapping slot has against ours: its components, and its implementer."""
+    assert slot.start is not None
+    assert slot.end is not None
+    name, span = named(slot.change, actor), say_span(slot.start, slot.end)
+    if slot.same:
+        text = f"Booked by {name} on {', '.join(sorted(slot.same))}, {span}."
+        yield _conflict("same_component", text, "Same component", slot.end)
+    elif slot.related:
+        relation = "which depends on this change's components or is needed by them"
+        text = f"Booked by {name} on {', '.join(sorted(slot.related))}, {relation}, {span}."
+        yield _conflict("dependent_component", text, "Dependent component", slot.end)
+    if change.implementer_id and change.implementer_id == slot.change.implementer_id:
+        yield _conflict("implementer_busy", f"{change.implementer} implements {name} then, {span}.", "Implementer busy", slot.end)
+
+
+def _full(window: Occurrence | None, taken: Sequence[Taken]) -> Reason | None:
+    """A window with a capacity that is used up."""
+    if window is None or window.capacity is None:
+        return None
+    used = sum(slot.change.window_start == window.start and slot.change.window_name == window.name for slot in taken)
+    if used < window.capacity:
+        return None
+    text = f"{window.name} on {say_span(window.start, window.end)} has {window.capacity} places, all taken."
+    return _conflict("window_full", text, window.name, window.end)
+
+
+def _comes_before(needed: ChangeRequest, start: datetime) -> bool:
+    booked_before = needed.state in BOOKED and needed.slot_end is not None and needed.slot_end <= start
+    return needed.outcome == State.COMPLETED or booked_before
+
+
+def _out_of_order(needed: ChangeRequest, actor: User | None) -> Reason:
+    text = f"This change needs {named(needed, actor)}, which is neither completed nor booked to end before it."
+    return _conflict("dependency_order", text, "Dependency")
+
+
+def named(change: ChangeRequest, actor: User | None) -> str:
+    """The other change's number, for whoever may see it; said to nobody in particular, nobody may."""
+    if change.confidential and (actor is None or not ChangeRequest.objects.visible_to(actor).filter(pk=change.pk).exists()):
+        return "a confidential change"
+    return change.number
+
+
+def free_slots(change: ChangeRequest, *, after: datetime, limit: int, actor: User | None = None) -> tuple[list[datetime], list[Reason]]:
+    """The earliest starts after `after` that fit calendar, plan and other bookings; if none within 90 days, why."""
+    calendar = current_calendar()
+    if change.is_emergency:
+        return [whole_minute(after)], []  # any time, once authorised (R74)
+    if change.requested_date:
+        after = max(after, datetime.combine(change.requested_date, time(0), UTC))
+    after = whole_minute(after)
+    end, scope, length = after + SEARCH, scope_of(change), change.plan_length
+    taken, needs = taken_between(change, after - AROUND, end), list(change.depends_on.all())
+    found: list[datetime] = []
+    in_the_way: list[Reason] = []
+    for opening, closing in open_stretches(change.priority, after, end, calendar, scope):
+        for start in _starts_within(max(opening, after), closing - length, taken):
+            against = conflicts(change, start, calendar, taken, needs, actor)
+            if not against:
+                found.append(start)
+                break  # one proposal per stretch: the earliest
+            in_the_way = in_the_way or against
+        if len(found) >= limit:
+            break
+    if found:
+        return found, []
+    verdict = decide(change.priority, after, after + length, calendar, scope)
+    return [], in_the_way or list(verdict.reasons) or [Reason("no_slot", "No slot within 90 days fits this plan.")]
+
+
+def _starts_within(begin: datetime, latest: datetime, taken: Sequence[Taken]) -> list[datetime]:
+    """The starts worth trying in a stretch: its beginning, and the end of each slot in it."""
+    ends = {whole_minute(slot.end) for slot in taken if slot.end is not None}
+    return sorted(start for start in {begin, *ends} if begin <= start <= latest)
+
+
+def whole_minute(at: datetime) -> datetime:
+    floored = at.replace(second=0, microsecond=0)
+    return floored if floored == at else floored + timedelta(minutes=1)
+
+
+def bookings_between(actor: User, start: datetime, end: datetime) -> ChangeQuerySet:
+    """Visible changes with a slot in `[start, end)`, by start, for the calendar."""
+    return ChangeRequest.objects.visible_to(actor).filter(slot_start__lt=end, slot_end__gt=start).order_by("slot_start", "id")
+
+
+def held_between(actor: User, start: datetime, end: datetime) -> ChangeQuerySet:
+    """Changes in review that hold a requested window tentatively (A7): shown hatched, in nobody's way."""
+    return (
+        ChangeRequest.objects.visible_to(actor)
+        .filter(state=State.IN_REVIEW, requested_window_start__lt=end, requested_window_start__gte=start)
+        .order_by("requested_window_start", "id")
+    )
