@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from approvals import access
+from approvals import access, telephone
 from approvals.models import Decision
 from changemgmt.http import Request
 
@@ -26,4 +26,8 @@ def queue(request: Request) -> HttpResponse:
     found = list(steps.prefetch_related("change__components")[: PER_PAGE + 1])
     more = f"{found[PER_PAGE - 1].priority}~{found[PER_PAGE - 1].pk}" if len(found) > PER_PAGE else ""
     decided = Decision.objects.filter(actor=request.user).select_related("change", "step").order_by("-id")[:8]
-    return render(request, "approvals/queue.html", {"steps": found[:PER_PAGE], "more": more, "decided": decided})
+    return render(
+        request,
+        "approvals/queue.html",
+        {"steps": found[:PER_PAGE], "more": more, "decided": decided, "asked": telephone.waiting_for(request.user)},
+    )

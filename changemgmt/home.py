@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import Duty, User
 from accounts.roles import Role
-from approvals import access
+from approvals import access, telephone
 from approvals.models import Step
 from implementation.models import Review
 from reports import services as reports
@@ -34,6 +34,7 @@ def context_for(user: User) -> dict[str, Any]:
     if user.may_write:
         context["waiting"] = list(access.waiting_for(user).select_related("change__requester").order_by("priority", "id")[:5])
         context["mine"] = _mine(user)
+        context["asked"] = telephone.waiting_for(user)
     if user.is_devops:
         upcoming = (
             ChangeRequest.objects.visible_to(user)

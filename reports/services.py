@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Count, Exists, OuterRef, Q
 from django.utils import timezone
 
 from accounts.models import User
@@ -84,55 +84,54 @@ def compute(month: date) -> dict[str, Any]:
 
 
 def _exceptions(start: datetime, end: datetime) -> dict[str, int]:
-    """What the process allows as an exception and the report names, each counted from the trail of the month's changes."""
-    keys = list(ended_between(start, end).values_list("pk", flat=True))
-    events = Event.objects.filter(
-        change_id__in=keys,
-        action__in=[
-            "change.schedule",
-            "change.reschedule",
-            "change.freeze_exception",
-            "change.escalate",
-            "implementation.review_confirm",
-            "approval.decide",
-            "change.complete",
-            "change.overrun",
-            "implementation.review_overdue",
-            "implementation.review",
-            "change.revise",
-        ],
-    ).values_list("change_id", "action", "data")
-    found: dict[str, set[int]] = {name: set() for name in EXCEPTIONS}
-    slots: dict[int, dict[str, Any]] = {}
-    for change, action, data in events.order_by("id").iterator():
-        assert change is not None
-        if action in ("change.schedule", "change.reschedule"):
-            slots[change] = data  # the slot that counts is the last one booked
-        elif action == "change.freeze_exception" and data.get("granted"):
-            found["freeze_exceptions"].add(change)
-        elif action == "change.escalate" or (action == "change.revise" and data.get("fields", {}).get("priority", ["", ""])[1] == "P0"):
-            found["raised_to_p0"].add(change)
-        elif action == "implementation.review_confirm" and data.get("p0_justified") is False:
-            found["p0_not_justified"].add(change)
-        elif action == "approval.decide" and data.get("verdict") == "waive":
-            found["reviews_waived"].add(change)
-        elif action == "change.complete":
-            if "monitoring_shortened_minutes" in data:
-                found["monitoring_shortened"].add(change)
-            if data.get("skipped"):
-                found["steps_skipped"].add(change)
-        elif action == "change.overrun":
-            found["overruns"].add(change)
-        elif action == "implementation.review_overdue" or (action == "implementation.review" and data.get("late")):
-            found["review_overdue"].add(change)
-    for change, data in slots.items():
-        if data.get("short_notice_reason"):
-            found["short_notice"].add(change)
-        if data.get("override_reason"):
-            found["overrides"].add(change)
-    return {name: len(changes) for name, changes in found.items()}
+    """What the process allows as an exception and the report names: in how many of the month's changes, by their trail.
+
+    An approval by telephone that was denied may have stopped a change for good; it counts in the month of the denial.
+    """
+    changes = ended_between(start, end).values("pk")
+    counted = {name: Count("change_id", distinct=True, filter=condition) for name, condition in FOUND_BY.items()}
+    found = Event.objects.filter(change_id__in=changes, action__in=EXCEPTIONAL).aggregate(**counted)
+    booked = Event.objects.filter(change_id__in=changes, action__in=["change.schedule", "change.reschedule"])
+    last = booked.order_by("change_id", "-id").distinct("change_id")  # the slot that counts is the last one booked
+    found |= Event.objects.filter(pk__in=last.values("pk")).aggregate(
+        short_notice=Count("id", filter=_says("short_notice_reason")), overrides=Count("id", filter=_says("override_reason"))
+    )
+    ended = ChangeRequest.objects.filter(pk=OuterRef("change_id"), ended_at__isnull=False)
+    stopped = Event.objects.filter(~Exists(ended), FOUND_BY["phone_approvals_unconfirmed"], at__gte=start, at__lt=end)
+    found["phone_approvals_unconfirmed"] += stopped.filter(action__in=UNCONFIRMED).values("change_id").distinct().count()
+    return {name: found.get(name, 0) for name in EXCEPTIONS}
 
 
+def _says(name: str) -> Q:
+    """Whether an event's data has that text."""
+    return Q(**{f"data__{name}__isnull": False}) & ~Q(**{f"data__{name}": ""})
+
+
+UNCONFIRMED = ("approval.confirm", "approval.confirmation_overdue")
+#: exception → the events that prove it
+FOUND_BY = {
+    "freeze_exceptions": Q(action="change.freeze_exception", data__granted=True),
+    "phone_approvals_unconfirmed": Q(action="approval.confirmation_overdue") | Q(action="approval.confirm", data__answer="not_approved"),
+    "raised_to_p0": Q(action="change.escalate") | Q(action="change.revise", data__fields__priority__1="P0"),
+    "p0_not_justified": Q(action="implementation.review_confirm", data__p0_justified=False),
+    "reviews_waived": Q(action="approval.decide", data__verdict="waive"),
+    "monitoring_shortened": Q(action="change.complete", data__has_key="monitoring_shortened_minutes"),
+    "steps_skipped": Q(action="change.complete", data__skipped__gt=0),
+    "overruns": Q(action="change.overrun"),
+    "review_overdue": Q(action="implementation.review_overdue") | Q(action="implementation.review", data__late=True),
+}
+EXCEPTIONAL = (
+    "change.freeze_exception",
+    "change.escalate",
+    "change.revise",
+    "change.complete",
+    "change.overrun",
+    "approval.decide",
+    *UNCONFIRMED,
+    "implementation.review_confirm",
+    "implementation.review_overdue",
+    "implementation.review",
+)
 EXCEPTIONS = {
     "short_notice": "Scheduled with less than 24 hours' notice",
     "overrides": "Conflicts overridden",
