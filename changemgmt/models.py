@@ -22,5 +22,6 @@ class Heartbeat(models.Model):
         cls.objects.update_or_create(name=name, defaults={"at": timezone.now()})
 
     @classmethod
-    def last(cls, name: str) -> datetime | None:
-        return cls.objects.filter(name=name).values_list("at", flat=True).first()
+    def all(cls) -> dict[str, datetime]:
+        """When each part last gave a sign."""
+        return dict(cls.objects.values_list("name", "at"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -154,14 +155,26 @@ def _frozen(change: ChangeRequest, start: datetime, end: datetime) -> timedelta:
 
 def overdue_reviews() -> int:
     """A review not written within 24 hours becomes overdue, once (A13)."""
+    return _each_review(reviews.mark_overdue, written_at__isnull=True, overdue_at__isnull=True)
+
+
+def overdue_documentation() -> int:
+    """An emergency's missing documentation becomes overdue with its review, once (A13, A22)."""
+    ended = [State.COMPLETED, State.ROLLED_BACK, State.FAILED]
+    return _each_review(
+        reviews.mark_documentation_overdue, documentation_overdue_at__isnull=True, change__priority="P0", change__state__in=ended
+    )
+
+
+def _each_review(mark: Callable[[Review], bool | None], **due: Any) -> int:
+    """Mark each review that is past its deadline and still answers to `due`, looked at again under lock."""
     now, count = timezone.now(), 0
-    late = Review.objects.filter(written_at__isnull=True, superseded=False, overdue_at__isnull=True, due_at__lte=now)
-    for pk in list(late.order_by("due_at", "id").values_list("pk", flat=True)[:BATCH]):
+    late = Review.objects.filter(superseded=False, due_at__lte=now, **due).order_by("due_at", "id")
+    for pk in list(late.values_list("pk", flat=True)[:BATCH]):
         with transaction.atomic():
-            review = Review.objects.select_for_update(of=("self",)).select_related("change__requester", "change__implementer").get(pk=pk)
-            if review.overdue_at is None and review.written_at is None and not review.superseded:
-                reviews.mark_overdue(review)
-                count += 1
+            locked = late.select_for_update(of=("self",)).select_related("change__requester", "change__implementer")
+            review = locked.filter(pk=pk).first()
+            count += review is not None and mark(review) is not False
     return count
 
 
@@ -199,6 +212,7 @@ DUTIES: dict[str, Callable[[], int]] = {
     "overruns": overruns,
     "lapses": lapses,
     "overdue_reviews": overdue_reviews,
+    "overdue_documentation": overdue_documentation,
     "overdue_confirmations": overdue_confirmations,
     "monthly_reports": monthly_reports,
     "messages": messages,

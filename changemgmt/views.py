@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import lru_cache
+from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.db import connection
 from django.http import HttpResponse, JsonResponse
@@ -18,8 +20,9 @@ from changemgmt.http import Request, problem
 from changemgmt.middleware import API, answer
 from changemgmt.models import Heartbeat
 from changemgmt.templatetags.ui import sprite
+from notifications.tasks import broker_answers
 
-TICK_STALE_AFTER = timedelta(minutes=3)
+STALE_AFTER = timedelta(minutes=3)
 
 
 @login_not_required
@@ -32,14 +35,16 @@ def healthz(request: Request) -> HttpResponse:
 @login_not_required
 @require_safe
 def readyz(request: Request) -> JsonResponse:
-    """Database, and a tick not long ago: it runs through beat, broker and worker, so its age vouches for all three."""
-    checks = {"database": False, "tick": False}
+    """`{part: {ok, …}}` for database, broker, each queue's worker and the tick; 503 while one of them is not all right (F6)."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
-        checks["database"] = cursor.fetchone() == (1,)
-    last = Heartbeat.last("tick")
-    checks["tick"] = last is not None and abs(timezone.now() - last) < TICK_STALE_AFTER
-    return JsonResponse(checks, status=200 if all(checks.values()) else 503)
+        parts: dict[str, dict[str, Any]] = {"database": {"ok": cursor.fetchone() == (1,)}}
+    parts["broker"] = {"ok": broker_answers(settings.CELERY_BROKER_URL)}
+    beats = Heartbeat.all()
+    for part, name in (("worker", "celery"), ("mail_worker", "mail"), ("tick", "tick")):
+        age = abs(timezone.now() - beats[name]) if name in beats else None
+        parts[part] = {"ok": age is not None and age < STALE_AFTER, "age_seconds": int(age.total_seconds()) if age is not None else None}
+    return JsonResponse(parts, status=200 if all(part["ok"] for part in parts.values()) else 503)
 
 
 def csrf_failure(request: Request, reason: str = "") -> HttpResponse:

@@ -159,6 +159,7 @@ class Review(models.Model):
     confirmed_at = models.DateTimeField(null=True)
     p0_justified = models.BooleanField(null=True)
     overdue_at = models.DateTimeField(null=True, help_text="When the tick found it overdue; once.")
+    documentation_overdue_at = models.DateTimeField(null=True, help_text="When the tick found an emergency's documentation overdue; once.")
 
     class Meta:
         ordering = ["id"]

@@ -74,7 +74,8 @@ def confirm_review(*, actor: User, number: str, p0_justified: bool | None = None
 def document(*, actor: User, number: str, values: Mapping[str, Any]) -> Documentation:
     """Supply what a P0 left out before its authorisation (R5, A22), as a version of its own; the authorised content stays."""
     change = change_to_write(actor, number)
-    raise_refusal(guards.documentation_refusal(Case(change, actor)))
+    case = Case(change, actor)
+    raise_refusal(guards.documentation_refusal(case))
     if unknown := set(values) - set(content.DOCUMENTATION) - {"users_affected", "downtime_minutes"}:
         raise Invalid(fields={name: f"{cleaning.label(name)}: this was authorised and is not changed afterwards." for name in unknown})
     # A date that has passed is right here: the work is done.
@@ -92,7 +93,10 @@ def document(*, actor: User, number: str, values: Mapping[str, Any]) -> Document
         by=actor,
         at=timezone.now(),
     )
-    audit.record("implementation.document", actor=actor, change=change, data={"version": kept.version, "fields": sorted(cleaned)})
+    late = case.review is not None and kept.at > case.review.due_at
+    audit.record(
+        "implementation.document", actor=actor, change=change, data={"version": kept.version, "fields": sorted(cleaned), "late": late}
+    )
     close_if_nothing_owed(change)
     return kept
 
@@ -114,16 +118,30 @@ def close_if_nothing_owed(change: ChangeRequest, actor: User | None = None) -> N
 
 def mark_overdue(review: Review) -> None:
     """A review that was not written in time: escalated once (A13)."""
-    change = review.change
     review.overdue_at = timezone.now()
     review.save(update_fields=["overdue_at"])
-    audit.record("implementation.review_overdue", change=change, data={"review": review.pk, "due_at": review.due_at.isoformat()})
+    audit.record("implementation.review_overdue", change=review.change, data={"review": review.pk, "due_at": review.due_at.isoformat()})
+    subject = f"{review.change.number}: its review is overdue since {say_instant(review.due_at)}"
+    _escalate(review, "review_overdue", subject, "ended without a post-implementation review within 24 hours.")
+
+
+def mark_documentation_overdue(review: Review) -> bool:
+    """An emergency's missing fields have the review's deadline; late ones are escalated once (A13, A22). False if none is owed."""
+    change = review.change
+    fields = guards.documentation_owed(Case(change, change.requester))
+    if not fields:
+        return False
+    review.documentation_overdue_at = timezone.now()
+    review.save(update_fields=["documentation_overdue_at"])
+    audit.record("implementation.documentation_overdue", change=change, data={"fields": fields, "due_at": review.due_at.isoformat()})
+    subject = f"{change.number}: its documentation is overdue since {say_instant(review.due_at)}"
+    labels = ", ".join(content.BY_NAME[name].label.lower() for name in fields)
+    _escalate(review, "documentation_overdue", subject, f"was an emergency, and still lacks: {labels}.")
+    return True
+
+
+def _escalate(review: Review, kind: str, subject: str, what: str) -> None:
+    change = review.change
     managers = User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True)
-    notifications.tell(
-        [person for person in (change.implementer, change.requester, *managers) if person],
-        kind="review_overdue",
-        occasion=f"{review.pk}",
-        change=change,
-        subject=f"{change.number}: its review is overdue since {say_instant(review.due_at)}",
-        body=f"“{change.summary}” ended without a post-implementation review within 24 hours.",
-    )
+    people = [person for person in (change.implementer, change.requester, *managers) if person]
+    notifications.tell(people, kind=kind, occasion=f"{review.pk}", change=change, subject=subject, body=f"“{change.summary}” {what}")

@@ -20,12 +20,22 @@ def deliver() -> int:
     return services.deliver_due()
 
 
+def broker_answers(url: str, within: float = 0.5) -> bool:
+    """Whether something listens where the broker should. A raw socket: the Redis client would retry a refusal for minutes."""
+    broker = urlsplit(url)
+    try:
+        socket.create_connection((broker.hostname or "127.0.0.1", broker.port or 6379), timeout=within).close()
+    except OSError:
+        return False
+    return True
+
+
 def wake() -> None:
     """Ask a worker to deliver now. Best effort: without a broker the tick delivers within half a minute of its return."""
-    broker = urlsplit(settings.CELERY_BROKER_URL)
+    if not broker_answers(settings.CELERY_BROKER_URL):
+        log.warning("No wake-up sent, the tick will deliver: the broker does not answer")
+        return
     try:
-        # A raw socket first: the Redis client would retry a refused connection for minutes, inside somebody's request.
-        socket.create_connection((broker.hostname or "127.0.0.1", broker.port or 6379), timeout=0.5).close()
         deliver.apply_async(retry=False, ignore_result=True)
     except Exception as problem:
         log.warning("No wake-up sent, the tick will deliver: %s", problem)

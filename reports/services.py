@@ -118,7 +118,8 @@ FOUND_BY = {
     "monitoring_shortened": Q(action="change.complete", data__has_key="monitoring_shortened_minutes"),
     "steps_skipped": Q(action="change.complete", data__skipped__gt=0),
     "overruns": Q(action="change.overrun"),
-    "review_overdue": Q(action="implementation.review_overdue") | Q(action="implementation.review", data__late=True),
+    "review_overdue": Q(action__in=["implementation.review_overdue", "implementation.documentation_overdue"])
+    | Q(action__in=["implementation.review", "implementation.document"], data__late=True),
 }
 EXCEPTIONAL = (
     "change.freeze_exception",
@@ -131,6 +132,8 @@ EXCEPTIONAL = (
     "implementation.review_confirm",
     "implementation.review_overdue",
     "implementation.review",
+    "implementation.documentation_overdue",
+    "implementation.document",
 )
 EXCEPTIONS = {
     "short_notice": "Scheduled with less than 24 hours' notice",
@@ -147,7 +150,7 @@ EXCEPTIONS = {
     "steps_skipped": "Steps skipped",
     "untrained_starts": "Started without training",
     "overruns": "Ran past the window",
-    "review_overdue": "Review later than 24 hours",
+    "review_overdue": "Review or documentation later than 24 hours",
     "undocumented": "Deployments without a change",
 }
 

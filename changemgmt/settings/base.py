@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from csp.constants import NONCE, NONE, SELF
 
@@ -190,7 +191,18 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULE = {"tick": {"task": "changemgmt.tasks.tick", "schedule": 30.0, "options": {"expires": 25}}}
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "tick": {"task": "changemgmt.tasks.tick", "schedule": 30.0, "options": {"expires": 25}},
+    **{
+        f"heartbeat of {queue}": {
+            "task": "changemgmt.tasks.heartbeat",
+            "args": [queue],
+            "schedule": 30.0,
+            "options": {"queue": queue, "expires": 25},
+        }
+        for queue in ("celery", "mail")
+    },
+}
 
 # The process (docs/process.md). Durations that the document leaves open, with the decision that sets them.
 SHOP_TIME_ZONES = env.words("SHOP_TIME_ZONES", "UTC")  # A5: a blackout day runs over all of these
