@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import User
@@ -110,15 +111,20 @@ def _ask(change: ChangeRequest, steps: list[Step]) -> None:
             )
 
 
+def _sound(change: ChangeRequest) -> QuerySet[Decision]:
+    """Verdicts that settled a step and were given by people who have not become authors of the change since."""
+    authors = change.authors.values("user")
+    settling = change.decisions.filter(verdict__in=[Decision.Verdict.APPROVE, Decision.Verdict.WAIVE])
+    return settling.exclude(actor__in=authors).exclude(on_behalf_of__isnull=False, on_behalf_of__in=authors)
+
+
 def add_deferred_reviews(change: ChangeRequest) -> None:
     """A P0's reviews, owed once its implementation has ended (A2); those given before an escalation count while the content stands."""
     if change.steps.filter(deferred=True, round=change.round).exists():
         return
     given = {
         step.kind
-        for step in change.steps.filter(content_hash=change.content_hash, decisions__verdict=Decision.Verdict.APPROVE).exclude(
-            kind=policy.SIGN_OFF
-        )
+        for step in change.steps.filter(content_hash=change.content_hash, decisions__in=_sound(change)).exclude(kind=policy.SIGN_OFF)
     }
     plans = [plan for plan in policy.plan(current_rules(), facts_of(change), deferred=True) if plan.kind not in given]
     steps = _copy(change, plans, deferred=True)

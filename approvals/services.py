@@ -218,11 +218,11 @@ def _settle(step: Step, decision: Decision) -> None:
         approvals = {d.principal_id: frozenset(d.roles_held) for d in Decision.objects.filter(step=step, verdict=Decision.Verdict.APPROVE)}
         if policy.is_satisfied(step.mode, step.roles, approvals):
             rounds.close_step(step, Step.State.APPROVED)
-    _tell_decided(step, decision)
     if step.deferred:
         lifecycle.tell("deferred_review", change, decision.actor)
     elif change.state == State.IN_REVIEW:
         rounds.advance(change, step.stage)
+    _tell_decided(step, decision)  # last: it says where the change stands now
 
 
 def _tell_decided(step: Step, decision: Decision) -> None:
@@ -364,7 +364,7 @@ def cancel(*, actor: User, number: str, reason: str, duplicate_of: str = "") -> 
         if original is None:
             raise Invalid(fields={"duplicate_of": f"Duplicate of: there is no other change {duplicate_of[:30]}."})
         change.duplicate_of = original
-    lifecycle.perform(change, "cancel", actor=actor, reason=reason, duplicate_of=duplicate_of)
+    lifecycle.perform(change, "cancel", actor=actor, reason=reason, duplicate_of=change.duplicate_of_id)
     rounds.withdraw_round(change)
     return change
 

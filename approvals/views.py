@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 from approvals import access, telephone
 from approvals.models import Decision
 from changemgmt.http import Request
+from requests.models import ChangeRequest
 
 PER_PAGE = 30
 
@@ -25,7 +26,8 @@ def queue(request: Request) -> HttpResponse:
     steps = steps.order_by("priority", "id")
     found = list(steps.prefetch_related("change__components")[: PER_PAGE + 1])
     more = f"{found[PER_PAGE - 1].priority}~{found[PER_PAGE - 1].pk}" if len(found) > PER_PAGE else ""
-    decided = Decision.objects.filter(actor=request.user).select_related("change", "step").order_by("-id")[:8]
+    visible = ChangeRequest.objects.visible_to(request.user)
+    decided = Decision.objects.filter(actor=request.user, change__in=visible).select_related("change", "step").order_by("-id")[:8]
     return render(
         request,
         "approvals/queue.html",

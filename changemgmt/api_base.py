@@ -99,10 +99,10 @@ class Door(AuthBase):
         now = timezone.now()
         if token.last_used_at is None or now - token.last_used_at > SEEN_EVERY:
             ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
-        _check_scope(token, request)
         audit.set_via(f"token:{token.pk}")
         request.user = token.user
         request.token = token  # type: ignore[attr-defined]
+        _check_scope(token, request)  # last: a refusal is recorded with whose token it was
         return token.user
 
 

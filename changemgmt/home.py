@@ -33,7 +33,7 @@ def context_for(user: User) -> dict[str, Any]:
     context["running"] = list(running[:10]) if user.is_devops or user.has_role(*FIGURES_FOR) else []
     if user.may_write:
         context["waiting"] = list(access.waiting_for(user).select_related("change__requester").order_by("priority", "id")[:5])
-        context["mine"] = _mine(user)
+        context["mine"], context["mine_count"] = _mine(user), ChangeRequest.objects.filter(requester=user, state__in=OPEN).count()
         context["asked"] = telephone.waiting_for(user)
     if user.is_devops:
         upcoming = (
@@ -64,6 +64,9 @@ def _sentence(context: dict[str, Any]) -> str:
         )
     if context["running"]:
         return f"{len(context['running'])} running now."
+    answers = sum(bool(row["button"]) for row in context.get("mine", []))
+    if answers:
+        return "One of your changes waits for you." if answers == 1 else f"{answers} of your changes wait for you."
     return "Nothing waits for you."
 
 

@@ -30,4 +30,4 @@ def catch_up(**kwargs: Any) -> None:
     """A worker that comes up looks at once what is due, instead of waiting for beat."""
     tick.apply_async(ignore_result=True)
     for queue in QUEUES:
-        heartbeat.apply_async([queue], queue=queue, ignore_result=True)
+        heartbeat.apply_async((queue,), queue=queue, ignore_result=True)

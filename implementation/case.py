@@ -23,7 +23,7 @@ from windows import slots
 from windows.calendar import Calendar
 from windows.models import current_calendar
 
-HANDS = ("change.start", "change.take_over", "change.finish", "change.complete", "change.finish_rollback")
+HANDS = tuple(f"change.{verb}" for verb in ("start", "take_over", "finish", "complete", "roll_back", "finish_rollback", "fail"))
 
 
 class Case:
@@ -80,6 +80,13 @@ class Case:
     def needs(self) -> list[ChangeRequest]:
         """The changes that it depends on; free text depends on nothing (contract)."""
         return list(self.change.depends_on.all()) if self.change.dependencies else []
+
+    @cached_property
+    def visible_needs(self) -> list[ChangeRequest]:
+        """Those that this person may see: of a confidential one not even the existence is told."""
+        hidden = {needed.pk for needed in self.needs if needed.confidential}
+        seen = set(ChangeRequest.objects.visible_to(self.actor).filter(pk__in=hidden).values_list("pk", flat=True)) if hidden else set()
+        return [needed for needed in self.needs if needed.pk not in hidden or needed.pk in seen]
 
     @cached_property
     def taken(self) -> list[slots.Taken]:

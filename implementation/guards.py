@@ -126,7 +126,8 @@ def _slot_refusal(case: Case) -> list[Reason]:
     if any(reason.code == "freeze" for reason in verdict.reasons) and (lifted := lifted_for(change, opens)):
         verdict = decide(change.priority, at, at + change.plan_length, case.calendar, scope_of(change), lifted)
     if at >= opens:
-        return list(verdict.reasons)
+        # Its own slot has begun: no later start is open to it without another booking, so none is promised.
+        return [Reason(r.code, r.message, r.rule, r.until, None, r.override_roles) for r in verdict.reasons]
     if verdict.allowed or opens - at <= timedelta(hours=24):
         text = f"Its slot opens {say_instant(opens)}, in {say_length(opens - at)}."
         return [Reason("too_early", text, rule=change.window_name or "Slot", until=opens, next_allowed_at=opens)]
@@ -146,7 +147,7 @@ def _dependency_refusal(case: Case) -> list[Reason]:
     return [
         Reason("dependency", f"It needs {named(needed, case.actor)} to be completed first.", rule="Dependency")
         for needed in case.needs
-        if needed.outcome != State.COMPLETED
+        if not needed.is_done
     ]
 
 
@@ -160,8 +161,9 @@ def _component_refusal(case: Case) -> list[Reason]:
         )
         for slot in running_beside(case)
     ]
+    opens = case.change.slot_start or case.at  # whoever is booked after us, also where our start is late
     for slot in case.taken:
-        if slot.same and slot.start is not None and slot.change.state == State.SCHEDULED and slot.start >= case.at:
+        if slot.same and slot.start is not None and slot.change.state == State.SCHEDULED and slot.start >= opens:
             text = (
                 f"Next booking: {named(slot.change, case.actor)} on {', '.join(sorted(slot.same))} from {say_until(slot.start)}; "
                 "the plan no longer fits before it."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -77,7 +78,7 @@ def start(*, actor: User, number: str) -> ChangeRequest:
     undone = [item.text for item in case.unsettled(ChecklistItem.Phase.PRE)] if change.is_emergency else []
     if change.implementer_id is None:
         _set_implementer(change, actor)
-    facts = {"running_beside": beside} if beside else {}
+    facts: dict[str, Any] = {"priority": change.priority} | ({"running_beside": beside} if beside else {})
     lifecycle.perform(change, "start", actor=actor, **facts, **({"undone": undone} if undone else {}))
     notifications.withdraw(change_id=change.pk, kinds=["booked"])
     return change

@@ -60,7 +60,7 @@ SENTENCES: dict[str, tuple[str, str, Said]] = {
     "change.create": (
         "neutral",
         "pencil-line",
-        lambda d: "created the draft" + (f", a copy of {d['copied_from']}" if d.get("copied_from") else ""),
+        lambda d: "created the draft" + (" as a copy" if d.get("copied_from") else ""),
     ),
     "change.submit": ("accent", "send", lambda d: f"submitted it: in review, round {d.get('round', '')}"),
     "change.approve": ("ok", "circle-check", "The last approval was given: approved"),

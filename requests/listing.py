@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.contrib.postgres.search import SearchQuery
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from accounts.models import User
 from audit.refusal import Invalid
@@ -150,29 +150,43 @@ class Page:
 
 
 def page(query: Query, found: QuerySet[ChangeRequest]) -> Page:
-    """One page by keyset: the cursor holds the last row's sort value and key, so that deep pages cost what the first does."""
-    name, tie = SORTS[query.sort]
-    column, down = name.lstrip("-"), name.startswith("-")
-    found = found.filter(**{f"{column}__isnull": False}) if column != "created_at" else found
-    if query.cursor:
-        value, key = decode_cursor(query.cursor)
-        beyond = "lt" if down else "gt"
-        found = found.filter(Q(**{f"{column}__{beyond}": value}) | Q(**{column: value, f"id__{beyond}": key}))
-    rows = list(found.order_by(F(column).desc() if down else F(column).asc(), tie).for_pages()[: query.limit + 1])  # type: ignore[attr-defined]
+    """One page by keyset: the cursor holds the last row's sort value and key, so that deep pages cost what the first does.
+
+    Changes that have no such value (no slot, not ended) follow after those that have one; each part is read by its own index.
+    """
+    column = SORTS[query.sort][0].lstrip("-")
+    after = decode_cursor(query.cursor) if query.cursor else None
+    rows: list[ChangeRequest] = []
+    if after is None or after[0] is not None:
+        rows = _part(query, found.filter(**{f"{column}__isnull": False}), after)
+        after = None
+    if column != "created_at" and len(rows) <= query.limit:
+        rows += _part(query, found.filter(**{f"{column}__isnull": True}), after)
     more = len(rows) > query.limit
     rows = rows[: query.limit]
     return Page(rows, encode_cursor(getattr(rows[-1], column), rows[-1].pk) if more else None)
 
 
-def encode_cursor(value: datetime, key: int) -> str:
-    return base64.urlsafe_b64encode(json.dumps([value.isoformat(), key]).encode()).decode().rstrip("=")
+def _part(query: Query, found: QuerySet[ChangeRequest], after: tuple[datetime | None, int] | None) -> list[ChangeRequest]:
+    """One row more than a page, from those with the sort's value or from those without, beyond the cursor."""
+    name, tie = SORTS[query.sort]
+    column, beyond = name.lstrip("-"), "lt" if name.startswith("-") else "gt"
+    if after is not None:
+        value, key = after
+        further = Q(**{f"id__{beyond}": key})
+        found = found.filter(further if value is None else Q(**{f"{column}__{beyond}": value}) | (Q(**{column: value}) & further))
+    return list(found.order_by(name, tie).for_pages()[: query.limit + 1])  # type: ignore[attr-defined]
 
 
-def decode_cursor(cursor: str) -> tuple[datetime, int]:
+def encode_cursor(value: datetime | None, key: int) -> str:
+    return base64.urlsafe_b64encode(json.dumps([value.isoformat() if value else None, key]).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str) -> tuple[datetime | None, int]:
     try:
         value, key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if not isinstance(key, int) or not -(2**63) <= key < 2**63:
+        if not isinstance(key, int) or isinstance(key, bool) or not -(2**63) <= key < 2**63:
             raise ValueError
-        return datetime.fromisoformat(value), key
+        return datetime.fromisoformat(value) if value is not None else None, key
     except (ValueError, TypeError, UnicodeError, RecursionError):
         raise Invalid(fields={"cursor": "cursor: take it from “next” of the page before."}) from None

@@ -275,6 +275,11 @@ class ChangeRequest(models.Model):
         return self.priority == self.Priority.P0
 
     @property
+    def is_done(self) -> bool:
+        """Completed, and not being taken back: what a change that depends on it waits for."""
+        return self.outcome == State.COMPLETED and self.state in {State.COMPLETED, State.CLOSED}
+
+    @property
     def confirmation_owed(self) -> bool:
         """Whether somebody who did not implement it must confirm the review (A13)."""
         return self.is_emergency or self.outcome in {State.ROLLED_BACK, State.FAILED}

@@ -64,7 +64,7 @@ def create(*, actor: User, values: Mapping[str, Any], copied_from: ChangeRequest
     change.content_hash = content.fingerprint(change.content())
     change.save(update_fields=["content_hash"])
     remember_author(change, actor)
-    data = {"number": change.number} | ({"copied_from": copied_from.number} if copied_from else {})
+    data = {"number": change.number} | ({"copied_from": copied_from.pk} if copied_from else {})  # by key: it may be confidential
     audit.record("change.create", actor=actor, change=change, data=data)
     return change
 

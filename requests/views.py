@@ -6,7 +6,6 @@ import csv
 import hashlib
 import uuid
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -197,9 +196,9 @@ def _verdict(known: ChangeRequest, scope: frozenset[str]) -> dict[str, Any] | No
     start = known.requested_window_start
     if start is None and known.requested_date:
         start = cleaning.instant(known.requested_date.isoformat())
-        verdict = decide(known.priority, start, start + timedelta(hours=24), calendar, scope)
+        verdict = decide(known.priority, start, start + known.plan_length, calendar, scope)
         closed = [reason for reason in verdict.reasons if reason.code in ("freeze", "blackout")]
-        first = decide(known.priority, start, start + known.plan_length, calendar, scope).next_allowed_start
+        first = verdict.next_allowed_start
         if closed:
             return {"tone": "danger", "icon": "calendar-x", "head": closed[0].message, "reasons": closed, "next": first}
         return {"tone": "neutral", "icon": "calendar", "head": None, "next": first}

@@ -150,9 +150,9 @@ def lifted_for(change: ChangeRequest, start: datetime | None) -> frozenset[str]:
     """The kinds of closure that a granted exception lifts for this change at this slot."""
     if start is None or change.is_emergency:
         return frozenset()
-    authors = change.authors.values("user")
+    barred = {*change.authors.values_list("user", flat=True), change.implementer_id} - {None}
     granted = change.freeze_exceptions.filter(
         slot_start=start, cto__isnull=False, change_manager__isnull=False, content_hash=change.content_hash
     )
-    granted = granted.exclude(cto__in=authors).exclude(change_manager__in=authors)
+    granted = granted.exclude(cto__in=barred).exclude(change_manager__in=barred)
     return frozenset({"freeze"}) if granted.exists() else frozenset()

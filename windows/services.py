@@ -276,6 +276,8 @@ def grant_freeze_exception(*, actor: User, number: str, slot_start: datetime, re
     raise_refusal(exception_refusal(change, actor))
     slot_start = slot_start.replace(second=0, microsecond=0)
     reason = cleaning.said("reason", reason, "Reason", "say why this change cannot wait until the freeze ends.")
+    if slot_start < timezone.now():
+        raise Invalid(fields={"slot_start": f"Slot start: {say_instant(slot_start)} has passed; choose a later one."})
     end = slot_start + change.plan_length
     lifted = decide(change.priority, slot_start, end, current_calendar(), scope_of(change), frozenset({"freeze"}))
     refuse_if(lifted.reasons)  # a blackout, or no window there

@@ -143,7 +143,7 @@ def _full(window: Occurrence | None, taken: Sequence[Taken]) -> Reason | None:
 
 def _comes_before(needed: ChangeRequest, start: datetime) -> bool:
     booked_before = needed.state in BOOKED and needed.slot_end is not None and needed.slot_end <= start
-    return needed.outcome == State.COMPLETED or booked_before
+    return needed.is_done or booked_before
 
 
 def _out_of_order(needed: ChangeRequest, actor: User | None) -> Reason:

@@ -158,10 +158,15 @@ def _bands(monday: date, closures: list[Occurrence]) -> list[dict[str, Any]]:
                     "to": offset + 2,
                     "reasons": reasons,
                     "kind": "blackout" if "blackout" in kinds else "freeze",
-                    "text": ", ".join(names).capitalize(),
+                    "text": _sentence_case(", ".join(names)),
                 }
             )
     return bands
+
+
+def _sentence_case(text: str) -> str:
+    """The first letter alone: names keep theirs."""
+    return text[:1].upper() + text[1:]
 
 
 def _agenda(windows: list[dict[str, Any]], closures: list[Occurrence], start: date, end: date) -> list[dict[str, Any]]:
