@@ -88,8 +88,12 @@ def _wrong_identity(person: User, username: str, name: str, email: str, phone: s
     return wrong
 
 
+def keeps_roster(actor: User) -> bool:
+    return actor.is_active and Role.AUDITOR not in actor.roles and (actor.is_superuser or actor.has_role(Role.CHANGE_MANAGER))
+
+
 def _check_roster_keeper(actor: User) -> None:
-    if not actor.is_active or Role.AUDITOR in actor.roles or not (actor.is_superuser or actor.has_role(Role.CHANGE_MANAGER)):
+    if not keeps_roster(actor):
         raise NotYours([Reason("not_yours", "Administrators and change managers keep the duty roster.")])
 
 

@@ -124,6 +124,7 @@ def duties(request: Request) -> HttpResponse:
         "errors": errors,
         "values": request.POST,
         "missing": missing,
+        "may_keep": services.keeps_roster(request.user),
     }
     return render(request, "accounts/duties.html", context, status=422 if errors else 200)
 

@@ -66,6 +66,8 @@ def decision_refusal(step: Step, user: User, *, roles: frozenset[str], is_author
 
 
 def _settled_sentence(step: Step) -> str:
+    if step.state == Step.State.STALE and step.round == step.change.round:
+        return f"{step.label} waits for nobody any more: this round ended with the verdict of somebody else."
     last = max(step.decisions.all(), key=lambda decision: decision.pk, default=None)
     if step.state == Step.State.STALE or last is None:
         return f"{step.label} belongs to an earlier round; the content has changed since."

@@ -59,7 +59,8 @@ def complete(request: Request, number: str, body: ReasonIn | None = None) -> Any
 
 
 @router.post("/changes/{number}/roll-back", operation_id="roll_back_change")
-def roll_back(request: Request, number: str, body: ReasonIn) -> Any:
+def roll_back(request: Request, number: str, body: ReasonIn | None = None) -> Any:
+    body = body or ReasonIn()
     return change_out(services.roll_back(actor=request.user, number=number, reason=body.reason, trigger=body.trigger))
 
 
@@ -69,7 +70,8 @@ def finish_rollback(request: Request, number: str, body: ReasonIn | None = None)
 
 
 @router.post("/changes/{number}/fail", operation_id="fail_change")
-def fail(request: Request, number: str, body: ReasonIn) -> Any:
+def fail(request: Request, number: str, body: ReasonIn | None = None) -> Any:
+    body = body or ReasonIn()
     return change_out(services.fail(actor=request.user, number=number, reason=body.reason))
 
 

@@ -45,6 +45,7 @@ def show_overview(request: Request, change: ChangeRequest, status: int = 200, *,
         "issues": list(change.issues.all()) if change.started_at else [],
         "expected": rounds.expected_steps(change) if change.state == State.DRAFT else [],
         "security_yes": security,
+        "security_open": [name for name in content.SECURITY_QUESTIONS if getattr(change, name) is None],
     }
     return render(request, "implementation/change.html", shown | extra, status=status)
 

@@ -20,9 +20,9 @@ from notifications.models import Message
 
 log = logging.getLogger(__name__)
 LEASE = timedelta(minutes=2)
-GIVE_UP_AFTER = timedelta(hours=24)
 LATE_AFTER = timedelta(minutes=1)
 WAITS = (30, 60, 120, 300, 600, 1800, 3600)  # seconds before the next attempt; the last one repeats
+GIVE_UP_AFTER = 30  # attempts: with these waits, a day of trying, however long nobody tried before
 BATCH = 100
 
 
@@ -74,7 +74,7 @@ def withdraw(*, change_id: int, kinds: Iterable[str]) -> None:
 def deliver_due(limit: int = BATCH) -> int:
     """Send what is due, one claim at a time; returns how many were sent. Any number of workers may run it at once."""
     now = timezone.now()
-    waiting = Message.objects.filter(Q(state=Message.State.DUE) | Q(state=Message.State.SENDING, lease_until__lt=now), due_at__lte=now)
+    waiting = Message.objects.filter(_free(now), due_at__lte=now)
     sent = 0
     for key in list(waiting.order_by("due_at", "id").values_list("pk", flat=True)[:limit]):
         if message := claim(key):
@@ -82,10 +82,16 @@ def deliver_due(limit: int = BATCH) -> int:
     return sent
 
 
+def _free(now: datetime) -> Q:
+    """Due, its last attempt long enough ago; or claimed by somebody whose lease has run out."""
+    waited = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
+    return Q(state__in=[Message.State.DUE, Message.State.SENDING]) & waited
+
+
 def claim(pk: int) -> Message | None:
     """Take a message for ourselves, for the time of a lease; None if somebody else has it."""
     now = timezone.now()
-    free = Message.objects.filter(pk=pk).filter(Q(state=Message.State.DUE) | Q(state=Message.State.SENDING, lease_until__lt=now))
+    free = Message.objects.filter(_free(now), pk=pk)
     taken = free.update(state=Message.State.SENDING, lease_until=now + LEASE, attempts=F("attempts") + 1)
     return Message.objects.select_related("recipient").get(pk=pk) if taken else None
 
@@ -106,15 +112,16 @@ def send(message: Message) -> bool:
         mail.send()
     except (smtplib.SMTPException, OSError) as problem:
         log.warning("Message %s not sent: %s", message.pk, problem)
-        if now - message.due_at > GIVE_UP_AFTER:
+        if message.attempts >= GIVE_UP_AFTER:
             audit.record("message.given_up", data={"message": message.pk, "kind": message.kind})
             return _settle(message, state=Message.State.DEAD, error=str(problem)[:500])
         wait = timedelta(seconds=WAITS[min(message.attempts, len(WAITS)) - 1])
-        return _settle(message, state=Message.State.SENDING, error=str(problem)[:500], lease_until=now + wait)
+        # Due again, so that it can still be withdrawn, but not before the wait is over.
+        return _settle(message, state=Message.State.DUE, error=str(problem)[:500], lease_until=now + wait)
     return _settle(message, state=Message.State.SENT, error="", sent_at=now, late=now - message.due_at > LATE_AFTER)
 
 
 def _settle(message: Message, *, state: str, lease_until: datetime | None = None, **values: Any) -> bool:
-    """Write how an attempt ended; a failed one keeps its claim until the next attempt is due."""
+    """Write how an attempt ended."""
     Message.objects.filter(pk=message.pk, state=Message.State.SENDING).update(state=state, lease_until=lease_until, **values)
     return state == Message.State.SENT

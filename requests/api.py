@@ -95,7 +95,8 @@ def submit(request: Request, number: str, body: ReasonIn | None = None) -> Any:
 
 
 @router.post("/changes/{number}/cancel", operation_id="cancel_change")
-def cancel(request: Request, number: str, body: ReasonIn) -> Any:
+def cancel(request: Request, number: str, body: ReasonIn | None = None) -> Any:
+    body = body or ReasonIn()
     return change_out(approvals.cancel(actor=request.user, number=number, reason=body.reason, duplicate_of=body.duplicate_of))
 
 

@@ -108,9 +108,17 @@ def _known(words: list[str], known: list[str], name: str, query: Query) -> list[
     return [word for word in words if word in known]
 
 
-def changes(query: Query, user: User) -> QuerySet[ChangeRequest]:
+def hidden(query: Query, user: User) -> int:
+    """How many more of a month's ended changes the person cannot open: a report's drill-down ends with their number (A8)."""
+    if not query.ended:
+        return 0
+    secret = ChangeRequest.objects.filter(confidential=True).exclude(pk__in=ChangeRequest.objects.visible_to(user).values("pk"))
+    return changes(query, user, among=secret).count()
+
+
+def changes(query: Query, user: User, among: QuerySet[ChangeRequest] | None = None) -> QuerySet[ChangeRequest]:
     """The visible changes that match, unsorted and unpaged."""
-    found = ChangeRequest.objects.visible_to(user)
+    found: QuerySet[ChangeRequest] = ChangeRequest.objects.visible_to(user) if among is None else among
     if query.q:
         if re.fullmatch(r"(?i)cr-[\d-]*", query.q):
             found = found.filter(number__startswith=query.q.upper())

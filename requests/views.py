@@ -63,6 +63,7 @@ def index(request: Request) -> HttpResponse:
         "query": query,
         "counted": counted,
         "is_many": counted is not None and counted > COUNTED,
+        "hidden": listing.hidden(query, request.user),
         "views": VIEWS,
         "current": current,
         "states": State.choices,

@@ -49,8 +49,8 @@ def schedule(request: Request, number: str, body: ScheduleIn) -> Any:
 
 
 @router.post("/changes/{number}/unschedule", operation_id="unschedule_change")
-def unschedule(request: Request, number: str, body: ReasonIn) -> Any:
-    return change_out(services.unschedule(actor=request.user, number=number, reason=body.reason))
+def unschedule(request: Request, number: str, body: ReasonIn | None = None) -> Any:
+    return change_out(services.unschedule(actor=request.user, number=number, reason=body.reason if body else ""))
 
 
 class ExceptionIn(Body):
@@ -72,8 +72,8 @@ def freeze_exception(request: Request, number: str, body: ExceptionIn) -> Any:
 def next_slots(request: Request, number: str, after: str = "", limit: int = 5) -> Any:
     """The next slots that fit calendar, plan and bookings; if none within 90 days, `reasons` say why."""
     change = access.change_for(request.user, number)
-    if not 1 <= limit <= 50:
-        raise Invalid(fields={"limit": "limit: give between 1 and 50."})
+    if not 1 <= limit <= 200:
+        raise Invalid(fields={"limit": "limit: give between 1 and 200."})
     starts, why = slots.free_slots(change, after=instant(after, "after") if after else timezone.now(), limit=limit, actor=request.user)
     items = [{"start": start, "end": start + change.plan_length} for start in starts]
     return {"items": items, "reasons": [reason.as_dict() for reason in why]}

@@ -200,10 +200,12 @@ def book_on_approval(change: ChangeRequest, actor: User | None) -> None:
     if change.is_emergency:
         return
     wanted = change.requested_window_start
-    if wanted and wanted >= timezone.now() and not _try_book(change, wanted):
-        _propose_next(change)
+    if wanted and wanted >= timezone.now():
+        _try_book(change, wanted)
     if change.state == State.APPROVED and change.priority == "P3":
         book_earliest(change)
+    if wanted and change.state == State.APPROVED:
+        _propose_next(change)
 
 
 def _try_book(change: ChangeRequest, start: datetime) -> bool:
@@ -228,14 +230,16 @@ def _try_book(change: ChangeRequest, start: datetime) -> bool:
 
 
 def _propose_next(change: ChangeRequest) -> None:
+    wanted = change.requested_window_start
+    fate = "not free" if wanted and wanted >= timezone.now() else "over"
     starts, why = free_slots(change, after=timezone.now() + NOTICE, limit=1)
     proposal = f"The next that fits is {say_instant(starts[0])}." if starts else " ".join(reason.message for reason in why)
     notifications.tell(
         [change.requester],
         kind="slot_taken",
-        occasion=f"{change.requested_window_start}",
+        occasion=f"{change.round} {wanted}",
         change=change,
-        subject=f"{change.number} is approved, but its requested window is not free",
+        subject=f"{change.number} is approved, but its requested window is {fate}",
         body=f"{proposal} Book it on the change's page.",
     )
 

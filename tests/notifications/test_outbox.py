@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -67,7 +68,7 @@ def test_what_is_rolled_back_was_never_said(sink: Kept) -> None:
 
 @pytest.mark.django_db
 def test_a_dead_mail_server_only_delays(settings: Any, at: Any) -> None:
-    """F10: tried again with patience, given up after a day, in the trail."""
+    """F10: tried again with patience, given up after a day of trying, in the trail; until then it can be withdrawn."""
     from audit.models import Event
 
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
@@ -76,16 +77,34 @@ def test_a_dead_mail_server_only_delays(settings: Any, at: Any) -> None:
     say("c")
     assert services.deliver_due() == 0
     message = Message.objects.get()
-    assert (message.state, message.attempts) == ("sending", 1)
+    assert (message.state, message.attempts) == ("due", 1)
     assert services.deliver_due() == 0
     assert Message.objects.get().attempts == 1, "not before its wait is over"
     at("2026-10-01T09:00:31Z")
     services.deliver_due()
     assert Message.objects.get().attempts == 2
-    at("2026-10-02T09:05Z")
+    at("2026-10-05T09:00Z")  # days without a worker are no days of trying
     services.deliver_due()
-    assert Message.objects.get().state == "dead"
+    assert (Message.objects.get().state, Message.objects.get().attempts) == ("due", 3)
+    for tries in range(1, 28):
+        at((datetime(2026, 10, 5, 9, tzinfo=UTC) + tries * timedelta(minutes=61)).isoformat())
+        services.deliver_due()
+    message = Message.objects.get()
+    assert (message.state, message.attempts) == ("dead", services.GIVE_UP_AFTER)
     assert Event.objects.filter(action="message.given_up").count() == 1
+
+
+@pytest.mark.django_db
+def test_a_message_that_failed_once_can_still_be_withdrawn(settings: Any, at: Any) -> None:
+    """F10, F12: what is no longer true is not sent when the mail server comes back."""
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
+    at("2026-10-01T09:00Z")
+    say("d")
+    services.deliver_due()
+    Message.objects.update(change_id=7)
+    services.withdraw(change_id=7, kinds=Message.objects.values_list("kind", flat=True))
+    assert Message.objects.get().state == "cancelled"
 
 
 @pytest.mark.django_db(transaction=True)
