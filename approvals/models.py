@@ -135,6 +135,11 @@ class Decision(models.Model):
         return f"{self.verdict} by {self.actor_id} on step {self.step_id}"
 
     @property
+    def word(self) -> str:
+        """The verdict as something that was done: “approved”."""
+        return {"approve": "approved", "reject": "rejected", "request_changes": "requested changes", "waive": "waived"}[self.verdict]
+
+    @property
     def principal(self) -> User:
         """Whose verdict it is: the actor's, or that of the person in whose name it was recorded."""
         return self.on_behalf_of or self.actor

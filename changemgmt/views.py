@@ -54,7 +54,7 @@ def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
 def not_found(request: Request, exception: Exception | None = None) -> HttpResponse:
     if request.path.startswith(API):
         return problem(404, "There is nothing at this address; see /api/v1/docs.")
-    return render(request, "404.html", status=404)
+    return answer(request, 404, "The address leads nowhere, or to something that you cannot see.")
 
 
 def bad_request(request: Request, exception: Exception | None = None) -> HttpResponse:

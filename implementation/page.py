@@ -113,13 +113,10 @@ def _next_step(case: Case, found: list[all_actions.Action]) -> dict[str, Any]:
     rolling = rollback if rollback.allowed and case.change.state in RUNNING else None
     if chosen is None:
         return {"kind": "none", "title": _standing(case.change), "sentence": "", "rollback": rolling}
-    return {
-        "kind": "act",
-        "action": chosen,
-        "title": TITLES.get(chosen.name, chosen.label),
-        "sentence": SENTENCES.get(chosen.name, ""),
-        "rollback": rolling,
-    }
+    title, sentence = TITLES.get(chosen.name, chosen.label), SENTENCES.get(chosen.name, "")
+    if chosen.name == "submit" and case.change.state == State.CHANGES_REQUESTED:
+        title, sentence = "Changes were requested", "Answer by editing, then submit it again: its reviewers are asked anew."
+    return {"kind": "act", "action": chosen, "title": title, "sentence": sentence, "rollback": rolling}
 
 
 TITLES = {
@@ -156,7 +153,7 @@ def _standing(change: ChangeRequest) -> str:
         State.VERIFYING: "It is being verified.",
         State.ROLLING_BACK: "It is being rolled back.",
         State.CLOSED: "Closed: everything owed is in.",
-        State.REJECTED: "Rejected. A copy can be requested anew.",
+        State.REJECTED: "Rejected. Copy it to ask again.",
         State.CANCELLED: "Cancelled.",
         State.DRAFT: f"A draft of {change.requester}.",
         State.CHANGES_REQUESTED: f"Changes were requested; {change.requester} answers them.",
