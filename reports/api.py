@@ -9,6 +9,7 @@ from typing import Any
 from django.http import HttpResponse
 from ninja import Router
 
+from audit import services as audit
 from audit.refusal import Missing, Reason
 from changemgmt.http import Request
 from reports import formats, services
@@ -21,6 +22,8 @@ def monthly(request: Request, period: str) -> Any:
     """`YYYY-MM`, with suffix .json (default), .csv or .md. A begun month without a stored report is computed (preliminary, version 0)."""
     month, suffix = parse(period)
     report = formats.visible(services.report_for(month), request.user)
+    if suffix != "json":
+        audit.record("report.export", actor=request.user, data={"month": f"{month:%Y-%m}", "format": suffix})
     if suffix == "csv":
         return HttpResponse(formats.as_csv(report), content_type="text/csv; charset=utf-8")
     if suffix == "md":

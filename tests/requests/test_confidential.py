@@ -119,7 +119,16 @@ def test_the_report_counts_it_and_does_not_name_it(desk: Sit, secret: str, at: A
     assert desk("auditor").get("/reports/monthly/2026-10.json")["changes"] == [secret]
     for suffix in ("csv", "md"):
         assert secret not in desk("engineer2").get(f"/reports/monthly/2026-10.{suffix}")
-    assert secret not in pages(desk, "engineer2")("/reports/2026-10/")
+    assert Event.objects.filter(action="report.export", actor=desk("engineer2").user).count() == 2
+    page = pages(desk, "engineer2")
+    assert secret not in page("/reports/2026-10/")
+    open_one = desk("engineer2").submit("P0", requested_date="2026-10-07")["id"]
+    desk("cto").decide(open_one, "emergency")
+    desk("oncall").post(f"/changes/{open_one}/start")
+    desk("oncall").post(f"/changes/{open_one}/fail", {"reason": "It did not help"})
+    assert "1 change, and 1 confidential change you cannot open" in page("/changes/?ended=2026-10")
+    assert "you cannot open" not in page("/changes/")
+    assert "you cannot open" not in pages(desk, "auditor")("/changes/?ended=2026-10")
 
 
 def test_a_decider_who_is_none_any_more_sees_it_no_more(desk: Sit, secret: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -47,3 +48,24 @@ def test_a_refused_create_uses_no_number() -> None:
     again = services.create(actor=actor, values={"summary": "Three"})
     assert int(again.number[-3:]) == int(first.number[-3:]) + 1
     assert ChangeRequest.objects.count() == 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("sort", ["-created", "created", "slot", "-ended"])
+def test_sorting_shows_every_change_once_page_by_page(desk: Any, at: Any, sort: str) -> None:
+    """F40: a sort orders, it never filters; changes without a slot or an end follow after the others."""
+    at("2026-10-01T09:00Z")
+    made = [desk("engineer").create("P2", summary=f"Number {n}")["id"] for n in range(4)]
+    for start, component in (("2026-10-06T02:00Z", "cdn"), ("2026-10-08T02:00Z", "monitoring")):
+        number = desk("engineer").submit("P3", components=[component], requested_window={"start": start})["id"]
+        desk("senior-devops").decide(number, "technical")
+        desk("devops").decide(number, "sign_off")
+        made.append(number)
+    found, cursor = [], ""
+    while cursor is not None:
+        page = desk("engineer").get(f"/changes?sort={sort}&limit=2&cursor={cursor}")
+        found += [item["id"] for item in page["items"]]
+        cursor = page["next"]
+    assert sorted(found) == sorted(made)
+    if sort == "slot":
+        assert found[:2] == made[4:]
