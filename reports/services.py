@@ -88,7 +88,7 @@ def _exceptions(start: datetime, end: datetime) -> dict[str, int]:
 
     An approval by telephone that was denied may have stopped a change for good; it counts in the month of the denial.
     """
-    changes = ended_between(start, end).values("pk")
+    changes = list(ended_between(start, end).values_list("pk", flat=True))  # keys, so that the trail is read by its index
     counted = {name: Count("change_id", distinct=True, filter=condition) for name, condition in FOUND_BY.items()}
     found = Event.objects.filter(change_id__in=changes, action__in=EXCEPTIONAL).aggregate(**counted)
     booked = Event.objects.filter(change_id__in=changes, action__in=["change.schedule", "change.reschedule"])

@@ -144,6 +144,7 @@ def main() -> int:
     call_command("setup_process", stdout=sys.stderr)
     if ChangeRequest.objects.count() < options.changes:
         call_command("demo_data", changes=options.changes - ChangeRequest.objects.count(), stdout=sys.stderr)
+    call_command("tick", stdout=sys.stderr)  # as in production, where the months that passed have their stored report
     engineer, lead = cookie("engineer"), cookie("tech-lead")
     needed = 2 * (3 + options.rounds + 8 * max(3, options.rounds // 4)) + 10
     print(f"· making {needed} drafts", file=sys.stderr)
