@@ -275,6 +275,9 @@ class Past:
             if last:
                 last.result()
         self._keep_numbers()
+        with connection.cursor() as cursor:  # the planner should know at once what was loaded
+            for table in TABLES:
+                cursor.execute(f"ANALYZE {table}")
         return self.count
 
     def _batch(self, moments: list[datetime]) -> Bulk:
