@@ -20,7 +20,7 @@ from accounts.models import ApiToken, Duty, User
 from accounts.roles import DUTIES, Role, label
 from audit.refusal import Invalid, Refused
 from changemgmt.demo.people import PEOPLE
-from changemgmt.http import Request
+from changemgmt.http import Request, record_refusal
 from requests import cleaning
 
 PER_PAGE = 100
@@ -86,6 +86,7 @@ def person(request: Request, username: str = "") -> HttpResponse:
         try:
             saved = services.save_person(actor=request.user, person=found, password=request.POST.get("password", ""), **values)
         except Refused as refused:
+            record_refusal(request, refused)
             errors = refused.fields if isinstance(refused, Invalid) else {"": str(refused)}
         else:
             messages.success(request, f"{saved} is saved.")

@@ -23,6 +23,8 @@ from requests.models import ChangeRequest
 from requests.say import say_instant
 from requests.states import State
 
+WRITTEN = ("summary", "deviations", "lessons", "improvements")
+
 
 @transaction.atomic
 def write_review(
@@ -47,7 +49,7 @@ def write_review(
     for name, value in (("deviations", deviations), ("lessons", lessons), ("improvements", improvements)):
         setattr(review, name, cleaning.written(name, value, name.capitalize(), needed=False))
     review.runbook_updated, review.written_by, review.written_at = runbook_updated, actor, review.written_at or timezone.now()
-    review.save()
+    review.save(update_fields=[*WRITTEN, "runbook_updated", "written_by", "written_at"])
     audit.record("implementation.review", actor=actor, change=change, data={"review": review.pk, "late": review.written_at > review.due_at})
     close_if_nothing_owed(change)
     return review
@@ -64,7 +66,7 @@ def confirm_review(*, actor: User, number: str, p0_justified: bool | None = None
     if change.is_emergency and p0_justified is None:
         raise Invalid(fields={"p0_justified": "P0 justified: say whether it had to be an emergency, yes or no."})
     review.confirmed_by, review.confirmed_at, review.p0_justified = actor, timezone.now(), p0_justified
-    review.save()
+    review.save(update_fields=["confirmed_by", "confirmed_at", "p0_justified"])
     audit.record("implementation.review_confirm", actor=actor, change=change, data={"review": review.pk, "p0_justified": p0_justified})
     close_if_nothing_owed(change)
     return review

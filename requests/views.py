@@ -20,8 +20,8 @@ from approvals import access as approvals_access
 from approvals import policy, rounds
 from approvals import services as approvals
 from audit import services as audit
-from audit.refusal import Blocked, Invalid, Missing, Reason, Refused
-from changemgmt.http import Request, status_of
+from audit.refusal import Blocked, Invalid, Missing, NotYours, Reason, Refused
+from changemgmt.http import Request, record_refusal, status_of
 from reports.formats import safe_cell
 from requests import access, cleaning, content, forms, listing, services
 from requests import components as catalogue
@@ -274,6 +274,7 @@ def new(request: Request) -> HttpResponse:
     except Missing:
         raise
     except Refused as refused:
+        record_refusal(request, refused)
         errors = refused.fields if isinstance(refused, Invalid) else {"": str(refused)}
         kept = "Everything you typed is kept in the draft." if typed.get("number") else "Nothing you typed is lost: it stands below."
         return _form_page(request, change=None, values=typed, errors=errors, notice=kept, status=status_of(refused))
@@ -284,6 +285,7 @@ def edit(request: Request, number: str) -> HttpResponse:
     """Edit a change. The version that the person saw goes with the form: somebody else's edit in between is told, not overwritten."""
     change = access.change_for(request.user, number)
     if refusal := approvals.edit_refusal(change, request.user):
+        record_refusal(request, NotYours(refusal) if refusal[0].code == "not_yours" else Blocked(refusal))
         messages.error(request, " ".join(reason.message for reason in refusal))
         return redirect(change)
     if request.method != "POST":
@@ -300,6 +302,7 @@ def edit(request: Request, number: str) -> HttpResponse:
         else:
             messages.success(request, "Saved." if change.state not in (State.IN_REVIEW,) else "Saved. A new round of approval has begun.")
     except Refused as refused:
+        record_refusal(request, refused)
         errors = refused.fields if isinstance(refused, Invalid) else {"": str(refused)}
         return _form_page(
             request, change=change, values=typed, errors=errors, notice="Nothing you typed is lost.", status=status_of(refused)

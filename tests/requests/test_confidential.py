@@ -146,3 +146,14 @@ def test_a_refused_token_leaves_an_event_of_its_owner(desk: Sit, secret: str) ->
     event = Event.objects.latest("id")
     assert (event.action, event.actor) == ("access.refused", desk("devops").user)
     assert event.via.startswith("token:")
+
+
+def test_a_form_that_is_refused_leaves_an_event(desk: Sit, at: Any) -> None:
+    """Promise 4, F64: by page as by API."""
+    at("2026-10-01T09:00Z")
+    number = desk("engineer").create("P2")["id"]
+    client = desk("devops").client
+    client.force_login(desk("devops").user)
+    assert client.get(f"/changes/{number}/edit").status_code == 302
+    event = Event.objects.latest("id")
+    assert (event.action, event.actor, event.data["path"]) == ("access.refused", desk("devops").user, f"/changes/{number}/edit")
