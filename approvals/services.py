@@ -13,7 +13,7 @@ from accounts.roles import Role
 from approvals import access, policy, rounds, telephone
 from approvals.models import Decision, Step
 from audit import services as audit
-from audit.refusal import Blocked, Invalid, NotYours, Reason, Stale
+from audit.refusal import Blocked, Invalid, Reason, Stale, raise_refusal
 from notifications import services as notifications
 from requests import access as requests_access
 from requests import cleaning, content, lifecycle
@@ -36,9 +36,8 @@ def submit_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
 @transaction.atomic
 def submit(*, actor: User, number: str) -> ChangeRequest:
     """Hand a complete change to its reviewers (A22). Raises Invalid with one entry per missing field; nothing is lost then."""
-    change = requests_access.change_for(actor, number, lock=True)
-    requests_access.check_may_write(actor)
-    _raise(submit_refusal(change, actor))
+    change = requests_access.change_to_write(actor, number)
+    raise_refusal(submit_refusal(change, actor))
     missing = change.missing_fields()
     today = timezone.now().date()
     if change.requested_date and change.requested_date < today and change.priority != "P0":
@@ -50,12 +49,6 @@ def submit(*, actor: User, number: str) -> ChangeRequest:
     lifecycle.perform(change, "submit", actor=actor, round=change.round + 1, content_hash=change.content_hash)
     rounds.open_round(change)
     return change
-
-
-def _raise(refusal: list[Reason]) -> None:
-    if refusal:
-        kind = NotYours if refusal[0].code in {"not_yours", "own_change", "read_only"} else Blocked
-        raise kind(refusal)
 
 
 # --- decide ----------------------------------------------------------------------------------------------------------------------
@@ -93,10 +86,10 @@ def decide(
     if refusal and refusal[0].code in access.NOT_YOURS:
         if principal != actor:
             raise Invalid(fields={"on_behalf_of": f"On behalf of: {principal} cannot give the {step.label.lower()} of this change now."})
-        _raise(refusal)
+        raise_refusal(refusal)
     if version != change.version:
         raise Stale([Reason("stale", "The change was edited since you opened it. Look at what changed, then decide.")])
-    _raise(refusal)
+    raise_refusal(refusal)
     if not step.deferred and change.state != State.IN_REVIEW:
         raise Blocked(lifecycle.state_refusal(change, "approve"))
     if verdict == Decision.Verdict.WAIVE and not step.waivable:
@@ -112,7 +105,7 @@ def _principal(step: Step, actor: User, verdict: str, username: str) -> User:
     """Whose verdict it is: the actor's own, or, by telephone, that of the person named."""
     if not username:
         return actor
-    _raise(access.telephone_refusal(step, actor))
+    raise_refusal(access.telephone_refusal(step, actor))
     if verdict != Decision.Verdict.APPROVE:
         raise Invalid(fields={"verdict": "Verdict: by telephone only an approval is recorded."})
     try:
@@ -257,9 +250,8 @@ def edit(*, actor: User, number: str, version: int, values: Mapping[str, Any]) -
 
     `version` is the one that the person saw: Stale if somebody else's edit came between.
     """
-    change = requests_access.change_for(actor, number, lock=True)
-    requests_access.check_may_write(actor)
-    _raise(edit_refusal(change, actor))
+    change = requests_access.change_to_write(actor, number)
+    raise_refusal(edit_refusal(change, actor))
     if version != change.version:
         raise Stale([Reason("stale", "Somebody edited this change since you opened it. Look at what changed, then edit again.")])
     cleaned = cleaning.clean(values, change)
@@ -322,9 +314,8 @@ def escalate_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
 @transaction.atomic
 def escalate(*, actor: User, number: str, reason: str, emergency_kind: str, emergency_reference: str) -> ChangeRequest:
     """Make it a P0 under the same number: a new round with the emergency authorisation alone (R2-R4)."""
-    change = requests_access.change_for(actor, number, lock=True)
-    requests_access.check_may_write(actor)
-    _raise(escalate_refusal(change, actor))
+    change = requests_access.change_to_write(actor, number)
+    raise_refusal(escalate_refusal(change, actor))
     values = cleaning.clean({"priority": "P0", "emergency_kind": emergency_kind, "emergency_reference": emergency_reference}, change)
     reason = cleaning.said("reason", reason, "Reason")
     wrong = {} if reason else {"reason": "Reason: say what makes it an emergency."}
@@ -353,9 +344,8 @@ def cancel_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
 @transaction.atomic
 def cancel(*, actor: User, number: str, reason: str, duplicate_of: str = "") -> ChangeRequest:
     """End a change that was not started; it keeps its number and its history."""
-    change = requests_access.change_for(actor, number, lock=True)
-    requests_access.check_may_write(actor)
-    _raise(cancel_refusal(change, actor))
+    change = requests_access.change_to_write(actor, number)
+    raise_refusal(cancel_refusal(change, actor))
     reason, duplicate_of = cleaning.said("reason", reason, "Reason"), cleaning.said("duplicate_of", duplicate_of, "Duplicate of", limit=40)
     if not reason and not duplicate_of:
         raise Invalid(fields={"reason": "Reason: say why it is cancelled."})

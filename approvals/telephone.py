@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import User
@@ -12,9 +13,10 @@ from accounts.roles import Role
 from approvals import access, rounds
 from approvals.models import Confirmation, Decision, Step
 from audit import services as audit
-from audit.refusal import Blocked, Invalid, NotYours, Reason
+from audit.refusal import Invalid, Reason, raise_refusal
 from notifications import services as notifications
 from requests import lifecycle
+from requests.models import ChangeRequest
 from requests.say import say_instant
 from requests.states import State
 
@@ -56,8 +58,7 @@ def confirm(*, actor: User, number: str, step_id: int, answer: str) -> Step:
     """
     step = access.step_for(actor, number, step_id, lock=True)
     found = Confirmation.objects.select_related("decision__actor", "decision__on_behalf_of").filter(decision__step=step).first()
-    if refusal := confirmation_refusal(found, actor):
-        raise (NotYours if refusal[0].code == "not_yours" else Blocked)(refusal)
+    raise_refusal(confirmation_refusal(found, actor))
     assert found is not None
     if answer not in Confirmation.Answer.values:
         raise Invalid(fields={"answer": "Answer: this was an approval by telephone; say approved or not_approved."})
@@ -109,7 +110,8 @@ def _alert(decision: Decision, *, kind: str, subject: str, body: str) -> None:
     notifications.tell(people, kind=kind, occasion=f"{decision.pk}", change=decision.change, subject=subject, body=body)
 
 
-def waiting_for(actor: User) -> list[Confirmation]:
-    """What was recorded in this person's name and waits for their answer, oldest first."""
-    unanswered = Confirmation.objects.filter(decision__on_behalf_of=actor, answered_at__isnull=True)
-    return list(unanswered.select_related("decision__change", "decision__actor", "decision__step").order_by("due_at", "id")[:20])
+def waiting_for(actor: User) -> QuerySet[Confirmation]:
+    """What was recorded in this person's name, on changes that they can open, and waits for their answer; oldest first."""
+    visible = ChangeRequest.objects.visible_to(actor)
+    unanswered = Confirmation.objects.filter(decision__on_behalf_of=actor, answered_at__isnull=True, decision__change__in=visible)
+    return unanswered.select_related("decision__change", "decision__actor", "decision__step").order_by("due_at", "id")

@@ -31,5 +31,5 @@ def queue(request: Request) -> HttpResponse:
     return render(
         request,
         "approvals/queue.html",
-        {"steps": found[:PER_PAGE], "more": more, "decided": decided, "asked": telephone.waiting_for(request.user)},
+        {"steps": found[:PER_PAGE], "more": more, "decided": decided, "asked": list(telephone.waiting_for(request.user)[:20])},
     )

@@ -63,6 +63,22 @@ class Invalid(Refused):
         return " ".join(self.fields.values()) or super().__str__()
 
 
+#: Codes that say: not this person's to do, whatever the state of things.
+PERSONAL = frozenset({"not_yours", "own_change", "read_only", "only_approver"})
+
+
+def refusal_of(reasons: Iterable[Reason]) -> Refused:
+    """403 when the first reason is about the person, else 409: it cannot be done now."""
+    found = list(reasons)
+    return (NotYours if found[0].code in PERSONAL else Blocked)(found)
+
+
+def raise_refusal(reasons: Iterable[Reason]) -> None:
+    """Raise what the reasons amount to, if there are any."""
+    if found := list(reasons):
+        raise refusal_of(found)
+
+
 def refuse_if(reasons: Iterable[Reason], kind: type[Refused] = Blocked) -> None:
     """Raise `kind` if there is any reason to."""
     if found := list(reasons):

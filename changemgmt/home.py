@@ -34,7 +34,7 @@ def context_for(user: User) -> dict[str, Any]:
     if user.may_write:
         context["waiting"] = list(access.waiting_for(user).select_related("change__requester").order_by("priority", "id")[:5])
         context["mine"], context["mine_count"] = _mine(user), ChangeRequest.objects.filter(requester=user, state__in=OPEN).count()
-        context["asked"] = telephone.waiting_for(user)
+        context["asked"] = list(telephone.waiting_for(user)[:5])
     if user.is_devops:
         upcoming = (
             ChangeRequest.objects.visible_to(user)

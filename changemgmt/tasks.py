@@ -6,11 +6,10 @@ from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_ready
+from django.conf import settings
 
 from changemgmt import tick as ticking
 from changemgmt.models import Heartbeat
-
-QUEUES = ("celery", "mail")
 
 
 @shared_task
@@ -29,5 +28,5 @@ def heartbeat(queue: str) -> None:
 def catch_up(**kwargs: Any) -> None:
     """A worker that comes up looks at once what is due, instead of waiting for beat."""
     tick.apply_async(ignore_result=True)
-    for queue in QUEUES:
+    for queue in settings.QUEUES:
         heartbeat.apply_async((queue,), queue=queue, ignore_result=True)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from accounts.models import User
 from accounts.roles import Role
 from approvals.models import Decision
-from audit.refusal import Blocked, NotYours, Reason
+from audit.refusal import Reason
 from implementation.case import Case
 from implementation.models import ChecklistItem
 from requests import content, lifecycle
@@ -20,12 +20,6 @@ from windows.slots import Taken, named, scope_of
 
 MONITORING = timedelta(minutes=30)  # R82, R71
 REOPEN_WITHIN = timedelta(days=7)  # A30
-
-
-def raise_refusal(reasons: list[Reason]) -> None:
-    """403 when it is not this person's to do, else 409 when it cannot be done now."""
-    if reasons:
-        raise (NotYours if reasons[0].code in {"not_yours", "only_approver"} else Blocked)(reasons)
 
 
 # --- who -------------------------------------------------------------------------------------------------------------------------
@@ -161,9 +155,11 @@ def _component_refusal(case: Case) -> list[Reason]:
         )
         for slot in running_beside(case)
     ]
-    opens = case.change.slot_start or case.at  # whoever is booked after us, also where our start is late
+    opens = (
+        case.change.slot_start or case.at
+    )  # whoever is booked after us, also where our start is late; at the same time only by an override
     for slot in case.taken:
-        if slot.same and slot.start is not None and slot.change.state == State.SCHEDULED and slot.start >= opens:
+        if slot.same and slot.start is not None and slot.change.state == State.SCHEDULED and slot.start > opens:
             text = (
                 f"Next booking: {named(slot.change, case.actor)} on {', '.join(sorted(slot.same))} from {say_until(slot.start)}; "
                 "the plan no longer fits before it."

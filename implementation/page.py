@@ -200,7 +200,7 @@ def _by_telephone(case: Case) -> dict[str, Any]:
         "telephone": {"step": step, "people": approvals_access.people_for(step).exclude(pk=case.actor.pk)[:50]}
         if step and may_record
         else None,
-        "asked": next((c for c in telephone.waiting_for(case.actor) if c.decision.change_id == case.change.pk), None),
+        "asked": telephone.waiting_for(case.actor).filter(decision__change=case.change).first(),
     }
 
 

@@ -11,10 +11,9 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.roles import Role
 from audit import services as audit
-from audit.refusal import Invalid
+from audit.refusal import Invalid, raise_refusal
 from implementation import guards
 from implementation.case import Case
-from implementation.guards import raise_refusal
 from implementation.models import Documentation, Review
 from notifications import services as notifications
 from requests import cleaning, content, lifecycle

@@ -13,10 +13,9 @@ from accounts.roles import Role
 from approvals import rounds
 from audit import services as audit
 from audit.models import Event
-from audit.refusal import Invalid
+from audit.refusal import Invalid, raise_refusal
 from implementation import guards
 from implementation.case import Case
-from implementation.guards import raise_refusal
 from implementation.models import REVIEW_WITHIN, ChecklistItem, Review
 from notifications import services as notifications
 from requests import cleaning, lifecycle

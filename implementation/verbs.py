@@ -212,9 +212,6 @@ def _again(request: Request, number: str, verb: str, tab: str, refused: Refused)
     return views.show_overview(request, change, status_of(refused), wants_slots=verb == "schedule", failed=failed)
 
 
-DECIDED = {"approve": "Approved", "reject": "Rejected", "request_changes": "Changes requested", "waive": "Waived"}
-
-
 @require_POST
 def decide(request: Request, number: str, step_id: int) -> HttpResponse:
     """Approve, reject, request changes or waive by click, from the page or the queue."""
@@ -238,5 +235,5 @@ def decide(request: Request, number: str, step_id: int) -> HttpResponse:
         raise
     except Refused as refused:
         return _again(request, number, "decide", "change", refused)
-    messages.success(request, f"{DECIDED[decision.verdict]}: {number}, {decision.step.label.lower()}.")
+    messages.success(request, f"{decision.word.capitalize()}: {number}, {decision.step.label.lower()}.")
     return redirect("/approvals/" if request.POST.get("back") == "queue" else f"/changes/{number}/")

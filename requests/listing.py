@@ -6,7 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -109,8 +109,14 @@ def _known(words: list[str], known: list[str], name: str, query: Query) -> list[
 
 
 def hidden(query: Query, user: User) -> int:
-    """How many more of a month's ended changes the person cannot open: a report's drill-down ends with their number (A8)."""
-    if not query.ended:
+    """How many more of a month's ended changes the person cannot open: a report's drill-down ends with their number (A8).
+
+    Asked by month, outcome and priority alone, which the report itself tells. Any other filter would let a stranger try words,
+    people and components against what they may not see.
+    """
+    told = Query(ended=query.ended, outcome=query.outcome, priorities=query.priorities)
+    asked = replace(query, sort=told.sort, limit=told.limit, cursor=told.cursor, wrong=told.wrong)
+    if not query.ended or asked != told:
         return 0
     secret = ChangeRequest.objects.filter(confidential=True).exclude(pk__in=ChangeRequest.objects.visible_to(user).values("pk"))
     return changes(query, user, among=secret).count()

@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.roles import Role
 from audit import services as audit
-from audit.refusal import Blocked, Invalid, NotYours, Reason
+from audit.refusal import Invalid, Reason, raise_refusal
 from requests import access, cleaning, content, lifecycle
 from requests.models import Author, ChangeRequest, Comment
 from requests.states import EDITABLE, State
@@ -111,10 +111,8 @@ def transfer_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
 @transaction.atomic
 def transfer(*, actor: User, number: str, requester: str) -> ChangeRequest:
     """Give the change another requester; both, old and new, stay barred from approving it (A28)."""
-    change = access.change_for(actor, number, lock=True)
-    access.check_may_write(actor)
-    if refusal := transfer_refusal(change, actor):
-        raise (NotYours if refusal[0].code == "not_yours" else Blocked)(refusal)
+    change = access.change_to_write(actor, number)
+    raise_refusal(transfer_refusal(change, actor))
     try:
         heir = cleaning.person(requester)
     except cleaning.Wrong as problem:

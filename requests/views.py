@@ -20,7 +20,7 @@ from approvals import access as approvals_access
 from approvals import policy, rounds
 from approvals import services as approvals
 from audit import services as audit
-from audit.refusal import Blocked, Invalid, Missing, NotYours, Reason, Refused
+from audit.refusal import Blocked, Invalid, Missing, Reason, Refused, refusal_of
 from changemgmt.http import Request, record_refusal, status_of
 from reports.formats import safe_cell
 from requests import access, cleaning, content, forms, listing, services
@@ -285,7 +285,7 @@ def edit(request: Request, number: str) -> HttpResponse:
     """Edit a change. The version that the person saw goes with the form: somebody else's edit in between is told, not overwritten."""
     change = access.change_for(request.user, number)
     if refusal := approvals.edit_refusal(change, request.user):
-        record_refusal(request, NotYours(refusal) if refusal[0].code == "not_yours" else Blocked(refusal))
+        record_refusal(request, refusal_of(refusal))
         messages.error(request, " ".join(reason.message for reason in refusal))
         return redirect(change)
     if request.method != "POST":

@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.roles import Role
 from audit import services as audit
-from audit.refusal import Blocked, Invalid, NotYours, Reason, refuse_if
+from audit.refusal import Blocked, Invalid, NotYours, Reason, raise_refusal, refuse_if
 from notifications import services as notifications
 from requests import access, cleaning, lifecycle
 from requests.models import ChangeRequest
@@ -38,20 +38,13 @@ def unschedule_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     return lifecycle.state_refusal(change, "unschedule")
 
 
-def raise_refusal(refusal: list[Reason]) -> None:
-    """403 for what is not yours to do, 409 for what cannot be done now."""
-    if refusal:
-        raise (NotYours if refusal[0].code in {"not_yours", "read_only"} else Blocked)(refusal)
-
-
 @transaction.atomic
 def schedule(*, actor: User, number: str, start: datetime, short_notice_reason: str = "", override_reason: str = "") -> ChangeRequest:
     """Book the change's plan at `start`, or move it there (A7, A12, A25).
 
     Raises NotYours, Blocked (state, calendar, fit, conflict) and Invalid (a start that has passed, a missing short-notice reason).
     """
-    change = access.change_for(actor, number, lock=True)
-    access.check_may_write(actor)
+    change = access.change_to_write(actor, number)
     raise_refusal(schedule_refusal(change, actor))
     now = timezone.now()
     start = start.replace(second=0, microsecond=0)
@@ -139,8 +132,7 @@ def _tell_booked(change: ChangeRequest, actor: User | None) -> None:
 @transaction.atomic
 def unschedule(*, actor: User, number: str, reason: str) -> ChangeRequest:
     """Give the slot back; the change stays approved."""
-    change = access.change_for(actor, number, lock=True)
-    access.check_may_write(actor)
+    change = access.change_to_write(actor, number)
     raise_refusal(unschedule_refusal(change, actor))
     reason = cleaning.said("reason", reason, "Reason", "say why the slot is given up.")
     release(change)
@@ -275,8 +267,7 @@ def exception_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
 @transaction.atomic
 def grant_freeze_exception(*, actor: User, number: str, slot_start: datetime, reason: str) -> ChangeRequest:
     """One of the two grants that let one change into one slot inside a code freeze; the second person's makes it count (A6)."""
-    change = access.change_for(actor, number, lock=True)
-    access.check_may_write(actor)
+    change = access.change_to_write(actor, number)
     raise_refusal(exception_refusal(change, actor))
     slot_start = slot_start.replace(second=0, microsecond=0)
     reason = cleaning.said("reason", reason, "Reason", "say why this change cannot wait until the freeze ends.")

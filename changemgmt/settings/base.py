@@ -191,6 +191,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TIMEZONE = "UTC"
+QUEUES = ("celery", "mail")  # each has a worker whose heartbeat `/readyz` reads
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "tick": {"task": "changemgmt.tasks.tick", "schedule": 30.0, "options": {"expires": 25}},
     **{
@@ -200,7 +201,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
             "schedule": 30.0,
             "options": {"queue": queue, "expires": 25},
         }
-        for queue in ("celery", "mail")
+        for queue in QUEUES
     },
 }
 

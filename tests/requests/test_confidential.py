@@ -128,6 +128,8 @@ def test_the_report_counts_it_and_does_not_name_it(desk: Sit, secret: str, at: A
     desk("oncall").post(f"/changes/{open_one}/fail", {"reason": "It did not help"})
     assert "1 change, and 1 confidential change you cannot open" in page("/changes/?ended=2026-10")
     assert "you cannot open" not in page("/changes/")
+    for guess in ("q=leaked", "q=CR-2026-10", "component=cdn", "requester=security", "risk=medium", "state=failed", "from=2026-10-01"):
+        assert "you cannot open" not in page(f"/changes/?ended=2026-10&{guess}"), guess
     assert "you cannot open" not in pages(desk, "auditor")("/changes/?ended=2026-10")
 
 

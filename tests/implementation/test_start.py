@@ -1,0 +1,122 @@
+"""What stands against a start, at the edges: neighbours, dependencies, a slot that has begun (promises 1, 2, 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.world import Desk
+
+pytestmark = pytest.mark.django_db
+Sit = Callable[[str], Desk]
+SLOT = "2026-10-06T02:00Z"
+
+
+def approve(desk: Sit, number: str) -> None:
+    for who, kind in (
+        ("tech-lead", "technical"),
+        ("product-manager", "business"),
+        ("eng-manager", "sign_off"),
+        ("devops-lead", "sign_off"),
+    ):
+        desk(who).decide(number, kind)
+
+
+def booked(desk: Sit, start: str = SLOT, **more: Any) -> str:
+    """A P2, approved, in a slot of 45 minutes from `start`, its checklist before the window done."""
+    number = str(desk("engineer").submit("P2", requested_window={"start": start}, **more)["id"])
+    approve(desk, number)
+    assert desk("engineer").get(f"/changes/{number}")["state"] == "scheduled"
+    desk("devops").tick_off(number, "pre")
+    return number
+
+
+def completed(desk: Sit, number: str) -> None:
+    devops = desk("devops")
+    devops.post(f"/changes/{number}/start")
+    devops.tick_off(number, "start", "during")
+    devops.post(f"/changes/{number}/finish")
+    devops.tick_off(number, "post")
+    devops.post(f"/changes/{number}/complete", {"reason": "Seen to work"})
+
+
+def test_a_late_start_does_not_run_into_the_next_booking(desk: Sit, at: Any) -> None:
+    """A25: the next booking begins at 02:45; the plan of 45 minutes fits before it at 02:00 alone, also seconds after it began."""
+    at("2026-10-01T09:00Z")
+    first, after = booked(desk), booked(desk, "2026-10-06T02:45Z")
+    at("2026-10-06T02:10Z")
+    refusal = desk("devops").post(f"/changes/{first}/start", expect=409)
+    assert [reason["code"] for reason in refusal["reasons"]] == ["does_not_fit"]
+    assert after in refusal["reasons"][0]["message"]
+    at("2026-10-06T02:45:05Z")
+    assert desk("devops").post(f"/changes/{first}/start", expect=409)["code"] == "does_not_fit"
+    assert desk("devops").post(f"/changes/{after}/start")["state"] == "implementing"
+
+
+def test_a_conflict_that_was_overridden_does_not_hold_both(desk: Sit, at: Any) -> None:
+    """A27: booked at the same time by the change manager's override, one starts, the other waits for it."""
+    at("2026-10-01T09:00Z")
+    first = booked(desk)
+    second = str(desk("engineer").submit("P2")["id"])
+    approve(desk, second)
+    desk("change-manager").post(f"/changes/{second}/schedule", {"start": SLOT, "override_reason": "Both touch other shards"})
+    desk("devops").tick_off(second, "pre")
+    at(SLOT)
+    assert desk("devops").post(f"/changes/{first}/start")["state"] == "implementing"
+    assert desk("devops").post(f"/changes/{second}/start", expect=409)["code"] == "component_busy"
+
+
+def test_the_gate_promises_no_start_that_it_would_refuse(desk: Sit, at: Any) -> None:
+    """contract.md: once its own slot has begun and the plan no longer fits, only another booking helps."""
+    at("2026-10-01T09:00Z")
+    number = booked(desk)
+    early = desk("devops").get(f"/gate/{number}?at=2026-10-06T01:00:00Z")
+    assert early["next_allowed_at"] == "2026-10-06T02:00:00Z"
+    assert desk("devops").get(f"/gate/{number}?at=2026-10-06T02:00:00Z")["allow"] is True
+    late = desk("devops").get(f"/gate/{number}?at=2026-10-06T03:30:00Z")
+    assert (late["allow"], late["reasons"][0]["code"], late["next_allowed_at"]) == (False, "does_not_fit", None)
+
+
+def test_a_dependency_that_is_being_rolled_back_is_not_done(desk: Sit, at: Any) -> None:
+    """domain.md: what it depends on is completed; from the rollback's first minute it is not."""
+    at("2026-10-01T09:00Z")
+    needed = booked(desk, components=["cdn"])
+    number = booked(desk, "2026-10-06T03:00Z", dependencies=[needed])
+    at(SLOT)
+    completed(desk, needed)
+    at("2026-10-06T03:00Z")
+    assert desk("devops").get(f"/gate/{number}")["allow"] is True
+    desk("devops").post(f"/changes/{needed}/roll-back", {"reason": "Pictures are missing"})
+    refusal = desk("devops").post(f"/changes/{number}/start", expect=409)
+    assert (refusal["code"], needed in refusal["reasons"][0]["message"]) == ("dependency", True)
+
+
+def test_a_verdict_of_somebody_who_became_an_author_is_no_deferred_review(desk: Sit, at: Any) -> None:
+    """Promise 1, A2, A28: given before the escalation, it counts no more once its giver is the requester."""
+    at("2026-10-01T09:00Z")
+    number = str(desk("engineer").submit("P2")["id"])
+    desk("tech-lead").decide(number, "technical")
+    body = {"reason": "The index is down", "emergency_kind": "outage", "emergency_reference": "INC-7"}
+    desk("engineer").post(f"/changes/{number}/escalate", body)
+    desk("engineer").post(f"/changes/{number}/transfer", {"requester": "tech-lead"})
+    desk("cto").decide(number, "emergency")
+    desk("oncall").post(f"/changes/{number}/start")
+    desk("oncall").post(f"/changes/{number}/fail", {"reason": "It did not help"})
+    deferred = {step["kind"] for step in desk("cto").steps(number) if step["deferred"]}
+    assert deferred == {"technical", "business"}
+
+
+def test_whoever_rolled_it_back_does_not_confirm_its_review(desk: Sit, at: Any) -> None:
+    """A13: somebody who had no hand in the run."""
+    at("2026-10-01T09:00Z")
+    number = booked(desk)
+    at(SLOT)
+    desk("devops").post(f"/changes/{number}/start")
+    desk("oncall").post(f"/changes/{number}/roll-back", {"reason": "Errors"})
+    desk("devops").tick_off(number, "rollback")
+    desk("devops").post(f"/changes/{number}/finish-rollback")
+    desk("devops").put(f"/changes/{number}/review", {"summary": "Rolled back"})
+    desk("oncall").post(f"/changes/{number}/review/confirmation", expect=403)
+    desk("tech-lead").post(f"/changes/{number}/review/confirmation")
