@@ -155,11 +155,9 @@ def _component_refusal(case: Case) -> list[Reason]:
         )
         for slot in running_beside(case)
     ]
-    opens = (
-        case.change.slot_start or case.at
-    )  # whoever is booked after us, also where our start is late; at the same time only by an override
+    ours_ends = case.change.slot_end or case.at  # whoever begins before that does so by the change manager's override
     for slot in case.taken:
-        if slot.same and slot.start is not None and slot.change.state == State.SCHEDULED and slot.start > opens:
+        if slot.same and slot.start is not None and slot.change.state == State.SCHEDULED and slot.start >= ours_ends:
             text = (
                 f"Next booking: {named(slot.change, case.actor)} on {', '.join(sorted(slot.same))} from {say_until(slot.start)}; "
                 "the plan no longer fits before it."
@@ -176,11 +174,11 @@ def running_beside(case: Case) -> list[Taken]:
 def gate(case: Case) -> tuple[bool, list[Reason], datetime | None, datetime | None]:
     """(allow, reasons, next_allowed_at, until): exactly what `start` would answer at that instant, the caller's role apart.
 
-    While it runs, true until the end of its window, or of its slot where that was extended.
+    While it runs, true until the end of its window, or of its slot where that was extended; a P0 needs neither (R74).
     """
     change, at = case.change, case.at
     if change.state == State.IMPLEMENTING:
-        end = max((e for e in (change.window_end, change.slot_end) if e), default=None)
+        end = None if change.is_emergency else max((e for e in (change.window_end, change.slot_end) if e), default=None)
         if end is None or at < end:
             return True, [], None, end
         return False, [Reason("window_over", f"Its window ended {say_until(end)}.", until=end)], None, None

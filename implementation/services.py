@@ -25,7 +25,7 @@ from requests.say import say_instant, say_until
 from requests.states import State
 from windows.calendar import decide
 from windows.models import current_calendar
-from windows.services import extend_booking
+from windows.services import extend_booking, hold_for_run
 from windows.slots import scope_of
 
 MAX_EXTENSION = 60  # minutes in all (A25)
@@ -77,6 +77,7 @@ def start(*, actor: User, number: str) -> ChangeRequest:
     undone = [item.text for item in case.unsettled(ChecklistItem.Phase.PRE)] if change.is_emergency else []
     if change.implementer_id is None:
         _set_implementer(change, actor)
+    hold_for_run(change)
     facts: dict[str, Any] = {"priority": change.priority} | ({"running_beside": beside} if beside else {})
     lifecycle.perform(change, "start", actor=actor, **facts, **({"undone": undone} if undone else {}))
     notifications.withdraw(change_id=change.pk, kinds=["booked"])

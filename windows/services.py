@@ -145,6 +145,21 @@ def release(change: ChangeRequest, actor: User | None = None) -> None:
     Booking.objects.filter(change=change).delete()
 
 
+def hold_for_run(change: ChangeRequest) -> None:
+    """A run that begins takes the time of its whole plan from now: one that starts late holds its components for longer (A25)."""
+    now, length = timezone.now(), change.plan_length
+    if change.slot_start is None:
+        return
+    if change.is_emergency and not length:
+        release(change)
+        change.clear_slot()
+        return
+    change.slot_start, change.slot_end = min(change.slot_start, now), now + length
+    if change.is_emergency:
+        change.window_name, change.window_start, change.window_end = "", None, None
+    extend_booking(change)
+
+
 def extend_booking(change: ChangeRequest) -> None:
     """Bring the booking's end in line with the slot's; Blocked when another change has the time after it."""
     try:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from changemgmt.tick import tick
 from tests.world import Desk
 
 pytestmark = pytest.mark.django_db
@@ -53,6 +54,45 @@ def test_a_late_start_does_not_run_into_the_next_booking(desk: Sit, at: Any) -> 
     at("2026-10-06T02:45:05Z")
     assert desk("devops").post(f"/changes/{first}/start", expect=409)["code"] == "does_not_fit"
     assert desk("devops").post(f"/changes/{after}/start")["state"] == "implementing"
+
+
+def test_a_late_start_holds_its_components_for_the_whole_plan(desk: Sit, at: Any) -> None:
+    """A25: started ten minutes late, 45 minutes of plan end at 02:55: no overrun before, and nobody books a component until then."""
+    at("2026-10-01T09:00Z")
+    number, other = booked(desk), str(desk("engineer").submit("P2")["id"])
+    approve(desk, other)
+    at("2026-10-06T02:10Z")
+    started = desk("devops").post(f"/changes/{number}/start")
+    assert (started["slot"]["start"], started["slot"]["end"]) == ("2026-10-06T02:00:00Z", "2026-10-06T02:55:00Z")
+    early = {"start": "2026-10-06T02:45Z", "short_notice_reason": "Now or never"}
+    assert desk("engineer").post(f"/changes/{other}/schedule", early, expect=409)["code"] == "same_component"
+    desk("engineer").post(f"/changes/{other}/schedule", early | {"start": "2026-10-06T02:55Z"})
+    at("2026-10-06T02:50Z")
+    assert tick()["overruns"] == 0
+    at("2026-10-06T02:56Z")
+    assert tick()["overruns"] == 1
+
+
+def test_an_emergency_that_starts_before_its_slot_holds_the_time_from_now(desk: Sit, at: Any) -> None:
+    """R74: a P0 booked for next week starts now; the calendar and the gate then speak of now."""
+    at("2026-10-01T09:00Z")
+    number = str(desk("engineer").submit("P0")["id"])
+    desk("cto").decide(number, "emergency")
+    desk("oncall").post(f"/changes/{number}/schedule", {"start": "2026-10-08T02:00Z"})
+    slot = desk("oncall").post(f"/changes/{number}/start")["slot"]
+    assert slot == {"start": "2026-10-01T09:00:00Z", "end": "2026-10-01T09:45:00Z", "window": None}
+    at("2026-10-01T11:00Z")
+    assert desk("oncall").get(f"/gate/{number}")["allow"] is True
+
+
+def test_an_override_into_the_middle_of_a_slot_does_not_keep_that_from_starting(desk: Sit, at: Any) -> None:
+    """A27: the change manager let the second begin while the first runs; the first starts in its own slot, on time or a little late."""
+    at("2026-10-01T09:00Z")
+    first, second = booked(desk), str(desk("engineer").submit("P2")["id"])
+    approve(desk, second)
+    desk("change-manager").post(f"/changes/{second}/schedule", {"start": "2026-10-06T02:20Z", "override_reason": "Other shards"})
+    at("2026-10-06T02:05Z")
+    assert desk("devops").post(f"/changes/{first}/start")["state"] == "implementing"
 
 
 def test_a_conflict_that_was_overridden_does_not_hold_both(desk: Sit, at: Any) -> None:
