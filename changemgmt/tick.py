@@ -33,7 +33,7 @@ from requests.say import say_until
 from requests.states import State
 from windows import services as windows
 from windows import slots
-from windows.calendar import closure_occurrences
+from windows.calendar import closed_time, closure_occurrences
 from windows.models import current_calendar
 
 log = logging.getLogger(__name__)
@@ -143,14 +143,8 @@ def lapses() -> int:
 
 
 def _frozen(change: ChangeRequest, start: datetime, end: datetime) -> timedelta:
-    """How much of the time lay in freezes and blackouts for this change; overlaps count once."""
-    total, reached, scope = timedelta(0), start, slots.scope_of(change)
-    for closure in closure_occurrences(current_calendar(), start, end):
-        if closure.shuts(change.priority, scope):
-            begin, stop = max(reached, closure.start), min(end, closure.end)
-            total += max(timedelta(0), stop - begin)
-            reached = max(reached, stop)
-    return total
+    """How much of the time lay in freezes and blackouts for this change."""
+    return closed_time(change.priority, slots.scope_of(change), start, end, closure_occurrences(current_calendar(), start, end))
 
 
 def overdue_reviews() -> int:

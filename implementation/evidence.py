@@ -226,6 +226,7 @@ def edit_issue(*, actor: User, number: str, n: int, values: Mapping[str, Any]) -
     if issue is None:
         raise Missing([Reason("missing", f"{change.number} has no issue {n}.")])
     _check_run_access(change, actor)
+    was = _issue_data(issue)
     merged = {name: values.get(name) or getattr(issue, name) for name in ("severity", "summary", "link")}
     for name, value in _issue_values(**merged).items():
         setattr(issue, name, value)
@@ -234,7 +235,7 @@ def edit_issue(*, actor: User, number: str, n: int, values: Mapping[str, Any]) -
     resolved = values.get("resolved_at", issue.resolved_at)
     issue.resolved_at = _resolved(resolved, issue.detected_at)
     issue.save()
-    audit.record("implementation.issue_edit", actor=actor, change=change, data=_issue_data(issue))
+    audit.record("implementation.issue_edit", actor=actor, change=change, data=_issue_data(issue) | {"was": was})
     return issue
 
 

@@ -99,8 +99,7 @@ def finish(*, actor: User, number: str) -> ChangeRequest:
     change = change_to_write(actor, number)
     raise_refusal(guards.finish_refusal(Case(change, actor)))
     _note_overrun(change)
-    skipped = change.checklist.filter(state=ChecklistItem.State.SKIPPED, phase__in=["start", "during"]).count()
-    lifecycle.perform(change, "finish", actor=actor, skipped=skipped)
+    lifecycle.perform(change, "finish", actor=actor, skipped=_skipped(change))
     return change
 
 
@@ -113,8 +112,7 @@ def complete(*, actor: User, number: str, reason: str = "") -> ChangeRequest:
     raise_refusal(guards.complete_refusal(case, reason=reason))
     left = guards.monitoring_left(change, case.at)
     shortened = {"monitoring_shortened_minutes": int(left.total_seconds() // 60), "reason": reason} if left else {}
-    skipped = change.checklist.filter(state=ChecklistItem.State.SKIPPED).count()
-    lifecycle.perform(change, "complete", actor=actor, outcome=State.COMPLETED, skipped=skipped, **shortened)
+    lifecycle.perform(change, "complete", actor=actor, outcome=State.COMPLETED, skipped=_skipped(change), **shortened)
     _ended(change)
     return change
 
@@ -130,7 +128,7 @@ def roll_back(*, actor: User, number: str, reason: str, trigger: str = "manual")
         raise Invalid(fields={"trigger": f"Trigger: choose one of {', '.join(TRIGGERS)}."})
     late = change.state in (State.COMPLETED, State.CLOSED)
     _note_overrun(change)
-    lifecycle.perform(change, "roll_back", actor=actor, reason=reason, trigger=trigger, after_completion=late)
+    lifecycle.perform(change, "roll_back", actor=actor, reason=reason, trigger=trigger, after_completion=late, skipped=_skipped(change))
     people = [change.requester, *User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True)]
     notifications.tell(
         [p for p in people if p != actor],
@@ -159,6 +157,7 @@ def finish_rollback(*, actor: User, number: str, reason: str = "") -> ChangeRequ
         actor=actor,
         outcome=State.ROLLED_BACK,
         resolved=[issue.n for issue in open_issues],
+        skipped=_skipped(change),
         reason=cleaning.written("reason", reason, "Reason", needed=False),
     )
     _ended(change)
@@ -171,9 +170,15 @@ def fail(*, actor: User, number: str, reason: str) -> ChangeRequest:
     change = change_to_write(actor, number)
     raise_refusal(guards.fail_refusal(Case(change, actor)))
     _note_overrun(change)
-    lifecycle.perform(change, "fail", actor=actor, outcome=State.FAILED, reason=cleaning.written("reason", reason, "Reason"))
+    reason = cleaning.written("reason", reason, "Reason")
+    lifecycle.perform(change, "fail", actor=actor, outcome=State.FAILED, reason=reason, skipped=_skipped(change))
     _ended(change)
     return change
+
+
+def _skipped(change: ChangeRequest) -> int:
+    """Checklist items skipped so far: the trail carries their number, for the report's line."""
+    return change.checklist.filter(state=ChecklistItem.State.SKIPPED).count()
 
 
 def _ended(change: ChangeRequest) -> None:

@@ -8,9 +8,8 @@ from typing import Any
 from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, Q
 from django.db.models.functions import TruncMonth, TruncWeek
 
-from implementation.models import Issue
-from reports import metrics
-from reports.services import ended_between
+from reports import lists, metrics
+from reports.lists import ended_between
 
 MONTHS = 12
 
@@ -28,8 +27,8 @@ def by_month(last: date, count: int = MONTHS) -> list[dict[str, Any]]:
     start, end = metrics.month_span(months[0])[0], metrics.month_span(last)[1]
     lead = ExpressionWrapper(F("started_at") - F("submitted_at"), output_field=DurationField())
     took = ExpressionWrapper(F("ended_at") - F("started_at"), output_field=DurationField())
-    rows = {
-        row["month"].date(): row
+    rows: dict[date, dict[str, Any]] = {
+        row["month"].date(): dict(row)
         for row in ended_between(start, end)
         .annotate(month=TruncMonth("ended_at"))
         .values("month")
@@ -46,7 +45,7 @@ def by_month(last: date, count: int = MONTHS) -> list[dict[str, Any]]:
     }
     mttr = {
         row["month"].date(): row["mttr"]
-        for row in Issue.objects.filter(link=Issue.Link.CAUSED_BY, resolved_at__gte=start, resolved_at__lt=end)
+        for row in lists.resolved_between(start, end)
         .annotate(month=TruncMonth("resolved_at"))
         .values("month")
         .annotate(mttr=Avg(ExpressionWrapper(F("resolved_at") - F("detected_at"), output_field=DurationField())))

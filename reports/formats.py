@@ -7,10 +7,16 @@ import io
 from typing import Any
 
 from accounts.models import User
-from reports.services import EXCEPTIONS
+from reports.exceptions import EXCEPTIONS
 from requests.models import ChangeRequest
 from requests.say import iso
 
+OUTCOME_LINES = (("successful", "Successful"), ("rolled_back", "Rolled back"), ("failed", "Failed, not rolled back"))
+CLOCK_LINES = (
+    ("average_lead_time_days", "Average lead time, days"),
+    ("average_implementation_minutes", "Average implementation time, minutes"),
+    ("mttr_minutes", "MTTR, minutes"),
+)
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -44,11 +50,25 @@ def lines(report: dict[str, Any]) -> list[tuple[str, str, Any]]:
         ("Change Categories", "P2 Standard", report["by_priority"]["P2"]),
         ("Change Categories", "P3 Normal", report["by_priority"]["P3"]),
         ("Performance Metrics", "Average Lead Time, days", report["average_lead_time_days"]),
+        ("Performance Metrics", "of which in a freeze, days", report.get("average_lead_time_in_freeze_days")),
         ("Performance Metrics", "Average Implementation Time, minutes", report["average_implementation_minutes"]),
         ("Performance Metrics", "MTTR, minutes", report["mttr_minutes"]),
+        *_apart(report),
         *(("Exceptions", label, report["exceptions"][name]) for name, label in EXCEPTIONS.items()),
         ("Beside the total", "Rejected", report["rejected"]),
         ("Beside the total", "Cancelled", report["cancelled"]),
+    ]
+
+
+def _apart(report: dict[str, Any]) -> list[tuple[str, str, Any]]:
+    """Issues still open, and the figures of emergencies by themselves (A9)."""
+    open_issues, urgent = report.get("open_issues") or {}, report.get("emergencies") or {}
+    return [
+        ("Performance Metrics", "Issues open at the month's end", open_issues.get("count")),
+        ("Performance Metrics", "Oldest open issue, days", open_issues.get("oldest_days")),
+        ("Emergencies apart", "Total", urgent.get("total")),
+        *(("Emergencies apart", label, (urgent.get(name) or {}).get("count")) for name, label in OUTCOME_LINES),
+        *(("Emergencies apart", label, urgent.get(name)) for name, label in CLOCK_LINES),
     ]
 
 
@@ -102,8 +122,13 @@ def as_markdown(report: dict[str, Any]) -> str:
         "",
         "### Performance Metrics",
         f"- Average Lead Time: {figure(report['average_lead_time_days'])} days",
+        f"  - of which in a freeze: {figure(report.get('average_lead_time_in_freeze_days'))} days",
         f"- Average Implementation Time: {figure(report['average_implementation_minutes'])} minutes",
         f"- MTTR: {figure(report['mttr_minutes'])} minutes",
+        *[
+            f"- {section + ': ' if section != 'Performance Metrics' else ''}{label}: {figure(value)}"
+            for section, label, value in _apart(report)
+        ],
         "",
         "### Issues and Improvements",
         *([f"- Issue, {i['severity']}, {i['change']}: {_line(i['summary'])}" for i in report["issues"]] or ["- No issues were recorded."]),

@@ -9,6 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 PRIORITIES = ("P0", "P1", "P2", "P3")
+OUTCOMES = {"successful": "completed", "rolled_back": "rolled_back", "failed": "failed"}
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 
 DEFINITIONS = {
@@ -31,6 +32,7 @@ class Ended:
     started_at: datetime | None
     ended_at: datetime
     caused_issue: bool = False
+    frozen: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Resolved:
 
     detected_at: datetime
     resolved_at: datetime
+    priority: str
 
 
 def one_decimal(value: Decimal | float) -> float:
@@ -71,22 +74,33 @@ def implementation_times(changes: Sequence[Ended]) -> list[timedelta]:
     return [c.ended_at - c.started_at for c in changes if c.started_at]
 
 
-def figures(changes: Sequence[Ended], resolved: Sequence[Resolved]) -> dict[str, Any]:
-    """Summary, categories and performance of a period (R123-R133)."""
+def by_outcome(changes: Sequence[Ended]) -> dict[str, Any]:
     total = len(changes)
-    by_outcome = {name: [c for c in changes if c.outcome == name] for name in ("completed", "rolled_back", "failed")}
-    by_priority = {priority: sum(c.priority == priority for c in changes) for priority in PRIORITIES}
+    parts = {name: sum(c.outcome == outcome for c in changes) for name, outcome in OUTCOMES.items()}
+    return {"total": total} | {name: share(part, total) for name, part in parts.items()}
+
+
+def clocks(changes: Sequence[Ended], resolved: Sequence[Resolved]) -> dict[str, float | None]:
+    """The averages of A9: lead time and how much of it lay in a freeze, implementation time, MTTR."""
     return {
-        "total": total,
-        "successful": share(len(by_outcome["completed"]), total),
-        "rolled_back": share(len(by_outcome["rolled_back"]), total),
-        "failed": share(len(by_outcome["failed"]), total),
-        "caused_issue": sum(c.caused_issue for c in by_outcome["completed"]),
-        "emergency": by_priority["P0"],
-        "by_priority": by_priority,
         "average_lead_time_days": average(lead_times(changes), DAY),
+        "average_lead_time_in_freeze_days": average((c.frozen for c in changes if c.started_at and c.submitted_at), DAY),
         "average_implementation_minutes": average(implementation_times(changes), MINUTE),
         "mttr_minutes": average((issue.resolved_at - issue.detected_at for issue in resolved), MINUTE),
+    }
+
+
+def figures(changes: Sequence[Ended], resolved: Sequence[Resolved]) -> dict[str, Any]:
+    """Summary, categories and performance of a period (R123-R133); the figures of emergencies once more by themselves (A9)."""
+    by_priority = {priority: sum(c.priority == priority for c in changes) for priority in PRIORITIES}
+    urgent, urgently = [c for c in changes if c.priority == "P0"], [issue for issue in resolved if issue.priority == "P0"]
+    return {
+        **by_outcome(changes),
+        "caused_issue": sum(c.caused_issue for c in changes if c.outcome == OUTCOMES["successful"]),
+        "emergency": by_priority["P0"],
+        "by_priority": by_priority,
+        **clocks(changes, resolved),
+        "emergencies": by_outcome(urgent) | clocks(urgent, urgently),
     }
 
 
@@ -95,6 +109,11 @@ def month_span(month: date) -> tuple[datetime, datetime]:
     first = datetime(month.year, month.month, 1, tzinfo=UTC)
     following = datetime(month.year + month.month // 12, month.month % 12 + 1, 1, tzinfo=UTC)
     return first, following
+
+
+def month_of(at: datetime) -> date:
+    """The first day of the instant's month, in UTC."""
+    return at.astimezone(UTC).date().replace(day=1)
 
 
 def previous_month(month: date) -> date:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
+from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
-from functools import reduce
-from operator import or_
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import Count, Exists, Min, OuterRef, Q
+from django.db.models.functions import TruncMonth
 from django.utils import timezone
 
 from accounts.models import User
@@ -21,126 +20,81 @@ from audit.models import Event
 from audit.refusal import Blocked, NotYours, Reason
 from implementation.models import Issue, Review
 from notifications import services as notifications
-from reports import metrics
+from reports import exceptions, lists, metrics
 from reports.models import MonthlyReport
 from requests.models import ChangeRequest
+from windows.calendar import Closure, closed_time, closure_occurrences
+from windows.models import current_calendar
 
 ISSUED_AFTER = timedelta(days=2)  # the 3rd at 00:00 UTC, after the last review deadline
-WATCHED = 3  # months whose later facts make a new version
 OLDEST = 36  # months that a tick catches up with after a long downtime
+NOTHING = timedelta(0)
 IN_FLIGHT = 200  # events that may have been on their way when the last one was looked at
 
 
-def ended_between(start: datetime, end: datetime) -> Any:
-    """Changes whose implementation ended in `[start, end)`: what a total counts, and the list behind it (A8)."""
-    return ChangeRequest.objects.filter(ended_at__gte=start, ended_at__lt=end).exclude(outcome="")
-
-
-def _ended(start: datetime, end: datetime) -> list[metrics.Ended]:
+def _ended(start: datetime, end: datetime) -> tuple[list[int], list[metrics.Ended]]:
+    """The month's changes, by key and by what the figures ask of them."""
     caused = Issue.objects.filter(change=OuterRef("pk"), link=Issue.Link.CAUSED_BY)
-    rows = ended_between(start, end).annotate(caused=Exists(caused)).order_by("ended_at", "id")
-    return [
-        metrics.Ended(*row)
-        for row in rows.values_list("number", "priority", "outcome", "submitted_at", "started_at", "ended_at", "caused").iterator()
+    rows = lists.ended_between(start, end).annotate(caused=Exists(caused)).order_by("ended_at", "id")
+    names = ("number", "priority", "outcome", "submitted_at", "started_at", "ended_at", "caused")
+    found = list(rows.values_list("pk", *names))
+    frozen = _frozen_times({pk: (priority, asked, began) for pk, _, priority, _, asked, began, *_ in found if asked and began})
+    return [pk for pk, *_ in found], [
+        metrics.Ended(number, priority, outcome, asked, began, ended, caused, frozen.get(pk, NOTHING))
+        for pk, number, priority, outcome, asked, began, ended, caused in found
     ]
 
 
+def _frozen_times(waits: dict[int, tuple[str, datetime, datetime]]) -> dict[int, timedelta]:
+    """How much of each change's wait, from submission to start, lay in a freeze or blackout for it (A9)."""
+    if not waits:
+        return {}
+    first, last = min(asked for _, asked, _ in waits.values()), max(began for *_, began in waits.values())
+    closures = closure_occurrences(current_calendar(), first, last)
+    scopes: dict[int, set[str]] = defaultdict(set)
+    if any(isinstance(closure.rule, Closure) and closure.rule.scope for closure in closures):
+        touched = ChangeRequest.components.through.objects.filter(changerequest__in=list(waits))
+        for pk, slug in touched.values_list("changerequest_id", "component__slug"):
+            scopes[pk].add(slug)
+    return {pk: closed_time(priority, frozenset(scopes[pk]), asked, began, closures) for pk, (priority, asked, began) in waits.items()}
+
+
 def _resolved(start: datetime, end: datetime) -> list[metrics.Resolved]:
-    rows = Issue.objects.filter(link=Issue.Link.CAUSED_BY, resolved_at__gte=start, resolved_at__lt=end).order_by("resolved_at", "id")
-    return [metrics.Resolved(detected, resolved) for detected, resolved in rows.values_list("detected_at", "resolved_at") if resolved]
+    rows = lists.resolved_between(start, end).order_by("resolved_at", "id").values_list("detected_at", "resolved_at", "change__priority")
+    return [metrics.Resolved(detected, resolved, priority) for detected, resolved, priority in rows if resolved]
 
 
 def compute(month: date) -> dict[str, Any]:
     """The month's figures and lists, from the facts as they are now: a fixed number of queries, whatever the month holds."""
     start, end = metrics.month_span(month)
-    changes = _ended(start, end)
-    numbers = {c.number for c in changes}
-    issues = Issue.objects.filter(detected_at__gte=start, detected_at__lt=end).select_related("change").order_by("detected_at", "id")
-    reviews = Review.objects.filter(change__in=ended_between(start, end), superseded=False, written_at__isnull=False).order_by(
-        "written_at", "id"
-    )
-    lessons, improvements = [], []
-    for lesson, improvement, confidential in reviews.values_list("lessons", "improvements", "change__confidential"):
-        if not confidential:
-            lessons += [lesson] if lesson else []
-            improvements += [improvement] if improvement else []
-    beside = Counter(
-        Event.objects.filter(action__in=["change.reject", "change.cancel"], at__gte=start, at__lt=end).values_list("action", flat=True)
+    keys, changes = _ended(start, end)
+    issues = lists.detected_between(start, end).filter(change__confidential=False).select_related("change").order_by("detected_at", "id")
+    reviews = Review.objects.filter(change__in=keys, change__confidential=False, superseded=False, written_at__isnull=False)
+    told = list(reviews.order_by("written_at", "id").values_list("lessons", "improvements"))
+    still_open = lists.open_at(start, end).aggregate(count=Count("id"), oldest=Min("detected_at"))
+    asked = min(end, timezone.now())
+    beside = Event.objects.filter(action__in=["change.reject", "change.cancel"], at__gte=start, at__lt=end).aggregate(
+        rejected=Count("id", filter=Q(action="change.reject")), cancelled=Count("id", filter=Q(action="change.cancel"))
     )
     return {
         "title": f"Monthly Change Report - {start:%B %Y}",
         "month": f"{start:%Y-%m}",
         **metrics.figures(changes, _resolved(start, end)),
+        "open_issues": {
+            "count": still_open["count"],
+            "oldest_days": metrics.average([asked - still_open["oldest"]], metrics.DAY) if still_open["oldest"] else None,
+        },
         "issues": [
             {"change": i.change.number, "n": i.n, "severity": i.severity, "summary": i.summary, "resolved": i.resolved_at is not None}
             for i in issues
-            if not i.change.confidential
         ],
-        "improvements": improvements,
-        "lessons": lessons,
-        "exceptions": _exceptions(start, end),
-        "rejected": beside["change.reject"],
-        "cancelled": beside["change.cancel"],
-        "changes": sorted(numbers),
+        "improvements": [improvement for _, improvement in told if improvement],
+        "lessons": [lesson for lesson, _ in told if lesson],
+        "exceptions": exceptions.count(keys, start, end),
+        "rejected": beside["rejected"],
+        "cancelled": beside["cancelled"],
+        "changes": sorted(change.number for change in changes),
     }
-
-
-def _exceptions(start: datetime, end: datetime) -> dict[str, int]:
-    """What the process allows as an exception and the report names: in how many of the month's changes, by their trail.
-
-    An approval by telephone that was denied may have stopped a change for good; it counts in the month of the denial.
-    """
-    changes = list(ended_between(start, end).values_list("pk", flat=True))  # keys, so that the trail is read by its index
-    counted = {name: Count("change_id", distinct=True, filter=condition) for name, condition in FOUND_BY.items()}
-    found = Event.objects.filter(reduce(or_, FOUND_BY.values()), change_id__in=changes).aggregate(**counted)
-    booked = Event.objects.filter(change_id__in=changes, action__in=["change.schedule", "change.reschedule"])
-    last = booked.order_by("change_id", "-id").distinct("change_id")  # the slot that counts is the last one booked
-    found |= Event.objects.filter(pk__in=last.values("pk")).aggregate(
-        short_notice=Count("id", filter=_says("short_notice_reason")), overrides=Count("id", filter=_says("override_reason"))
-    )
-    ended = ChangeRequest.objects.filter(pk=OuterRef("change_id"), ended_at__isnull=False)
-    stopped = Event.objects.filter(~Exists(ended), FOUND_BY["phone_approvals_unconfirmed"], at__gte=start, at__lt=end)
-    found["phone_approvals_unconfirmed"] += stopped.values("change_id").distinct().count()
-    return {name: found.get(name, 0) for name in EXCEPTIONS}
-
-
-def _says(name: str) -> Q:
-    """Whether an event's data has that text."""
-    return Q(**{f"data__{name}__isnull": False}) & ~Q(**{f"data__{name}": ""})
-
-
-#: exception → the events that prove it
-FOUND_BY = {
-    "freeze_exceptions": Q(action="change.freeze_exception", data__granted=True),
-    "phone_approvals_unconfirmed": Q(action="approval.confirmation_overdue") | Q(action="approval.confirm", data__answer="not_approved"),
-    "raised_to_p0": Q(action="change.escalate") | Q(action="change.revise", data__fields__priority__1="P0"),
-    "p0_not_justified": Q(action="implementation.review_confirm", data__p0_justified=False),
-    "reviews_waived": Q(action="approval.decide", data__verdict="waive"),
-    "monitoring_shortened": Q(action="change.complete", data__has_key="monitoring_shortened_minutes"),
-    "steps_skipped": Q(action="change.complete", data__skipped__gt=0),
-    "overruns": Q(action="change.overrun"),
-    "review_overdue": Q(action__in=["implementation.review_overdue", "implementation.documentation_overdue"])
-    | Q(action__in=["implementation.review", "implementation.document"], data__late=True),
-}
-
-EXCEPTIONS = {
-    "short_notice": "Scheduled with less than 24 hours' notice",
-    "overrides": "Conflicts overridden",
-    "freeze_exceptions": "Freeze exceptions",
-    "one_off_openings": "One-off openings used",
-    "phone_approvals_unconfirmed": "Phone approvals not confirmed",
-    "unauthorised_starts": "Emergencies started before authorisation",
-    "raised_to_p0": "Raised to P0",
-    "p0_not_justified": "P0 not justified, by its review",
-    "reviews_waived": "Reviews waived",
-    "triggers_declined": "Rollback triggers declined",
-    "monitoring_shortened": "Monitoring shortened",
-    "steps_skipped": "Steps skipped",
-    "untrained_starts": "Started without training",
-    "overruns": "Ran past the window",
-    "review_overdue": "Review or documentation later than 24 hours",
-    "undocumented": "Deployments without a change",
-}
 
 
 def fingerprint(figures: dict[str, Any]) -> str:
@@ -171,7 +125,6 @@ def make(month: date, *, issue: bool = False, actor: User | None = None) -> Mont
     issued = issue or (last is not None and last.status == MonthlyReport.Status.ISSUED)
     status = MonthlyReport.Status.ISSUED if issued else MonthlyReport.Status.PRELIMINARY
     if last and last.fingerprint == mark and last.status == status:
-        MonthlyReport.objects.filter(pk=last.pk).update(seen_event=seen)
         return None
     report = MonthlyReport.objects.create(
         month=month,
@@ -203,17 +156,22 @@ def make(month: date, *, issue: bool = False, actor: User | None = None) -> Mont
 
 
 def make_what_is_due() -> int:
-    """The tick's part: preliminary from the first, issued on the third, a new version where later facts changed an issued one."""
+    """The tick's part: preliminary from the first, issued on the third, a new version of whichever month later facts have changed."""
+    return _catch_up() + _follow_later_facts()
+
+
+def _catch_up() -> int:
+    """Months that have ended and lack their report, or its issue: from the newest back to the first that has both."""
     now = timezone.now()
     month, made = metrics.previous_month(now.date()), 0
-    for age in range(OLDEST):
+    for _ in range(OLDEST):
         end = metrics.month_span(month)[1]
         last = stored(month)
         issued = last is not None and last.status == MonthlyReport.Status.ISSUED
-        if (issued and age >= WATCHED) or not _has_history(end):
+        if issued or not _has_history(end):
             break
-        due_issue = now >= end + ISSUED_AFTER and not issued
-        if last is None or due_issue or (age < WATCHED and _facts_moved(month, last)):
+        due_issue = now >= end + ISSUED_AFTER
+        if last is None or due_issue:
             made += make(month, issue=due_issue) is not None
         month = metrics.previous_month(month)
     return made
@@ -224,16 +182,31 @@ def _has_history(end: datetime) -> bool:
     return ChangeRequest.objects.filter(created_at__lt=end).exists()
 
 
-def _facts_moved(month: date, last: MonthlyReport) -> bool:
-    """Whether something was recorded of the month's changes since the report was made: then it is worth computing again."""
-    start, end = metrics.month_span(month)
-    resolved = Issue.objects.filter(Q(resolved_at__gte=start, resolved_at__lt=end) | Q(detected_at__gte=start, detected_at__lt=end)).values(
-        "change"
-    )
-    of_the_month = Q(change_id__in=ended_between(start, end).values("pk")) | Q(change_id__in=resolved)
-    beside = Q(action__in=["change.reject", "change.cancel"], at__gte=start, at__lt=end)
-    news = Event.objects.filter(of_the_month | beside, pk__gt=last.seen_event - IN_FLIGHT)
-    return last.seen_event != _last_event() and news.exists()
+def _follow_later_facts() -> int:
+    """What was recorded since the reports were last looked at, and which stored months it concerns: those are computed again (A31)."""
+    looked, last = MonthlyReport.objects.aggregate(seen=Min("seen_event"))["seen"], _last_event()
+    if looked is None or looked == last:
+        return 0
+    with_report = set(MonthlyReport.objects.values_list("month", flat=True))
+    made = sum(make(month) is not None for month in sorted(_months_concerned(looked) & with_report))
+    MonthlyReport.objects.update(seen_event=last)
+    return made
+
+
+def _months_concerned(looked: int) -> set[date]:
+    """The months whose figures may have moved by what the trail holds after that event: four queries."""
+    news = Event.objects.filter(pk__gt=looked - IN_FLIGHT, change_id__isnull=False)
+    changed = news.order_by().values("change_id")
+    ended = ChangeRequest.objects.filter(pk__in=changed, ended_at__isnull=False)
+    found = set(ended.values_list(TruncMonth("ended_at"), flat=True).distinct().order_by())
+    for name in ("detected_at", "resolved_at"):
+        issues = Issue.objects.filter(change__in=changed, **{f"{name}__isnull": False})
+        found |= set(issues.values_list(TruncMonth(name), flat=True).distinct().order_by())
+    moved = news.filter(Q(action__in=["change.reject", "change.cancel"]) | Q(action="implementation.issue_edit"))
+    for action, at, was in moved.values_list("action", "at", "data__was"):
+        was = was if action == "implementation.issue_edit" and isinstance(was, dict) else {}
+        found |= {at, *(datetime.fromisoformat(was[name]) for name in ("detected_at", "resolved_at") if was.get(name))}
+    return {metrics.month_of(instant) for instant in found if instant}
 
 
 def _last_event() -> int:

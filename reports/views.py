@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -14,13 +15,16 @@ from accounts.models import User
 from accounts.roles import Role
 from audit.refusal import Missing, Reason
 from changemgmt.http import Request
-from reports import api, formats, metrics, services
+from implementation.models import Issue
+from reports import api, exceptions, formats, lists, metrics, services
 from reports import dashboard as figures
 from reports.models import MonthlyReport
+from requests import listing
 from requests.models import ChangeRequest
 from requests.say import say_day
 
 SHOWN = 50
+TOLD = 20  # issues, improvements and lessons shown on the page; all are in the files
 
 
 @require_safe
@@ -62,23 +66,57 @@ def monthly(request: Request, period: str) -> HttpResponse:
     report = services.report_for(month)
     shown = formats.visible(report, request.user)
     changes = ChangeRequest.objects.visible_to(request.user).filter(number__in=shown["changes"]).order_by("-ended_at", "-id")[:SHOWN]
-    exceptions = [(label, report["exceptions"][name]) for name, label in services.EXCEPTIONS.items()]
+    counted = [(name, label, report["exceptions"][name]) for name, label in exceptions.EXCEPTIONS.items()]
     following = metrics.next_month(month)
     context = {
         "report": shown,
         "month": month,
         "key": f"{month:%Y-%m}",
         "previous": metrics.previous_month(month),
+        "next_month": following,
         "following": following if following <= services.today() else None,
         "changes": changes,
         "total_shown": len(shown["changes"]),
-        "exceptions": [row for row in exceptions if row[1]],
-        "quiet": sum(not row[1] for row in exceptions),
+        "exceptions": [row for row in counted if row[2]],
+        "quiet": sum(not row[2] for row in counted),
+        "told": {name: (shown[name][:TOLD], len(shown[name]) - TOLD) for name in ("issues", "improvements", "lessons")},
         "versions": list(MonthlyReport.objects.filter(month=month).order_by("-version")),
         "differences": _differences(month, request.user),
         "may_issue": request.user.has_role(Role.CHANGE_MANAGER) and report["status"] != "issued" and following <= services.today(),
     }
     return render(request, "reports/monthly.html", context)
+
+
+@require_safe
+def line(request: Request, period: str, name: str) -> HttpResponse:
+    """The list behind one number of a month's report: changes, or issues where it counts those."""
+    month, suffix = api.parse(period)
+    if suffix != "json" or name not in (lists.CHANGES | lists.ISSUES):
+        raise Missing([Reason("missing", "The report has no such line; open the month's report and choose a number.")])
+    start, end = metrics.month_span(month)
+    query = listing.read({"cursor": request.GET.get("cursor"), "sort": "-ended"})
+    found: QuerySet[Any]
+    visible: QuerySet[Any]
+    context: dict[str, Any] = {"month": month, "key": f"{month:%Y-%m}"}
+    if name in lists.CHANGES:
+        found = lists.CHANGES[name].find(start, end)
+        visible = found.filter(pk__in=ChangeRequest.objects.visible_to(request.user).values("pk"))
+        context |= {"line": lists.CHANGES[name], "page": listing.page(query, visible)}
+    else:
+        found = lists.ISSUES[name].find(start, end)
+        visible = found.filter(change__in=ChangeRequest.objects.visible_to(request.user))
+        context |= {"line": lists.ISSUES[name], "issues": _issue_page(query, visible)}
+    counted = found.count()
+    context |= {"counted": counted, "hidden": counted - visible.count()}
+    return render(request, "reports/behind.html", context)
+
+
+def _issue_page(query: listing.Query, found: QuerySet[Issue]) -> listing.Page[Issue]:
+    """Newest first, by key."""
+    after = listing.decode_cursor(query.cursor)[1] if query.cursor else None
+    rows = list((found.filter(pk__lt=after) if after else found).select_related("change").order_by("-pk")[: query.limit + 1])
+    more, rows = len(rows) > query.limit, rows[: query.limit]
+    return listing.Page(rows, listing.encode_cursor(None, rows[-1].pk) if more else None)
 
 
 LINES = {

@@ -8,10 +8,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from django.contrib.postgres.search import SearchQuery
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 
 from accounts.models import User
 from audit.refusal import Invalid
@@ -157,13 +157,18 @@ def changes(query: Query, user: User, among: QuerySet[ChangeRequest] | None = No
     return found
 
 
+Row = TypeVar("Row", bound=Model)
+
+
 @dataclass
-class Page:
-    items: list[ChangeRequest]
+class Page(Generic[Row]):
+    """Rows, and the cursor of what follows them."""
+
+    items: list[Row]
     next: str | None
 
 
-def page(query: Query, found: QuerySet[ChangeRequest]) -> Page:
+def page(query: Query, found: QuerySet[ChangeRequest]) -> Page[ChangeRequest]:
     """One page by keyset: the cursor holds the last row's sort value and key, so that deep pages cost what the first does.
 
     Changes that have no such value (no slot, not ended) follow after those that have one; each part is read by its own index.

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -193,6 +193,17 @@ def closure_occurrences(calendar: Calendar, start: datetime, end: datetime) -> l
         if (occurrence := _closure_year(closure, year)) and occurrence.start < end and start < occurrence.end
     ]
     return sorted(found)
+
+
+def closed_time(priority: str, scope: frozenset[str], start: datetime, end: datetime, closures: Sequence[Occurrence]) -> timedelta:
+    """How much of `[start, end)` lay in these freezes and blackouts (by start) for the priority; overlaps count once."""
+    total, reached = timedelta(0), start
+    for closure in closures:
+        if closure.shuts(priority, scope):
+            begin, stop = max(reached, closure.start), min(end, closure.end)
+            total += max(timedelta(0), stop - begin)
+            reached = max(reached, stop)
+    return total
 
 
 def open_stretches(

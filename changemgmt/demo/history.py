@@ -1,11 +1,10 @@
-"""A believable past, in bulk: closed changes with steps, decisions, reviews, issues and their audit trail, by COPY.
+"""A believable past, in bulk: ended changes with steps, decisions, reviews, issues and the trail that the product would have written.
 
 Deterministic: the same seed, number and months give the same history (relative to today).
 """
 
 from __future__ import annotations
 
-import io
 import json
 import random
 from collections import defaultdict
@@ -17,12 +16,13 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 
 from accounts.models import User
 from approvals import policy
 from changemgmt.demo import stories
+from changemgmt.demo.bulk import Bulk, analyze, reserve, store
 from requests import content
 from requests.models import Component
 from windows.calendar import open_stretches
@@ -30,200 +30,21 @@ from windows.models import current_calendar
 
 BATCH = 5000
 MIX = {"P0": 0.03, "P1": 0.2, "P2": 0.42, "P3": 0.35}
+REQUESTERS = ["engineer", "engineer2", "engineer", "devops", "tech-lead"]
 SIGNERS = {"engineering-manager": "eng-manager", "devops-lead": "devops-lead", "cto": "cto", "emergency-contact": "emergency-contact"}
-DECIDERS = {"technical": "tech-lead", "security": "security", "business": "product-manager"}
-
-TABLES = {
-    "requests_changerequest": (
-        "id",
-        "number",
-        "state",
-        "outcome",
-        "origin",
-        "version",
-        "round",
-        "content_hash",
-        "approved_hash",
-        "priority",
-        "emergency_kind",
-        "emergency_reference",
-        "summary",
-        "reason",
-        "risk",
-        "implementation_steps",
-        "rollback_plan",
-        "rollback_tested",
-        "rollback_minutes",
-        "testing_plan",
-        "dependencies",
-        "strategy",
-        "downtime_required",
-        "downtime_minutes",
-        "users_affected",
-        "user_impact",
-        "performance_impact",
-        "security_impact",
-        "affects_authentication",
-        "affects_authorization",
-        "affects_data_access",
-        "affects_network",
-        "requested_date",
-        "estimated_minutes",
-        "external_refs",
-        "implementer_id",
-        "confidential",
-        "major",
-        "requester_id",
-        "requester_role",
-        "decider_roles",
-        "slot_start",
-        "slot_end",
-        "window_name",
-        "window_start",
-        "window_end",
-        "slots_missed",
-        "created_at",
-        "submitted_at",
-        "approved_at",
-        "started_at",
-        "finished_at",
-        "completed_at",
-        "rollback_started_at",
-        "ended_at",
-        "closed_at",
-        "updated_at",
-    ),
-    "requests_changerequest_components": ("changerequest_id", "component_id"),
-    "requests_author": ("change_id", "user_id"),
-    "approvals_step": (
-        "id",
-        "change_id",
-        "round",
-        "stage",
-        "position",
-        "kind",
-        "roles",
-        "mode",
-        "checklist",
-        "waivable",
-        "deferred",
-        "state",
-        "content_hash",
-        "opened_at",
-        "settled_at",
-        "priority",
-    ),
-    "approvals_decision": (
-        "id",
-        "step_id",
-        "change_id",
-        "round",
-        "stage",
-        "deferred",
-        "actor_id",
-        "role",
-        "roles_held",
-        "verdict",
-        "comment",
-        "checklist",
-        "content_hash",
-        "at",
-    ),
-    "implementation_issue": ("change_id", "n", "severity", "summary", "link", "detected_at", "resolved_at", "by_id"),
-    "implementation_review": (
-        "change_id",
-        "due_at",
-        "superseded",
-        "summary",
-        "deviations",
-        "lessons",
-        "improvements",
-        "runbook_updated",
-        "written_by_id",
-        "written_at",
-        "confirmed_by_id",
-        "confirmed_at",
-        "p0_justified",
-        "overdue_at",
-    ),
-    "audit_event": ("id", "at", "action", "actor_id", "change_id", "data", "via"),
+DECIDERS = {
+    "technical": ("tech-lead", "tech-lead"),
+    "security": ("security-engineer", "security"),
+    "business": ("product-manager", "product-manager"),
+    "emergency": ("emergency-contact", "emergency-contact"),
+    "sign_off": ("devops-engineer", "devops2"),
 }
+MONITORING = timedelta(minutes=30)
+TOO_YOUNG = timedelta(hours=30)  # a run that ended later than this may still owe its review
 
 
-@dataclass
-class Bulk:
-    """Rows waiting to be copied, per table."""
-
-    rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=lambda: defaultdict(list))
-    events: list[tuple[datetime, str, int | None, int, str]] = field(default_factory=list)
-    first_event: int = 0
-    texts: dict[str, str] = field(default_factory=dict)
-
-    def write(self) -> None:
-        """Turn the rows into COPY's text."""
-        self.texts = {table: "".join("\t".join(map(_cell, row)) + "\n" for row in rows) for table, rows in self.rows.items() if rows}
-        self.rows.clear()
-        self.events.clear()
-
-    def add(self, table: str, *values: Any) -> None:
-        self.rows[table].append(values)
-
-    def event(self, at: datetime, action: str, actor: int | None, change: int, **data: Any) -> None:
-        self.events.append((at, action, actor, change, json.dumps(data)))
-
-
-ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-#: How COPY's text format writes a value of each type.
-CELLS: dict[type, Any] = {
-    type(None): lambda value: "\\N",
-    bool: lambda value: "t" if value else "f",
-    int: str,
-    float: str,
-    str: lambda value: value.translate(ESCAPES),
-    datetime: datetime.isoformat,
-    date: date.isoformat,
-    list: lambda value: "{" + ",".join(f'"{item}"' for item in value) + "}",
-}
-
-
-def _cell(value: Any) -> str:
-    return str(CELLS.get(type(value), lambda other: str(other).translate(ESCAPES))(value))
-
-
-def _copy(table: str, text: str) -> None:
-    columns = ", ".join(f'"{name}"' for name in TABLES[table])
-    with connection.cursor() as cursor:
-        cursor.cursor.copy_expert(f"COPY {table} ({columns}) FROM STDIN", io.StringIO(text))
-
-
-def _reserve(table: str, count: int) -> int:
-    """Take `count` keys of a table's sequence at once; returns the first."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT nextval(pg_get_serial_sequence(%s, 'id'))", [table])
-        first = int(cursor.fetchone()[0])
-        cursor.execute("SELECT setval(pg_get_serial_sequence(%s, 'id'), %s)", [table, first + count])
-    return first
-
-
-@transaction.atomic
-def _store(bulk: Bulk) -> None:
-    """Copy a batch and chain its events. Rows are sound by construction, so triggers rest for this transaction."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL statement_timeout = 0")
-        cursor.execute("SET LOCAL synchronous_commit = off")
-        cursor.execute("SET LOCAL session_replication_role = replica")
-        for table in TABLES:
-            if table in bulk.texts:
-                _copy(table, bulk.texts[table])
-        cursor.execute("SELECT audit_seal(%s)", [bulk.first_event])
-        cursor.execute("SET LOCAL session_replication_role = origin")
-
-
-def _store_and_close(bulk: Bulk) -> None:
-    try:
-        _store(bulk)
-    finally:
-        connection.close()
+def minutes(count: float) -> timedelta:
+    return timedelta(minutes=count)
 
 
 @lru_cache(maxsize=64)
@@ -238,8 +59,45 @@ def _words(kind: str, keys: tuple[str, ...]) -> tuple[str, str]:
     return json.dumps(items), json.dumps(dict.fromkeys(keys, True))
 
 
+def _store_and_close(bulk: Bulk) -> None:
+    try:
+        store(bulk)
+    finally:
+        connection.close()
+
+
+@dataclass
+class Life:
+    """One change while it is thought up: its content, its people, and the columns that its row will have."""
+
+    bulk: Bulk
+    key: int
+    requester: int
+    values: dict[str, Any]
+    mark: str
+    row: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_emergency(self) -> bool:
+        return bool(self.values["priority"] == "P0")
+
+    def event(self, at: datetime, action: str, actor: int | None, **data: Any) -> None:
+        self.bulk.event(at, action, actor, self.key, **data)
+
+    def move(self, at: datetime, name: str, actor: int | None, source: str, target: str, **data: Any) -> None:
+        """A transition, as `lifecycle.perform` records it."""
+        self.row |= {"state": target, "updated_at": at}
+        self.event(at, f"change.{name}", actor, **{"from": source, "to": target}, **data)
+
+    def save(self) -> None:
+        tested = self.values["rollback_tested"]
+        words = self.values | {"rollback_tested": json.dumps(tested) if tested else None, "dependencies": "[]"}
+        words.pop("components")
+        self.bulk.add("requests_changerequest", id=self.key, requester_id=self.requester, content_hash=self.mark, **words, **self.row)
+
+
 class Past:
-    """Makes `count` ended changes over the last `months` months."""
+    """Makes `count` changes over the last `months` months."""
 
     def __init__(self, *, people: dict[str, User], count: int, months: int, seed: int) -> None:
         self.random = random.Random(seed)  # a demonstration, nothing secret
@@ -249,8 +107,7 @@ class Past:
         self.count = count
         self.now = timezone.now().replace(microsecond=0)
         self.start = self.now - timedelta(days=30 * months)
-        calendar = current_calendar()
-        self.windows = list(open_stretches("P1", self.start, self.now + timedelta(days=400), calendar))
+        self.windows = list(open_stretches("P1", self.start, self.now + timedelta(days=400), current_calendar()))
         self.numbers: dict[date, int] = defaultdict(int)
 
     def make(self) -> int:
@@ -269,43 +126,35 @@ class Past:
                 if last:
                     last.result()
                 if alone:
-                    _store(bulk)
+                    store(bulk)
                 else:
                     last = storing.submit(_store_and_close, bulk)
             if last:
                 last.result()
         self._keep_numbers()
-        with connection.cursor() as cursor:  # the planner should know at once what was loaded
-            for table in TABLES:
-                cursor.execute(f"ANALYZE {table}")
+        analyze()
         return self.count
 
     def _batch(self, moments: list[datetime]) -> Bulk:
         bulk = Bulk()
-        self.next_change = _reserve("requests_changerequest", len(moments))
-        self.next_step = _reserve("approvals_step", len(moments) * 8)
-        self.next_decision = _reserve("approvals_decision", len(moments) * 8)
+        self.next_change = reserve("requests_changerequest", len(moments))
+        self.next_step = reserve("approvals_step", len(moments) * 8)
+        self.next_decision = reserve("approvals_decision", len(moments) * 8)
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT max(last), day FROM requests_daycounter WHERE day = ANY(%s) GROUP BY day", [list({m.date() for m in moments})]
-            )
+            days = list({moment.date() for moment in moments})
+            cursor.execute("SELECT max(last), day FROM requests_daycounter WHERE day = ANY(%s) GROUP BY day", [days])
             for last, day in cursor.fetchall():
                 self.numbers[day] = max(self.numbers[day], last)
         for moment in moments:
             self._change(bulk, moment)
-        bulk.first_event = _reserve("audit_event", len(bulk.events))
-        bulk.events.sort(key=lambda event: event[0])
-        bulk.rows["audit_event"] = [
-            (bulk.first_event + index, at, action, actor, change, data, "page" if actor else "system")
-            for index, (at, action, actor, change, data) in enumerate(bulk.events)
-        ]
         bulk.write()
         return bulk
 
     def _keep_numbers(self) -> None:
         with connection.cursor() as cursor:
             cursor.executemany(
-                "INSERT INTO requests_daycounter (day, last) VALUES (%s, %s) ON CONFLICT (day) DO UPDATE SET last = greatest(requests_daycounter.last, excluded.last)",
+                "INSERT INTO requests_daycounter (day, last) VALUES (%s, %s)"
+                " ON CONFLICT (day) DO UPDATE SET last = greatest(requests_daycounter.last, excluded.last)",
                 list(self.numbers.items()),
             )
 
@@ -313,36 +162,47 @@ class Past:
 
     def _change(self, bulk: Bulk, created: datetime) -> None:
         rnd = self.random
+        life = self._asked_for(bulk, created)
+        if not life.is_emergency and rnd.random() < 0.05:
+            self._turned_down(life)
+        else:
+            self._approved(life)
+            slot = None if life.is_emergency else self._slot(life)
+            approved = life.row["approved_at"]
+            started = slot[0] + timedelta(seconds=rnd.randint(5, 90)) if slot else approved + minutes(rnd.randint(1, 8))
+            if started <= self.now - TOO_YOUNG:  # else it is waiting for its night
+                self._run(life, slot, started)
+        life.save()
+
+    def _asked_for(self, bulk: Bulk, created: datetime) -> Life:
+        """A request, submitted."""
+        rnd = self.random
         key, self.next_change = self.next_change, self.next_change + 1
         self.numbers[created.date()] += 1
         number = f"CR-{created:%Y-%m-%d}-{self.numbers[created.date()]:03d}"
         priority = rnd.choices(list(MIX), list(MIX.values()))[0]
         values = self._content(priority, created)
-        requester = self.people["oncall" if priority == "P0" else rnd.choice(["engineer", "engineer2", "engineer", "devops", "tech-lead"])]
-        mark = content.fingerprint(values)
-        submitted = created + timedelta(minutes=rnd.randint(5, 600) if priority != "P0" else 3)
-        bulk.event(created, "change.create", requester, key, number=number)
-        bulk.event(submitted, "change.submit", requester, key, **{"from": "draft", "to": "in_review", "round": 1, "content_hash": mark})
+        requester = self.people["oncall" if priority == "P0" else rnd.choice(REQUESTERS)]
+        life = Life(bulk, key, requester, values, content.fingerprint(values))
+        submitted = created + minutes(3 if life.is_emergency else rnd.randint(5, 600))
+        life.row = {"number": number, "requester_role": self.roles[requester], "created_at": created, "submitted_at": submitted}
+        life.event(created, "change.create", requester, number=number)
+        life.move(submitted, "submit", requester, "draft", "in_review", round=1, content_hash=life.mark)
         for slug in values["components"]:
-            bulk.add("requests_changerequest_components", key, self.components[slug].pk)
-        bulk.add("requests_author", key, requester)
-        fate = rnd.random()
-        if priority != "P0" and fate < 0.05:
-            self._turned_down(bulk, key, number, values, requester, mark, created, submitted)
-            return
-        approved, deciders = self._steps(bulk, key, priority, values, requester, mark, submitted)
-        self._implemented(bulk, key, number, values, requester, mark, created, submitted, approved, deciders)
+            bulk.add("requests_changerequest_components", changerequest_id=key, component_id=self.components[slug].pk)
+        bulk.add("requests_author", change_id=key, user_id=requester)
+        return life
 
     def _content(self, priority: str, created: datetime) -> dict[str, Any]:
-        rnd = self.random
-        if priority == "P0":
+        rnd, emergency = self.random, priority == "P0"
+        if emergency:
             slug, summary, reason = rnd.choice(stories.EMERGENCIES)
             steps, back = "Restore the setting\nWatch the error rate", "Set it back"
         else:
             slug = rnd.choice(list(stories.STORIES))
             summary, reason, steps, back = rnd.choice(stories.STORIES[slug])
         version = f"{rnd.randint(2, 9)}.{rnd.randint(0, 30)}"
-        emergency = priority == "P0"
+        tested = {"what": "The rollback plan", "where": "staging", "when": f"{created:%Y-%m-%d}", "link": ""}
         return {
             "priority": priority,
             "emergency_kind": rnd.choice(["outage", "vulnerability"]) if emergency else "",
@@ -353,9 +213,7 @@ class Past:
             "risk": "high" if emergency else rnd.choices(["low", "medium", "high"], [5, 3, 1])[0],
             "implementation_steps": steps.format(v=version),
             "rollback_plan": back,
-            "rollback_tested": None
-            if emergency
-            else {"what": "The rollback plan", "where": "staging", "when": f"{created:%Y-%m-%d}", "link": ""},
+            "rollback_tested": None if emergency else tested,
             "rollback_minutes": rnd.choice([5, 10, 15, 20]),
             "testing_plan": "The smoke tests, and one order by hand.",
             "dependencies": [],
@@ -374,397 +232,199 @@ class Past:
             "estimated_minutes": rnd.choice([10, 15, 20, 30, 40]),
         }
 
-    def _steps(
-        self, bulk: Bulk, key: int, priority: str, values: dict[str, Any], requester: int, mark: str, submitted: datetime
-    ) -> tuple[datetime, list[str]]:
-        """Steps and decisions of one round, all approved; returns when the last was given, and the deciding roles."""
-        facts = policy.Facts(
-            priority,
-            any(values[name] for name in content.SECURITY_QUESTIONS),
-            self.components[values["components"][0]].security_review,
-            False,
-            False,
-        )
-        at, roles = submitted, set()
-        for position, plan in enumerate(_plan(facts), start=1):
-            step, self.next_step = self.next_step, self.next_step + 1
-            roles |= set(plan.roles)
-            checklist, ticks = _words(plan.kind, tuple(item["key"] for item in plan.checklist))
+    # --- approval --------------------------------------------------------------------------------------------------------------
+
+    def _turned_down(self, life: Life) -> None:
+        """Rejected by a reviewer, or cancelled by its requester."""
+        submitted = life.row["submitted_at"]
+        at = submitted + timedelta(hours=self.random.randint(1, 48))
+        if self.random.random() < 0.5:
+            why, person = self.random.choice(stories.REASONS_TO_REJECT), self.people["product-manager"]
+            plan = policy.StepPlan(kind="business", stage=1, roles=("product-manager", "engineering-manager"), mode="any", checklist=())
+            step = self._step(life, plan, 1, "rejected", submitted, at)
+            self._decision(life, step, plan, "product-manager", person, at, verdict="reject", comment=why)
+            life.move(at, "reject", person, "in_review", "rejected", reason=why)
+        else:
+            life.move(at, "cancel", life.requester, "in_review", "cancelled", reason="Done with another change.")
+
+    def _approved(self, life: Life) -> None:
+        """One round's steps, all approved, stage by stage."""
+        submitted = at = life.row["submitted_at"]
+        touches = any(life.values[name] for name in content.SECURITY_QUESTIONS)
+        always = self.components[life.values["components"][0]].security_review
+        roles: set[str] = set()
+        for position, plan in enumerate(_plan(policy.Facts(life.values["priority"], touches, always, False, False)), start=1):
             opened = at if plan.stage > 1 else submitted
-            for role, person in self._signers(plan, requester):
-                at = max(at, opened) + timedelta(minutes=self.random.randint(2, 15) if priority == "P0" else self.random.randint(20, 900))
-                decision, self.next_decision = self.next_decision, self.next_decision + 1
-                bulk.add(
-                    "approvals_decision",
-                    decision,
-                    step,
-                    key,
-                    1,
-                    plan.stage,
-                    False,
-                    person,
-                    role,
-                    [role],
-                    "approve",
-                    "",
-                    ticks,
-                    mark,
-                    at,
-                )
-                bulk.event(
-                    at,
-                    "approval.decide",
-                    person,
-                    key,
-                    step=step,
-                    kind=plan.kind,
-                    round=1,
-                    verdict="approve",
-                    role=role,
-                    decision=decision,
-                    content_hash=mark,
-                )
-            bulk.add(
-                "approvals_step",
-                step,
-                key,
-                1,
-                plan.stage,
-                position,
-                plan.kind,
-                list(plan.roles),
-                plan.mode,
-                checklist,
-                plan.waivable,
-                False,
-                "approved",
-                mark,
-                opened,
-                at,
-                priority,
-            )
-        bulk.event(at, "change.approve", None, key, **{"from": "in_review", "to": "approved", "round": 1, "content_hash": mark})
-        return at, sorted(roles)
+            step, self.next_step = self.next_step, self.next_step + 1
+            for role, person in self._signers(plan, life.requester):
+                at = max(at, opened) + minutes(self.random.randint(2, 15) if life.is_emergency else self.random.randint(20, 900))
+                self._decision(life, step, plan, role, person, at)
+            self._step(life, plan, position, "approved", opened, at, key=step)
+            roles |= set(plan.roles)
+        life.move(at, "approve", None, "in_review", "approved", round=1, content_hash=life.mark)
+        life.row |= {"approved_at": at, "approved_hash": life.mark, "decider_roles": sorted(roles)}
 
     def _signers(self, plan: policy.StepPlan, requester: int) -> list[tuple[str, int]]:
         """Who decides: never the requester, two people where the step asks for all."""
         if plan.mode == "all":
             return [(role, self.people[SIGNERS[role]]) for role in plan.roles]
-        if plan.kind in DECIDERS:
-            usual = self.people[DECIDERS[plan.kind]]
-            return (
-                [(plan.roles[1] if plan.kind == "technical" else plan.roles[0], usual)]
-                if usual != requester
-                else [("senior-devops-engineer", self.people["senior-devops"])]
-            )
-        if plan.kind == "emergency":
-            return [("emergency-contact", self.people["emergency-contact"])]
-        return [("devops-engineer", self.people["devops2"])]
+        role, username = DECIDERS[plan.kind]
+        if self.people[username] == requester:
+            role, username = "senior-devops-engineer", "senior-devops"
+        return [(role, self.people[username])]
 
-    def _turned_down(
-        self, bulk: Bulk, key: int, number: str, values: dict[str, Any], requester: int, mark: str, created: datetime, submitted: datetime
-    ) -> None:
-        """Rejected by a reviewer, or cancelled by its requester."""
-        at = submitted + timedelta(hours=self.random.randint(1, 48))
-        if self.random.random() < 0.5:
-            step, self.next_step = self.next_step, self.next_step + 1
-            decision, self.next_decision = self.next_decision, self.next_decision + 1
-            why, person = self.random.choice(stories.REASONS_TO_REJECT), self.people["product-manager"]
-            bulk.add(
-                "approvals_step",
-                step,
-                key,
-                1,
-                1,
-                1,
-                "business",
-                ["product-manager", "engineering-manager"],
-                "any",
-                "[]",
-                False,
-                False,
-                "rejected",
-                mark,
-                submitted,
-                at,
-                values["priority"],
-            )
-            bulk.add(
-                "approvals_decision",
-                decision,
-                step,
-                key,
-                1,
-                1,
-                False,
-                person,
-                "product-manager",
-                ["product-manager"],
-                "reject",
-                why,
-                "{}",
-                mark,
-                at,
-            )
-            bulk.event(
-                at,
-                "approval.decide",
-                person,
-                key,
-                step=step,
-                kind="business",
-                round=1,
-                verdict="reject",
-                role="product-manager",
-                decision=decision,
-                content_hash=mark,
-            )
-            bulk.event(at, "change.reject", person, key, **{"from": "in_review", "to": "rejected", "reason": why})
-            state = "rejected"
-        else:
-            bulk.event(
-                at, "change.cancel", requester, key, **{"from": "in_review", "to": "cancelled", "reason": "Done with another change."}
-            )
-            state = "cancelled"
-        self._row(bulk, key, number, state, "", values, requester, mark, created, submitted=submitted, updated=at)
+    def _step(
+        self, life: Life, plan: policy.StepPlan, position: int, state: str, opened: datetime, settled: datetime, key: int | None = None
+    ) -> int:
+        if key is None:
+            key, self.next_step = self.next_step, self.next_step + 1
+        checklist, _ = _words(plan.kind, tuple(item["key"] for item in plan.checklist))
+        life.bulk.add(
+            "approvals_step", id=key, change_id=life.key, stage=plan.stage, position=position, kind=plan.kind, roles=list(plan.roles),
+            mode=plan.mode, checklist=checklist, waivable=plan.waivable, state=state, content_hash=life.mark, opened_at=opened,
+            settled_at=settled, priority=life.values["priority"],
+        )  # fmt: skip
+        return key
 
-    def _slot(self, values: dict[str, Any], approved: datetime) -> tuple[datetime, datetime, str, datetime, datetime]:
-        """The next open window a day ahead, at a time of its own."""
-        length = timedelta(minutes=values["estimated_minutes"] + values["rollback_minutes"])
-        opening, closing = next((w for w in self.windows if w[0] >= approved + timedelta(hours=24)), self.windows[-1])
-        room = int((closing - opening - length).total_seconds() // 300)
-        start = opening + timedelta(minutes=5 * self.random.randint(0, max(0, room)))
-        return start, start + length, "Primary" if opening.weekday() == 1 else "Secondary", opening, closing
-
-    def _implemented(
+    def _decision(
         self,
-        bulk: Bulk,
-        key: int,
-        number: str,
-        values: dict[str, Any],
-        requester: int,
-        mark: str,
-        created: datetime,
-        submitted: datetime,
-        approved: datetime,
-        roles: list[str],
+        life: Life,
+        step: int,
+        plan: policy.StepPlan,
+        role: str,
+        person: int,
+        at: datetime,
+        verdict: str = "approve",
+        comment: str = "",
     ) -> None:
-        rnd, emergency = self.random, values["priority"] == "P0"
-        slot = None if emergency else self._slot(values, approved)
-        started = approved + timedelta(minutes=rnd.randint(1, 8)) if slot is None else slot[0] + timedelta(seconds=rnd.randint(5, 90))
-        if started > self.now - timedelta(hours=30):  # too young to be closed: it is waiting for its night
-            self._row(
-                bulk,
-                key,
-                number,
-                "approved",
-                "",
-                values,
-                requester,
-                mark,
-                created,
-                submitted=submitted,
-                approved=approved,
-                roles=roles,
-                updated=approved,
-            )
-            return
-        implementer = self.people[rnd.choice(["devops", "devops2", "oncall"]) if not emergency else "oncall"]
-        if slot:
-            bulk.event(
-                approved,
-                "change.schedule",
-                None if values["priority"] == "P3" else requester,
-                key,
-                **{"from": "approved", "to": "scheduled", "start": slot[0].isoformat(), "end": slot[1].isoformat(), "window": slot[2]},
-            )
-        bulk.event(started, "change.start", implementer, key, **{"from": "scheduled" if slot else "approved", "to": "implementing"})
-        work = timedelta(minutes=max(3, int(values["estimated_minutes"] * rnd.uniform(0.6, 1.1))))
-        fate = rnd.random()
-        outcome = "rolled_back" if fate < 0.06 else "failed" if fate < 0.075 else "completed"
-        finished = completed = rollback = None
-        if outcome == "completed":
-            finished = started + work
-            ended = completed = finished + timedelta(minutes=30)
-            bulk.event(finished, "change.finish", implementer, key, **{"from": "implementing", "to": "verifying"})
-            bulk.event(ended, "change.complete", implementer, key, **{"from": "verifying", "to": "completed", "outcome": outcome})
-        elif outcome == "rolled_back":
-            rollback = started + work / 2
-            ended = rollback + timedelta(minutes=values["rollback_minutes"])
-            why = rnd.choice(stories.ISSUES)
-            bulk.event(
-                rollback,
-                "change.roll_back",
-                implementer,
-                key,
-                **{"from": "implementing", "to": "rolling_back", "reason": why, "trigger": "manual"},
-            )
-            bulk.event(
-                ended, "change.finish_rollback", implementer, key, **{"from": "rolling_back", "to": "rolled_back", "outcome": outcome}
-            )
-        else:
-            ended = started + work
-            bulk.event(
-                ended,
-                "change.fail",
-                implementer,
-                key,
-                **{"from": "implementing", "to": "failed", "outcome": outcome, "reason": "The migration stopped half-way."},
-            )
-        self._issues(bulk, key, outcome, implementer, started, ended)
-        closed = self._review(bulk, key, values, outcome, implementer, requester, ended)
-        self._row(
-            bulk,
-            key,
-            number,
-            "closed",
-            outcome,
-            values,
-            requester,
-            mark,
-            created,
-            submitted=submitted,
-            approved=approved,
-            roles=roles,
-            slot=slot,
-            started=started,
-            finished=finished,
-            completed=completed,
-            rollback=rollback,
-            ended=ended,
-            closed=closed,
-            implementer=implementer,
-            updated=closed,
+        key, self.next_decision = self.next_decision, self.next_decision + 1
+        _, ticks = _words(plan.kind, tuple(item["key"] for item in plan.checklist))
+        life.bulk.add(
+            "approvals_decision", id=key, step_id=step, change_id=life.key, stage=plan.stage, actor_id=person, role=role, roles_held=[role],
+            verdict=verdict, comment=comment, checklist=ticks, content_hash=life.mark, at=at,
+        )  # fmt: skip
+        life.event(
+            at,
+            "approval.decide",
+            person,
+            step=step,
+            kind=plan.kind,
+            round=1,
+            verdict=verdict,
+            role=role,
+            decision=key,
+            content_hash=life.mark,
         )
 
-    def _issues(self, bulk: Bulk, key: int, outcome: str, implementer: int, started: datetime, ended: datetime) -> None:
+    # --- implementation --------------------------------------------------------------------------------------------------------
+
+    def _slot(self, life: Life) -> tuple[datetime, datetime, datetime, datetime]:
+        """Start and end in the next open window a day ahead (now and then at shorter notice), and that window."""
+        rnd, approved = self.random, life.row["approved_at"]
+        length = minutes(life.values["estimated_minutes"] + life.values["rollback_minutes"])
+        at_short_notice = life.values["priority"] != "P3" and rnd.random() < 0.15
+        ahead = timedelta(hours=1 if at_short_notice else 24)
+        opening, closing = next((w for w in self.windows if w[0] >= approved + ahead), self.windows[-1])
+        room = int((closing - opening - length).total_seconds() // 300)
+        start = opening + minutes(5 * rnd.randint(0, max(0, room)))
+        return start, start + length, opening, closing
+
+    def _run(self, life: Life, slot: tuple[datetime, datetime, datetime, datetime] | None, started: datetime) -> None:
+        """Booked, implemented, reviewed, closed."""
+        implementer = self.people["oncall" if life.is_emergency else self.random.choice(["devops", "devops2", "oncall"])]
+        if slot:
+            self._booked(life, slot)
+        life.move(started, "start", implementer, life.row["state"], "implementing", priority=life.values["priority"])
+        life.row |= {"started_at": started, "implementer_id": implementer}
+        fate = self.random.random()
+        if fate < 0.06:
+            ended = self._rolled_back(life, implementer, started)
+        elif fate < 0.075:
+            ended = started + minutes(life.values["estimated_minutes"])
+            why = "The migration stopped half-way."
+            life.move(ended, "fail", implementer, "implementing", "failed", outcome="failed", reason=why, skipped=0)
+        else:
+            ended = self._completed(life, implementer, started, slot)
+        life.row |= {"outcome": life.row["state"], "ended_at": ended}
+        self._issue(life, implementer, started, ended)
+        self._review(life, implementer, ended)
+
+    def _booked(self, life: Life, slot: tuple[datetime, datetime, datetime, datetime]) -> None:
+        start, end, opening, closing = slot
+        name, approved = "Primary" if opening.weekday() == 1 else "Secondary", life.row["approved_at"]
+        said: dict[str, Any] = {"short_notice_reason": "The campaign starts on Friday."} if start - approved < timedelta(hours=24) else {}
+        if self.random.random() < 0.01:
+            said |= {"override_reason": "They touch different shards.", "overridden": ["same_component"]}
+        booker = None if life.values["priority"] == "P3" else life.requester
+        life.move(approved, "schedule", booker, "approved", "scheduled", start=start.isoformat(), end=end.isoformat(), window=name, **said)
+        life.row |= {"slot_start": start, "slot_end": end, "window_name": name, "window_start": opening, "window_end": closing}
+
+    def _completed(self, life: Life, implementer: int, started: datetime, slot: tuple[datetime, ...] | None) -> datetime:
+        """Finished, watched for half an hour (now and then for less), completed."""
+        rnd = self.random
+        finished = started + minutes(max(3, int(life.values["estimated_minutes"] * rnd.uniform(0.6, 1.1))))
+        if slot and rnd.random() < 0.03:
+            finished = slot[1] + minutes(rnd.randint(3, 25))
+            life.event(slot[1], "change.overrun", None, slot_end=slot[1].isoformat())
+            life.row["overrun_at"] = slot[1]
+        skipped = int(rnd.random() < 0.04)
+        life.move(finished, "finish", implementer, "implementing", "verifying", skipped=skipped)
+        left = rnd.randint(5, 25) if rnd.random() < 0.05 else 0
+        ended = finished + MONITORING - minutes(left)
+        shortened = {"monitoring_shortened_minutes": left, "reason": "All curves are flat."} if left else {}
+        life.move(ended, "complete", implementer, "verifying", "completed", outcome="completed", skipped=skipped, **shortened)
+        life.row |= {"finished_at": finished, "completed_at": ended}
+        return ended
+
+    def _rolled_back(self, life: Life, implementer: int, started: datetime) -> datetime:
+        began = started + minutes(life.values["estimated_minutes"] * self.random.uniform(0.3, 0.6))
+        ended = began + minutes(life.values["rollback_minutes"])
+        why = self.random.choice(stories.ISSUES)
+        life.move(began, "roll_back", implementer, "implementing", "rolling_back", reason=why, trigger="manual", skipped=0)
+        life.move(ended, "finish_rollback", implementer, "rolling_back", "rolled_back", outcome="rolled_back", resolved=[1], skipped=0)
+        life.row["rollback_started_at"] = began
+        return ended
+
+    def _issue(self, life: Life, implementer: int, started: datetime, ended: datetime) -> None:
+        """What went wrong: always where it was taken back or failed, seldom otherwise; a rollback resolves it, else somebody does."""
+        outcome = life.row["outcome"]
         if outcome == "completed" and self.random.random() > 0.05:
             return
         detected = started + (ended - started) * 0.4
-        resolved = ended if outcome == "rolled_back" else ended + timedelta(minutes=self.random.randint(5, 90))
+        resolved = ended if outcome == "rolled_back" else ended + minutes(self.random.randint(5, 90))
         severity, summary = self.random.choice(["P0", "P1", "P2", "P3"]), self.random.choice(stories.ISSUES)
-        bulk.add("implementation_issue", key, 1, severity, summary, "caused_by", detected, resolved, implementer)
-        bulk.event(
-            detected,
-            "implementation.issue",
-            implementer,
-            key,
-            n=1,
-            severity=severity,
-            summary=summary,
-            link="caused_by",
-            detected_at=detected.isoformat(),
-            resolved_at=None,
-        )
+        words = {"severity": severity, "summary": summary, "link": "caused_by"}
+        life.bulk.add("implementation_issue", change_id=life.key, detected_at=detected, resolved_at=resolved, by_id=implementer, **words)
+        facts = {"n": 1, **words, "detected_at": detected.isoformat(), "resolved_at": None}
+        life.event(detected, "implementation.issue", implementer, **facts)
+        if outcome != "rolled_back":
+            life.event(resolved, "implementation.issue_edit", implementer, **(facts | {"resolved_at": resolved.isoformat(), "was": facts}))
 
-    def _review(
-        self, bulk: Bulk, key: int, values: dict[str, Any], outcome: str, implementer: int, requester: int, ended: datetime
-    ) -> datetime:
-        rnd, due = self.random, ended + timedelta(hours=24)
+    def _review(self, life: Life, implementer: int, ended: datetime) -> None:
+        """Written within a day (seldom later), confirmed by a second person where one is asked for; then the change is closed."""
+        rnd, due, outcome = self.random, ended + timedelta(hours=24), life.row["outcome"]
         late = rnd.random() < 0.04
         written = due + timedelta(hours=rnd.uniform(1, 4)) if late else ended + timedelta(hours=rnd.uniform(0.5, 20))
-        overdue = due if late else None
         if late:
-            bulk.event(due, "implementation.review_overdue", None, key, due_at=due.isoformat())
-        lesson = rnd.choice(stories.LESSONS) if rnd.random() < 0.15 else ""
-        improvement = rnd.choice(stories.IMPROVEMENTS) if rnd.random() < 0.08 else ""
-        needs_second = outcome != "completed" or values["priority"] == "P0"
-        confirmed = written + timedelta(minutes=40) if needs_second else None
-        second, justified = (
-            (self.people["tech-lead"], rnd.random() < 0.9 if values["priority"] == "P0" else None) if needs_second else (None, None)
-        )
-        if second == requester:
-            second = self.people["devops-lead"]
-        major = values["priority"] in ("P0", "P1") or values["risk"] == "high"
-        bulk.add(
-            "implementation_review",
-            key,
-            due,
-            False,
-            "It went as planned." if outcome == "completed" else "It was taken back; the cause is known.",
-            "",
-            lesson,
-            improvement,
-            True if major else None,
-            implementer,
-            written,
-            second,
-            confirmed,
-            justified,
-            overdue,
-        )
-        bulk.event(written, "implementation.review", implementer, key, late=late)
-        if confirmed:
-            bulk.event(confirmed, "implementation.review_confirm", second, key, p0_justified=justified)
-        closed = confirmed or written
-        bulk.event(closed, "change.close", None, key, **{"from": outcome, "to": "closed"})
-        return closed
-
-    def _row(
-        self,
-        bulk: Bulk,
-        key: int,
-        number: str,
-        state: str,
-        outcome: str,
-        values: dict[str, Any],
-        requester: int,
-        mark: str,
-        created: datetime,
-        *,
-        updated: datetime,
-        submitted: datetime | None = None,
-        approved: datetime | None = None,
-        roles: list[str] | None = None,
-        slot: tuple[datetime, datetime, str, datetime, datetime] | None = None,
-        started: datetime | None = None,
-        finished: datetime | None = None,
-        completed: datetime | None = None,
-        rollback: datetime | None = None,
-        ended: datetime | None = None,
-        closed: datetime | None = None,
-        implementer: int | None = None,
-    ) -> None:
-        tested = json.dumps(values["rollback_tested"]) if values["rollback_tested"] else None
-        facts = {**values, "rollback_tested": tested, "dependencies": "[]"}
-        words = [facts[name] for name in TABLES["requests_changerequest"][9:34]]
-        start, end, name, opening, closing = slot or (None, None, "", None, None)
-        bulk.add(
-            "requests_changerequest",
-            key,
-            number,
-            state,
-            outcome,
-            "demo",
-            1,
-            1,
-            mark,
-            mark if approved else "",
-            *words,
-            "[]",
-            implementer,
-            False,
-            False,
-            requester,
-            self.roles[requester],
-            roles or [],
-            start,
-            end,
-            name,
-            opening,
-            closing,
-            0,
-            created,
-            submitted,
-            approved,
-            started,
-            finished,
-            completed,
-            rollback,
-            ended,
-            closed,
-            updated,
-        )
+            life.event(due, "implementation.review_overdue", None, due_at=due.isoformat())
+        life.event(written, "implementation.review", implementer, late=late)
+        closed, second = written, dict[str, Any]()
+        if outcome != "completed" or life.is_emergency:
+            closed = written + minutes(40)
+            person = self.people["devops-lead" if life.requester == self.people["tech-lead"] else "tech-lead"]
+            justified = rnd.random() < 0.9 if life.is_emergency else None
+            second = {"confirmed_by_id": person, "confirmed_at": closed, "p0_justified": justified}
+            life.event(closed, "implementation.review_confirm", person, p0_justified=justified)
+        is_major = life.values["priority"] in ("P0", "P1") or life.values["risk"] == "high"
+        life.bulk.add(
+            "implementation_review", change_id=life.key, due_at=due, written_by_id=implementer, written_at=written,
+            summary="It went as planned." if outcome == "completed" else "It was taken back; the cause is known.",
+            lessons=rnd.choice(stories.LESSONS) if rnd.random() < 0.15 else "",
+            improvements=rnd.choice(stories.IMPROVEMENTS) if rnd.random() < 0.08 else "",
+            runbook_updated=True if is_major else None, overdue_at=due if late else None, **second,
+        )  # fmt: skip
+        life.move(closed, "close", None, outcome, "closed")
+        life.row["closed_at"] = closed
 
 
 def make_past(*, people: dict[str, User], count: int, months: int, seed: int) -> int:

@@ -157,6 +157,18 @@ def sprite() -> str:
 
 
 @register.filter
+def measure(value: float | str | None, unit: str) -> str:
+    """38.0 min; a dash where there is nothing to average."""
+    return "–" if value is None or value == "" else f"{value} {unit}"
+
+
+@register.filter
+def after(end: datetime | None, start: datetime | None) -> str:
+    """How long it took: 38 min."""
+    return say.say_length(end - start) if end and start else "–"
+
+
+@register.filter
 @lru_cache(maxsize=64)
 def state(value: str, size: str = "") -> SafeString:
     """A change's state: icon and word, never colour alone."""
