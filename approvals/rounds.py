@@ -75,7 +75,7 @@ def withdraw_round(change: ChangeRequest) -> None:
     unsettled.filter(round__lt=change.round).update(state=Step.State.STALE)
     if change.state not in (State.IN_REVIEW,):
         unsettled.filter(state__in=[Step.State.OPEN, Step.State.WAITING]).update(state=Step.State.STALE)
-    notifications.withdraw(change_id=change.pk, kinds=["approval_waiting"])
+    notifications.withdraw(change_id=change.pk, kind="approval_waiting")
 
 
 def _open_stage(change: ChangeRequest, stage: int) -> None:
@@ -157,11 +157,10 @@ def what_approving_does(step: Step, steps: Sequence[Step]) -> str:
 
 
 def close_step(step: Step, state: str) -> None:
-    """Settle a step; whoever else was asked to authorise an emergency is not asked any more."""
+    """Settle a step; whoever else was asked for it is not asked any more."""
     step.state, step.settled_at = state, timezone.now()
     step.save(update_fields=["state", "settled_at"])
-    if step.kind == policy.EMERGENCY:
-        notifications.withdraw(change_id=step.change_id, kinds=["approval_waiting"])
+    notifications.withdraw(change_id=step.change_id, kind="approval_waiting", occasion=f"{step.pk}")
 
 
 def advance(change: ChangeRequest, stage: int) -> None:

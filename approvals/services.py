@@ -356,7 +356,22 @@ def cancel(*, actor: User, number: str, reason: str, duplicate_of: str = "") -> 
         change.duplicate_of = original
     lifecycle.perform(change, "cancel", actor=actor, reason=reason, duplicate_of=change.duplicate_of_id)
     rounds.withdraw_round(change)
+    _tell_cancelled(change, actor, reason)
     return change
+
+
+def _tell_cancelled(change: ChangeRequest, actor: User, reason: str) -> None:
+    """Whoever has put work into it should not go on: its people, and who decided in this round."""
+    deciders = User.objects.filter(pk__in=change.decisions.filter(round=change.round).values("actor"))
+    instead = f" {change.duplicate_of.number} is done instead." if change.duplicate_of and not change.duplicate_of.confidential else ""
+    notifications.tell(
+        [person for person in (change.requester, change.implementer, *deciders) if person and person != actor],
+        kind="cancelled",
+        occasion="once",
+        change=change,
+        subject=f"{change.number} was cancelled by {actor}",
+        body=f"“{change.summary}”. {reason}{instead}",
+    )
 
 
 def lapse(change: ChangeRequest) -> None:

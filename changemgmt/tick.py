@@ -12,14 +12,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.contrib.postgres.aggregates import ArrayAgg
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, OuterRef, Subquery
 from django.utils import timezone
 
 from approvals import services as approvals
 from approvals import telephone
 from approvals.models import Confirmation
 from audit import services as audit
+from audit.models import Event
 from audit.refusal import Refused
 from changemgmt import clock
 from changemgmt.models import Heartbeat
@@ -32,12 +34,12 @@ from requests.models import ChangeRequest, IdempotencyKey
 from requests.say import say_until
 from requests.states import State
 from windows import services as windows
-from windows import slots
 from windows.calendar import closed_time, closure_occurrences
 from windows.models import current_calendar
 
 log = logging.getLogger(__name__)
 BATCH = 200
+RETRY_BOOKING = timedelta(days=1)
 ROUNDS = 50
 AT_WORK = (State.IMPLEMENTING, State.ROLLING_BACK)
 ONE_AT_A_TIME = 7_301_140  # advisory lock: a second beat finds it taken and leaves
@@ -130,21 +132,41 @@ def overruns() -> int:
 def lapses() -> int:
     """An approval unused for too long goes back; weeks in which its priority could not start do not count (A7)."""
     now, allowance = timezone.now(), settings.APPROVAL_LAPSES_AFTER
+    unused = ChangeRequest.objects.filter(state=State.APPROVED, approved_at__lte=now - allowance).order_by("approved_at", "id")
+    rows = list(unused.annotate(scope=ArrayAgg("components__slug")).values_list("pk", "priority", "approved_at", "scope"))
+    closures = closure_occurrences(current_calendar(), rows[0][2], now) if rows else []
+    due = {
+        pk: approved
+        for pk, priority, approved, scope in rows
+        if now - approved - closed_time(priority, frozenset(filter(None, scope)), approved, now, closures) > allowance
+    }
 
     def act(change: ChangeRequest) -> bool:
-        if change.state != State.APPROVED or change.approved_at is None:
-            return False
-        if now - change.approved_at - _frozen(change, change.approved_at, now) <= allowance:
+        if change.state != State.APPROVED or change.approved_at != due[change.pk]:
             return False
         approvals.lapse(change)
         return True
 
-    return _each_change(_due(state=State.APPROVED, approved_at__lte=now - allowance), act)
+    return _each_change(list(due)[:BATCH], act)
 
 
-def _frozen(change: ChangeRequest, start: datetime, end: datetime) -> timedelta:
-    """How much of the time lay in freezes and blackouts for this change."""
-    return closed_time(change.priority, slots.scope_of(change), start, end, closure_occurrences(current_calendar(), start, end))
+def unbooked() -> int:
+    """A P3 that found no slot is tried again a day later, until it has one or a person has taken it in hand (A7)."""
+    now = timezone.now()
+    last = Event.objects.filter(change_id=OuterRef("pk"), action__in=["change.no_slot", "change.schedule", "change.unschedule"])
+    last = last.order_by("-id")
+    waiting = ChangeRequest.objects.filter(state=State.APPROVED, priority="P3").annotate(
+        said=Subquery(last.values("action")[:1]), said_at=Subquery(last.values("at")[:1])
+    )
+    due = waiting.filter(said="change.no_slot", said_at__lte=now - RETRY_BOOKING).order_by("said_at", "id").values_list("pk", flat=True)
+
+    def act(change: ChangeRequest) -> bool:
+        if change.state != State.APPROVED or change.priority != "P3":
+            return False
+        windows.book_earliest(change)
+        return change.state == State.SCHEDULED
+
+    return _each_change(list(due[:BATCH]), act)
 
 
 def overdue_reviews() -> int:
@@ -205,6 +227,7 @@ DUTIES: dict[str, Callable[[], int]] = {
     "missed_slots": missed_slots,
     "overruns": overruns,
     "lapses": lapses,
+    "unbooked": unbooked,
     "overdue_reviews": overdue_reviews,
     "overdue_documentation": overdue_documentation,
     "overdue_confirmations": overdue_confirmations,

@@ -80,7 +80,7 @@ def start(*, actor: User, number: str) -> ChangeRequest:
     hold_for_run(change)
     facts: dict[str, Any] = {"priority": change.priority} | ({"running_beside": beside} if beside else {})
     lifecycle.perform(change, "start", actor=actor, **facts, **({"undone": undone} if undone else {}))
-    notifications.withdraw(change_id=change.pk, kinds=["booked"])
+    notifications.withdraw(change_id=change.pk, kind="booked")
     return change
 
 

@@ -66,9 +66,12 @@ def nudge() -> None:
     transaction.on_commit(wake, robust=True)
 
 
-def withdraw(*, change_id: int, kinds: Iterable[str]) -> None:
-    """What is no longer true is not sent any more."""
-    Message.objects.filter(change_id=change_id, kind__in=list(kinds), state=Message.State.DUE).update(state=Message.State.CANCELLED)
+def withdraw(*, change_id: int, kind: str, occasion: str = "") -> None:
+    """What is no longer true is not sent any more: all of the kind about the change, or of one occasion."""
+    untrue = Message.objects.filter(change_id=change_id, kind=kind, state=Message.State.DUE)
+    if occasion:
+        untrue = untrue.filter(key__startswith=f"{kind}:{change_id}:{occasion}:")
+    untrue.update(state=Message.State.CANCELLED)
 
 
 def deliver_due(limit: int = BATCH) -> int:

@@ -127,14 +127,16 @@ class FreezeException(models.Model):
     change = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="freeze_exceptions")
     slot_start = models.DateTimeField()
     reason = models.TextField(max_length=2000)
-    content_hash = models.CharField(max_length=64, help_text="What was granted; an edit of the content ends it.")
+    round = models.PositiveIntegerField(
+        default=1, help_text="Of the change: an edit of its content opens another round and ends the grant."
+    )
     cto = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     change_manager = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["change", "slot_start", "content_hash"], name="one_exception_per_slot"),
+            models.UniqueConstraint(fields=["change", "slot_start", "round"], name="one_exception_per_slot"),
             models.CheckConstraint(name="exception_takes_two_people", condition=~Q(cto=F("change_manager"))),
         ]
 
@@ -151,8 +153,6 @@ def lifted_for(change: ChangeRequest, start: datetime | None) -> frozenset[str]:
     if start is None or change.is_emergency:
         return frozenset()
     barred = {*change.authors.values_list("user", flat=True), change.implementer_id} - {None}
-    granted = change.freeze_exceptions.filter(
-        slot_start=start, cto__isnull=False, change_manager__isnull=False, content_hash=change.content_hash
-    )
+    granted = change.freeze_exceptions.filter(slot_start=start, cto__isnull=False, change_manager__isnull=False, round=change.round)
     granted = granted.exclude(cto__in=barred).exclude(change_manager__in=barred)
     return frozenset({"freeze"}) if granted.exists() else frozenset()

@@ -85,7 +85,7 @@ def book(change: ChangeRequest, start: datetime, *, actor: User | None, short_no
     is_short = not change.is_emergency and start - timezone.now() < NOTICE
     if is_short and not short_notice_reason:
         raise Invalid(fields={"short_notice_reason": "Short-notice reason: the slot is less than 24 hours away; say why it cannot wait."})
-    Booking.objects.filter(change=change).delete()
+    release(change)
     change.slot_start, change.slot_end = start, end if end > start else start + timedelta(minutes=1)
     change.window_name, change.window_start, change.window_end = (window.name, window.start, window.end) if window else ("", None, None)
     rows = [
@@ -141,8 +141,9 @@ def unschedule(*, actor: User, number: str, reason: str) -> ChangeRequest:
 
 
 def release(change: ChangeRequest, actor: User | None = None) -> None:
-    """Free what the change had booked."""
+    """Free what the change had booked; that it is booked is not told any more."""
     Booking.objects.filter(change=change).delete()
+    notifications.withdraw(change_id=change.pk, kind="booked")
 
 
 def hold_for_run(change: ChangeRequest) -> None:
@@ -252,11 +253,21 @@ def _propose_next(change: ChangeRequest) -> None:
 
 
 def book_earliest(change: ChangeRequest) -> None:
-    """The earliest occurrence at least 24 hours ahead with room, for a P3 (R12, A7); nothing happens if there is none."""
+    """The earliest occurrence at least 24 hours ahead with room, for a P3 (R12, A7); if there is none, its requester is told why."""
     starts, why = free_slots(change, after=timezone.now() + NOTICE, limit=PROPOSALS)
     # Somebody may book between our look and our booking: then the next proposal is taken, and the approval stands either way.
-    if not any(_try_book(change, start) for start in starts):
-        audit.record("change.no_slot", change=change, data={"reasons": [reason.message for reason in why]})
+    if any(_try_book(change, start) for start in starts):
+        return
+    reasons = [reason.message for reason in why]
+    audit.record("change.no_slot", change=change, data={"reasons": reasons})
+    notifications.tell(
+        [change.requester],
+        kind="no_slot",
+        occasion=f"{change.round}",
+        change=change,
+        subject=f"{change.number} is approved, but no slot fits it",
+        body=f"{' '.join(reasons)} It is looked for again every day; shorten the plan or choose other components to have one sooner.",
+    )
 
 
 # --- the freeze exception (A6) -----------------------------------------------------------------------------------------------------
@@ -294,7 +305,7 @@ def grant_freeze_exception(*, actor: User, number: str, slot_start: datetime, re
     if not verdict_for(change, slot_start).reasons:
         raise Blocked([Reason("not_needed", f"{say_instant(slot_start)} is open; no exception is needed.")])
     exception, _ = FreezeException.objects.get_or_create(
-        change=change, slot_start=slot_start, content_hash=change.content_hash, defaults={"reason": reason}
+        change=change, slot_start=slot_start, round=change.round, defaults={"reason": reason}
     )
     if actor in (exception.cto, exception.change_manager):
         raise Blocked([Reason("second_person", "You have granted it already; the other of CTO and change manager must grant it too.")])

@@ -117,8 +117,9 @@ def test_a_freeze_exception_takes_cto_and_change_manager(desk: Sit, at: Any) -> 
     book(desk, number, "2026-11-19T02:00Z", 409)
     blackout = {"slot_start": "2026-12-01T02:00Z", "reason": "Please"}
     assert codes(desk("cto").post(f"/changes/{number}/freeze-exception", blackout, expect=409))[0] == "blackout"
-    change = desk("engineer").get(f"/changes/{number}")
-    desk("engineer").patch(f"/changes/{number}", {"version": change["version"], "estimated_minutes": 55})
+    for minutes in (55, 30):  # also where the second edit brings the very content back that was granted
+        version = desk("engineer").get(f"/changes/{number}")["version"]
+        desk("engineer").patch(f"/changes/{number}", {"version": version, "estimated_minutes": minutes})
     approve_p2(desk, number)
     book(desk, number, "2026-11-17T02:00Z", 409)
 
