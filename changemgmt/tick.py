@@ -134,11 +134,11 @@ def lapses() -> int:
     now, allowance = timezone.now(), settings.APPROVAL_LAPSES_AFTER
     unused = ChangeRequest.objects.filter(state=State.APPROVED, approved_at__lte=now - allowance).order_by("approved_at", "id")
     rows = list(unused.annotate(scope=ArrayAgg("components__slug")).values_list("pk", "priority", "approved_at", "scope"))
-    closures = closure_occurrences(current_calendar(), rows[0][2], now) if rows else []
+    closures = closure_occurrences(current_calendar(), rows[0][2] or now, now) if rows else []
     due = {
         pk: approved
         for pk, priority, approved, scope in rows
-        if now - approved - closed_time(priority, frozenset(filter(None, scope)), approved, now, closures) > allowance
+        if approved and now - approved - closed_time(priority, frozenset(filter(None, scope)), approved, now, closures) > allowance
     }
 
     def act(change: ChangeRequest) -> bool:
@@ -163,8 +163,7 @@ def unbooked() -> int:
     def act(change: ChangeRequest) -> bool:
         if change.state != State.APPROVED or change.priority != "P3":
             return False
-        windows.book_earliest(change)
-        return change.state == State.SCHEDULED
+        return windows.book_earliest(change)
 
     return _each_change(list(due[:BATCH]), act)
 

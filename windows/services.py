@@ -252,12 +252,12 @@ def _propose_next(change: ChangeRequest) -> None:
     )
 
 
-def book_earliest(change: ChangeRequest) -> None:
+def book_earliest(change: ChangeRequest) -> bool:
     """The earliest occurrence at least 24 hours ahead with room, for a P3 (R12, A7); if there is none, its requester is told why."""
     starts, why = free_slots(change, after=timezone.now() + NOTICE, limit=PROPOSALS)
     # Somebody may book between our look and our booking: then the next proposal is taken, and the approval stands either way.
     if any(_try_book(change, start) for start in starts):
-        return
+        return True
     reasons = [reason.message for reason in why]
     audit.record("change.no_slot", change=change, data={"reasons": reasons})
     notifications.tell(
@@ -268,6 +268,7 @@ def book_earliest(change: ChangeRequest) -> None:
         subject=f"{change.number} is approved, but no slot fits it",
         body=f"{' '.join(reasons)} It is looked for again every day; shorten the plan or choose other components to have one sooner.",
     )
+    return False
 
 
 # --- the freeze exception (A6) -----------------------------------------------------------------------------------------------------
