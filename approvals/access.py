@@ -113,19 +113,19 @@ def step_for(user: User, number: str, step_id: int, *, lock: bool = False) -> St
 
 
 def waiting_for(user: User) -> QuerySet[Step]:
-    """The open steps that this person could bring further now, most urgent and oldest first: one query for the whole queue."""
-    roles = roles_for_deciding(user)
+    """The open steps that this person could bring further now, most urgent and oldest first: one query for the whole queue.
+
+    Whoever holds a role of a step may see its change (`ChangeQuerySet.visible_to`), so that need not be asked again.
+    """
+    roles = sorted(roles_for_deciding(user))
     if not roles:
         return Step.objects.none()
-    authored = Author.objects.filter(change=OuterRef("change"), user=user)
-    decided = Decision.objects.filter(
-        change=OuterRef("change"), round=OuterRef("round"), deferred=OuterRef("deferred"), stage=OuterRef("stage"), actor=user
-    )
-    steps = Step.objects.filter(state=Step.State.OPEN, roles__overlap=sorted(roles), change__in=ChangeRequest.objects.visible_to(user))
-    steps = steps.filter(~Exists(authored), ~Exists(decided))
+    stage = {name: OuterRef(name) for name in ("change", "round", "deferred", "stage")}
+    done = Q(Exists(Author.objects.filter(change=OuterRef("change"), user=user)) | Exists(Decision.objects.filter(actor=user, **stage)))
     # `policy.helps` as a condition: in an "all" step, whoever has only one of its roles adds nothing once somebody with just that role approved.
-    for role in sorted(roles):
-        given = Decision.objects.filter(step=OuterRef("pk"), verdict=Decision.Verdict.APPROVE, roles_held=[role])
-        only_this = Q(roles__contains=[role]) & ~Q(roles__overlap=sorted(roles - {role}))
-        steps = steps.exclude(only_this & Exists(given), mode="all")
-    return steps.order_by("priority", "opened_at", "id")
+    for role in roles:
+        given = Exists(Decision.objects.filter(step=OuterRef("pk"), verdict=Decision.Verdict.APPROVE, roles_held=[role]))
+        others = [other for other in roles if other != role]
+        only_this = Q(roles__contains=[role], mode="all") & (~Q(roles__overlap=others) if others else Q())
+        done |= only_this & Q(given)
+    return Step.objects.filter(~done, state=Step.State.OPEN, roles__overlap=roles).order_by("priority", "opened_at", "id")

@@ -96,12 +96,12 @@ def line(request: Request, period: str, name: str) -> HttpResponse:
     start, end = metrics.month_span(month)
     query = listing.read({"cursor": request.GET.get("cursor"), "sort": "-ended"})
     found: QuerySet[Any]
-    visible: QuerySet[Any]
+    visible: Any
     context: dict[str, Any] = {"month": month, "key": f"{month:%Y-%m}"}
     if name in lists.CHANGES:
         found = lists.CHANGES[name].find(start, end)
-        visible = found.filter(pk__in=ChangeRequest.objects.visible_to(request.user).values("pk"))
-        context |= {"line": lists.CHANGES[name], "page": listing.page(query, visible)}
+        visible = ChangeRequest.objects.visible_to(request.user).filter(pk__in=found.values("pk"))
+        context |= {"line": lists.CHANGES[name], "page": listing.page(query, visible.for_rows())}
     else:
         found = lists.ISSUES[name].find(start, end)
         visible = found.filter(change__in=ChangeRequest.objects.visible_to(request.user))

@@ -69,7 +69,7 @@ def index(
     found = listing.changes(query, request.user)
     if query.needs_me:
         found = found.filter(pk__in=approvals_access.waiting_for(request.user).values("change"))
-    page = listing.page(query, found.select_related("duplicate_of"))
+    page = listing.page(query, found.for_pages().select_related("duplicate_of"))
     return {"items": [change_out(change) for change in page.items], "next": page.next}
 
 

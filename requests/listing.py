@@ -15,7 +15,7 @@ from django.db.models import Model, Q, QuerySet
 
 from accounts.models import User
 from audit.refusal import Invalid
-from requests.models import ChangeRequest
+from requests.models import ChangeQuerySet, ChangeRequest
 from requests.states import OPEN, State
 
 SORTS = {
@@ -122,9 +122,9 @@ def hidden(query: Query, user: User) -> int:
     return changes(query, user, among=secret).count()
 
 
-def changes(query: Query, user: User, among: QuerySet[ChangeRequest] | None = None) -> QuerySet[ChangeRequest]:
+def changes(query: Query, user: User, among: ChangeQuerySet | None = None) -> ChangeQuerySet:
     """The visible changes that match, unsorted and unpaged."""
-    found: QuerySet[ChangeRequest] = ChangeRequest.objects.visible_to(user) if among is None else among
+    found = ChangeRequest.objects.visible_to(user) if among is None else among
     if query.q:
         if re.fullmatch(r"(?i)cr-[\d-]*", query.q):
             found = found.filter(number__startswith=query.q.upper())
@@ -194,7 +194,7 @@ def _part(query: Query, found: QuerySet[ChangeRequest], after: tuple[datetime | 
         value, key = after
         further = Q(**{f"id__{beyond}": key})
         found = found.filter(further if value is None else Q(**{f"{column}__{beyond}": value}) | (Q(**{column: value}) & further))
-    return list(found.order_by(name, tie).for_pages()[: query.limit + 1])  # type: ignore[attr-defined]
+    return list(found.order_by(name, tie)[: query.limit + 1])
 
 
 def encode_cursor(value: datetime | None, key: int) -> str:

@@ -58,6 +58,10 @@ class DayCounter(models.Model):
         return f"{self.day}: {self.last}"
 
 
+#: The fields of a row in a list.
+ROW = ("number", "summary", "priority", "risk", "state", "outcome", "slot_start", "requested_window_start", "created_at", "ended_at")
+
+
 class ChangeQuerySet(models.QuerySet["ChangeRequest"]):
     def visible_to(self, user: User) -> ChangeQuerySet:
         """What the person may see: the one queryset behind list, page, search, export and API.
@@ -72,7 +76,13 @@ class ChangeQuerySet(models.QuerySet["ChangeRequest"]):
         return self.filter(Q(confidential=False) | mine)
 
     def for_pages(self) -> ChangeQuerySet:
+        """With everything that a change's answer shows."""
         return self.select_related("requester", "implementer").prefetch_related("components")
+
+    def for_rows(self) -> ChangeQuerySet:
+        """With what a row of a list shows, the long texts left out."""
+        slugs = models.Prefetch("components", queryset=Component.objects.only("slug"))
+        return self.select_related("requester").only(*ROW, "requester__name", "requester__username").prefetch_related(slugs)
 
 
 Move = TypeVar("Move", bound=Callable[..., None])

@@ -53,7 +53,7 @@ def _found(request: Request) -> tuple[listing.Query, Any]:
 def index(request: Request) -> HttpResponse:
     """The list: filters in the address, keyset pages, a count that says “1,000+” rather than being slow."""
     query, found = _found(request)
-    page = listing.page(query, found)
+    page = listing.page(query, found.for_rows())
     counted = None
     if not query.cursor:
         counted = found.order_by()[: COUNTED + 1].count()
