@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.views import LoginView
+from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
@@ -45,6 +46,9 @@ def demo_sign_in(request: Request) -> HttpResponse:
     if not settings.DEMO_SIGN_IN or username not in PEOPLE:
         raise Http404
     user = get_object_or_404(User, username=username, is_active=True)
+    if is_mfa_enabled(user):
+        messages.info(request, f"{user} has enrolled a second factor: sign in with password and code.")
+        return redirect("account_login")
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
     target = request.POST.get("next", "/")
     return redirect(target if url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}) else "/")

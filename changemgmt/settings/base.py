@@ -129,6 +129,7 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ALLAUTH_TRUSTED_PROXY_COUNT = env.number("TRUSTED_PROXY_COUNT", 0)
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Change Management"
+MFA_TOTP_TOLERANCE = 1  # a telephone whose clock is half a minute off still gets in
 USERSESSIONS_TRACK_ACTIVITY = False
 DEMO_SIGN_IN = False  # one click per role; only the demonstration turns it on
 
