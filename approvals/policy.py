@@ -188,7 +188,7 @@ def check_checklist(items: Sequence[Mapping[str, str]], answers: Mapping[str, An
         if answer is True:
             if key == EVIDENCE_ITEM and not evidence:
                 problems[key] = (
-                    f"{key}: there is no evidence yet that the rollback was tested (what, where, when); request changes, or say why not."
+                    f"{key}: there is no evidence yet that the rollback was tested (what, where, when); ask for it, or say why not."
                 )
         elif isinstance(answer, Mapping) and isinstance(answer.get("not_applicable"), str) and answer["not_applicable"].strip():
             continue

@@ -178,10 +178,16 @@ def _checked(step: Step, verdict: str, comment: str, checklist: Mapping[str, Any
     known = {item["key"] for item in step.checklist}
     answers = {key: _answer(key, answer) for key, answer in checklist.items() if key in known}
     if verdict == Decision.Verdict.APPROVE:
-        evidence = step.change.is_emergency or content.has_evidence(step.change.rollback_tested)
+        evidence = _has_evidence(step.change)
         if problems := policy.check_checklist(step.checklist, answers, evidence=evidence):
             raise Invalid(fields={f"checklist.{key}": text for key, text in problems.items()})
     return comment, answers
+
+
+def _has_evidence(change: ChangeRequest) -> bool:
+    """Whether it was shown that the rollback works: in the content, or for an emergency in what was supplied afterwards (A19)."""
+    supplied = change.documentation.order_by("-version").first() if change.is_emergency else None
+    return content.has_evidence(change.rollback_tested) or (supplied is not None and content.has_evidence(supplied.values.get("rollback_tested")))
 
 
 def _answer(key: str, answer: Any) -> Any:

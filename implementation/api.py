@@ -271,6 +271,16 @@ def confirm_review(request: Request, number: str, body: ConfirmIn | None = None)
 @router.put("/changes/{number}/documentation", operation_id="document_emergency")
 def document(request: Request, number: str) -> Any:
     """The fields that a P0 still owes."""
-    kept = reviews.document(actor=request.user, number=number, values=body_values(request))
-    owed = guards.documentation_owed(Case(access.change_for(request.user, number), request.user))
-    return {"version": kept.version, "owed": owed}
+    reviews.document(actor=request.user, number=number, values=body_values(request))
+    return documentation_out(Case(access.change_for(request.user, number), request.user))
+
+
+@router.get("/changes/{number}/documentation", operation_id="get_documentation")
+def documentation(request: Request, number: str) -> Any:
+    """What a P0 supplied after its authorisation, newest version, and what it still owes."""
+    return documentation_out(Case(access.change_for(request.user, number), request.user))
+
+
+def documentation_out(case: Case) -> dict[str, Any]:
+    kept = case.documentation
+    return {"version": kept.version if kept else 0, "values": kept.values if kept else {}, "owed": guards.documentation_owed(case)}

@@ -186,6 +186,7 @@ def context(case: Case, tab: str) -> dict[str, Any]:
         "triggers": services.TRIGGERS,
         "failed": None,
         "stage_words": policy.STAGE_LABELS,
+        "documented": case.documentation.values if case.documentation else {},
         **_by_telephone(case),
     }
 

@@ -244,3 +244,17 @@ def test_what_waits_for_me_is_what_i_can_decide(desk: Sit) -> None:
             mine = {s["id"] for s in sitting.steps(number)} & waiting
             assert allowed["approve"] == bool(mine), (user.username, number)
     assert ChangeRequest.objects.count() == 4
+
+
+def test_an_emergencys_rollback_is_not_called_tested_without_evidence(desk: Sit) -> None:
+    """A19: a P0 supplies the evidence afterwards; its deferred technical review ticks T2 only then."""
+    number = str(desk("engineer").submit("P0", rollback_tested=None)["id"])
+    desk("cto").decide(number, "emergency")
+    desk("oncall").post(f"/changes/{number}/start")
+    desk("oncall").post(f"/changes/{number}/fail", {"reason": "It did not help"})
+    refusal = desk("tech-lead").decide(number, "technical", expect=422)
+    assert [error["field"] for error in refusal["errors"]] == ["checklist.T2"]
+    tested = {"what": "Set it back", "where": "staging", "when": "2026-10-01"}
+    desk("oncall").put(f"/changes/{number}/documentation", {"rollback_tested": tested})
+    assert desk("auditor").get(f"/changes/{number}/documentation")["values"]["rollback_tested"]["what"] == "Set it back"
+    desk("tech-lead").decide(number, "technical")
