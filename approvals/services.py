@@ -187,7 +187,9 @@ def _checked(step: Step, verdict: str, comment: str, checklist: Mapping[str, Any
 def _has_evidence(change: ChangeRequest) -> bool:
     """Whether it was shown that the rollback works: in the content, or for an emergency in what was supplied afterwards (A19)."""
     supplied = change.documentation.order_by("-version").first() if change.is_emergency else None
-    return content.has_evidence(change.rollback_tested) or (supplied is not None and content.has_evidence(supplied.values.get("rollback_tested")))
+    return content.has_evidence(change.rollback_tested) or (
+        supplied is not None and content.has_evidence(supplied.values.get("rollback_tested"))
+    )
 
 
 def _answer(key: str, answer: Any) -> Any:

@@ -62,7 +62,7 @@ def index(
     limit: str = "",
     cursor: str = "",
 ) -> Any:
-    """Visible changes, newest first; `from` and `to` bound the day of creation. Several values are comma-separated."""
+    """Visible changes, newest first; `from` and `to` bound creation: instants, or days, both included. Several values are comma-separated."""
     query = listing.read(request.GET.dict() | {name: request.GET.getlist(name) for name in ("state", "priority", "risk", "component")})
     if query.wrong:
         raise Invalid(fields=query.wrong)

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from django.contrib.postgres.search import SearchQuery
@@ -15,6 +15,7 @@ from django.db.models import Model, Q, QuerySet
 
 from accounts.models import User
 from audit.refusal import Invalid
+from requests import cleaning
 from requests.models import ChangeQuerySet, ChangeRequest
 from requests.states import OPEN, State
 
@@ -40,8 +41,8 @@ class Query:
     requester: str = ""
     mine: bool = False
     needs_me: bool = False
-    since: date | None = None
-    until: date | None = None
+    since: datetime | None = None
+    until: datetime | None = None
     ended: str = ""
     outcome: str = ""
     sort: str = DEFAULT_SORT
@@ -75,14 +76,11 @@ def read(params: Mapping[str, Any]) -> Query:
     for name, target in (("from", "since"), ("to", "until")):
         if value := str(params.get(name) or "").strip():
             try:
-                day = date.fromisoformat(value[:10])
-                if not 2000 <= day.year <= 2100:
-                    raise ValueError
-                setattr(query, target, day)
-            except ValueError:
-                query.wrong[name] = f"{name}: write the date as YYYY-MM-DD."
-    if query.since and query.until and query.until < query.since:
-        query.wrong["to"] = "to: the end lies before the start; give a later date."
+                setattr(query, target, _bound(value, ends=name == "to"))
+            except cleaning.Wrong as problem:
+                query.wrong[name] = f"{name}: {problem}"
+    if query.since and query.until and query.until <= query.since:
+        query.wrong["to"] = "to: the end lies before the start; give a later one."
     if value := str(params.get("ended") or ""):
         if re.fullmatch(r"20[0-9]{2}-(0[1-9]|1[0-2])", value):
             query.ended = value
@@ -100,6 +98,12 @@ def read(params: Mapping[str, Any]) -> Query:
         query.wrong["limit"] = f"limit: give between 1 and {MAX_LIMIT}."
         query.limit = 50
     return query
+
+
+def _bound(value: str, *, ends: bool) -> datetime:
+    """A bound of creation: an instant, or a day, which `to` means until its end."""
+    at = cleaning.instant(value)
+    return at + timedelta(days=1) if ends and re.fullmatch(r"\d{4}-\d\d-\d\d", value) else at
 
 
 def _known(words: list[str], known: list[str], name: str, query: Query) -> list[str]:
@@ -151,9 +155,9 @@ def changes(query: Query, user: User, among: ChangeQuerySet | None = None) -> Ch
         end = (start + timedelta(days=32)).replace(day=1)
         found = found.filter(ended_at__gte=start, ended_at__lt=end).exclude(outcome="")
     if query.since:
-        found = found.filter(created_at__gte=datetime.combine(query.since, time(0), UTC))
+        found = found.filter(created_at__gte=query.since)
     if query.until:
-        found = found.filter(created_at__lt=datetime.combine(query.until, time(0), UTC) + timedelta(days=1))
+        found = found.filter(created_at__lt=query.until)
     return found
 
 

@@ -129,7 +129,10 @@ def state(request: Request, at: str = "", priority: str = "P1", component: str =
     if priority not in ChangeRequest.Priority.values:
         raise Invalid(fields={"priority": "priority: choose one of P0, P1, P2, P3."})
     when = instant(at, "at") if at else timezone.now()
-    scope = frozenset(component.split(",")) if component else frozenset()
+    try:
+        scope = frozenset(found.slug for found in cleaning.component_list(component.split(","))) if component else frozenset()
+    except cleaning.Wrong as problem:
+        raise Invalid(fields={"component": f"component: {problem}"}) from None
     rules = current_calendar()
     verdict = decide(priority, when, when, rules, scope)
     return {
