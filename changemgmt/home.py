@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Prefetch
+from django.db.models import Case, Count, Exists, F, OuterRef, Prefetch, Q, When
 from django.utils import timezone
 
 from accounts.models import Duty, User
 from accounts.roles import Role
 from approvals import access, telephone
 from approvals.models import Step
+from audit.models import Event
+from implementation.case import HANDS
 from implementation.models import Review
 from reports import services as reports
 from requests.models import ChangeRequest
@@ -27,22 +29,24 @@ FIGURES_FOR = (Role.MANAGER, Role.CHANGE_MANAGER, Role.CTO, Role.ENGINEERING_MAN
 def context_for(user: User) -> dict[str, Any]:
     """Everything that the home page shows, in a fixed number of queries."""
     now = timezone.now()
-    context: dict[str, Any] = {"greeting": _greeting(now.hour), "duties": list(Duty.objects.current().select_related("user"))}
+    duties = list(Duty.objects.current().select_related("user"))
+    missing = [kind.label for kind in Duty.Kind if not any(duty.kind == kind for duty in duties)]
+    context: dict[str, Any] = {"greeting": _greeting(now.hour), "duties": duties, "duties_missing": missing}
     context |= _windows(user)
     running = ChangeRequest.objects.visible_to(user).filter(state__in=RUNNING).select_related("implementer").order_by("started_at")
     context["running"] = list(running[:10]) if user.is_devops or user.has_role(*FIGURES_FOR) else []
     if user.may_write:
         context["waiting"] = list(access.waiting_for(user).select_related("change__requester").order_by("priority", "id")[:5])
-        context["mine"], context["mine_count"] = _mine(user), ChangeRequest.objects.filter(requester=user, state__in=OPEN).count()
-        context["asked"] = list(telephone.waiting_for(user)[:5])
-    if user.is_devops:
-        upcoming = (
-            ChangeRequest.objects.visible_to(user)
-            .filter(state=State.SCHEDULED)
-            .select_related("implementer")
-            .prefetch_related("components")
+        context["mine"] = _mine(user)
+        context |= ChangeRequest.objects.filter(requester=user, state__in=OPEN).aggregate(
+            mine_count=Count("id"), mine_waiting=Count("id", filter=Q(state__in=ASKING))
         )
-        context["upcoming"] = list(upcoming.order_by("slot_start", "id")[:5])
+        context["asked"] = list(telephone.waiting_for(user)[:5])
+        context["reviews"] = _reviews(user)
+    if user.is_devops:
+        ready = Q(state=State.SCHEDULED) | Q(state=State.APPROVED, priority="P0")
+        upcoming = ChangeRequest.objects.visible_to(user).filter(ready).select_related("implementer").prefetch_related("components")
+        context["upcoming"] = list(upcoming.order_by(F("slot_start").asc(nulls_first=True), "id")[:5])
     if user.has_role(*FIGURES_FOR):
         month = now.date().replace(day=1)
         context["figures"] = reports.report_for(month) | {"title_month": f"{now:%B}"}
@@ -51,22 +55,25 @@ def context_for(user: User) -> dict[str, Any]:
 
 
 def _greeting(hour: int) -> str:
-    return "Good morning" if 4 <= hour < 12 else "Good afternoon" if 12 <= hour < 18 else "Good evening"
+    return "Good morning" if 5 <= hour < 12 else "Good afternoon" if 12 <= hour < 18 else "Good evening" if hour >= 18 else "Hello"
 
 
 def _sentence(context: dict[str, Any]) -> str:
     waiting = context.get("waiting")
     if waiting:
         urgent = sum(step.priority == "P0" for step in waiting)
-        first = "One change waits" if len(waiting) == 1 else "Several changes wait" if len(waiting) >= 5 else f"{len(waiting)} changes wait"
-        return f"{first} for you." + (
-            " One of them is an emergency." if urgent == 1 else f" {urgent} of them are emergencies." if urgent else ""
-        )
+        many = "Five or more changes wait" if len(waiting) >= 5 else f"{len(waiting)} changes wait"
+        of_them = {0: "", 1: " One of them is an emergency."}.get(urgent, f" {urgent} of them are emergencies.")
+        if len(waiting) == 1:
+            return "An emergency waits for your decision." if urgent else "One change waits for your decision."
+        return f"{many} for your decision.{of_them}"
+    if context.get("reviews"):
+        return "A review waits for you."
     if context["running"]:
         return f"{len(context['running'])} running now."
-    answers = sum(bool(row["button"]) for row in context.get("mine", []))
-    if answers:
-        return "One of your changes waits for you." if answers == 1 else f"{answers} of your changes wait for you."
+    asking = context.get("mine_waiting", 0)
+    if asking:
+        return "One of your changes waits for you." if asking == 1 else f"{asking} of your changes wait for you."
     return "Nothing waits for you."
 
 
@@ -81,7 +88,13 @@ def _windows(user: User) -> dict[str, Any]:
             .filter(slot_start__lt=end, slot_end__gt=start, state__in=[State.SCHEDULED, *RUNNING])
             .count()
         )
-        found["next_window"] = {"start": start, "end": end, "name": window.name if window else "", "booked": booked}
+        found["next_window"] = {
+            "start": start,
+            "end": end,
+            "name": window.name if window else "",
+            "booked": booked,
+            "is_open": start <= now,
+        }
         break
     for closure in closure_occurrences(calendar, now, now + timedelta(days=60))[:4]:
         found["closures"].append(
@@ -90,14 +103,39 @@ def _windows(user: User) -> dict[str, Any]:
     return found
 
 
+#: States in which a change waits for its requester.
+ASKING = (State.CHANGES_REQUESTED, State.APPROVED, State.COMPLETED, State.ROLLED_BACK, State.FAILED)
+
+
 def _mine(user: User) -> list[dict[str, Any]]:
-    """My open changes, each with what blocks it and what to do next."""
+    """My open changes, each with what blocks it and what to do next: what runs or waits for me before what others do, drafts last."""
     steps = Prefetch(
         "steps", queryset=Step.objects.filter(state__in=["open", "waiting"]).order_by("stage", "position"), to_attr="open_steps"
     )
     reviews = Prefetch("reviews", queryset=Review.objects.filter(superseded=False), to_attr="current_reviews")
+    rank = Case(
+        When(state__in=[State.SCHEDULED, *RUNNING], then=0), When(state__in=ASKING, then=1), When(state=State.IN_REVIEW, then=2), default=3
+    )
     changes = ChangeRequest.objects.filter(requester=user, state__in=OPEN).prefetch_related(steps, reviews, "components")
-    return [{"change": change, **_next(change)} for change in changes.order_by("-created_at", "-id")[:MINE]]
+    ordered = changes.order_by(rank, F("slot_start").asc(nulls_last=True), "-created_at", "-id")
+    return [{"change": change, **_next(change)} for change in ordered[:MINE]]
+
+
+def _reviews(user: User) -> list[dict[str, Any]]:
+    """Reviews that this person has to write as implementer, or may confirm (A13), the most pressing first."""
+    ended = [State.COMPLETED, State.ROLLED_BACK, State.FAILED]
+    open_ones = Review.objects.filter(superseded=False, confirmed_at__isnull=True, change__state__in=ended)
+    open_ones = open_ones.filter(change__in=ChangeRequest.objects.visible_to(user)).select_related("change")
+    to_write = Q(written_at__isnull=True, change__implementer=user) & ~Q(change__requester=user)
+    confirmable = Q(change__priority="P0") | Q(change__outcome__in=[State.ROLLED_BACK, State.FAILED])
+    hand = Event.objects.filter(change_id=OuterRef("change_id"), action__in=HANDS, actor=user)
+    to_confirm = confirmable & Q(written_at__isnull=False) & ~Q(written_by=user) & ~Q(change__implementer=user) & ~Exists(hand)
+    confirms = user.has_role(Role.TECH_LEAD, Role.CTO, Role.CHANGE_MANAGER, Role.DEVOPS_LEAD, Role.ENGINEERING_MANAGER)
+    wanted = to_write | to_confirm if confirms else to_write
+    return [
+        {"review": review, "change": review.change, "confirm": review.written_at is not None, "late": review.due_at <= timezone.now()}
+        for review in open_ones.filter(wanted).order_by("due_at", "id")[:5]
+    ]
 
 
 def _next(change: ChangeRequest) -> dict[str, Any]:
@@ -119,6 +157,9 @@ def _next(change: ChangeRequest) -> dict[str, Any]:
                 )
             )
             return {"icon": "hourglass", "sentence": f"Waits for {waits}." if waits else "In review.", "button": "", "href": page}
+        case State.APPROVED if change.is_emergency:
+            sentence = "Authorised: it may start at once."
+            return {"icon": "siren", "tone": "danger", "sentence": sentence, "button": "Open", "href": f"{page}implementation/"}
         case State.APPROVED:
             return {
                 "icon": "calendar-clock",

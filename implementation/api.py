@@ -128,8 +128,8 @@ def add_item(request: Request, number: str, body: ItemIn) -> Any:
 
 class ItemStateIn(Body):
     state: str
-    note: str = ""
-    output: str = ""
+    note: str | None = None
+    output: str | None = None
 
 
 @router.patch("/changes/{number}/checklist/{item_id}", operation_id="settle_checklist_item")

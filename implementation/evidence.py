@@ -11,9 +11,8 @@ from django.db.models import Max
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.roles import Role
 from audit import services as audit
-from audit.refusal import Blocked, Invalid, Missing, NotYours, Reason
+from audit.refusal import Blocked, Invalid, Missing, NotYours, Reason, refuse_if
 from implementation import checklist as template
 from implementation import guards
 from implementation.matrix import MATRIX
@@ -74,8 +73,8 @@ def add_item(*, actor: User, number: str, phase: str, text: str, command: str = 
 
 
 @transaction.atomic
-def settle_item(*, actor: User, number: str, item_id: int, state: str, note: str = "", output: str = "") -> ChecklistItem:
-    """Mark an item open, done, skipped (say why) or failed, with what came out."""
+def settle_item(*, actor: User, number: str, item_id: int, state: str, note: str | None = None, output: str | None = None) -> ChecklistItem:
+    """Mark an item open, done, skipped (say why) or failed, with what came out; what is not given stays as it was noted."""
     change = change_to_write(actor, number)
     _check_run_access(change, actor)
     _check_recordable(change)
@@ -84,8 +83,8 @@ def settle_item(*, actor: User, number: str, item_id: int, state: str, note: str
         raise Missing([Reason("missing", f"{change.number} has no such checklist item.")])
     if state not in ChecklistItem.State.values:
         raise Invalid(fields={"state": f"State: choose one of {', '.join(ChecklistItem.State.values)}."})
-    item.note = cleaning.written("note", note, "Note", needed=state == ChecklistItem.State.SKIPPED)
-    item.output = cleaning.written("output", output, "Output", needed=False)
+    item.note = cleaning.written("note", item.note if note is None else note, "Note", needed=state == ChecklistItem.State.SKIPPED)
+    item.output = cleaning.written("output", item.output if output is None else output, "Output", needed=False)
     item.state = state
     item.settled_by, item.settled_at = (actor, timezone.now()) if state != ChecklistItem.State.OPEN else (None, None)
     item.save()
@@ -155,11 +154,11 @@ def record_check(
         raise Invalid(fields={"kind": f"Kind: choose one of {', '.join(Check.Kind.values)}."})
     check = Check.objects.create(
         change=change,
-        name=cleaning.written("name", name, "Name")[:120],
+        name=cleaning.written("name", name, "Name", limit=120),
         kind=kind,
         passed=passed,
         value=value,
-        unit=cleaning.written("unit", unit, "Unit", needed=False)[:20],
+        unit=cleaning.written("unit", unit, "Unit", needed=False, limit=20),
         output=cleaning.written("output", output, "Output", needed=False),
         observed_at=_observed(observed_at, "observed_at", "Observed at"),
         by=actor,
@@ -180,10 +179,7 @@ def accept_check(*, actor: User, number: str, check_id: int, reason: str) -> Che
     check = change.checks.filter(pk=check_id).first() if 0 < check_id < 2**63 else None
     if check is None:
         raise Missing([Reason("missing", f"{change.number} has no such check.")])
-    if not actor.has_role(Role.DEVOPS_LEAD, Role.ON_CALL_ENGINEER) or actor.pk == change.implementer_id:
-        raise NotYours(
-            [Reason("not_yours", "A failed check is accepted by a DevOps lead or the on-call engineer who does not implement the change.")]
-        )
+    refuse_if(guards.accept_refusal(change, actor), NotYours)
     if check.passed:
         raise Blocked([Reason("state", "That check passed; there is nothing to accept.")])
     check.accepted_by, check.accepted_reason = actor, cleaning.written("reason", reason, "Reason")
@@ -247,7 +243,7 @@ def _issue_values(*, severity: str, summary: str, link: str) -> dict[str, str]:
         wrong["link"] = "Link: choose caused_by or fixed_by."
     if wrong:
         raise Invalid(fields=wrong)
-    return {"severity": severity, "summary": cleaning.written("summary", summary, "Summary")[:300], "link": link}
+    return {"severity": severity, "summary": cleaning.written("summary", summary, "Summary", limit=300), "link": link}
 
 
 def _resolved(value: Any, detected: datetime) -> datetime | None:

@@ -227,6 +227,13 @@ def _failed_checks(case: Case) -> list[Reason]:
     ]
 
 
+def accept_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
+    """Why this person may not accept a failed check."""
+    if actor.may_write and actor.has_role(Role.DEVOPS_LEAD, Role.ON_CALL_ENGINEER) and actor.pk != change.implementer_id:
+        return []
+    return [Reason("not_yours", "A failed check is accepted by a DevOps lead or the on-call engineer who does not implement the change.")]
+
+
 def _reopened_in_time(case: Case, name: str) -> list[Reason]:
     """Ended changes can be rolled back or failed until 7 days after completion (A30)."""
     change = case.change

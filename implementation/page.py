@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from accounts.roles import listed
 from approvals import access as approvals_access
 from approvals import policy, rounds, telephone
 from approvals import services as approvals
 from implementation import actions as all_actions
-from implementation import guards, services
+from implementation import guards
 from implementation.case import Case
-from implementation.models import Issue
+from implementation.models import ChecklistItem, Issue
 from requests import content
 from requests import services as requests
 from requests.models import CANARY_STAGES, ChangeRequest
@@ -20,60 +22,51 @@ from windows import services as windows
 from windows import slots
 
 PRIMARY = ("submit", "start", "finish", "complete", "finish_rollback", "review", "confirm", "document", "schedule", "close")
-MAIN_ROAD = (
-    State.DRAFT,
-    State.IN_REVIEW,
-    State.APPROVED,
-    State.SCHEDULED,
-    State.IMPLEMENTING,
-    State.VERIFYING,
-    State.COMPLETED,
-    State.CLOSED,
-)
-SIDE_ROADS = {
-    State.CHANGES_REQUESTED: State.IN_REVIEW,
-    State.REJECTED: State.IN_REVIEW,
-    State.ROLLING_BACK: State.VERIFYING,
-    State.ROLLED_BACK: State.COMPLETED,
-    State.FAILED: State.COMPLETED,
-}
+BAD = frozenset({State.REJECTED, State.ROLLING_BACK, State.ROLLED_BACK, State.FAILED})
+
+
+def _road(change: ChangeRequest) -> list[tuple[State, datetime | None]]:
+    """The states that this change has been through, and those that lie ahead of it, each with its instant."""
+    state, outcome = change.state, change.outcome
+    begun = [(State.DRAFT, change.created_at), (State.IN_REVIEW, change.submitted_at)]
+    if state == State.CANCELLED:
+        passed = [*begun, (State.APPROVED, change.approved_at), (State.SCHEDULED, change.slot_start)]
+        return [*[step for step in passed if step[1]], (State.CANCELLED, change.updated_at)]
+    if state == State.REJECTED:
+        return [*begun, (State.REJECTED, change.updated_at)]
+    if state == State.CHANGES_REQUESTED:
+        begun[1] = (State.CHANGES_REQUESTED, change.updated_at)
+    road = [*begun, (State.APPROVED, change.approved_at)]
+    if change.slot_start or not change.is_emergency:
+        road.append((State.SCHEDULED, change.slot_start))
+    road.append((State.IMPLEMENTING, change.started_at))
+    went_back = state == State.ROLLING_BACK or outcome == State.ROLLED_BACK
+    if change.finished_at or not (went_back or outcome == State.FAILED):
+        road.append((State.VERIFYING, change.finished_at))
+    if change.completed_at or not (went_back or outcome == State.FAILED):
+        road.append((State.COMPLETED, change.completed_at))
+    ended = None if change.completed_at else change.ended_at
+    if went_back:
+        road += [(State.ROLLING_BACK, change.rollback_started_at), (State.ROLLED_BACK, ended)]
+    elif outcome == State.FAILED:
+        road.append((State.FAILED, ended))
+    return [*road, (State.CLOSED, change.closed_at)]
 
 
 def stepper(change: ChangeRequest) -> list[dict[str, Any]]:
-    """The eight steps of the main road; a side state takes the place where it left the road."""
-    road = [str(state) for state in MAIN_ROAD]
-    here = road.index(SIDE_ROADS.get(State(change.state), change.state)) if change.state != State.CANCELLED else -1
-    stamps = {
-        State.DRAFT: change.created_at,
-        State.IN_REVIEW: change.submitted_at,
-        State.APPROVED: change.approved_at,
-        State.SCHEDULED: change.slot_start,
-        State.IMPLEMENTING: change.started_at,
-        State.VERIFYING: change.finished_at,
-        State.COMPLETED: change.completed_at,
-        State.CLOSED: change.closed_at,
-    }
-    rows = []
-    for index, state in enumerate(road):
-        side = index == here and change.state not in road
-        word = State(change.state).label if side else State(state).label
-        if state == State.COMPLETED and change.state == State.CLOSED and change.outcome != State.COMPLETED:
-            word = State(change.outcome).label if change.outcome else word
-        rows.append(
-            {
-                "label": word,
-                "done": index < here,
-                "current": index == here,
-                "stamp": stamps[State(state)] if index <= here else None,
-                "bad": side and change.state in {State.REJECTED, State.ROLLED_BACK, State.FAILED, State.ROLLING_BACK},
-            }
-        )
-    if change.state == State.CANCELLED:
-        rows = [
-            {"label": "Draft", "done": True, "current": False, "stamp": change.created_at, "bad": False},
-            {"label": "Cancelled", "done": False, "current": True, "stamp": change.updated_at, "bad": False},
-        ]
-    return rows
+    """The steps of the change's road: what is done, where it stands, what lies ahead."""
+    road = _road(change)
+    here = next(index for index, (state, _) in enumerate(road) if state == change.state)
+    return [
+        {
+            "label": state.label,
+            "done": index < here,
+            "current": index == here,
+            "stamp": stamp if index <= here else None,
+            "bad": state in BAD and index <= here,
+        }
+        for index, (state, stamp) in enumerate(road)
+    ]
 
 
 # --- the next step -----------------------------------------------------------------------------------------------------------------
@@ -107,16 +100,23 @@ def _next_step(case: Case, found: list[all_actions.Action]) -> dict[str, Any]:
     by_name = {action.name: action for action in found}
     candidates = [by_name[name] for name in PRIMARY if name in by_name]
     chosen = next((a for a in candidates if a.allowed), None) or next(
-        (a for a in candidates if a.is_mine and a.reasons and a.reasons[0].code != "state"), None
+        (a for a in candidates if a.is_mine and a.reasons and a.reasons[0].code not in NO_STEP), None
     )
     rollback = by_name["roll_back"]
     rolling = rollback if rollback.allowed and case.change.state in RUNNING else None
     if chosen is None:
-        return {"kind": "none", "title": _standing(case.change), "sentence": "", "rollback": rolling}
+        return {"kind": "none", "title": _standing(case), "sentence": "", "rollback": rolling}
     title, sentence = TITLES.get(chosen.name, chosen.label), SENTENCES.get(chosen.name, "")
     if chosen.name == "submit" and case.change.state == State.CHANGES_REQUESTED:
         title, sentence = "Changes were requested", "Answer by editing, then submit it again: its reviewers are asked anew."
-    return {"kind": "act", "action": chosen, "title": title, "sentence": sentence, "rollback": rolling}
+    elif chosen.name == "submit" and not chosen.allowed:
+        title, sentence = "Not complete yet", ""
+    opens = next((reason.next_allowed_at for reason in chosen.reasons if reason.next_allowed_at), None)
+    return {"kind": "act", "action": chosen, "title": title, "sentence": sentence, "rollback": rolling, "opens": opens}
+
+
+#: Refusals after which the action is no next step of this person: the state, or somebody else's hand.
+NO_STEP = frozenset({"state", "only_approver"})
 
 
 TITLES = {
@@ -144,11 +144,19 @@ SENTENCES = {
 }
 
 
-def _standing(change: ChangeRequest) -> str:
+def _standing(case: Case) -> str:
+    """Where it stands, for whom nothing waits here."""
+    change = case.change
+    if change.state == State.IN_REVIEW:
+        asked = [step for step in case.steps if step.state == step.State.OPEN and not step.deferred]
+        waits = "; ".join(f"{step.label.lower()} by {listed(step.roles, 'and' if step.mode == 'all' else 'or')}" for step in asked)
+        return f"It waits for the {waits}." if waits else "It waits for its reviewers."
+    if change.state == State.APPROVED and change.is_emergency:
+        return "Authorised: it may start at once."
+    if change.state == State.SCHEDULED:
+        return f"Booked; {change.implementer} implements it." if change.implementer else "Booked; a DevOps engineer starts it."
     return {
-        State.IN_REVIEW: "It waits for its reviewers.",
         State.APPROVED: "Approved, without a slot.",
-        State.SCHEDULED: "Booked; nothing waits for you.",
         State.IMPLEMENTING: "It is being implemented.",
         State.VERIFYING: "It is being verified.",
         State.ROLLING_BACK: "It is being rolled back.",
@@ -183,12 +191,22 @@ def context(case: Case, tab: str) -> dict[str, Any]:
         "may_transfer": actor.may_write and not requests.transfer_refusal(change, actor),
         "may_extend": not guards.extend_refusal(change, actor),
         "kinds": ChangeRequest.EmergencyKind.choices,
-        "triggers": services.TRIGGERS,
+        "triggers": TRIGGERS,
         "failed": None,
         "stage_words": policy.STAGE_LABELS,
         "documented": case.documentation.values if case.documentation else {},
         **_by_telephone(case),
     }
+
+
+#: What may trigger a rollback, in the process's words (R85-R99).
+TRIGGERS = (
+    ("manual", "A person's judgement"),
+    ("health", "Health checks fail"),
+    ("error_rate", "Error rate too high"),
+    ("latency", "Response time too long"),
+    ("critical", "Critical functionality broken"),
+)
 
 
 def _by_telephone(case: Case) -> dict[str, Any]:
@@ -234,6 +252,7 @@ def calendar_rail(case: Case, *, wants_slots: bool) -> dict[str, Any]:
     may = case.actor.may_write and planned and not windows.schedule_refusal(change, case.actor)
     if may and (change.state == State.APPROVED or wants_slots):
         starts, why = slots.free_slots(change, after=case.at, limit=4, actor=case.actor)
+        starts = [start for start in starts if start != change.slot_start]
         rail |= {
             "slots": [(s, s + change.plan_length, s - case.at < windows.NOTICE) for s in starts],
             "no_slots": why,
@@ -242,56 +261,41 @@ def calendar_rail(case: Case, *, wants_slots: bool) -> dict[str, Any]:
     return rail
 
 
-def clocks(change: ChangeRequest, issues: list[Issue], now: datetime) -> list[dict[str, Any]]:
-    """The instants that matter to whoever runs it: what is left, and until when."""
+@dataclass(frozen=True)
+class Clock:
+    """One instant that matters to whoever runs it, counted down to (or up from: `since`)."""
+
+    icon: str
+    title: str
+    at: datetime
+    note: str
+    tone: str = "neutral"
+    since: bool = False
+    overdue: bool = False
+
+
+def clocks(change: ChangeRequest, issues: list[Issue], now: datetime) -> list[Clock]:
+    """What is left of slot, way back, watch and open issues."""
     if change.state not in RUNNING:
         return []
-    clocks: list[dict[str, Any]] = []
+    found = []
     if change.slot_end:
-        clocks.append({"icon": "calendar-clock", "title": "Slot left", "until": change.slot_end, "note": "ends"})
-        back = timedelta(minutes=change.rollback_minutes or 0)
-        if back and change.state == State.IMPLEMENTING:
-            clocks.append(
-                {
-                    "icon": "undo-2",
-                    "title": "Turn back by",
-                    "until": change.slot_end - back,
-                    "note": f"{change.rollback_minutes} min kept for rollback, from",
-                }
-            )
+        found.append(Clock("calendar-clock", "Slot left", change.slot_end, "ends"))
+    elif change.started_at:
+        found.append(Clock("timer", "Running for", change.started_at, "since", since=True))
+    if change.slot_end and change.rollback_minutes and change.state == State.IMPLEMENTING:
+        back = change.slot_end - timedelta(minutes=change.rollback_minutes)
+        found.append(Clock("undo-2", "Left to turn back", back, f"{change.rollback_minutes} min are kept for it, from"))
     if change.state == State.VERIFYING and change.finished_at:
-        clocks.append(
-            {
-                "icon": "timer",
-                "title": "Monitoring left",
-                "until": change.finished_at + guards.MONITORING,
-                "note": "watched until",
-                "is_good": True,
-            }
-        )
+        until = change.finished_at + guards.MONITORING
+        found.append(Clock("scan-eye", "Monitoring left", until, "watched until", tone="ok" if until <= now else "neutral"))
     for issue in issues:
         if issue.resolved_at is None and (end := issue.row.band_ends_at(issue.detected_at)):
-            clocks.append(
-                {
-                    "icon": "triangle-alert",
-                    "title": f"{issue.severity} issue, band left",
-                    "until": end,
-                    "note": f"{issue.row.action}; until",
-                }
-            )
-    for clock in clocks:
-        late = clock["until"] <= now
-        clock["overdue"] = late and not clock.get("is_good")
-        clock["tone"] = (
-            "danger"
-            if clock["overdue"]
-            else "warn"
-            if clock["icon"] == "triangle-alert"
-            else "ok"
-            if clock.get("is_good") and late
-            else "neutral"
-        )
-    return clocks
+            found.append(Clock("triangle-alert", f"{issue.severity} issue, time left", end, f"{issue.row.action}; until", tone="warn"))
+    return [
+        replace(clock, tone="danger", overdue=True) if clock.at <= now and not clock.since and clock.tone != "ok" else clock
+        for clock in found
+    ]
 
 
 def ended(case: Case) -> dict[str, Any]:
@@ -305,4 +309,29 @@ def ended(case: Case) -> dict[str, Any]:
         "may_review": not guards.review_refusal(case),
         "may_confirm": not guards.confirmation_refusal(case),
         "may_document": not guards.documentation_refusal(case),
+        "supplied": _supplied(case),
+        "review_parts": _review_parts(case),
+        "left_out": case.unsettled(ChecklistItem.Phase.PRE) if case.change.is_emergency and case.change.state != State.CLOSED else [],
     }
+
+
+def _supplied(case: Case) -> list[tuple[str, str]]:
+    """What a P0 supplied after its authorisation, labelled, in the template's order (A22)."""
+    values = case.documentation.values if case.documentation else {}
+    return [(field.label, content.as_text(values[field.name])) for field in content.FIELDS if field.name in values]
+
+
+def _review_parts(case: Case) -> list[tuple[str, str]]:
+    review = case.review
+    if review is None:
+        return []
+    answers = {True: "Yes", False: "No", None: ""}
+    parts = [
+        ("Summary", review.summary),
+        ("Deviations", review.deviations),
+        ("Lessons learned", review.lessons),
+        ("Improvements", review.improvements),
+        ("Runbook updated", answers[review.runbook_updated]),
+        ("Right to make it an emergency", answers[review.p0_justified]),
+    ]
+    return [(label, text) for label, text in parts if text]

@@ -9,12 +9,12 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
-from django.views.decorators.http import require_POST
 
 from accounts.models import User
 from approvals import services as approvals
 from approvals import telephone
-from audit.refusal import Invalid, Missing, Reason, Refused
+from approvals.policy import EMERGENCY
+from audit.refusal import Invalid, Missing, Refused
 from changemgmt.http import Request, record_refusal, status_of
 from implementation import evidence, reviews, services, views
 from requests import access, cleaning, forms, lifecycle
@@ -59,8 +59,8 @@ def _item(actor: User, number: str, post: Post) -> Any:
         number=number,
         item_id=_number(post.get("item", "")),
         state=post.get("state", ""),
-        note=post.get("note", ""),
-        output=post.get("output", ""),
+        note=post.get("note"),
+        output=post.get("output"),
     )
 
 
@@ -177,9 +177,10 @@ VERBS: dict[str, tuple[Verb, str, str]] = {
 }
 
 
-@require_POST
 def act(request: Request, number: str, verb: str) -> HttpResponse:
-    """Do one verb. A refusal shows the page again with the reason and all that was typed."""
+    """Do one verb. A refusal shows the page again, at this address, with the reason and all that was typed."""
+    if request.method != "POST":  # somebody reloads, or opens the address of a refusal again
+        return redirect(access.change_for(request.user, number))
     if verb == "clone":
         copy = requests.clone(actor=request.user, number=number)
         messages.success(request, f"{copy.number} is a draft copy of {number}.")
@@ -200,21 +201,29 @@ def act(request: Request, number: str, verb: str) -> HttpResponse:
     return redirect(target + anchor)
 
 
+#: What a form sends that nobody typed.
+UNTYPED = frozenset({"csrfmiddlewaretoken", "version", "verdict", "item", "check", "step", "state", "start"})
+
+
 def _again(request: Request, number: str, verb: str, tab: str, refused: Refused) -> HttpResponse:
     """The page once more, with why it was refused and all that was typed."""
     record_refusal(request, refused)
     errors = refused.fields if isinstance(refused, Invalid) else {}
-    reasons = refused.reasons or [Reason("invalid", text) for text in errors.values()]
-    failed = {"verb": verb, "errors": errors, "reasons": reasons, "values": request.POST}
+    said = [(reason.message, "") for reason in refused.reasons] or [(text, f"{verb}-{name}") for name, text in errors.items()]
+    typed = any(value.strip() for name, value in request.POST.items() if name not in UNTYPED and isinstance(value, str))
+    failed = {"verb": verb, "errors": errors, "said": said, "values": request.POST, "typed": typed}
     change = access.change_for(request.user, number)
     if tab == "run" and not (verb in lifecycle.LABELS and change.state in EDITABLE):
         return views.show_run(request, change, status_of(refused), failed=failed)
+    # Whether one of the proposed slots was refused, or a start that was typed in.
+    failed["listed"] = verb == "schedule" and "override_reason" not in request.POST
     return views.show_overview(request, change, status_of(refused), wants_slots=verb == "schedule", failed=failed)
 
 
-@require_POST
 def decide(request: Request, number: str, step_id: int) -> HttpResponse:
     """Approve, reject, request changes or waive by click, from the page or the queue."""
+    if request.method != "POST":
+        return redirect(access.change_for(request.user, number))
     version = request.POST.get("version", "")
     checklist: dict[str, Any] = {key.removeprefix("tick_"): True for key in request.POST if key.startswith("tick_")}
     for key, note in request.POST.items():
@@ -235,5 +244,6 @@ def decide(request: Request, number: str, step_id: int) -> HttpResponse:
         raise
     except Refused as refused:
         return _again(request, number, "decide", "change", refused)
-    messages.success(request, f"{decision.word.capitalize()}: {number}, {decision.step.label.lower()}.")
+    done = "Authorised" if decision.step.kind == EMERGENCY and decision.verdict == decision.Verdict.APPROVE else decision.word.capitalize()
+    messages.success(request, f"{done}: {number}, {decision.step.label.lower()}.")
     return redirect("/approvals/" if request.POST.get("back") == "queue" else f"/changes/{number}/")

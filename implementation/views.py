@@ -15,7 +15,8 @@ from audit.models import Event
 from changemgmt.http import Request
 from implementation import guards, page, timeline
 from implementation.case import Case
-from implementation.models import Check, ChecklistItem
+from implementation.matrix import MATRIX
+from implementation.models import Check, ChecklistItem, Issue
 from requests import access, content
 from requests.models import ChangeRequest
 from requests.states import RUNNING, State
@@ -81,19 +82,22 @@ def show_run(request: Request, change: ChangeRequest, status: int = 200, **extra
         "latest": set(latest.values()),
         "log": list(change.log.select_related("by")),
         "check_kinds": Check.Kind.choices,
+        "severities": [{"severity": severity, "label": row.label[3:], "action": row.action} for severity, row in MATRIX.items()],
+        "issue_links": Issue.Link.choices,
         "phase_choices": ChecklistItem.Phase.choices,
         "clocks": page.clocks(change, issues, case.at),
         "duties": list(Duty.objects.current().select_related("user")),
         "may_record": guards.is_implementer(change, case.actor) or case.actor.is_devops,
+        "may_accept": not guards.accept_refusal(change, case.actor),
         "recordable": recordable,
     }
     return render(request, "implementation/run.html", shown | extra, status=status)
 
 
 def _phases(case: Case) -> list[tuple[str, str, list[ChecklistItem], int]]:
-    """(phase, its name, its items, how many are settled); the rollback's only once one has begun."""
+    """(phase, its name, its items, how many are settled); the rollback's only once one has begun, and then before all others."""
     shown = []
-    for phase in ChecklistItem.Phase:
+    for phase in sorted(ChecklistItem.Phase, key=lambda phase: phase != ChecklistItem.Phase.ROLLBACK):
         items = [item for item in case.checklist if item.phase == phase]
         if items and (phase != ChecklistItem.Phase.ROLLBACK or case.change.rollback_started_at is not None):
             shown.append((phase.value, phase.label, items, sum(item.is_settled for item in items)))

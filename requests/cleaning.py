@@ -59,9 +59,9 @@ def said(field: str, value: Any, what: str, if_empty: str = "", limit: int = 200
     return text
 
 
-def written(field: str, value: Any, what: str, *, needed: bool = True) -> str:
+def written(field: str, value: Any, what: str, *, needed: bool = True, limit: int = MAX_TEXT) -> str:
     """A longer text of a run, needed unless said otherwise."""
-    return said(field, value, what, "this is needed; a sentence is enough." if needed else "", MAX_TEXT)
+    return said(field, value, what, "this is needed; a sentence is enough." if needed else "", limit)
 
 
 def is_web_address(value: str) -> bool:

@@ -46,6 +46,44 @@ if (checks) {
   left();
 }
 
+// Time goes on while a page is open: clocks count by the server's time, and what has come due is fetched again.
+const skew = Date.parse(document.body.dataset.now) - Date.now();
+const count = () => {
+  for (const clock of document.querySelectorAll("[data-count]")) {
+    const left = (Date.parse(clock.dataset.at) - Date.now() - skew) / 1000;
+    const seconds = Math.floor(Math.abs(left));
+    const two = (number) => String(number).padStart(2, "0");
+    const sign = clock.dataset.count === "down" && left < 0 && clock.closest(".is-overdue") ? "−" : "";
+    clock.textContent = `${sign}${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
+  }
+};
+const again = async () => {
+  const answer = await fetch(location.href, { headers: { "X-Requested-With": "live" } });
+  if (!answer.ok || answer.redirected) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const old of document.querySelectorAll("[data-live]")) {
+    const now = fresh.getElementById(old.id);
+    if (now && !old.contains(document.activeElement) && now.innerHTML !== old.innerHTML) old.replaceWith(now);
+  }
+  later();
+};
+let waking = 0;
+const later = () => {
+  clearTimeout(waking);
+  const due = [...document.querySelectorAll("[data-again-at]")].map((part) => Date.parse(part.dataset.againAt) - Date.now() - skew + 1000);
+  const every = document.querySelector("[data-again-every]");
+  if (every) due.push(Number(every.dataset.againEvery) * 1000);
+  const soonest = Math.min(...due.map((wait) => Math.max(wait, 5000)));
+  // A tab in the background asks again when somebody looks at it; beyond a day the browser's own timers are not to be trusted.
+  if (soonest < 86400000) waking = setTimeout(() => (document.hidden ? document.addEventListener("visibilitychange", again, { once: true }) : again()), soonest);
+};
+if (document.querySelector("[data-count]")) setInterval(count, 1000);
+if (location.pathname.startsWith("/changes/") && !document.getElementById("refusal")) later();
+
+// After a refusal the eye goes to why.
+const refusal = document.getElementById("refusal");
+if (refusal) refusal.focus();
+
 // Keyboard: / search, g then h c a w r, c new, j k Enter in lists, Ctrl+Enter submit. Never a decision on one bare key.
 let awaitingPlace = 0;
 const places = { h: "/", c: "/changes/", a: "/approvals/", w: "/calendar/", r: "/reports/" };

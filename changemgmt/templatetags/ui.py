@@ -236,6 +236,14 @@ def roles(value: list[str], word: str = "or") -> str:
     return listed(value, word)
 
 
+VERB_ICONS = {"roll_back": "undo-2", "escalate": "siren", "fail": "circle-x", "unschedule": "calendar-x", "cancel": "ban"}
+
+
+@register.filter
+def verb_icon(name: str) -> str:
+    return VERB_ICONS[name]
+
+
 @register.filter
 def step_tone(value: str) -> str:
     return STEP_STATES[value][0]
@@ -317,6 +325,13 @@ def lasting(value: timedelta | int | None) -> str:
     if value is None:
         return ""
     return say.say_length(value if isinstance(value, timedelta) else timedelta(minutes=value))
+
+
+@register.filter
+def countdown(at: datetime) -> str:
+    """h:mm:ss between now and the instant, in either direction; app.js goes on counting."""
+    seconds = int(abs(at - timezone.now()).total_seconds())
+    return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
 
 
 @register.filter
