@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import Group
+from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.models import ApiToken, Duty, User
@@ -41,8 +42,8 @@ def save_person(
     made = person is None
     person = person or User()
     wrong = _wrong_identity(person, username, name, email, phone)
-    if made and len(password) < 10:
-        wrong["password"] = "Password: give at least 10 characters; the person changes it after signing in."  # noqa: S105
+    if made or password:
+        wrong |= _wrong_password(person, password)
     if wrong:
         raise Invalid(fields=wrong)
     held = set() if made else {group.name for group in person.groups.all()}
@@ -51,7 +52,13 @@ def save_person(
     person.username, person.name, person.email, person.phone, person.is_active = username, name, email, phone, is_active
     if password:
         person.set_password(password)
-    person.save()
+    try:
+        with transaction.atomic():
+            person.save()
+    except IntegrityError:
+        raise Invalid(fields={"username": f"Username: “{username}” is taken."}) from None
+    if password and not made:
+        revoke_tokens(person)
     person.groups.set(Group.objects.filter(name__in=wanted))
     audit.record(
         "person.create" if made else "person.edit",
@@ -88,6 +95,21 @@ def _wrong_identity(person: User, username: str, name: str, email: str, phone: s
     return wrong
 
 
+def _wrong_password(person: User, password: str) -> dict[str, str]:
+    try:
+        validate_password(password, person)
+    except ValidationError as problem:
+        return {"password": f"Password: {' '.join(problem.messages)} The person changes it after signing in."}
+    return {}
+
+
+def revoke_tokens(person: User) -> None:
+    """A new password ends what was opened with the old one, API tokens too (F56)."""
+    ended = ApiToken.objects.filter(user=person, revoked_at__isnull=True).update(revoked_at=timezone.now())
+    if ended:
+        audit.record("token.revoke_all", actor=person, data={"user": person.pk, "tokens": ended})
+
+
 def keeps_roster(actor: User) -> bool:
     return actor.is_active and Role.AUDITOR not in actor.roles and (actor.is_superuser or actor.has_role(Role.CHANGE_MANAGER))
 
@@ -102,7 +124,7 @@ def add_duty(*, actor: User, kind: str, username: str, starts_at: datetime, ends
     """Put somebody who holds the role on duty (A3)."""
     _check_roster_keeper(actor)
     wrong = {}
-    person = User.objects.filter(username=username, is_active=True).first()
+    person = User.objects.filter(username=username, is_active=True).first() if "\x00" not in username else None
     needed = {Duty.Kind.EMERGENCY_CONTACT: Role.EMERGENCY_CONTACT, Duty.Kind.ON_CALL: Role.ON_CALL_ENGINEER}
     if kind not in Duty.Kind.values:
         wrong["kind"] = "Duty: choose emergency contact or on-call."
@@ -114,6 +136,9 @@ def add_duty(*, actor: User, kind: str, username: str, starts_at: datetime, ends
         wrong["order"] = "Order: 1 is called first; give 1 to 50."
     if wrong or person is None:
         raise Invalid(fields=wrong)
+    User.objects.select_for_update().get(pk=person.pk)  # two clicks are one duty
+    if Duty.objects.filter(kind=kind, user=person, starts_at=starts_at, ends_at=ends_at).exists():
+        raise Invalid(fields={"user": f"Person: {person} has that duty for that time already."})
     duty = Duty.objects.create(kind=kind, user=person, starts_at=starts_at, ends_at=ends_at, order=order)
     audit.record("duty.add", actor=actor, data={"duty": duty.pk, "kind": kind, "person": person.pk})
     return duty
@@ -139,6 +164,9 @@ def make_token(*, actor: User, name: str, scope: str, days: int) -> tuple[ApiTok
         wrong["scope"] = "Scope: choose one of the list."
     if not 1 <= days <= 730:
         wrong["days"] = "Days: give 1 to 730."
+    User.objects.select_for_update().get(pk=actor.pk)  # two clicks are one token
+    if actor.api_tokens.filter(name=name.strip(), revoked_at__isnull=True, expires_at__gt=timezone.now()).exists():
+        wrong["name"] = f"Name: you have a token “{name.strip()}” already; revoke it, or take another name."
     if wrong:
         raise Invalid(fields=wrong)
     token, secret = ApiToken.make(user=actor, name=name.strip(), scope=scope, lifetime=timedelta(days=days))

@@ -264,7 +264,7 @@ def edit(*, actor: User, number: str, version: int, values: Mapping[str, Any]) -
         raise Stale([Reason("stale", "Somebody edited this change since you opened it. Look at what changed, then edit again.")])
     cleaned = cleaning.clean(values, change)
     before, besides = change.content(), _besides(change)
-    requests.assign(change, cleaned)
+    requests.assign(change, cleaned, actor)
     change._prefetched_objects_cache = {}  # type: ignore[attr-defined]
     after = change.content()
     changed = {name: [content.as_text(before[name]), content.as_text(after[name])] for name in content.NAMES if before[name] != after[name]}
@@ -330,7 +330,7 @@ def escalate(*, actor: User, number: str, reason: str, emergency_kind: str, emer
     was = change.priority
     # What reviewers saw stands: the hash that their verdicts carry is compared without the fields that make it a P0.
     verdicts = change.content_hash
-    requests.assign(change, values)
+    requests.assign(change, values, actor)
     wrong |= change.missing_fields()
     if wrong:
         raise Invalid(fields=wrong)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
@@ -85,6 +86,8 @@ class Door(AuthBase):
         user = request.user
         if not user.is_authenticated or not user.is_active:
             return None
+        if request.method in WRITING:
+            _ = request.body  # kept, before CSRF looks for its token in a form and drains the stream
         if refused := check_csrf(request, lambda request: HttpResponse()):
             del refused
             raise HttpError(403, "The CSRF token is missing or wrong; send it as X-CSRFToken, or use a bearer token.")
@@ -141,10 +144,15 @@ def idempotent(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
             return get_response(request)
         if len(key) > 200 or not key.isprintable():
             return problem(400, "Idempotency-Key: at most 200 printable characters.")
-        user = _caller(request)
+        try:
+            user = Door()(request)
+            mark = hashlib.sha256(f"{request.path}\n".encode() + request.body).hexdigest()
+        except RequestDataTooBig:
+            return problem(413, "The body is too large.")
+        except (NotYours, HttpError):
+            user = None  # whoever may not ask gets no answer that was kept: the operation itself says why
         if user is None:
             return get_response(request)
-        mark = hashlib.sha256(f"{request.path}\n".encode() + request.body).hexdigest()
         # A first request whose worker died left its key without an answer; the verbs guard themselves, so it may be tried again.
         IdempotencyKey.objects.filter(user=user, key=key, status=0, created_at__lt=timezone.now() - IN_FLIGHT).delete()
         try:
@@ -165,14 +173,6 @@ def idempotent(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
         return response
 
     return middleware
-
-
-def _caller(request: HttpRequest) -> User | None:
-    header = request.headers.get("Authorization")
-    if header is None:
-        return request.user if request.user.is_authenticated else None
-    token = ApiToken.matching(header.partition(" ")[2].strip()) if header.isascii() else None
-    return token.user if token else None
 
 
 def _repeated(row: IdempotencyKey | None, mark: str) -> HttpResponse:

@@ -22,6 +22,7 @@ from changemgmt.http import TITLES, problem, record_refusal, status_of
 log = logging.getLogger(__name__)
 Handler = Callable[[HttpRequest], HttpResponseBase]
 API = "/api/"
+DOCS = "/api/v1/docs"  # a page, for people signed in
 STAMP_EVERY = timedelta(minutes=1)
 MAX_QUERY = 4000
 
@@ -39,11 +40,12 @@ def answer(request: HttpRequest, status: int, detail: str = "", refused: Refused
 
 
 def healthy_input(get_response: Handler) -> Handler:
-    """Addresses with characters that PostgreSQL cannot store are turned away at the door."""
+    """Addresses and cookies with characters that PostgreSQL cannot store are turned away at the door."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         query = request.META.get("QUERY_STRING", "")
-        if "\x00" in request.path or "%00" in query or "\x00" in query or len(query) > MAX_QUERY:
+        cookies = "".join(request.COOKIES.values())
+        if "\x00" in request.path or "%00" in query or "\x00" in query or "\x00" in cookies or len(query) > MAX_QUERY:
             return problem(400, "The address holds characters that cannot be read, or is too long.", code="unreadable")
         try:
             request.path.encode()
@@ -85,7 +87,7 @@ class SignInRequired(LoginRequiredMiddleware):
     """Every page needs somebody signed in, unless its view says otherwise; the API answers 401 by itself."""
 
     def process_view(self, request, view_func, view_args, view_kwargs):  # type: ignore[no-untyped-def]
-        if request.path.startswith(API):
+        if request.path.startswith(API) and request.path != DOCS:
             return None
         return super().process_view(request, view_func, view_args, view_kwargs)
 
@@ -108,7 +110,8 @@ class Refusals:
         if isinstance(exception, Refused):
             record_refusal(request, exception)
             return answer(request, status_of(exception), str(exception), exception)
-        if isinstance(exception, (DataError, RequestDataTooBig, UnicodeEncodeError)):
+        unreadable = isinstance(exception, ValueError) and "NUL" in str(exception)  # psycopg2's word for it
+        if unreadable or isinstance(exception, (DataError, RequestDataTooBig, UnicodeEncodeError)):
             log.error("A value got through: %s", exception)
             return answer(
                 request,

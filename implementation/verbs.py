@@ -228,7 +228,7 @@ def decide(request: Request, number: str, step_id: int) -> HttpResponse:
     checklist: dict[str, Any] = {key.removeprefix("tick_"): True for key in request.POST if key.startswith("tick_")}
     for key, note in request.POST.items():
         if key.startswith("na_") and isinstance(note, str) and note.strip():
-            checklist[key.removeprefix("na_")] = {"not_applicable": note.strip()[:1000]}
+            checklist[key.removeprefix("na_")] = {"not_applicable": note.strip()}
     try:
         decision = approvals.decide(
             actor=request.user,

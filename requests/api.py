@@ -63,7 +63,7 @@ def index(
     cursor: str = "",
 ) -> Any:
     """Visible changes, newest first; `from` and `to` bound creation: instants, or days, both included. Several values are comma-separated."""
-    query = listing.read(request.GET.dict() | {name: request.GET.getlist(name) for name in ("state", "priority", "risk", "component")})
+    query = listing.read_address(request.GET)
     if query.wrong:
         raise Invalid(fields=query.wrong)
     found = listing.changes(query, request.user)

@@ -29,6 +29,10 @@ class Wrong(Exception):
     """One field's value cannot be taken; the text says why and what to do."""
 
 
+#: White space, and signs that have no width: a text of these alone is none.
+UNSEEN = " \t\n\r\f\v\u00a0\u200b\u200c\u200d\u2060\u3000\ufeff"
+
+
 def _text(limit: int) -> Callable[[Any], str]:
     def cleaner(value: Any) -> str:
         if value is None:
@@ -39,7 +43,7 @@ def _text(limit: int) -> Callable[[Any], str]:
             raise Wrong(f"Shorten it to {limit:,} characters; it has {len(value):,}.")
         if "\x00" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
             raise Wrong("It has characters that cannot be stored; remove them.")
-        return value.replace("\r\n", "\n").strip()
+        return value.replace("\r\n", "\n").strip(UNSEEN)
 
     return cleaner
 

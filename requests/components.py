@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from accounts.models import User
 from accounts.roles import Role
@@ -53,7 +53,11 @@ def save(*, actor: User, component: Component | None, values: Mapping[str, Any])
         wrong["depends_on"] = "Depends on: a component does not depend on itself."
     if wrong:
         raise Invalid(fields=wrong)
-    component.save()
+    try:
+        with transaction.atomic():
+            component.save()
+    except IntegrityError:
+        raise Invalid(fields={"slug": f"Short name: there is a component “{component.slug}” already."}) from None
     if needed is not None:
         component.depends_on.set(needed)
     audit.record(

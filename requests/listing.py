@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from django.contrib.postgres.search import SearchQuery
 from django.db.models import Model, Q, QuerySet
+from django.http import QueryDict
 
 from accounts.models import User
 from audit.refusal import Invalid
@@ -54,6 +55,11 @@ class Query:
 def _words(value: Any) -> list[str]:
     values = value if isinstance(value, list) else [value]
     return [word.strip() for item in values if item for word in str(item).split(",") if word.strip()]
+
+
+def read_address(get: QueryDict) -> Query:
+    """The query of an address: page, export and API read it alike."""
+    return read(get.dict() | {name: get.getlist(name) for name in ("state", "priority", "risk", "component")})
 
 
 def read(params: Mapping[str, Any]) -> Query:

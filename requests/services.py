@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from django.db import connection, transaction
@@ -20,6 +20,8 @@ from requests.states import EDITABLE, State
 
 COPIED_BESIDES = ("external_refs", "major", "confidential")
 
+SAME_COMMENT = timedelta(seconds=30)  # the same words by the same person: a second click, not a second thought
+
 
 def next_number(day: date) -> str:
     """CR-YYYY-MM-DD-XXX: the UTC day and its next sequence number, at least three digits, never reused (R14, A14)."""
@@ -32,8 +34,12 @@ def next_number(day: date) -> str:
         return f"CR-{day:%Y-%m-%d}-{cursor.fetchone()[0]:03d}"
 
 
-def assign(change: ChangeRequest, values: Mapping[str, Any]) -> None:
-    """Put cleaned values on a change; many-to-many fields need it saved already."""
+def assign(change: ChangeRequest, values: Mapping[str, Any], actor: User) -> None:
+    """Put cleaned values on a change; many-to-many fields need it saved already.
+
+    A number among the dependencies links to a change that the person may see (or that is linked already); any other is text, so
+    that nobody learns from the answers what exists (promise 6).
+    """
     for name, value in values.items():
         if name == "requested_window":
             change.requested_window_start = value
@@ -43,7 +49,9 @@ def assign(change: ChangeRequest, values: Mapping[str, Any]) -> None:
         change.components.set(values["components"])
     if change.pk and "dependencies" in values:
         numbers = [item for item in values["dependencies"] or [] if cleaning.NUMBER.match(item)]
-        change.depends_on.set(ChangeRequest.objects.filter(number__in=numbers).exclude(pk=change.pk))
+        named = ChangeRequest.objects.filter(number__in=numbers).exclude(pk=change.pk)
+        visible = ChangeRequest.objects.visible_to(actor).values("pk")
+        change.depends_on.set(named.filter(Q(pk__in=visible) | Q(pk__in=change.depends_on.values("pk"))))
 
 
 def remember_author(change: ChangeRequest, user: User) -> None:
@@ -57,10 +65,10 @@ def create(*, actor: User, values: Mapping[str, Any], copied_from: ChangeRequest
     cleaned = cleaning.clean(values)
     now = timezone.now()
     change = ChangeRequest(requester=actor, requester_role=actor.role_label[:200], created_at=now, updated_at=now, copied_from=copied_from)
-    assign(change, cleaned)
+    assign(change, cleaned, actor)
     change.number = next_number(now.date())
     change.save()
-    assign(change, {name: cleaned[name] for name in ("components", "dependencies") if name in cleaned})
+    assign(change, {name: cleaned[name] for name in ("components", "dependencies") if name in cleaned}, actor)
     change.content_hash = content.fingerprint(change.content())
     change.save(update_fields=["content_hash"])
     remember_author(change, actor)
@@ -95,6 +103,10 @@ def comment(*, actor: User, number: str, text: str) -> Comment:
         raise Invalid(fields={"text": f"Comment: {problem}"}) from None
     if not text:
         raise Invalid(fields={"text": "Comment: write something first."})
+    ChangeRequest.objects.select_for_update(of=("self",)).get(pk=change.pk)  # two clicks are one comment
+    recent = change.comments.filter(author=actor, text=text, created_at__gt=timezone.now() - SAME_COMMENT).first()
+    if recent:
+        return recent
     made = Comment.objects.create(change=change, author=actor, text=text, created_at=timezone.now())
     audit.record("change.comment", actor=actor, change=change, data={"comment": made.pk})
     return made

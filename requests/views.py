@@ -20,7 +20,7 @@ from approvals import access as approvals_access
 from approvals import policy, rounds
 from approvals import services as approvals
 from audit import services as audit
-from audit.refusal import Blocked, Invalid, Missing, Reason, Refused, refusal_of
+from audit.refusal import Blocked, Invalid, Missing, Reason, Refused, Stale, refusal_of
 from changemgmt.http import Request, record_refusal, status_of
 from reports.formats import safe_cell
 from requests import access, cleaning, content, forms, listing, services
@@ -42,7 +42,7 @@ VIEWS: tuple[tuple[str, dict[str, str]], ...] = (
 
 
 def _found(request: Request) -> tuple[listing.Query, Any]:
-    query = listing.read(request.GET.dict() | {"state": request.GET.getlist("state"), "priority": request.GET.getlist("priority")})
+    query = listing.read_address(request.GET)
     found = listing.changes(query, request.user)
     if query.needs_me:
         found = found.filter(pk__in=approvals_access.waiting_for(request.user).values("change"))
@@ -86,7 +86,9 @@ class _Echo:
 @require_safe
 def export(request: Request) -> StreamingHttpResponse:
     """What the list shows, all pages, as CSV; recorded in the trail."""
-    _, found = _found(request)
+    query, found = _found(request)
+    if query.wrong:
+        raise Invalid(fields=query.wrong)  # a file says nothing of a filter that was left out
     audit.record("change.export", actor=request.user, data={"query": request.GET.dict()})
     writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)
     columns = (
@@ -284,7 +286,8 @@ def new(request: Request) -> HttpResponse:
 def edit(request: Request, number: str) -> HttpResponse:
     """Edit a change. The version that the person saw goes with the form: somebody else's edit in between is told, not overwritten."""
     change = access.change_for(request.user, number)
-    if refusal := approvals.edit_refusal(change, request.user):
+    refusal = approvals.edit_refusal(change, request.user)
+    if refusal and request.method != "POST":
         record_refusal(request, refusal_of(refusal))
         messages.error(request, " ".join(reason.message for reason in refusal))
         return redirect(change)
@@ -304,10 +307,22 @@ def edit(request: Request, number: str) -> HttpResponse:
     except Refused as refused:
         record_refusal(request, refused)
         errors = refused.fields if isinstance(refused, Invalid) else {"": str(refused)}
-        return _form_page(
-            request, change=change, values=typed, errors=errors, notice="Nothing you typed is lost.", status=status_of(refused)
-        )
+        notice = "Nothing you typed is lost."
+        if isinstance(refused, Stale):
+            change = access.change_for(request.user, number)
+            errors = _differing(change, typed)
+            typed["version"] = change.version
+            notice = "Somebody edited it since you opened it. Your text stands below; saving again puts it in place of theirs."
+        return _form_page(request, change=change, values=typed, errors=errors, notice=notice, status=status_of(refused))
     return redirect(change)
+
+
+def _differing(change: ChangeRequest, typed: dict[str, Any]) -> dict[str, str]:
+    """Field → what it says now, where that is not what was typed: for whoever edited at the same time as somebody else."""
+    now = forms.shown(change)
+    differing = {name: str(now.get(name) or "") for name in content.BY_NAME if str(typed.get(name) or "") != str(now.get(name) or "")}
+    told = {name: f"{content.BY_NAME[name].label}: it now says “{value[:200]}”." for name, value in differing.items()}
+    return told or {"": "Somebody edited it since you opened it; it now says what you wrote, too."}
 
 
 @require_POST

@@ -8,4 +8,3 @@ ALLOWED_HOSTS = ["*"]
 DEMO_SIGN_IN = env.flag("DEMO", True)
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
-AUTH_PASSWORD_VALIDATORS = []  # the demo password is four letters long

@@ -80,12 +80,16 @@ def test_a_conflict_does_not_name_it(desk: Sit, secret: str) -> None:
 
 
 def test_a_dependency_tells_neither_its_existence_nor_its_state(desk: Sit, secret: str) -> None:
-    """F43: the page shows the same for a confidential number and for one that nobody has."""
+    """F31, F43: to a stranger a confidential number is text, like one that nobody has; who may see it depends on it."""
     change = desk("engineer2").create("P2", dependencies=[secret, "CR-2026-10-01-999"])["id"]
     html = pages(desk, "engineer2")(f"/changes/{change}/")
-    field = html.split("<dt>Dependencies</dt>")[1].split("</dd>")[0]
-    assert field.count('class="state') == 0
-    assert "Scheduled" in pages(desk, "change-manager")(f"/changes/{change}/").split("<dt>Dependencies</dt>")[1].split("</dd>")[0]
+    assert html.split("<dt>Dependencies</dt>")[1].split("</dd>")[0].count('class="state') == 0
+    absent = desk("engineer2").create("P2", dependencies=["CR-2026-10-01-999", "CR-2026-10-01-998"])["id"]
+    told = [desk("engineer2").get(f"/changes/{number}/slots") for number in (change, absent)]
+    assert told[0] == told[1]
+    assert told[0]["items"]
+    mine = desk("change-manager").create("P2", dependencies=[secret])["id"]
+    assert "Scheduled" in pages(desk, "change-manager")(f"/changes/{mine}/").split("<dt>Dependencies</dt>")[1].split("</dd>")[0]
 
 
 def test_copies_and_duplicates_do_not_tell_its_number(desk: Sit, secret: str) -> None:
