@@ -20,7 +20,7 @@ from audit.refusal import Blocked, Invalid, NotYours, Reason
 
 def check_administrator(actor: User) -> None:
     if not (actor.is_active and actor.is_superuser and Role.AUDITOR not in actor.roles):
-        raise NotYours([Reason("not_yours", "Administrators keep people, roles and duties.")])
+        raise NotYours([Reason("not_yours", "Administrators keep people and their roles.")])
 
 
 @transaction.atomic

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import User
@@ -36,6 +36,16 @@ def facts_of(change: ChangeRequest) -> policy.Facts:
 def expected_steps(change: ChangeRequest) -> list[policy.StepPlan]:
     """Who will be asked if the change is submitted as it is now; empty without a priority."""
     return policy.plan(current_rules(), facts_of(change)) if change.priority else []
+
+
+def verdicts_given(changes: Iterable[ChangeRequest]) -> dict[int, tuple[int, int]]:
+    """Of changes in review, by key: how many steps of the round are settled, and of how many. One query, or none."""
+    reviewed = [change.pk for change in changes if change.state == State.IN_REVIEW]
+    if not reviewed:
+        return {}
+    steps = Step.objects.filter(change__in=reviewed, round=F("change__round"), deferred=False).values("change").order_by()
+    rows = steps.annotate(settled=Count("id", filter=Q(state__in=[Step.State.APPROVED, Step.State.WAIVED])), of=Count("id"))
+    return {row["change"]: (row["settled"], row["of"]) for row in rows}
 
 
 def open_round(change: ChangeRequest) -> list[Step]:
@@ -145,7 +155,8 @@ def what_approving_does(step: Step, steps: Sequence[Step]) -> str:
     if step.mode == "all" and policy.filled_roles(step.mode, step.roles, access.approvals_of(step)) + 1 < len(step.roles):
         return "Approving gives one of two sign-offs; the other must come from somebody else."
     if open_beside:
-        return f"Approving settles this review; {' and '.join(other.label.lower() for other in open_beside)} still wait."
+        names = " and ".join(f"the {other.label.lower()}" for other in open_beside)
+        return f"Approving settles this review; {names} still {'waits' if len(open_beside) == 1 else 'wait'}."
     later = [other for other in others if other.stage > step.stage]
     if later:
         names = " and ".join(other.label.lower() for other in later)

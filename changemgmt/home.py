@@ -143,10 +143,9 @@ def _next(change: ChangeRequest) -> dict[str, Any]:
     page = change.get_absolute_url()
     match change.state:
         case State.DRAFT:
-            missing = change.missing_fields()
-            text = (
-                f"{len(missing)} fields missing: {', '.join(list(missing)[:3]).replace('_', ' ')}." if missing else "Complete: submit it."
-            )
+            missing = list(change.missing_fields())
+            named = ", ".join(missing[:3]).replace("_", " ")
+            text = f"{len(missing)} field{'' if len(missing) == 1 else 's'} missing: {named}." if missing else "Complete: submit it."
             return {"icon": "list-checks", "sentence": text, "button": "Continue", "href": f"{page}edit"}
         case State.CHANGES_REQUESTED:
             return {"icon": "message-square", "tone": "warn", "sentence": "A reviewer asks for changes.", "button": "Answer", "href": page}

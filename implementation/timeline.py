@@ -41,7 +41,7 @@ def _at(value: str | None) -> str:
 
 
 def _booked(data: Data) -> str:
-    return f"booked it: {_at(data.get('start'))}" + (f", {data['window']} window" if data.get("window") else "")
+    return f"booked the slot {_at(data.get('start'))}" + (f", {data['window']} window" if data.get("window") else "")
 
 
 def _edited(data: Data) -> str:
@@ -55,6 +55,7 @@ def _revised(data: Data) -> str:
     return f"{_edited(data)}. Earlier verdicts no longer count: round {data.get('round', '')}"
 
 
+TICKED = {"done": "ticked", "skipped": "skipped", "failed": "marked as failed", "open": "reopened"}
 #: action → (tone, icon, what is said after the person's name)
 SENTENCES: dict[str, tuple[str, str, Said]] = {
     "change.create": (
@@ -66,7 +67,7 @@ SENTENCES: dict[str, tuple[str, str, Said]] = {
     "change.approve": ("ok", "circle-check", "The last approval was given: approved"),
     "change.edit": ("neutral", "pencil-line", _edited),
     "change.revise": ("warn", "git-compare", _revised),
-    "change.note": ("neutral", "pencil-line", "changed what is noted beside the content"),
+    "change.note": ("neutral", "pencil-line", lambda d: f"changed {' and '.join(label(name).lower() for name in d.get('fields', {}))}"),
     "change.escalate": ("danger", "siren", "raised it to P0"),
     "change.schedule": ("accent", "calendar-clock", _booked),
     "change.reschedule": ("accent", "calendar-clock", lambda d: f"moved it to {_at(d.get('start'))}"),
@@ -101,7 +102,7 @@ SENTENCES: dict[str, tuple[str, str, Said]] = {
     ),
     "approval.confirmation_overdue": ("danger", "clock", "An approval by telephone was not confirmed within 24 hours"),
     "implementation.check_accept": ("warn", "check", "accepted a failed check"),
-    "implementation.checklist": ("neutral", "list-checks", lambda d: f"{d.get('state', '')}: {d.get('text', '')}"),
+    "implementation.checklist": ("neutral", "list-checks", lambda d: f"{TICKED.get(d.get('state', ''), '')} “{d.get('text', '')}”"),
     "implementation.checklist_add": ("neutral", "list-checks", "added a checklist item"),
     "implementation.issue": (
         "warn",
@@ -154,9 +155,9 @@ def _plain(action: str, data: Data) -> tuple[str, str, str]:
         case "implementation.log":
             return "neutral", "notebook-pen", "noted"
         case "implementation.check" if data.get("passed"):
-            return "ok", "circle-check", f"check “{data.get('name', '')}” passed"
+            return "ok", "circle-check", f"recorded that the check “{data.get('name', '')}” passed"
         case "implementation.check":
-            return "danger", "circle-x", f"check “{data.get('name', '')}” failed"
+            return "danger", "circle-x", f"recorded that the check “{data.get('name', '')}” failed"
         case "approval.confirm" if data.get("answer") == "approved":
             return "ok", "phone", "confirmed the approval by telephone"
         case "approval.confirm":

@@ -26,11 +26,14 @@ from reports.formats import safe_cell
 from requests import access, cleaning, content, forms, listing, services
 from requests import components as catalogue
 from requests.models import ChangeRequest, Component, IdempotencyKey
+from requests.say import say_length
 from requests.states import State
 from windows.calendar import decide
 from windows.models import current_calendar
 
 COUNTED = 1000
+#: priority → the fields that it needs before it can be submitted (A22): the form marks them.
+NEEDED = {priority: sorted(content.missing_fields({"priority": priority})) for priority in ChangeRequest.Priority.values}
 VIEWS: tuple[tuple[str, dict[str, str]], ...] = (
     ("All open", {"state": "open"}),
     ("Mine", {"mine": "1"}),
@@ -60,6 +63,7 @@ def index(request: Request) -> HttpResponse:
     current = {key: value for key, value in request.GET.items() if key not in ("cursor", "limit")}
     context = {
         "page": page,
+        "rows": _with_next_step(page.items),
         "query": query,
         "counted": counted,
         "is_many": counted is not None and counted > COUNTED,
@@ -76,6 +80,34 @@ def index(request: Request) -> HttpResponse:
         ],
     }
     return render(request, "requests/index.html", context)
+
+
+def _with_next_step(changes: list[ChangeRequest]) -> list[tuple[ChangeRequest, str]]:
+    """Each change with the one thing that comes next for it, in two or three words."""
+    now, given = timezone.now(), rounds.verdicts_given(changes)
+    words = {
+        State.DRAFT: "Submit",
+        State.CHANGES_REQUESTED: "Answer",
+        State.APPROVED: "Book a slot",
+        State.IMPLEMENTING: "Finish",
+        State.VERIFYING: "Complete",
+        State.ROLLING_BACK: "Finish the rollback",
+        State.COMPLETED: "Review owed",
+        State.ROLLED_BACK: "Review owed",
+        State.FAILED: "Review owed",
+    }
+
+    def word(change: ChangeRequest) -> str:
+        if change.is_emergency and change.state in (State.IN_REVIEW, State.APPROVED):
+            return "Authorise" if change.state == State.IN_REVIEW else "Start"
+        if change.state == State.IN_REVIEW and change.pk in given:
+            settled, of = given[change.pk]
+            return f"{settled} of {of} verdicts"
+        if change.state == State.SCHEDULED and change.slot_start:
+            return f"Starts in {say_length(change.slot_start - now)}" if change.slot_start > now else "Start"
+        return words.get(State(change.state), "")
+
+    return [(change, word(change)) for change in changes]
 
 
 class _Echo:
@@ -137,6 +169,7 @@ def _form_page(
         "strategies": ChangeRequest.Strategy.choices,
         "risks": ChangeRequest.Risk.choices,
         "kinds": ChangeRequest.EmergencyKind.choices,
+        "needed": NEEDED,
         "security": [(name, words, values.get(name, "")) for name, words in forms.SECURITY_WORDS.items()],
         "components": list(Component.objects.values_list("slug", flat=True)[:300]),
         "voids": change is not None and change.state in (State.IN_REVIEW, State.APPROVED, State.SCHEDULED),

@@ -96,13 +96,14 @@ document.addEventListener("keydown", (event) => {
   if (Date.now() - awaitingPlace < 1200 && places[event.key]) { location.href = places[event.key]; return; }
   awaitingPlace = event.key === "g" ? Date.now() : 0;
   if (event.key === "/") { const search = document.querySelector("[data-search]"); if (search) { event.preventDefault(); search.focus(); } }
-  if (event.key === "c") location.href = "/changes/new";
+  if (event.key === "c" && document.body.dataset.new) location.href = document.body.dataset.new;
   const rows = [...document.querySelectorAll("[data-row]")];
   if (rows.length && ["j", "k", "Enter"].includes(event.key)) {
     const now = rows.findIndex((row) => row.classList.contains("is-focus"));
-    if (event.key === "Enter") { if (now >= 0 && document.activeElement === document.body) rows[now].querySelector("a").click(); return; }
+    if (event.key === "Enter") return; // the row's link has the focus
     const next = Math.min(rows.length - 1, Math.max(0, now + (event.key === "j" ? 1 : -1)));
     rows.forEach((row, index) => row.classList.toggle("is-focus", index === next));
+    rows[next].querySelector("a.row-title").focus();
     rows[next].scrollIntoView({ block: "nearest" });
   }
 });

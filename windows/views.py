@@ -48,7 +48,8 @@ def calendar(request: Request) -> HttpResponse:
         "open_count": sum(not w["shut_by"] for w in in_month),
         "next_open": verdict.next_allowed_start,
         "is_open": verdict.allowed,
-        "agenda": _agenda(windows, closures, month, next_month),
+        "agenda": _agenda(rules, windows, closures, month, next_month),
+        "is_ahead": month > now.date(),
         "weekdays": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"],
     }
     return render(request, "windows/calendar.html", context)
@@ -169,13 +170,13 @@ def _sentence_case(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _agenda(windows: list[dict[str, Any]], closures: list[Occurrence], start: date, end: date) -> list[dict[str, Any]]:
+def _agenda(rules: Calendar, windows: list[dict[str, Any]], closures: list[Occurrence], start: date, end: date) -> list[dict[str, Any]]:
     """The month as rows: open windows with their bookings, and closures with the windows that they shut."""
     rows: list[dict[str, Any]] = []
     for closure in closures:
         last = closure.end - timedelta(seconds=1)
         if closure.start.date() < end and last.date() >= start:
-            shut = sum(1 for w in windows if closure.start < w["end"] and w["start"] < closure.end)
+            shut = len(window_occurrences(rules, closure.start, closure.end))
             rows.append({"at": closure.start, "closure": closure, "last": last, "shut": shut})
     rows += [{"at": w["start"], "window": w} for w in windows if start <= w["start"].date() < end and not w["shut_by"]]
     return sorted(rows, key=lambda row: row["at"])

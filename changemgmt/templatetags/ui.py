@@ -278,6 +278,12 @@ def instant(at: datetime | None) -> SafeString:
 
 
 @register.filter
+def until(at: datetime | None) -> SafeString:
+    """An end: Thu 26 Nov, 24:00 UTC."""
+    return _time(at, say.say_until(at)) if at else SafeString("")
+
+
+@register.filter
 def short(at: datetime | None) -> SafeString:
     """Thu 8 Oct 02:00, with the year where it is not this one."""
     if not at:
