@@ -230,7 +230,7 @@ def plan(change: ChangeRequest) -> dict[str, Any] | None:
         return None
     canary = int(CANARY_STAGES.total_seconds() // 60) if change.strategy == "canary" else 0
     start = change.slot_start or change.requested_window_start
-    turn_back = start + timedelta(minutes=work + canary) if start else None
+    turn_back = start + timedelta(minutes=work + canary) if start and change.state not in ENDED else None
     return {"work": work, "canary": canary, "rollback": back, "total": work + canary + back, "start": start, "turn_back": turn_back}
 
 
