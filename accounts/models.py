@@ -59,7 +59,7 @@ class User(AbstractUser):
     @property
     def role_label(self) -> str:
         """The role copied onto a change as the requester's (R15)."""
-        return ", ".join(label(role) for role in Role if role in self.roles) or "No role"
+        return ", ".join(label(role) for role in Role if role in self.roles) or ("Administrator" if self.is_superuser else "No role")
 
 
 class DutyQuerySet(models.QuerySet["Duty"]):

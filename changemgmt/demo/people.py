@@ -30,7 +30,9 @@ PEOPLE: dict[str, tuple[str, list[Role], str]] = {
     "change-manager": ("Noor Rahman", [Role.CHANGE_MANAGER], ""),
     "manager": ("Edda Steiner", [Role.MANAGER], ""),
     "auditor": ("Felix Braun", [Role.AUDITOR], ""),
+    "admin": ("Ada Osei", [], ""),
 }
+ADMINISTRATOR = "admin"  # keeps people and roles, and has none
 DUTIES = {"emergency-contact": Duty.Kind.EMERGENCY_CONTACT, "oncall": Duty.Kind.ON_CALL}
 ON_DUTY_SINCE = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -68,7 +70,14 @@ def make() -> dict[str, User]:
     known = {user.username: user for user in User.objects.filter(username__in=PEOPLE)}
     hashed = make_password(password())
     missing = [
-        User(username=username, name=name, email=f"{username}@example.com", phone=phone, password=hashed)
+        User(
+            username=username,
+            name=name,
+            email=f"{username}@example.com",
+            phone=phone,
+            password=hashed,
+            is_superuser=username == ADMINISTRATOR,
+        )
         for username, (name, _, phone) in PEOPLE.items()
         if username not in known
     ]
