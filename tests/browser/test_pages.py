@@ -114,11 +114,28 @@ def test_the_manager_opens_the_report_and_each_number_its_list(visit: Visit) -> 
     assert f"{count} change" in page.locator(".list-foot").inner_text()
 
 
+def test_a_run_goes_on_while_the_page_is_open(visit: Visit) -> None:
+    """experience.md, cockpit: clocks count, and what another person notes appears without a reload."""
+    page = visit("oncall")
+    page.goto(f"{addresses(page, 'implementing')[1]}")
+    digits = page.locator(".digits").first
+    before = digits.inner_text()
+    page.wait_for_function("before => document.querySelector('.digits').textContent !== before", arg=before, timeout=5000)
+    colleague = visit("devops")
+    colleague.goto(page.url)
+    colleague.get_by_text("Log a note or a deviation…").click()
+    colleague.locator("#log-message").fill("The second consumer is back")
+    colleague.get_by_role("button", name="Log a note").click()
+    colleague.wait_for_load_state()
+    page.locator("#log", has_text="The second consumer is back").wait_for(timeout=30000)
+
+
 PAGES = [
     ("-", "/accounts/login/"), ("engineer", "/"), ("tech-lead", "/"), ("manager", "/"), ("tech-lead", "/approvals/"), ("engineer", "/changes/"), ("engineer", "/changes/new"),
     ("engineer", "/changes/?q=nothing-like-it"), ("engineer", "/calendar/"), ("engineer", "/calendar/?month=2026-11"), ("manager", "/reports/"), ("manager", "/reports/2026-09/"),
     ("auditor", "/audit/?verify=1"), ("engineer", "/settings/"), ("engineer", "/settings/me/"), ("engineer", "/settings/tokens/"), ("change-manager", "/settings/components/new"),
-    ("change-manager", "/settings/duties/"), ("engineer", "/api/v1/docs"), ("engineer", "/accounts/password/change/"), ("engineer", "/settings/people/"), ("tech-lead", "in_review"),
+    ("change-manager", "/settings/duties/"), ("engineer", "/api/v1/docs"), ("engineer", "/accounts/password/change/"), ("engineer", "/settings/people/"), ("admin", "/settings/people/"), ("admin", "/settings/people/new"),
+    ("manager", "/reports/2026-09/caused_issue/"), ("manager", "/reports/2026-09/mttr/"), ("engineer", "/accounts/2fa/"), ("engineer", "/accounts/sessions/"), ("tech-lead", "in_review"),
     ("oncall", "implementing"), ("oncall", "completed"), ("devops", "approved"), ("engineer", "changes_requested"), ("auditor", "closed"),
 ]  # fmt: skip
 
