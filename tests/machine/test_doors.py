@@ -1,0 +1,203 @@
+"""The door is checked (F30): every address and every operation × nobody, each role, somebody disabled × own, foreign, confidential, closed.
+
+The table below names each address once and says who may open it; an address that is missing from it fails the build.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from accounts.models import User
+from changemgmt.api import api
+from tests.machine.test_who_may import Road
+from tests.world import Desk
+
+pytestmark = pytest.mark.django_db
+Sit = Callable[[str], Desk]
+
+#: Pages: route → who may open it. "all": also who has not signed in; "signed": whoever has; "change": who may see that change; "post": no page of
+#: its own (a reader is sent on, or told so); else the people who may.
+PAGES: dict[str, str | set[str]] = {
+    "healthz": "all", "readyz": "all", "icons.svg": "all", "": "signed", "api/v1/docs": "signed",
+    "settings/": "signed", "settings/me/": "signed", "settings/duties/": "signed", "settings/tokens/": "signed", "settings/components/": "signed",
+    "settings/components/new": "signed", "settings/components/<str:slug>/": "signed", "settings/people/": {"admin"}, "settings/people/new": {"admin"},
+    "settings/people/<str:username>/": {"admin"},
+    "changes/": "signed", "changes/export.csv": "signed", "changes/new": "writer", "changes/preview": "post", "changes/<str:number>/edit": "edit",
+    "changes/<str:number>/": "change", "changes/<str:number>/implementation/": "change", "changes/<str:number>/history/": "change",
+    "changes/<str:number>/audit/": "change", "changes/<str:number>/decide/<int:step_id>": "redirect", "changes/<str:number>/act/<slug:verb>": "redirect",
+    "approvals/": "signed", "calendar/": "signed", "reports/": "signed", "reports/<str:period>/": "signed", "reports/<str:period>/<slug:name>/": "signed",
+    "reports/<str:period>/issue": "post", "audit/": {"auditor", "change-manager"}, "accounts/demo/": "post",
+}  # fmt: skip
+#: allauth's, open before and after signing in by their own rules; ours is which of them are there at all.
+ALLAUTH = {
+    "account_login", "account_logout", "account_inactive", "account_reauthenticate", "account_change_password", "account_reset_password",
+    "account_reset_password_from_key_done", "account_reset_password_from_key", "account_reset_password_done", "mfa_index", "mfa_authenticate",
+    "mfa_reauthenticate", "mfa_activate_totp", "mfa_deactivate_totp", "mfa_view_recovery_codes", "mfa_generate_recovery_codes",
+    "mfa_download_recovery_codes", "usersessions_list",
+}  # fmt: skip
+#: Operations of the API: operationId → "signed", "change" (read), "write" (of a change), or the people who may.
+OPERATIONS: dict[str, str | set[str]] = {
+    **dict.fromkeys(["list_changes", "list_components", "list_approvals", "get_calendar", "get_calendar_state", "get_monthly_report", "get_me"], "signed"),
+    **dict.fromkeys(["get_change", "list_steps", "list_slots", "list_actions", "ask_gate", "list_checklist", "list_issues", "get_documentation"], "change"),
+    **dict.fromkeys([
+        "edit_change", "submit_change", "cancel_change", "clone_change", "escalate_change", "transfer_change", "comment_on_change", "decide_step", "confirm_step",
+        "schedule_change", "unschedule_change", "grant_freeze_exception", "start_change", "finish_change", "complete_change", "roll_back_change", "finish_rollback",
+        "fail_change", "close_change", "take_over_change", "extend_slot", "add_checklist_item", "settle_checklist_item", "log", "record_check", "accept_check",
+        "open_issue", "edit_issue", "write_review", "confirm_review", "document_emergency"], "write"),
+    "create_change": "writer", "create_component": {"change-manager", "admin"}, "edit_component": {"change-manager", "admin"},
+    "list_events": {"auditor", "change-manager"}, "verify_audit": {"auditor", "change-manager"},
+}  # fmt: skip
+READERS = {"manager", "auditor", "admin"}  # who hold no role that requests or decides
+PRIVY = {
+    "security",
+    "auditor",
+    "change-manager",
+}  # who see the confidential change: its requester, auditors, change managers; and its deciders
+BODY = {
+    "version": 1, "reason": "Because", "requester": "engineer2", "text": "Hello", "verdict": "approve", "answer": "approved", "start": "2026-10-08T02:00Z",
+    "slot_start": "2026-11-17T02:00Z", "minutes": 5, "phase": "pre", "state": "done", "kind": "note", "message": "x", "name": "x", "passed": True, "severity": "P3",
+    "summary": "x", "emergency_kind": "outage", "emergency_reference": "x", "slug": "x", "trigger": "manual",
+}  # fmt: skip
+
+
+def routes(resolver: URLResolver, before: str = "") -> Iterator[tuple[str, URLPattern]]:
+    for pattern in resolver.url_patterns:
+        route = before + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from routes(pattern, route)
+        else:
+            yield route, pattern
+
+
+@pytest.fixture
+def objects(desk: Sit, at: Any) -> dict[str, str]:
+    """Changes of others that stand in the data, so that no refusal is empty: own and foreign are the same one, seen by different people."""
+    road = Road(desk, at)
+    found = {"closed": road.to("closed", "P2"), "running": road.to("implementing", "P3"), "review": road.to("in_review", "P2")}
+    at("2026-10-01T09:00Z")
+    found["secret"] = str(desk("security").submit("P2", confidential=True)["id"])
+    return found
+
+
+def privy(desk: Sit, number: str) -> set[str]:
+    """Who may see the confidential change, counted anew: requester, auditor, change manager, and whoever holds a role of its steps."""
+    roles = {role for step in desk("security").steps(number) for role in step["roles"]}
+    holders = set(User.objects.filter(groups__name__in=roles).values_list("username", flat=True))
+    assert "engineer" not in holders
+    return PRIVY | holders
+
+
+def people() -> dict[str, Client]:
+    found = {"nobody": Client(), "disabled": Client()}
+    gone = User.objects.create_user("gone", email="g@example.com")
+    found["disabled"].force_login(gone)
+    User.objects.filter(pk=gone.pk).update(is_active=False)
+    for user in User.objects.filter(is_active=True):
+        found[user.username] = Client()
+        found[user.username].force_login(user)
+    assert len(found) >= 19
+    return found
+
+
+def test_every_page_opens_for_exactly_who_may(desk: Sit, objects: dict[str, str]) -> None:
+    """Promise 6, F30, F31: for whoever may not see a change its pages are as absent as those of a number that nobody has."""
+    everybody, seen = people(), set()
+    insiders = privy(desk, objects["secret"])
+    for route, pattern in routes(get_resolver()):
+        if route.startswith("api/v1/") and route != "api/v1/docs":
+            continue
+        if pattern.name in ALLAUTH:
+            seen.add(pattern.name)
+            continue
+        assert route in PAGES, f"{route} is missing from the table"
+        seen.add(route)
+        changes = objects if "<str:number>" in route else {"": ""}
+        for kind, number in changes.items():
+            path = "/" + _filled(route, number)
+            for name, client in everybody.items():
+                hidden = kind == "secret" and name not in insiders
+                status = client.get(path).status_code
+                assert status in _wanted(PAGES[route], name, hidden), (path, kind, name, status)
+    assert seen == set(PAGES) | ALLAUTH, "the table names what is not there"
+
+
+def _filled(route: str, number: str) -> str:
+    values = {
+        "number": number,
+        "slug": "search" if "components" in route else "caused_issue",
+        "step_id": "1",
+        "verb": "submit",
+        "period": "2026-09",
+        "username": "engineer",
+        "name": "caused_issue",
+    }
+    return re.sub(r"<\w+:(\w+)>", lambda found: values[found[1]], route)
+
+
+def _wanted(who: str | set[str], name: str, hidden: bool) -> set[int]:
+    if who == "all":
+        return {200, 503}
+    if who == "post":
+        return {405, 302} if name in ("nobody", "disabled") else {405}
+    if name in ("nobody", "disabled"):
+        return {302}
+    if hidden:
+        return {404}
+    if isinstance(who, set):
+        return {200} if name in who else {403}
+    if who == "writer":
+        return {403} if name in READERS else {200}
+    if who == "edit":
+        return {200, 302}  # who may not edit is sent to the change's page, which says why
+    return {302} if who == "redirect" else {200}
+
+
+def test_every_operation_answers_exactly_who_may(desk: Sit, objects: dict[str, str]) -> None:
+    """F30: nobody and the disabled are 401, what is hidden is 404 whatever the method, readers change nothing, tables agree with the description."""
+    everybody = people()
+    insiders = privy(desk, objects["secret"])
+    described = {
+        operation["operationId"]: (method.upper(), path)
+        for path, methods in api.get_openapi_schema()["paths"].items()
+        for method, operation in methods.items()
+    }
+    assert set(described) == set(OPERATIONS)
+    for operation, (method, path) in described.items():
+        who = OPERATIONS[operation]
+        changes = objects if "{number}" in path else {"": ""}
+        for kind, number in changes.items():
+            values = {"number": number, "step_id": 1, "item_id": 1, "check_id": 1, "n": 1, "slug": "search", "period": "2026-09"}
+            address = path.format(**values)
+            for name, client in everybody.items():
+                if who in ("write", "writer") and method != "GET" and name not in READERS | {"nobody", "disabled"} and kind != "secret":
+                    continue  # who of them may do what is tests/machine/test_who_may.py
+                answer = client.generic(method, address, b"" if method == "GET" else _json(BODY), content_type="application/json")
+                hidden = kind == "secret" and name not in insiders
+                assert answer.status_code in _allowed(who, name, hidden), (operation, kind, name, answer.status_code, answer.content[:200])
+
+
+def _json(body: Any) -> bytes:
+    import json
+
+    return json.dumps(body).encode()
+
+
+REFUSED = {403, 404, 409, 412, 422}
+
+
+def _allowed(who: str | set[str], name: str, hidden: bool) -> set[int]:
+    if name in ("nobody", "disabled"):
+        return {401}
+    if hidden:
+        return {404, 422}  # 422: a body that is wrong for the operation is said before the change is looked for, whatever the number
+    if isinstance(who, set):
+        return {200, 201, 422} if name in who else {403}
+    if who in ("write", "writer"):
+        return REFUSED if name in READERS else REFUSED | {200, 201}
+    return {200}
