@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections import defaultdict
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import ClassVar, Self
 
 from django.contrib.auth.models import AbstractUser, UserManager
+from django.contrib.postgres.constraints import ExclusionConstraint
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Func, Q, Value
 from django.utils import timezone
 
 from accounts.roles import DEVOPS_ROLES, REQUESTING_ROLES, Role, label
@@ -41,7 +43,24 @@ class User(AbstractUser):
     @cached_property
     def roles(self) -> frozenset[str]:
         """The roles held, read once per request: a fresh request sees a revoked role."""
-        return frozenset(group.name for group in self.groups.all())
+        if "groups" in getattr(self, "_prefetched_objects_cache", {}):
+            return frozenset(group.name for group in self.groups.all())
+        return self._roles_by_person.get(self.pk, frozenset())
+
+    @property
+    def lent(self) -> dict[int, frozenset[str]]:
+        """Whoever has delegated to this person for now, by key, with the roles that they hold themselves: one step deep, never passed on."""
+        return {key: roles for key, roles in self._roles_by_person.items() if key != self.pk and is_writer(roles)}
+
+    @cached_property
+    def _roles_by_person(self) -> dict[int, frozenset[str]]:
+        """One's own roles, and those of whoever delegates to one now: one query, read once per request."""
+        lending = Delegation.objects.current().filter(receiver=self.pk, giver__is_active=True).values("giver")
+        rows = User.groups.through.objects.filter(Q(user=self.pk) | Q(user__in=lending)).values_list("user_id", "group__name")
+        found: dict[int, set[str]] = defaultdict(set)
+        for key, role in rows:
+            found[key].add(role)
+        return {key: frozenset(roles) for key, roles in found.items()}
 
     def has_role(self, *roles: str) -> bool:
         """Whether the person holds any of these. Being superuser gives no role."""
@@ -50,7 +69,7 @@ class User(AbstractUser):
     @property
     def may_write(self) -> bool:
         """Whoever holds auditor changes nothing; manager alone only reads."""
-        return self.is_active and Role.AUDITOR not in self.roles and bool(self.roles & REQUESTING_ROLES)
+        return self.is_active and is_writer(self.roles)
 
     @property
     def is_devops(self) -> bool:
@@ -60,6 +79,11 @@ class User(AbstractUser):
     def role_label(self) -> str:
         """The role copied onto a change as the requester's (R15)."""
         return ", ".join(label(role) for role in Role if role in self.roles) or ("Administrator" if self.is_superuser else "No role")
+
+
+def is_writer(roles: frozenset[str]) -> bool:
+    """Whether whoever holds these roles requests, decides and does; auditors change nothing, whatever else they hold."""
+    return Role.AUDITOR not in roles and bool(roles & REQUESTING_ROLES)
 
 
 class DutyQuerySet(models.QuerySet["Duty"]):
@@ -96,6 +120,49 @@ class Duty(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.user}"
+
+
+class DelegationQuerySet(models.QuerySet["Delegation"]):
+    def current(self, at: datetime | None = None) -> DelegationQuerySet:
+        """In force at that instant."""
+        at = at or timezone.now()
+        return self.filter(starts_at__lte=at, ends_at__gt=at, revoked_at__isnull=True)
+
+
+class Delegation(models.Model):
+    """While somebody is away, another decides in their name: dated, to one person, ended by either."""
+
+    giver = models.ForeignKey(User, on_delete=models.PROTECT, related_name="delegations_given")
+    receiver = models.ForeignKey(User, on_delete=models.PROTECT, related_name="delegations_received")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    reason = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = DelegationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-starts_at", "-id"]
+        constraints = [
+            models.CheckConstraint(name="delegation_to_somebody_else", condition=~Q(giver=F("receiver"))),
+            models.CheckConstraint(name="delegation_ends_after_start", condition=Q(ends_at__gt=F("starts_at"))),
+            ExclusionConstraint(
+                name="one_delegate_at_a_time",
+                expressions=[
+                    (Func(F("giver_id"), F("giver_id"), Value("[]"), function="int8range"), "&&"),
+                    (Func(F("starts_at"), F("ends_at"), function="tstzrange"), "&&"),
+                ],
+                condition=Q(revoked_at__isnull=True),
+            ),
+        ]
+        indexes = [models.Index(fields=["receiver", "ends_at"], name="delegation_to", condition=Q(revoked_at__isnull=True))]
+
+    def __str__(self) -> str:
+        return f"{self.receiver} for {self.giver}"
+
+    def is_current(self) -> bool:
+        return self.revoked_at is None and self.starts_at <= timezone.now() < self.ends_at
 
 
 def is_on_duty(user: User, kind: str, at: datetime | None = None) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from accounts.models import Duty, User
+from accounts.models import Delegation, Duty, User
 from accounts.roles import Role, listed
 from approvals import policy
 from approvals.models import Decision, Step
@@ -16,18 +18,34 @@ from requests import access
 from requests.models import Author, ChangeRequest
 
 
+@dataclass(frozen=True)
+class Capacity:
+    """In whose name a person decides, and the roles that count: their own, or those of somebody who has delegated to them."""
+
+    principal: int
+    roles: frozenset[str]
+
+
 def roles_for_deciding(user: User, at: datetime | None = None) -> frozenset[str]:
-    """The roles that count now: an emergency contact's only while on duty (A3). Being superuser counts for nothing."""
-    if not user.may_write:
-        return frozenset()
-    held = user.roles
-    if Role.EMERGENCY_CONTACT in held and not Duty.objects.current(at).filter(kind=Duty.Kind.EMERGENCY_CONTACT, user=user).exists():
-        held -= {Role.EMERGENCY_CONTACT}
+    """The person's own roles that count now: an emergency contact's only while on duty (A3). Being superuser counts for nothing."""
+    return _on_duty(user.pk, user.roles, at) if user.may_write else frozenset()
+
+
+def _on_duty(person: int, held: frozenset[str], at: datetime | None = None) -> frozenset[str]:
+    if Role.EMERGENCY_CONTACT in held and not Duty.objects.current(at).filter(kind=Duty.Kind.EMERGENCY_CONTACT, user=person).exists():
+        return held - {Role.EMERGENCY_CONTACT}
     return held
 
 
+def capacities_of(user: User) -> list[Capacity]:
+    """The person's own capacity first, then those of whoever has delegated to them now (one step deep)."""
+    if not user.may_write:
+        return []
+    return [Capacity(user.pk, roles_for_deciding(user)), *(Capacity(key, _on_duty(key, roles)) for key, roles in sorted(user.lent.items()))]
+
+
 def people_for(step: Step) -> QuerySet[User]:
-    """Who could decide the step today: the holders of its roles who neither requested nor edited the change."""
+    """Who could decide the step today by their own roles: the holders who neither requested nor edited the change."""
     now = timezone.now()
     on_duty = Duty.objects.current(now).filter(kind=Duty.Kind.EMERGENCY_CONTACT).values("user")
     plain = [role for role in step.roles if role != Role.EMERGENCY_CONTACT]
@@ -36,6 +54,15 @@ def people_for(step: Step) -> QuerySet[User]:
         holds |= Q(groups__name=Role.EMERGENCY_CONTACT, pk__in=on_duty)
     authors = Author.objects.filter(change=step.change_id).values("user")
     return User.objects.filter(holds, is_active=True).exclude(pk__in=authors).exclude(groups__name=Role.AUDITOR).distinct()
+
+
+def people_to_ask(step: Step) -> list[User]:
+    """Those, and whoever decides for them now."""
+    holders = list(people_for(step))
+    delegates = Delegation.objects.current().filter(giver__in=[holder.pk for holder in holders], receiver__is_active=True)
+    authors = authors_of(step.change)
+    lent = [found.receiver for found in delegates.select_related("receiver") if found.receiver_id not in authors]
+    return list({person.pk: person for person in [*holders, *lent]}.values())
 
 
 #: Refusals that are about the person, whatever the state of the step.
@@ -47,22 +74,46 @@ def approvals_of(step: Step) -> dict[int, frozenset[str]]:
     return {d.principal_id: frozenset(d.roles_held) for d in step.decisions.all() if d.verdict == Decision.Verdict.APPROVE}
 
 
-def decision_refusal(step: Step, user: User, *, roles: frozenset[str], is_author: bool, decided_in_stage: bool) -> list[Reason]:
-    """Why this person may not decide this step; what the caller knows is passed in, so that a list of steps costs no queries."""
-    mine = roles & set(step.roles)
-    if not mine:
+def decision_refusal(step: Step, user: User, capacity: Capacity, *, authors: frozenset[int], decided: frozenset[int]) -> list[Reason]:
+    """Why this person may not decide this step in that capacity.
+
+    What the caller knows is passed in, so that a list of steps costs no queries: the keys of the change's authors, and of everybody
+    who had a part in a decision of the step's stage.
+    """
+    people = {user.pk, capacity.principal}
+    if not capacity.roles & set(step.roles):
         return [Reason("not_yours", f"{step.label} is for {listed(step.roles)}; you do not hold that role now.")]
-    if is_author:
+    if user.pk in authors:
         return [Reason("own_change", "Whoever requested a change or edited its content does not decide on it.")]
+    if people & authors:
+        return [
+            Reason("own_change", "Whoever delegated to you requested this change or edited its content; nobody decides on it for them.")
+        ]
     if step.state != Step.State.OPEN:
         if step.state == Step.State.WAITING:
             return [Reason("waiting", f"{step.label} opens when the stage before it has passed.")]
         return [Reason("settled", _settled_sentence(step))]
-    if decided_in_stage:
-        return [Reason("decided", "You have decided in this stage already; each stage takes different people.")]
-    if not policy.helps(step.mode, step.roles, approvals_of(step), frozenset(mine)):
+    if people & decided:
+        who = "You have" if user.pk in decided else "Whoever delegated to you has"
+        return [Reason("decided", f"{who} decided in this stage already; each stage takes different people.")]
+    if not policy.helps(step.mode, step.roles, approvals_of(step), capacity.roles & frozenset(step.roles)):
         return [Reason("role_filled", f"Your role's part of the {step.label.lower()} has been given; it waits for somebody else.")]
     return []
+
+
+def best_capacity(
+    step: Step, user: User, capacities: Sequence[Capacity], *, authors: frozenset[int], decided: frozenset[int]
+) -> tuple[Capacity | None, list[Reason]]:
+    """The first capacity in which the person may decide the step; else none, and why not: by the role that comes closest."""
+    refusals = []
+    for capacity in capacities:
+        refusal = decision_refusal(step, user, capacity, authors=authors, decided=decided)
+        if not refusal:
+            return capacity, []
+        refusals.append(refusal)
+    closest = [refusal for refusal in refusals if refusal[0].code != "not_yours"]
+    nothing = [Reason("not_yours", f"{step.label} is for {listed(step.roles)}; you do not hold that role now.")]
+    return None, (closest or refusals or [nothing])[0]
 
 
 def _settled_sentence(step: Step) -> str:
@@ -72,16 +123,18 @@ def _settled_sentence(step: Step) -> str:
     if step.state == Step.State.STALE or last is None:
         return f"{step.label} belongs to an earlier round; the content has changed since."
     word = {"approve": "approved", "reject": "rejected", "request_changes": "requested changes in", "waive": "waived"}[last.verdict]
-    return f"{last.principal} was first and {word} this step at {last.at:%H:%M} UTC. Nothing that you did was recorded."
+    return f"{last.said_by} was first and {word} this step at {last.at:%H:%M} UTC. Nothing that you did was recorded."
 
 
-def is_author(change: ChangeRequest, user: User) -> bool:
-    return change.requester_id == user.pk or Author.objects.filter(change=change, user=user).exists()
+def authors_of(change: ChangeRequest) -> frozenset[int]:
+    """Keys of everybody who requested the change or edited its content."""
+    return frozenset({change.requester_id, *Author.objects.filter(change=change).values_list("user", flat=True)})
 
 
-def has_decided(step: Step, user: User) -> bool:
-    same_stage = Decision.objects.filter(change=step.change_id, round=step.round, deferred=step.deferred, stage=step.stage)
-    return same_stage.filter(Q(actor=user) | Q(on_behalf_of=user)).exists()
+def decided_in_stage(step: Step) -> frozenset[int]:
+    """Keys of everybody who had a part in a decision of the step's stage."""
+    same = Decision.objects.filter(change=step.change_id, round=step.round, deferred=step.deferred, stage=step.stage)
+    return frozenset(key for pair in same.values_list("actor", "on_behalf_of") for key in pair if key)
 
 
 def telephone_refusal(step: Step, user: User) -> list[Reason]:
@@ -94,7 +147,7 @@ def telephone_refusal(step: Step, user: User) -> list[Reason]:
         ]
     if not (user.may_write and user.has_role(Role.ON_CALL_ENGINEER)):
         return [Reason("not_yours", "The on-call engineer records an approval by telephone.")]
-    if is_author(step.change, user):
+    if user.pk in authors_of(step.change):
         return [Reason("own_change", "Whoever requested a change or edited its content records no approval of it.")]
     return []
 
@@ -115,17 +168,30 @@ def step_for(user: User, number: str, step_id: int, *, lock: bool = False) -> St
 def waiting_for(user: User) -> QuerySet[Step]:
     """The open steps that this person could bring further now, most urgent and oldest first: one query for the whole queue.
 
-    Whoever holds a role of a step may see its change (`ChangeQuerySet.visible_to`), so that need not be asked again.
+    Whoever holds a role of a step, or decides for somebody who does, may see its change (`ChangeQuerySet.visible_to`), so that need
+    not be asked again.
     """
-    roles = sorted(roles_for_deciding(user))
-    if not roles:
+    wanted = Q()
+    for capacity in capacities_of(user):
+        if capacity.roles:
+            wanted |= _helped_by(capacity, user)
+    if not wanted:
         return Step.objects.none()
+    authored = Exists(Author.objects.filter(change=OuterRef("change"), user=user))
+    return Step.objects.filter(wanted, ~authored, state=Step.State.OPEN).order_by("priority", "opened_at", "id")
+
+
+def _helped_by(capacity: Capacity, user: User) -> Q:
+    """`decision_refusal` as a condition of the database, the person's own authorship apart."""
+    roles, people = sorted(capacity.roles), [user.pk, capacity.principal]
     stage = {name: OuterRef(name) for name in ("change", "round", "deferred", "stage")}
-    done = Q(Exists(Author.objects.filter(change=OuterRef("change"), user=user)) | Exists(Decision.objects.filter(actor=user, **stage)))
-    # `policy.helps` as a condition: in an "all" step, whoever has only one of its roles adds nothing once somebody with just that role approved.
+    done = Q(Exists(Decision.objects.filter(Q(actor__in=people) | Q(on_behalf_of__in=people), **stage)))
+    if capacity.principal != user.pk:
+        done |= Q(Exists(Author.objects.filter(change=OuterRef("change"), user=capacity.principal)))
+    # `policy.helps`: in an "all" step, whoever has only one of its roles adds nothing once somebody with just that role approved.
     for role in roles:
         given = Exists(Decision.objects.filter(step=OuterRef("pk"), verdict=Decision.Verdict.APPROVE, roles_held=[role]))
         others = [other for other in roles if other != role]
         only_this = Q(roles__contains=[role], mode="all") & (~Q(roles__overlap=others) if others else Q())
         done |= only_this & Q(given)
-    return Step.objects.filter(~done, state=Step.State.OPEN, roles__overlap=roles).order_by("priority", "opened_at", "id")
+    return Q(roles__overlap=roles) & ~done

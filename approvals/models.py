@@ -111,6 +111,14 @@ class Decision(models.Model):
         related_name="+",
         help_text="Whose approval it is, where somebody else recorded it.",
     )
+    delegation = models.ForeignKey(
+        "accounts.Delegation",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="decisions",
+        help_text="By which somebody decided in another's name; without one it was recorded by telephone.",
+    )
     role = models.CharField(max_length=30)
     roles_held = ArrayField(models.CharField(max_length=30), help_text="Of the step's roles, those held when deciding.")
     verdict = models.CharField(max_length=16, choices=Verdict)
@@ -128,6 +136,7 @@ class Decision(models.Model):
                 fields=["change", "round", "deferred", "stage", "on_behalf_of"], name="one_decision_in_a_name_and_stage"
             ),
             models.CheckConstraint(name="decision_in_another_name", condition=~Q(on_behalf_of=F("actor"))),
+            models.CheckConstraint(name="delegated_in_a_name", condition=Q(delegation__isnull=True) | Q(on_behalf_of__isnull=False)),
         ]
         indexes = [models.Index(fields=["actor", "-id"], name="decision_by_actor")]
 
@@ -147,6 +156,11 @@ class Decision(models.Model):
     @property
     def principal_id(self) -> int:
         return self.on_behalf_of_id or self.actor_id
+
+    @property
+    def said_by(self) -> str:
+        """“Yuki Tanaka for Grace Lindqvist” where somebody stood in; else whose verdict it is."""
+        return f"{self.actor} for {self.principal}" if self.delegation_id else str(self.principal)
 
     @property
     def people(self) -> frozenset[int]:

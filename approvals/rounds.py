@@ -100,7 +100,7 @@ def _ask(change: ChangeRequest, steps: list[Step]) -> None:
     round_steps = list(change.steps.filter(round=change.round))
     for step in steps:
         step.change = change
-        people = list(access.people_for(step))
+        people = access.people_to_ask(step)
         notifications.tell(
             people,
             kind="approval_waiting",

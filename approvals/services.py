@@ -8,12 +8,12 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import Delegation, User
 from accounts.roles import Role
 from approvals import access, policy, rounds, telephone
 from approvals.models import Decision, Step
 from audit import services as audit
-from audit.refusal import Blocked, Invalid, Reason, Stale, raise_refusal
+from audit.refusal import Blocked, Invalid, NotYours, Reason, Stale, raise_refusal
 from notifications import services as notifications
 from requests import access as requests_access
 from requests import cleaning, content, lifecycle
@@ -74,17 +74,9 @@ def decide(
     """
     step = access.step_for(actor, number, step_id, lock=True)
     change = step.change
-    principal = _principal(step, actor, verdict, on_behalf_of)
-    roles = access.roles_for_deciding(principal)
-    refusal = access.decision_refusal(
-        step,
-        principal,
-        roles=roles,
-        is_author=access.is_author(change, principal),
-        decided_in_stage=access.has_decided(step, principal),
-    )
+    principal, capacity, refusal = _capacity(step, actor, verdict, on_behalf_of)
     if refusal and refusal[0].code in access.NOT_YOURS:
-        if principal != actor:
+        if on_behalf_of:
             raise Invalid(fields={"on_behalf_of": f"On behalf of: {principal} cannot give the {step.label.lower()} of this change now."})
         raise_refusal(refusal)
     if version != change.version:
@@ -96,9 +88,23 @@ def decide(
         answered = "a security question was answered yes" if step.kind == policy.SECURITY else "the policy asks for it"
         raise Blocked([Reason("not_waivable", f"The {step.label.lower()} cannot be waived, only decided: {answered}.")])
     comment, answers = _checked(step, verdict, comment, checklist or {})
-    decision = _keep(step, actor, principal, roles & set(step.roles), verdict, comment, answers)
+    assert capacity is not None
+    decision = _keep(step, actor, principal, capacity.roles & set(step.roles), verdict, comment, answers, by_telephone=bool(on_behalf_of))
     _settle(step, decision)
     return decision
+
+
+def _capacity(step: Step, actor: User, verdict: str, on_behalf_of: str) -> tuple[User, access.Capacity | None, list[Reason]]:
+    """Whose verdict it will be, by which roles, and why it may not be given."""
+    authors, decided = access.authors_of(step.change), access.decided_in_stage(step)
+    named = _principal(step, actor, verdict, on_behalf_of)
+    if on_behalf_of:
+        own = access.Capacity(named.pk, access.roles_for_deciding(named))
+        return named, own, access.decision_refusal(step, named, own, authors=authors, decided=decided)
+    capacity, refusal = access.best_capacity(step, actor, access.capacities_of(actor), authors=authors, decided=decided)
+    if capacity is None or capacity.principal == actor.pk:
+        return actor, capacity, refusal
+    return User.objects.get(pk=capacity.principal), capacity, refusal
 
 
 def _principal(step: Step, actor: User, verdict: str, username: str) -> User:
@@ -119,9 +125,20 @@ def _principal(step: Step, actor: User, verdict: str, username: str) -> User:
     return named
 
 
-def _keep(step: Step, actor: User, principal: User, held: frozenset[str], verdict: str, comment: str, answers: dict[str, Any]) -> Decision:
+def _keep(
+    step: Step,
+    actor: User,
+    principal: User,
+    held: frozenset[str],
+    verdict: str,
+    comment: str,
+    answers: dict[str, Any],
+    *,
+    by_telephone: bool,
+) -> Decision:
     """Store the decision and its event; for an approval by telephone also ask the person named to confirm it (A4)."""
     change = step.change
+    delegation = None if by_telephone or principal == actor else _delegation(principal, actor)
     decision = Decision(
         step=step,
         change=change,
@@ -130,6 +147,7 @@ def _keep(step: Step, actor: User, principal: User, held: frozenset[str], verdic
         deferred=step.deferred,
         actor=actor,
         on_behalf_of=principal if principal != actor else None,
+        delegation=delegation,
         role=policy.acting_role(step.mode, step.roles, access.approvals_of(step), held),
         roles_held=sorted(held),
         verdict=verdict,
@@ -143,7 +161,7 @@ def _keep(step: Step, actor: User, principal: User, held: frozenset[str], verdic
             decision.save()
     except IntegrityError:
         raise Blocked([Reason("decided", "You have decided in this stage already, or wrote on this change.")]) from None
-    by_telephone = {"on_behalf_of": principal.pk} if principal != actor else {}
+    in_a_name = {"on_behalf_of": principal.pk} if principal != actor else {}
     audit.record(
         "approval.decide",
         actor=actor,
@@ -156,12 +174,21 @@ def _keep(step: Step, actor: User, principal: User, held: frozenset[str], verdic
             "role": decision.role,
             "decision": decision.pk,
             "content_hash": change.content_hash,
-            **by_telephone,
+            **in_a_name,
+            **({"delegation": delegation.pk} if delegation else {}),
         },
     )
     if by_telephone:
         telephone.ask(decision)
     return decision
+
+
+def _delegation(giver: User, receiver: User) -> Delegation:
+    """By which somebody stands in for another, locked until the decision is stored: one that ends meanwhile ends before or after it."""
+    found = Delegation.objects.current().select_for_update().filter(giver=giver, receiver=receiver).first()
+    if found is None:
+        raise NotYours([Reason("not_yours", f"{giver} delegates to you no longer.")])
+    return found
 
 
 def _checked(step: Step, verdict: str, comment: str, checklist: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -236,7 +263,7 @@ def _tell_decided(step: Step, decision: Decision) -> None:
         kind=kind,
         occasion=f"{decision.pk}",
         change=change,
-        subject=f"{change.number}: {decision.principal} {word} the {step.label.lower()}",
+        subject=f"{change.number}: {decision.said_by} {word} the {step.label.lower()}",
         body=(f"{decision.comment}\n\n" if decision.comment else "") + f"“{change.summary}”.{standing}",
     )
 

@@ -3,4 +3,7 @@ from django.urls import path
 from approvals import views
 
 app_name = "approvals"
-urlpatterns = [path("approvals/", views.queue, name="queue")]
+urlpatterns = [
+    path("approvals/", views.queue, name="queue"),
+    path("settings/delegations/", views.delegation_page, name="delegations"),
+]

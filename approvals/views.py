@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from django.contrib import messages
 from django.db.models import Q
 from django.http import HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from approvals import access, telephone
+from accounts.models import Delegation
+from approvals import access, delegations, telephone
 from approvals.models import Decision
+from audit.refusal import Invalid
 from changemgmt.http import Request
+from requests import cleaning
 from requests.models import ROW, ChangeRequest
+from requests.say import say_instant
 
 PER_PAGE = 30
 #: What a card of the queue shows.
@@ -37,5 +43,51 @@ def queue(request: Request) -> HttpResponse:
     return render(
         request,
         "approvals/queue.html",
-        {"steps": found[:PER_PAGE], "more": more, "decided": decided, "asked": list(telephone.waiting_for(request.user)[:20])},
+        {
+            "steps": found[:PER_PAGE],
+            "more": more,
+            "decided": decided,
+            "asked": list(telephone.waiting_for(request.user)[:20]),
+            "standing_in": delegations.standing_in(request.user),
+        },
+    )
+
+
+def delegation_page(request: Request) -> HttpResponse:
+    """Who decides for whom, and the form to let somebody decide while one is away."""
+    errors: dict[str, str] = {}
+    if request.method == "POST":
+        try:
+            if "end" in request.POST:
+                key = request.POST["end"]
+                delegation = get_object_or_404(Delegation, pk=int(key) if key.isdecimal() and len(key) < 18 else 0)
+                delegations.revoke(actor=request.user, delegation=delegation)
+                messages.success(request, "The delegation has ended.")
+            else:
+                made = _delegate(request)
+                messages.success(request, f"{made.receiver} decides for you from {say_instant(made.starts_at)}; you have both been told.")
+            return redirect("approvals:delegations")
+        except Invalid as refused:
+            errors = refused.fields
+    context = {
+        "delegations": delegations.concerning(request.user),
+        "people": delegations.possible(request.user) if request.user.may_write else [],
+        "values": request.POST,
+        "errors": errors,
+    }
+    return render(request, "approvals/delegations.html", context, status=422 if errors else 200)
+
+
+def _delegate(request: Request) -> Delegation:
+    wrong, times = {}, {}
+    for name, word in (("starts_at", "From"), ("ends_at", "Until")):
+        value = request.POST.get(name, "").strip()
+        try:
+            times[name] = cleaning.instant(value) if value or name == "ends_at" else timezone.now()
+        except cleaning.Wrong as problem:
+            wrong[name] = f"{word}: {problem}"
+    if wrong:
+        raise Invalid(fields=wrong)
+    return delegations.delegate(
+        actor=request.user, receiver=request.POST.get("receiver", ""), reason=request.POST.get("reason", ""), **times
     )

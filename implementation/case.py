@@ -50,25 +50,31 @@ class Case:
         return frozenset({self.change.requester_id, *self.change.authors.values_list("user", flat=True)})
 
     @cached_property
-    def roles(self) -> frozenset[str]:
-        """The roles in which the person may decide now."""
-        return approvals_access.roles_for_deciding(self.actor)
+    def capacities(self) -> list[approvals_access.Capacity]:
+        """In whose names the person may decide now."""
+        return approvals_access.capacities_of(self.actor)
+
+    def capacity_for(self, step: Step) -> tuple[approvals_access.Capacity | None, list[Reason]]:
+        """The capacity in which this person may decide this step now; none, and why not."""
+        beside = [other for other in self.steps if (other.deferred, other.stage) == (step.deferred, step.stage)]
+        decided = frozenset(key for other in beside for decision in other.decisions.all() for key in decision.people)
+        concerned = any(capacity.roles & set(step.roles) for capacity in self.capacities)
+        authors = self.authors if concerned else frozenset()  # asked only where it matters
+        return approvals_access.best_capacity(step, self.actor, self.capacities, authors=authors, decided=decided)
 
     def decision_refusal(self, step: Step) -> list[Reason]:
         """Why this person may not decide this step now."""
-        beside = [other for other in self.steps if (other.deferred, other.stage) == (step.deferred, step.stage)]
-        return approvals_access.decision_refusal(
-            step,
-            self.actor,
-            roles=self.roles,
-            is_author=bool(self.roles & set(step.roles)) and self.actor.pk in self.authors,
-            decided_in_stage=any(self.actor.pk in decision.people for other in beside for decision in other.decisions.all()),
-        )
+        return self.capacity_for(step)[1]
 
     @cached_property
     def mine(self) -> list[Step]:
         """The steps that this person could decide now."""
         return [step for step in self.steps if not self.decision_refusal(step)]
+
+    def standing_in_for(self, step: Step) -> User | None:
+        """In whose name this person would decide the step, where it is not their own."""
+        capacity, _ = self.capacity_for(step)
+        return User.objects.get(pk=capacity.principal) if capacity and capacity.principal != self.actor.pk else None
 
     # --- calendar and neighbours ---------------------------------------------------------------------------------------------------
 

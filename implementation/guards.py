@@ -75,7 +75,7 @@ def _starter_refusal(case: Case) -> list[Reason]:
     required = [step for step in case.steps if not step.deferred]
     last = max((step.stage for step in required), default=0)
     approvers = {
-        decision.principal_id
+        decision.actor_id if decision.delegation_id else decision.principal_id
         for step in required
         if step.stage == last
         for decision in step.decisions.all()

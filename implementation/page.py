@@ -94,7 +94,7 @@ def _next_step(case: Case, found: list[all_actions.Action]) -> dict[str, Any]:
         return {
             "kind": "decide",
             "step": step,
-            "title": f"Your {step.label.lower()} is open",
+            "title": f"{step.label} for {instead}" if (instead := case.standing_in_for(step)) else f"Your {step.label.lower()} is open",
             "sentence": rounds.what_approving_does(step, case.steps),
         }
     by_name = {action.name: action for action in found}

@@ -142,6 +142,8 @@ def readable(events: Iterable[Event]) -> list[Event]:
 def _decided(data: Data, decision: Decision | None) -> tuple[str, str, str]:
     tone, icon, text = VERDICTS[data.get("verdict", "waive")]
     said = text.format(step=KIND_LABELS.get(data.get("kind", ""), "step").lower())
+    if decision and decision.delegation_id:
+        return tone, icon, f"for {decision.principal}, {said}"
     if decision and decision.on_behalf_of:
         return "warn", "phone", f"recorded that {decision.on_behalf_of} {said} by telephone"
     return tone, icon, said

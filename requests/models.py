@@ -72,7 +72,8 @@ class ChangeQuerySet(models.QuerySet["ChangeRequest"]):
             return self.none()
         if user.has_role(Role.AUDITOR, Role.CHANGE_MANAGER):
             return self
-        mine = Q(requester=user) | Q(implementer=user) | Q(decider_roles__overlap=sorted(user.roles))
+        deciding = user.roles.union(*user.lent.values())
+        mine = Q(requester=user) | Q(implementer=user) | Q(decider_roles__overlap=sorted(deciding))
         return self.filter(Q(confidential=False) | mine)
 
     def for_pages(self) -> ChangeQuerySet:
