@@ -76,6 +76,22 @@ class Case:
         capacity, _ = self.capacity_for(step)
         return User.objects.get(pk=capacity.principal) if capacity and capacity.principal != self.actor.pk else None
 
+    @cached_property
+    def last_verdict(self) -> Decision | None:
+        """What this person said of an earlier round, by their own right or another's."""
+        if self.change.round < 2:
+            return None
+        earlier = self.change.decisions.filter(actor=self.actor, round__lt=self.change.round)
+        return earlier.select_related("step", "actor", "on_behalf_of").order_by("-id").first()
+
+    @cached_property
+    def edits_since(self) -> list[Event]:
+        """Edits of the content since that verdict, oldest first."""
+        if self.last_verdict is None:
+            return []
+        edits = Event.objects.filter(change_id=self.change.pk, action__in=("change.edit", "change.revise"), at__gte=self.last_verdict.at)
+        return list(edits.order_by("id"))
+
     # --- calendar and neighbours ---------------------------------------------------------------------------------------------------
 
     @cached_property

@@ -171,6 +171,17 @@ def _plain(action: str, data: Data) -> tuple[str, str, str]:
 QUOTED = ("reason", "message", "note", "override_reason", "short_notice_reason")
 
 
+def changed_between(events: Iterable[Event]) -> list[tuple[str, str, str]]:
+    """What a run of edits came to: (label, what it said before the first, what it said after the last); what was undone is left out."""
+    first: dict[str, str] = {}
+    last: dict[str, str] = {}
+    for event in events:
+        for name, (before, after) in (event.data.get("fields") or {}).items():
+            first.setdefault(name, before or "")
+            last[name] = after or ""
+    return [(label(name), first[name], last[name]) for name in first if first[name] != last[name]]
+
+
 def entries(events: Iterable[Event], comments: Iterable[Comment], decisions: Mapping[int, Decision]) -> list[Entry]:
     """Events and comments as one list, in the order given; `decisions` are those that the events point at, by key."""
     texts = {comment.pk: comment.text for comment in comments}

@@ -12,7 +12,7 @@ from django.db import Error, transaction
 from accounts.models import Duty, User
 from approvals.models import Decision, Step
 from requests.models import ChangeRequest
-from tests.world import Desk
+from tests.world import FULL, Desk
 
 pytestmark = pytest.mark.django_db
 Sit = Callable[[str], Desk]
@@ -258,3 +258,24 @@ def test_an_emergencys_rollback_is_not_called_tested_without_evidence(desk: Sit)
     desk("oncall").put(f"/changes/{number}/documentation", {"rollback_tested": tested})
     assert desk("auditor").get(f"/changes/{number}/documentation")["values"]["rollback_tested"]["what"] == "Set it back"
     desk("tech-lead").decide(number, "technical")
+
+
+def test_a_reviewer_sees_what_changed_since_their_last_verdict(desk: Sit) -> None:
+    """Issue 3 item 6: the diff against what they saw, over several edits; what was undone in between is no change."""
+    engineer = desk("engineer")
+    number = str(engineer.submit("P2")["id"])
+    desk("tech-lead").decide(number, "technical", "request_changes", comment="How long does it take?")
+    for values in ({"rollback_plan": "A draft"}, {"rollback_plan": "Set the interval back (1 min)"}, {"reason": "x"}, {"reason": FULL["reason"]}):
+        engineer.patch(f"/changes/{number}", {"version": engineer.get(f"/changes/{number}")["version"], **values})
+    engineer.post(f"/changes/{number}/submit")
+    client = desk("tech-lead").client
+    client.force_login(desk("tech-lead").user)
+    page = client.get(f"/changes/{number}/").content.decode()
+    since = page[page.index('id="since"') : page.index('id="rv"')]
+    assert "you requested changes round 1" in since
+    assert "(1 min)" in since
+    assert "A draft" not in since
+    assert "<b>Reason</b>" not in since
+    other = desk("senior-devops").client
+    other.force_login(desk("senior-devops").user)
+    assert 'id="since"' not in other.get(f"/changes/{number}/").content.decode()
