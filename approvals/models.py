@@ -81,6 +81,11 @@ class Step(models.Model):
         return policy.KIND_LABELS[self.kind]
 
     @property
+    def may_go_with_others(self) -> bool:
+        """Whether it may be approved together with other changes': nothing to tick, and no emergency."""
+        return not self.checklist and self.kind != policy.EMERGENCY
+
+    @property
     def is_settled(self) -> bool:
         return self.state in {self.State.APPROVED, self.State.WAIVED}
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from django.contrib import messages
 from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import Delegation
 from approvals import access, delegations, telephone
-from approvals.models import Decision
-from audit.refusal import Invalid
-from changemgmt.http import Request
+from approvals import services as approvals
+from approvals.models import Decision, Step
+from audit.refusal import Invalid, Refused
+from changemgmt.http import Request, record_refusal
 from requests import cleaning
 from requests.models import ROW, ChangeRequest
 from requests.say import say_instant
@@ -21,13 +24,17 @@ from requests.say import say_instant
 PER_PAGE = 30
 #: What a card of the queue shows.
 CARD = (
-    *("kind", "round", "deferred", "priority", "opened_at", "change__requester__name", "change__requester__username"),
-    *(f"change__{name}" for name in (*ROW, "emergency_kind", "emergency_reference")),
+    *("kind", "round", "deferred", "priority", "opened_at", "checklist", "change__requester__name", "change__requester__username"),
+    *(f"change__{name}" for name in (*ROW, "version", "emergency_kind", "emergency_reference")),
 )
 
 
 @require_safe
 def queue(request: Request) -> HttpResponse:
+    return show_queue(request)
+
+
+def show_queue(request: Request, results: list[Result] | None = None) -> HttpResponse:
     """What waits for this person, most urgent and oldest first, a page at a time by keyset; beside it what they decided lately."""
     steps = access.waiting_for(request.user).select_related("change__requester").only(*CARD)
     after = request.GET.get("after", "").split("~")
@@ -49,8 +56,44 @@ def queue(request: Request) -> HttpResponse:
             "decided": decided,
             "asked": list(telephone.waiting_for(request.user)[:20]),
             "standing_in": delegations.standing_in(request.user),
+            "several": sum(step.may_go_with_others for step in found[:PER_PAGE]) > 1,
+            "results": results,
         },
     )
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one of several approvals went."""
+
+    number: str
+    summary: str
+    said: str
+    done: bool
+
+
+@require_POST
+def several(request: Request) -> HttpResponse:
+    """Approve the chosen steps, each by itself and by the same rule as alone; one that is refused holds up no other, and says why."""
+    return show_queue(request, [_approve_one(request, chosen) for chosen in request.POST.getlist("step")[:PER_PAGE]])
+
+
+def _approve_one(request: Request, chosen: str) -> Result:
+    """`chosen` is “step~version”: the version that the person saw in the queue."""
+    key, _, version = chosen.partition("~")
+    numbers = [int(part) if part.isdecimal() and len(part) < 18 else 0 for part in (key, version)]
+    step = Step.objects.filter(pk=numbers[0], change__in=ChangeRequest.objects.visible_to(request.user)).select_related("change").first()
+    if step is None:
+        return Result("", "", "There is no such step.", done=False)
+    number, summary = step.change.number, step.change.summary
+    if not step.may_go_with_others:
+        return Result(number, summary, f"{step.label}: its checklist is ticked on the change's page.", done=False)
+    try:
+        approvals.decide(actor=request.user, number=number, step_id=step.pk, verdict="approve", version=numbers[1])
+    except Refused as refused:
+        record_refusal(request, refused)
+        return Result(number, summary, str(refused), done=False)
+    return Result(number, summary, f"{step.label}: approved.", done=True)
 
 
 def delegation_page(request: Request) -> HttpResponse:

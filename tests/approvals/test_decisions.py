@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -265,7 +266,12 @@ def test_a_reviewer_sees_what_changed_since_their_last_verdict(desk: Sit) -> Non
     engineer = desk("engineer")
     number = str(engineer.submit("P2")["id"])
     desk("tech-lead").decide(number, "technical", "request_changes", comment="How long does it take?")
-    for values in ({"rollback_plan": "A draft"}, {"rollback_plan": "Set the interval back (1 min)"}, {"reason": "x"}, {"reason": FULL["reason"]}):
+    for values in (
+        {"rollback_plan": "A draft"},
+        {"rollback_plan": "Set the interval back (1 min)"},
+        {"reason": "x"},
+        {"reason": FULL["reason"]},
+    ):
         engineer.patch(f"/changes/{number}", {"version": engineer.get(f"/changes/{number}")["version"], **values})
     engineer.post(f"/changes/{number}/submit")
     client = desk("tech-lead").client
@@ -279,3 +285,31 @@ def test_a_reviewer_sees_what_changed_since_their_last_verdict(desk: Sit) -> Non
     other = desk("senior-devops").client
     other.force_login(desk("senior-devops").user)
     assert 'id="since"' not in other.get(f"/changes/{number}/").content.decode()
+
+
+def test_several_sign_offs_at_once_each_with_its_result(desk: Sit) -> None:
+    """Issue 3 item 6: only where nothing is to be ticked; one that is refused (edited since, one's own, settled) holds up no other."""
+    numbers = []
+    for _ in range(4):
+        number = str(desk("engineer").submit("P2")["id"])
+        desk("tech-lead").decide(number, "technical")
+        desk("product-manager").decide(number, "business")
+        numbers.append(number)
+    client = desk("devops-lead").client
+    client.force_login(desk("devops-lead").user)
+    page = client.get("/approvals/").content.decode()
+    chosen = re.findall(r'name="step" value="(\d+~\d+)"', page)
+    assert len(chosen) == 4
+    desk("engineer").patch(f"/changes/{numbers[1]}", {"version": 1, "summary": "Edited meanwhile"})
+    desk("eng-manager").decide(numbers[2], "sign_off", "reject", comment="Not this quarter")
+    technical = str(desk("engineer").submit("P3")["id"])
+    with_checklist = desk("engineer").steps(technical)[0]["id"]
+    body = client.post("/approvals/several", {"step": [*chosen, f"{with_checklist}~1", "x~y"]}).content.decode()
+    results = body[body.index('id="done"') : body.index('id="wait"')]
+    assert [results.count(">Done<"), results.count(">Not<")] == [2, 4]
+    assert "Nothing that you did was recorded" in results or "earlier round" in results
+    given = [desk("auditor").get(f"/changes/{number}")["state"] for number in numbers]
+    assert given == ["in_review", "in_review", "rejected", "in_review"]
+    signed = [number for number in numbers for step in desk("auditor").steps(number) for d in step["decisions"] if d["by"] == "devops-lead"]
+    assert signed == [numbers[0], numbers[3]]
+    assert "Nothing was chosen" in client.post("/approvals/several", {}).content.decode()
