@@ -14,7 +14,7 @@ from implementation import actions as all_actions
 from implementation import guards
 from implementation.case import Case
 from implementation.models import ChecklistItem, Issue
-from requests import content
+from requests import content, sharing
 from requests import services as requests
 from requests.models import CANARY_STAGES, ChangeRequest
 from requests.states import EDITABLE, ENDED, RUNNING, State
@@ -189,6 +189,7 @@ def context(case: Case, tab: str) -> dict[str, Any]:
         "more": [by_name[name] for name in ("escalate", "unschedule", "roll_back", "fail", "cancel") if by_name[name].allowed],
         "may_take_over": actor.may_write and not guards.take_over_refusal(change, actor),
         "may_transfer": actor.may_write and not requests.transfer_refusal(change, actor),
+        **_sharing(case),
         "may_extend": not guards.extend_refusal(change, actor),
         "kinds": ChangeRequest.EmergencyKind.choices,
         "triggers": TRIGGERS,
@@ -197,6 +198,13 @@ def context(case: Case, tab: str) -> dict[str, Any]:
         "documented": case.documentation.values if case.documentation else {},
         **_by_telephone(case),
     }
+
+
+def _sharing(case: Case) -> dict[str, Any]:
+    """Who else sees a confidential change, for whoever may say so."""
+    if not case.change.confidential or sharing.refusal(case.change, case.actor):
+        return {}
+    return {"may_share": True, "grants": sharing.grants_of(case.change), "roles_to_choose": sharing.roles_to_choose()}
 
 
 #: What may trigger a rollback, in the process's words (R85-R99).

@@ -92,6 +92,8 @@ SENTENCES: dict[str, tuple[str, str, Said]] = {
     "change.cancel": ("neutral", "ban", "cancelled it"),
     "change.lapse": ("warn", "hourglass", "The approval lapsed unused"),
     "change.transfer": ("neutral", "user-check", "handed it to another requester"),
+    "change.grant": ("neutral", "lock", "let somebody else see it"),
+    "change.ungrant": ("neutral", "lock", "took back who else sees it"),
     "change.take_over": ("neutral", "user-check", "took over the implementation"),
     "change.extend": ("warn", "alarm-clock-plus", lambda d: f"extended the slot by {d.get('minutes', '')} minutes"),
     "change.overrun": ("warn", "clock", "It ran past its slot"),

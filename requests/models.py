@@ -15,6 +15,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 from django_fsm import FSMField, transition
+from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
 from accounts.roles import Role
 from requests import content
@@ -66,7 +67,8 @@ class ChangeQuerySet(models.QuerySet["ChangeRequest"]):
     def visible_to(self, user: User) -> ChangeQuerySet:
         """What the person may see: the one queryset behind list, page, search, export and API.
 
-        A confidential change is absent, not masked, for everyone but its requester, deciders, implementer, change managers and auditors.
+        A confidential change is absent, not masked, for everyone but its requester, deciders, implementer, change managers, auditors,
+        and those to whom it was granted by name or role.
         """
         if not user.is_active:
             return self.none()
@@ -74,7 +76,9 @@ class ChangeQuerySet(models.QuerySet["ChangeRequest"]):
             return self
         deciding = user.roles.union(*user.lent.values())
         mine = Q(requester=user) | Q(implementer=user) | Q(decider_roles__overlap=sorted(deciding))
-        return self.filter(Q(confidential=False) | mine)
+        granted = Q(pk__in=ChangeReader.objects.filter(user=user).values("content_object"))
+        granted |= Q(pk__in=ChangeReaders.objects.filter(group__user=user).values("content_object"))
+        return self.filter(Q(confidential=False) | mine | granted)
 
     def for_pages(self) -> ChangeQuerySet:
         """With everything that a change's answer shows."""
@@ -399,6 +403,18 @@ class Author(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id} wrote on {self.change_id}"
+
+
+class ChangeReader(UserObjectPermissionBase):
+    """A confidential change granted to one person, by django-guardian with a direct foreign key: gone with its change, never orphaned."""
+
+    content_object = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="readers")
+
+
+class ChangeReaders(GroupObjectPermissionBase):
+    """The same, granted to whoever holds a role."""
+
+    content_object = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="reader_groups")
 
 
 class Comment(models.Model):

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from accounts.models import User
 from audit.models import Event
+from requests.models import ChangeRequest
 from tests.world import Desk
 
 pytestmark = pytest.mark.django_db
@@ -163,3 +165,50 @@ def test_a_form_that_is_refused_leaves_an_event(desk: Sit, at: Any) -> None:
     assert client.get(f"/changes/{number}/edit").status_code == 302
     event = Event.objects.latest("id")
     assert (event.action, event.actor, event.data["path"]) == ("access.refused", desk("devops").user, f"/changes/{number}/edit")
+
+
+def seen_by(username: str) -> set[str]:
+    """Every number that the person's list has, page by page."""
+    desk, found, cursor = Desk(User.objects.get(username=username)), set[str](), ""
+    while True:
+        page = desk.get(f"/changes?limit=3&cursor={cursor}")
+        found |= {item["id"] for item in page["items"]}
+        cursor = page["next"]
+        if not cursor:
+            return found
+
+
+def test_it_is_granted_by_name_or_role_and_taken_back(desk: Sit, secret: str) -> None:
+    """Issue 3 item 9: django-guardian's grants, with direct foreign keys; the list and what opens are one set for everybody (F39, F40)."""
+
+    def act(who: str, verb: str, **values: str) -> int:
+        client = desk(who).client
+        client.force_login(User.objects.get(username=who))
+        return client.post(f"/changes/{secret}/act/{verb}", values).status_code
+
+    assert secret not in seen_by("engineer2")
+    assert act("engineer2", "grant", to="engineer2") == 404
+    assert act("security", "grant", to="nobody-like-that") == 422
+    assert act("security", "grant") == 422
+    assert act("security", "grant", to="engineer2") == 302
+    assert act("security", "grant", role="manager") == 302
+    assert User.objects.get(username="engineer2").has_perm("requests.view_changerequest", ChangeRequest.objects.get(number=secret))
+    assert {secret} <= seen_by("engineer2") & seen_by("manager")
+    assert secret not in seen_by("engineer")
+    assert act("engineer2", "grant", to="engineer") == 403, "whoever may see it does not pass it on"
+    for user in User.objects.filter(is_active=True):
+        numbers = seen_by(user.username)
+        for number in ChangeRequest.objects.values_list("number", flat=True):
+            Desk(user).get(f"/changes/{number}", expect=200 if number in numbers else 404)
+    page = pages(desk, "security")(f"/changes/{secret}/")
+    assert "Paulo Reis" in page
+    assert "Every Manager" in page
+    assert act("security", "ungrant", to="engineer2") == 302
+    assert act("security", "ungrant", to="engineer2") == 409
+    assert act("security", "ungrant", to="manager") == 302
+    assert secret not in seen_by("engineer2") | seen_by("manager")
+    granted = Event.objects.filter(action="change.grant").values_list("data", flat=True)
+    assert list(granted) == [{"person": User.objects.get(username="engineer2").pk}, {"role": "manager"}]
+    open_one = str(desk("security").create("P3")["id"])
+    client = desk("security").client
+    assert client.post(f"/changes/{open_one}/act/grant", {"to": "engineer2"}).status_code == 409
