@@ -190,6 +190,7 @@ def context(case: Case, tab: str) -> dict[str, Any]:
         "may_take_over": actor.may_write and not guards.take_over_refusal(change, actor),
         "may_transfer": actor.may_write and not requests.transfer_refusal(change, actor),
         **_sharing(case),
+        "watched": change.watches.filter(user=actor).exists(),
         "may_extend": not guards.extend_refusal(change, actor),
         "kinds": ChangeRequest.EmergencyKind.choices,
         "triggers": TRIGGERS,

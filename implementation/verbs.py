@@ -17,7 +17,7 @@ from approvals.policy import EMERGENCY
 from audit.refusal import Invalid, Missing, Refused
 from changemgmt.http import Request, record_refusal, status_of
 from implementation import evidence, reviews, services, views
-from requests import access, cleaning, forms, lifecycle, sharing
+from requests import access, cleaning, forms, lifecycle, sharing, watching
 from requests import services as requests
 from requests.states import EDITABLE
 from windows import services as windows
@@ -124,6 +124,8 @@ VERBS: dict[str, tuple[Verb, str, str]] = {
         "change",
     ),
     "transfer": (lambda a, n, p: requests.transfer(actor=a, number=n, requester=p.get("requester", "").strip()), "Handed over.", "change"),
+    "watch": (lambda a, n, p: watching.watch(actor=a, number=n), "You are told how it goes on.", "change"),
+    "unwatch": (lambda a, n, p: watching.unwatch(actor=a, number=n), "You are not told any more.", "change"),
     "grant": (lambda a, n, p: sharing.grant(actor=a, number=n, to=p.get("to", "").strip() or p.get("role", "")), "Granted.", "change"),
     "ungrant": (lambda a, n, p: sharing.withdraw(actor=a, number=n, to=p.get("to", "")), "The grant is taken back.", "change"),
     "comment": (lambda a, n, p: requests.comment(actor=a, number=n, text=p.get("text", "")), "", "change"),

@@ -55,6 +55,7 @@ def index(
     component: str = "",
     requester: str = "",
     mine: str = "",
+    watching: str = "",
     needs_me: str = "",
     ended: str = "",
     outcome: str = "",

@@ -41,6 +41,7 @@ class Query:
     components: list[str] = field(default_factory=list)
     requester: str = ""
     mine: bool = False
+    watching: bool = False
     needs_me: bool = False
     since: datetime | None = None
     until: datetime | None = None
@@ -77,7 +78,7 @@ def read(params: Mapping[str, Any]) -> Query:
     query.risks = _known(_words(params.get("risk")), ChangeRequest.Risk.values, "risk", query)
     query.components = _words(params.get("component"))[:20]
     query.outcome = next(iter(_known(_words(params.get("outcome")), ["completed", "rolled_back", "failed"], "outcome", query)), "")
-    for name in ("mine", "needs_me"):
+    for name in ("mine", "watching", "needs_me"):
         setattr(query, name, str(params.get(name) or "").lower() in {"1", "true", "yes", "on"})
     for name, target in (("from", "since"), ("to", "until")):
         if value := str(params.get(name) or "").strip():
@@ -154,6 +155,8 @@ def changes(query: Query, user: User, among: ChangeQuerySet | None = None) -> Ch
         found = found.filter(requester__username=query.requester)
     if query.mine:
         found = found.filter(requester=user)
+    if query.watching:
+        found = found.filter(watches__user=user)
     if query.outcome:
         found = found.filter(outcome=query.outcome)
     if query.ended:

@@ -405,6 +405,20 @@ class Author(models.Model):
         return f"{self.user_id} wrote on {self.change_id}"
 
 
+class Watch(models.Model):
+    """Somebody wants to be told how a change goes on."""
+
+    change = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="watches")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="watches")
+
+    class Meta:
+        verbose_name_plural = "watches"
+        constraints = [models.UniqueConstraint(fields=["user", "change"], name="watched_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} watches {self.change_id}"
+
+
 class ChangeReader(UserObjectPermissionBase):
     """A confidential change granted to one person, by django-guardian with a direct foreign key: gone with its change, never orphaned."""
 

@@ -14,7 +14,7 @@ from accounts.models import User
 from accounts.roles import Role
 from audit import services as audit
 from audit.refusal import Invalid, Reason, raise_refusal
-from requests import access, cleaning, content, lifecycle
+from requests import access, cleaning, content, lifecycle, watching
 from requests.models import Author, ChangeRequest, Comment
 from requests.states import EDITABLE, State
 
@@ -109,6 +109,7 @@ def comment(*, actor: User, number: str, text: str) -> Comment:
         return recent
     made = Comment.objects.create(change=change, author=actor, text=text, created_at=timezone.now())
     audit.record("change.comment", actor=actor, change=change, data={"comment": made.pk})
+    watching.commented(made)
     return made
 
 

@@ -37,6 +37,7 @@ NEEDED = {priority: sorted(content.missing_fields({"priority": priority})) for p
 VIEWS: tuple[tuple[str, dict[str, str]], ...] = (
     ("All open", {"state": "open"}),
     ("Mine", {"mine": "1"}),
+    ("Watched", {"watching": "1"}),
     ("Waiting for me", {"needs_me": "1"}),
     ("Scheduled", {"state": "scheduled", "sort": "slot"}),
     ("Running", {"state": "implementing,verifying,rolling_back"}),

@@ -1,0 +1,86 @@
+"""Watching a change, and mentioning people in its comments: who is told besides those whom it concerns (issue 3 item 11)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from django.db import transaction
+
+from accounts.models import User
+from notifications import services as notifications
+from requests import access
+from requests.models import ChangeRequest, Comment, Watch
+from requests.states import State
+
+MENTION = re.compile(r"(?<![\w.@/+-])@([\w.@+-]{1,150})")
+MOST = 20  # people mentioned in one comment
+#: What watchers are told: the moves that somebody outside would ask about.
+WATCHED = (
+    *("submit", "approve", "reject", "escalate", "cancel", "schedule", "reschedule", "unschedule"),
+    *("start", "complete", "roll_back", "finish_rollback", "fail", "close"),
+)
+
+
+@transaction.atomic
+def watch(*, actor: User, number: str) -> ChangeRequest:
+    """Be told how a change goes on. Whoever may see it may watch it; nothing of it changes."""
+    change = access.change_for(actor, number)
+    Watch.objects.get_or_create(change=change, user=actor)
+    return change
+
+
+@transaction.atomic
+def unwatch(*, actor: User, number: str) -> ChangeRequest:
+    change = access.change_for(actor, number)
+    Watch.objects.filter(change=change, user=actor).delete()
+    return change
+
+
+def moved(name: str, change: ChangeRequest, actor: User | None) -> None:
+    """A transition was made: its watchers are told, whom it concerns anyway is not told twice."""
+    told_anyway = {change.requester_id, change.implementer_id, actor.pk if actor else None}
+    people = [person for person in _watchers(change) if person.pk not in told_anyway]
+    by = f" by {actor}" if actor else ""
+    notifications.tell(
+        people,
+        kind="watched",
+        occasion=f"{name} {change.updated_at.isoformat()}",
+        change=change,
+        subject=f"{change.number} is now {State(change.state).label.lower()}",
+        body=f"“{change.summary}”, {name.replace('_', ' ')}{by}. You watch this change.",
+    )
+
+
+def commented(comment: Comment) -> None:
+    """A comment tells the change's people, its watchers, and whoever it mentions; only those who may see the change."""
+    change, author = comment.change, comment.author
+    mentioned = _visible(change, User.objects.filter(username__in=mentions(comment.text), is_active=True))
+    people = [person for person in (change.requester, change.implementer) if person]
+    others = {person.pk: person for person in [*people, *_watchers(change)] if person not in mentioned}
+    for kind, told, word in (("mention", mentioned, "mentions you on"), ("comment", list(others.values()), "comments on")):
+        notifications.tell(
+            [person for person in told if person != author],
+            kind=kind,
+            occasion=f"{comment.pk}",
+            change=change,
+            subject=f"{author} {word} {change.number}",
+            body=comment.text,
+        )
+
+
+def mentions(text: str) -> list[str]:
+    """Usernames after an @, each once, in order; a full stop that ends a sentence is none of theirs."""
+    return list(dict.fromkeys(found.rstrip(".") for found in MENTION.findall(text)))[:MOST]
+
+
+def _watchers(change: ChangeRequest) -> list[User]:
+    return _visible(change, User.objects.filter(watches__change=change, is_active=True))
+
+
+def _visible(change: ChangeRequest, people: Iterable[User]) -> list[User]:
+    """Those of them who may see the change now."""
+    found = list(people)
+    if not change.confidential:
+        return found
+    return [person for person in found if ChangeRequest.objects.visible_to(person).filter(pk=change.pk).exists()]
