@@ -56,13 +56,27 @@ def people_for(step: Step) -> QuerySet[User]:
     return User.objects.filter(holds, is_active=True).exclude(pk__in=authors).exclude(groups__name=Role.AUDITOR).distinct()
 
 
-def people_to_ask(step: Step) -> list[User]:
-    """Those, and whoever decides for them now."""
+def people_to_ask(step: Step, called: int = 1) -> list[User]:
+    """Those, and whoever decides for them now. Of the emergency contacts on duty only the first `called` in their order."""
     holders = list(people_for(step))
+    if step.kind == policy.EMERGENCY:
+        roster = contacts_on_duty()
+        not_yet = {person for group in roster[called:] for person in group}
+        elsewhere = User.objects.filter(pk__in=not_yet, groups__name__in=set(step.roles) - {Role.EMERGENCY_CONTACT})
+        not_yet -= set(elsewhere.values_list("pk", flat=True))
+        holders = [holder for holder in holders if holder.pk not in not_yet]
     delegates = Delegation.objects.current().filter(giver__in=[holder.pk for holder in holders], receiver__is_active=True)
     authors = authors_of(step.change)
     lent = [found.receiver for found in delegates.select_related("receiver") if found.receiver_id not in authors]
     return list({person.pk: person for person in [*holders, *lent]}.values())
+
+
+def contacts_on_duty(at: datetime | None = None) -> list[list[int]]:
+    """Keys of the emergency contacts on duty in the order in which they are called; those of the same place together."""
+    places: dict[int, list[int]] = {}
+    for order, person in Duty.objects.current(at).filter(kind=Duty.Kind.EMERGENCY_CONTACT).values_list("order", "user"):
+        places.setdefault(order, []).append(person)
+    return [places[order] for order in sorted(places)]
 
 
 #: Refusals that are about the person, whatever the state of the step.

@@ -7,7 +7,7 @@ from typing import Any
 from ninja import Router
 from pydantic import StrictInt
 
-from approvals import access, services, telephone
+from approvals import access, ratification, services, telephone
 from approvals.models import Step
 from changemgmt.api_base import Body
 from changemgmt.http import Request
@@ -84,8 +84,11 @@ class ConfirmationIn(Body):
 
 @router.post("/changes/{number}/steps/{step_id}/confirmation", operation_id="confirm_step")
 def confirm(request: Request, number: str, step_id: int, body: ConfirmationIn) -> Any:
-    """Say whether you gave the approval that was recorded in your name by telephone: approved or not_approved."""
-    step = telephone.confirm(actor=request.user, number=number, step_id=step_id, answer=body.answer)
+    """Say whether you gave the approval recorded in your name by telephone (approved, not_approved), or whether an emergency's start
+    before authorisation was right (ratified, not_ratified)."""
+    started_before = access.step_for(request.user, number, step_id).ratify_by is not None
+    confirm_by = ratification.answer if started_before else telephone.confirm
+    step = confirm_by(actor=request.user, number=number, step_id=step_id, answer=body.answer)
     return step_out(_with_decisions(Step.objects).get(pk=step.pk))
 
 

@@ -60,6 +60,12 @@ class Step(models.Model):
     settled_at = models.DateTimeField(null=True)
     priority = models.CharField(max_length=2, help_text="The change's, so that the queue is sorted by one index.")
 
+    called = models.PositiveSmallIntegerField(default=1, help_text="Of an emergency: how many places of the roster have been called.")
+    ratify_by = models.DateTimeField(
+        null=True, blank=True, help_text="The emergency was started before this was given: until then it is ratified or not (A4)."
+    )
+    ratify_overdue_at = models.DateTimeField(null=True, blank=True, help_text="When the tick found that nobody had; once.")
+
     class Meta:
         ordering = ["change", "-round", "deferred", "stage", "position"]
         indexes = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import Count, F, Q, QuerySet
@@ -12,6 +13,7 @@ from accounts.models import User
 from accounts.roles import Role, listed
 from approvals import access, policy
 from approvals.models import Decision, Policy, Step
+from audit import services as audit
 from notifications import services as notifications
 from requests import lifecycle
 from requests.models import ChangeRequest
@@ -95,20 +97,16 @@ def _open_stage(change: ChangeRequest, stage: int) -> None:
     _ask(change, steps)
 
 
+CALL_NEXT_AFTER = timedelta(minutes=5)
+
+
 def _ask(change: ChangeRequest, steps: list[Step]) -> None:
     """Tell everybody who could decide; name a role that nobody eligible holds to requester and change managers (A3)."""
     round_steps = list(change.steps.filter(round=change.round))
     for step in steps:
         step.change = change
         people = access.people_to_ask(step)
-        notifications.tell(
-            people,
-            kind="approval_waiting",
-            occasion=f"{step.pk}",
-            change=change,
-            subject=f"{change.priority} {change.number} waits for your {step.label.lower()}",
-            body=f"“{change.summary}”, requested by {change.requester}. {what_approving_does(step, round_steps)}",
-        )
+        tell_waiting(step, people, round_steps)
         if not people:
             managers = list(User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True))
             notifications.tell(
@@ -119,6 +117,37 @@ def _ask(change: ChangeRequest, steps: list[Step]) -> None:
                 subject=f"{change.number}: nobody can give the {step.label.lower()}",
                 body=f"It needs {listed(step.roles)}, and nobody eligible holds that role. An administrator grants roles at /settings/people/.",
             )
+
+
+def tell_waiting(step: Step, people: Iterable[User], round_steps: Sequence[Step]) -> None:
+    """A step waits for these people; whoever was told of it is not told again."""
+    change = step.change
+    notifications.tell(
+        people,
+        kind="approval_waiting",
+        occasion=f"{step.pk}",
+        change=change,
+        subject=f"{change.priority} {change.number} waits for your {step.label.lower()}",
+        body=f"“{change.summary}”, requested by {change.requester}. {what_approving_does(step, round_steps)}",
+    )
+
+
+def call_next(step: Step) -> bool:
+    """The clock's verb: an emergency has waited, so that the next contact on duty is called, one more every five minutes.
+
+    `step` is locked. Says whether somebody was called who had not been.
+    """
+    roster = access.contacts_on_duty()
+    due = 1 + int((timezone.now() - (step.opened_at or timezone.now())) / CALL_NEXT_AFTER)
+    if step.state != Step.State.OPEN or min(due, len(roster)) <= step.called:
+        return False
+    step.called = min(due, len(roster))
+    step.save(update_fields=["called"])
+    people = access.people_to_ask(step, called=step.called)
+    tell_waiting(step, people, list(step.change.steps.filter(round=step.round)))
+    called = [person for group in roster[: step.called] for person in group]
+    audit.record("approval.call_next", change=step.change, data={"step": step.pk, "place": step.called, "people": called})
+    return True
 
 
 def _sound(change: ChangeRequest) -> QuerySet[Decision]:

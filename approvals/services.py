@@ -74,7 +74,7 @@ def decide(
     """
     step = access.step_for(actor, number, step_id, lock=True)
     change = step.change
-    principal, capacity, refusal = _capacity(step, actor, verdict, on_behalf_of)
+    principal, capacity, refusal = capacity_for(step, actor, verdict, on_behalf_of)
     if refusal and refusal[0].code in access.NOT_YOURS:
         if on_behalf_of:
             raise Invalid(fields={"on_behalf_of": f"On behalf of: {principal} cannot give the {step.label.lower()} of this change now."})
@@ -89,12 +89,12 @@ def decide(
         raise Blocked([Reason("not_waivable", f"The {step.label.lower()} cannot be waived, only decided: {answered}.")])
     comment, answers = _checked(step, verdict, comment, checklist or {})
     assert capacity is not None
-    decision = _keep(step, actor, principal, capacity.roles & set(step.roles), verdict, comment, answers, by_telephone=bool(on_behalf_of))
+    decision = keep(step, actor, principal, capacity.roles & set(step.roles), verdict, comment, answers, by_telephone=bool(on_behalf_of))
     _settle(step, decision)
     return decision
 
 
-def _capacity(step: Step, actor: User, verdict: str, on_behalf_of: str) -> tuple[User, access.Capacity | None, list[Reason]]:
+def capacity_for(step: Step, actor: User, verdict: str, on_behalf_of: str) -> tuple[User, access.Capacity | None, list[Reason]]:
     """Whose verdict it will be, by which roles, and why it may not be given."""
     authors, decided = access.authors_of(step.change), access.decided_in_stage(step)
     named = _principal(step, actor, verdict, on_behalf_of)
@@ -125,7 +125,7 @@ def _principal(step: Step, actor: User, verdict: str, username: str) -> User:
     return named
 
 
-def _keep(
+def keep(
     step: Step,
     actor: User,
     principal: User,

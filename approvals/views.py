@@ -24,7 +24,17 @@ from requests.say import say_instant
 PER_PAGE = 30
 #: What a card of the queue shows.
 CARD = (
-    *("kind", "round", "deferred", "priority", "opened_at", "checklist", "change__requester__name", "change__requester__username"),
+    *(
+        "kind",
+        "round",
+        "deferred",
+        "priority",
+        "opened_at",
+        "ratify_by",
+        "checklist",
+        "change__requester__name",
+        "change__requester__username",
+    ),
     *(f"change__{name}" for name in (*ROW, "version", "emergency_kind", "emergency_reference")),
 )
 

@@ -14,12 +14,12 @@ from typing import Any
 from django.conf import settings
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.db import connection, transaction
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
+from approvals import policy, ratification, rounds, telephone
 from approvals import services as approvals
-from approvals import telephone
-from approvals.models import Confirmation
+from approvals.models import Confirmation, Step
 from audit import services as audit
 from audit.models import Event
 from audit.refusal import Refused
@@ -206,6 +206,36 @@ def overdue_confirmations() -> int:
     return count
 
 
+def deputies() -> int:
+    """An emergency that nobody has authorised for five minutes calls the next contact on duty, and so on (A3)."""
+    waiting = Step.objects.filter(kind=policy.EMERGENCY, state=Step.State.OPEN, ratify_by__isnull=True, deferred=False)
+    return _each_step(waiting.filter(opened_at__lte=timezone.now() - rounds.CALL_NEXT_AFTER), rounds.call_next)
+
+
+def overdue_ratifications() -> int:
+    """A start before authorisation that nobody has ratified within 24 hours is escalated, once (A4)."""
+
+    def act(step: Step) -> bool:
+        if step.state != Step.State.OPEN or step.ratify_overdue_at:
+            return False
+        ratification.mark_overdue(step)
+        return True
+
+    return _each_step(Step.objects.filter(state=Step.State.OPEN, ratify_by__lte=timezone.now(), ratify_overdue_at__isnull=True), act)
+
+
+def _each_step(due: QuerySet[Step], act: Callable[[Step], bool]) -> int:
+    """Run `act` on each step, its change locked first, then it."""
+    steps = dict(due.order_by("opened_at", "id").values_list("change_id", "pk")[:BATCH])
+
+    def locked(change: ChangeRequest) -> bool:
+        step = Step.objects.select_for_update().get(pk=steps[change.pk])
+        step.change = change
+        return act(step)
+
+    return _each_change(list(steps), locked)
+
+
 def monthly_reports() -> int:
     """Made on the first of the month, issued on the third, for every month that has passed (A31)."""
     return reports.make_what_is_due()
@@ -230,6 +260,8 @@ DUTIES: dict[str, Callable[[], int]] = {
     "overdue_reviews": overdue_reviews,
     "overdue_documentation": overdue_documentation,
     "overdue_confirmations": overdue_confirmations,
+    "deputies": deputies,
+    "overdue_ratifications": overdue_ratifications,
     "monthly_reports": monthly_reports,
     "messages": messages,
     "old_keys": old_keys,

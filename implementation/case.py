@@ -69,7 +69,12 @@ class Case:
     @cached_property
     def mine(self) -> list[Step]:
         """The steps that this person could decide now."""
-        return [step for step in self.steps if not self.decision_refusal(step)]
+        return [step for step in self.steps if step.ratify_by is None and not self.decision_refusal(step)]
+
+    @cached_property
+    def to_ratify(self) -> Step | None:
+        """The authorisation without which the emergency was started, if this person may say whether that was right (A4)."""
+        return next((step for step in self.steps if step.ratify_by and not self.decision_refusal(step)), None)
 
     def standing_in_for(self, step: Step) -> User | None:
         """In whose name this person would decide the step, where it is not their own."""

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from accounts.models import User
 from accounts.roles import Role
+from approvals import policy, ratification
 from approvals.models import Decision
 from audit.refusal import Reason
 from implementation.case import Case
@@ -91,6 +92,8 @@ def run_refusal(case: Case) -> list[Reason]:
     change = case.change
     if change.state == State.APPROVED and not change.is_emergency:
         return [Reason("not_scheduled", f"{change.number} has no slot; book one first.")]
+    if ratification.may_start_before(change):
+        return []
     if refusal := lifecycle.state_refusal(change, "start"):
         return refusal
     if refusal := _approval_refusal(case):
@@ -297,6 +300,16 @@ def owed(case: Case) -> list[Reason]:
         labels = ", ".join(content.BY_NAME[name].label.lower() for name in fields)
         found.append(Reason("documentation", f"The emergency's documentation lacks: {labels}."))
     if change.is_emergency:
+        started_before = [step for step in case.steps if step.kind == policy.EMERGENCY and step.ratify_by and step.state == step.State.OPEN]
+        found += [
+            Reason(
+                "ratification",
+                f"Its start before authorisation is not ratified yet, due {say_instant(step.ratify_by)}.",
+                until=step.ratify_by,
+            )
+            for step in started_before
+            if step.ratify_by
+        ]
         waiting = [step for step in case.steps if step.deferred and step.state == step.State.OPEN]
         found += [Reason("deferred_review", f"The {step.label.lower()}, deferred for the emergency, is not given yet.") for step in waiting]
     return found

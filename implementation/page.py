@@ -222,12 +222,13 @@ def _by_telephone(case: Case) -> dict[str, Any]:
     """For an emergency: the step whose approval the on-call engineer may record, and the answer that this person owes (A4)."""
     if not case.change.is_emergency:
         return {}
-    step = next((s for s in case.steps if s.kind == policy.EMERGENCY and s.state == s.State.OPEN), None)
+    step = next((s for s in case.steps if s.kind == policy.EMERGENCY and s.state == s.State.OPEN and s.ratify_by is None), None)
     may_record = step is not None and not approvals_access.telephone_refusal(step, case.actor)
     return {
         "telephone": {"step": step, "people": approvals_access.people_for(step).exclude(pk=case.actor.pk)[:50]}
         if step and may_record
         else None,
+        "to_ratify": case.to_ratify,
         "asked": telephone.waiting_for(case.actor).filter(decision__change=case.change).first(),
     }
 

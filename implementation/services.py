@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role
-from approvals import rounds
+from approvals import ratification, rounds
 from audit import services as audit
 from audit.models import Event
 from audit.refusal import Invalid, raise_refusal
@@ -77,8 +77,11 @@ def start(*, actor: User, number: str) -> ChangeRequest:
     undone = [item.text for item in case.unsettled(ChecklistItem.Phase.PRE)] if change.is_emergency else []
     if change.implementer_id is None:
         _set_implementer(change, actor)
+    before = {"unauthorised": True} if ratification.may_start_before(change) else {}
+    if before:
+        ratification.start_before(change, actor)
     hold_for_run(change)
-    facts: dict[str, Any] = {"priority": change.priority} | ({"running_beside": beside} if beside else {})
+    facts: dict[str, Any] = {"priority": change.priority} | before | ({"running_beside": beside} if beside else {})
     lifecycle.perform(change, "start", actor=actor, **facts, **({"undone": undone} if undone else {}))
     notifications.withdraw(change_id=change.pk, kind="booked")
     return change

@@ -64,7 +64,15 @@ SENTENCES: dict[str, tuple[str, str, Said]] = {
         lambda d: "created the draft" + (" as a copy" if d.get("copied_from") else ""),
     ),
     "change.submit": ("accent", "send", lambda d: f"submitted it: in review, round {d.get('round', '')}"),
-    "change.approve": ("ok", "circle-check", "The last approval was given: approved"),
+    "change.approve": (
+        "ok",
+        "circle-check",
+        lambda d: (
+            "It goes on without authorisation, which is to be ratified"
+            if d.get("unauthorised")
+            else "The last approval was given: approved"
+        ),
+    ),
     "change.edit": ("neutral", "pencil-line", _edited),
     "change.revise": ("warn", "git-compare", _revised),
     "change.note": ("neutral", "pencil-line", lambda d: f"changed {' and '.join(label(name).lower() for name in d.get('fields', {}))}"),
@@ -102,6 +110,15 @@ SENTENCES: dict[str, tuple[str, str, Said]] = {
         "snowflake",
         lambda d: "granted a freeze exception" if d.get("granted") else "gave one of two grants of a freeze exception",
     ),
+    "approval.call_next": ("warn", "phone", "Nobody has authorised it: the next contact on duty is called"),
+    "approval.ratify": (
+        "warn",
+        "siren",
+        lambda d: (
+            "ratified the start before authorisation" if d.get("answer") == "ratified" else "did not ratify the start before authorisation"
+        ),
+    ),
+    "approval.ratification_overdue": ("danger", "clock", "The start before authorisation was not ratified within 24 hours"),
     "approval.confirmation_overdue": ("danger", "clock", "An approval by telephone was not confirmed within 24 hours"),
     "implementation.check_accept": ("warn", "check", "accepted a failed check"),
     "implementation.checklist": ("neutral", "list-checks", lambda d: f"{TICKED.get(d.get('state', ''), '')} “{d.get('text', '')}”"),

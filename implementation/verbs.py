@@ -11,8 +11,8 @@ from django.shortcuts import redirect
 from django.utils import timezone
 
 from accounts.models import User
+from approvals import ratification, telephone
 from approvals import services as approvals
-from approvals import telephone
 from approvals.policy import EMERGENCY
 from audit.refusal import Invalid, Missing, Refused
 from changemgmt.http import Request, record_refusal, status_of
@@ -120,6 +120,11 @@ VERBS: dict[str, tuple[Verb, str, str]] = {
     ),
     "confirm-phone": (
         lambda a, n, p: telephone.confirm(actor=a, number=n, step_id=_number(p.get("step", "")), answer=p.get("answer", "")),
+        "Your answer is recorded.",
+        "change",
+    ),
+    "ratify": (
+        lambda a, n, p: ratification.answer(actor=a, number=n, step_id=_number(p.get("step", "")), answer=p.get("answer", "")),
         "Your answer is recorded.",
         "change",
     ),

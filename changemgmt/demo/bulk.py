@@ -30,7 +30,7 @@ COLUMNS: dict[str, dict[str, Any]] = {
     "requests_author": {"change_id": None, "user_id": None},
     "approvals_step": {
         "id": None, "change_id": None, "round": 1, "stage": 1, "position": 1, "kind": "", "roles": [], "mode": "any", "checklist": "[]",
-        "waivable": False, "deferred": False, "state": "", "content_hash": "", "opened_at": None, "settled_at": None, "priority": "",
+        "waivable": False, "deferred": False, "state": "", "content_hash": "", "opened_at": None, "settled_at": None, "priority": "", "called": 1,
     },
     "approvals_decision": {
         "id": None, "step_id": None, "change_id": None, "round": 1, "stage": 1, "deferred": False, "actor_id": None, "role": "",

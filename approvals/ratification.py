@@ -1,0 +1,98 @@
+"""Emergencies started before anybody answered (A4): allowed by a setting that is off by default, ratified within 24 hours, reported by name."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.roles import Role
+from approvals import access, policy, rounds
+from approvals.models import Decision, Step
+from approvals.services import capacity_for, keep
+from audit import services as audit
+from audit.refusal import Blocked, Invalid, Reason, raise_refusal
+from notifications import services as notifications
+from requests import lifecycle
+from requests.models import ChangeRequest
+from requests.say import say_instant
+from requests.states import State
+
+RATIFY_WITHIN = timedelta(hours=24)
+ANSWERS = {"ratified": Decision.Verdict.APPROVE, "not_ratified": Decision.Verdict.REJECT}
+
+
+def may_start_before(change: ChangeRequest) -> bool:
+    """Whether this change may be started although nobody has authorised it yet."""
+    return settings.P0_STARTS_BEFORE_AUTHORISATION and change.is_emergency and change.state == State.IN_REVIEW
+
+
+def start_before(change: ChangeRequest, actor: User) -> None:
+    """The emergency goes on as if authorised; who could have done so says within 24 hours whether it was right. Runs within `start`."""
+    step = change.steps.select_for_update().get(round=change.round, kind=policy.EMERGENCY, state=Step.State.OPEN)
+    step.ratify_by = timezone.now() + RATIFY_WITHIN
+    step.save(update_fields=["ratify_by"])
+    lifecycle.perform(change, "approve", actor=None, content_hash=change.content_hash, round=change.round, unauthorised=True)
+    notifications.withdraw(change_id=change.pk, kind="approval_waiting")
+    step.change = change
+    _alert(
+        step,
+        kind="started_before",
+        subject=f"{change.number}: {actor} has started an emergency before its authorisation",
+        body=f"“{change.summary}”. Whoever could have authorised it says whether it was right, by {say_instant(step.ratify_by)}.",
+    )
+
+
+def refusal(step: Step, actor: User) -> list[Reason]:
+    """Why this person may not ratify the start; the step's own rule says who may."""
+    if step.ratify_by is None:
+        return [Reason("not_needed", "This emergency was not started before its authorisation; there is nothing to ratify.")]
+    return capacity_for(step, actor, "", "")[2]
+
+
+@transaction.atomic
+def answer(*, actor: User, number: str, step_id: int, answer: str) -> Step:
+    """Say whether the start was right. “Not ratified” changes nothing of the run; it alerts, and is reported."""
+    step = access.step_for(actor, number, step_id, lock=True)
+    if answer not in ANSWERS:
+        raise Invalid(fields={"answer": f"Answer: say one of {', '.join(ANSWERS)}."})
+    raise_refusal(refusal(step, actor))
+    principal, capacity, _ = capacity_for(step, actor, "", "")
+    if capacity is None or step.ratify_by is None:
+        raise Blocked([Reason("settled", "Somebody was first.")])
+    late = timezone.now() > step.ratify_by
+    keep(step, actor, principal, capacity.roles & set(step.roles), ANSWERS[answer], "", {}, by_telephone=False)
+    rounds.close_step(step, Step.State.APPROVED if answer == "ratified" else Step.State.REJECTED)
+    audit.record("approval.ratify", actor=actor, change=step.change, data={"step": step.pk, "answer": answer, "late": late})
+    word = "ratified" if answer == "ratified" else "did not ratify"
+    _alert(
+        step,
+        kind="ratification",
+        subject=f"{step.change.number}: {actor} {word} the start before authorisation",
+        body=f"“{step.change.summary}” is {State(step.change.state).label.lower()}.",
+    )
+    lifecycle.tell("deferred_review", step.change, actor)  # it may have been the last thing owed
+    return step
+
+
+def mark_overdue(step: Step) -> None:
+    """The clock's verb: nobody answered within 24 hours. Escalated once, and reported."""
+    assert step.ratify_by is not None
+    step.ratify_overdue_at = timezone.now()
+    step.save(update_fields=["ratify_overdue_at"])
+    audit.record("approval.ratification_overdue", change=step.change, data={"step": step.pk, "due_at": step.ratify_by.isoformat()})
+    _alert(
+        step,
+        kind="ratification_overdue",
+        subject=f"{step.change.number}: a start before authorisation is not ratified",
+        body=f"There is no answer after 24 hours. “{step.change.summary}”.",
+    )
+
+
+def _alert(step: Step, *, kind: str, subject: str, body: str) -> None:
+    managers = User.objects.filter(groups__name__in=[Role.CTO, Role.CHANGE_MANAGER], is_active=True).distinct()
+    people = [*access.people_to_ask(step, called=99), *managers, step.change.requester]
+    notifications.tell(people, kind=kind, occasion=f"{step.pk}", change=step.change, subject=subject, body=body)
