@@ -85,6 +85,8 @@ def person(request: Request, username: str = "") -> HttpResponse:
     if request.method == "POST":
         values = {name: request.POST.get(name, "").strip() for name in ("username", "name", "email", "phone")}
         values |= {"is_active": "is_active" in request.POST, "roles": request.POST.getlist("roles")}
+        if found == request.user and not values["roles"]:
+            values["roles"] = found.roles  # nobody changes their own: the form does not offer it
         try:
             saved = services.save_person(actor=request.user, person=found, password=request.POST.get("password", ""), **values)
         except Refused as refused:

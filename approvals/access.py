@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.models import Delegation, Duty, User
 from accounts.roles import Role, listed
 from approvals import policy
-from approvals.models import Decision, Step
+from approvals.models import Decision, Step, StepQuerySet
 from audit.refusal import Missing, Reason
 from requests import access
 from requests.models import Author, ChangeRequest
@@ -169,7 +169,7 @@ def telephone_refusal(step: Step, user: User) -> list[Reason]:
 def step_for(user: User, number: str, step_id: int, *, lock: bool = False) -> Step:
     """The step of a visible change; with `lock`, the change's row first, then the step's."""
     change = access.change_for(user, number, lock=lock)
-    steps = Step.objects.filter(change=change).prefetch_related("decisions__actor", "decisions__on_behalf_of")
+    steps = Step.objects.filter(change=change).with_decisions()
     if lock:
         steps = steps.select_for_update(of=("self",))
     step = steps.filter(pk=step_id).first() if 0 < step_id < 2**63 else None
@@ -179,7 +179,7 @@ def step_for(user: User, number: str, step_id: int, *, lock: bool = False) -> St
     return step
 
 
-def waiting_for(user: User) -> QuerySet[Step]:
+def waiting_for(user: User) -> StepQuerySet:
     """The open steps that this person could bring further now, most urgent and oldest first: one query for the whole queue.
 
     Whoever holds a role of a step, or decides for somebody who does, may see its change (`ChangeQuerySet.visible_to`), so that need

@@ -47,7 +47,7 @@ def step_out(step: Step) -> dict[str, Any]:
 def steps(request: Request, number: str) -> Any:
     """All steps, current round first, by stage."""
     change = requests_access.change_for(request.user, number)
-    rows = _with_decisions(change.steps).order_by("-round", "deferred", "stage", "position")
+    rows = Step.objects.filter(change=change).with_decisions().order_by("-round", "deferred", "stage", "position")
     return {"items": [step_out(step) for step in rows]}
 
 
@@ -75,7 +75,7 @@ def decide(request: Request, number: str, step_id: int, body: DecisionIn) -> Any
         checklist=body.checklist,
         on_behalf_of=body.on_behalf_of,
     )
-    return step_out(_with_decisions(Step.objects).get(pk=decision.step_id))
+    return step_out(Step.objects.with_decisions().get(pk=decision.step_id))
 
 
 class ConfirmationIn(Body):
@@ -89,17 +89,13 @@ def confirm(request: Request, number: str, step_id: int, body: ConfirmationIn) -
     started_before = access.step_for(request.user, number, step_id).ratify_by is not None
     confirm_by = ratification.answer if started_before else telephone.confirm
     step = confirm_by(actor=request.user, number=number, step_id=step_id, answer=body.answer)
-    return step_out(_with_decisions(Step.objects).get(pk=step.pk))
-
-
-def _with_decisions(steps: Any) -> Any:
-    return steps.prefetch_related("decisions__actor", "decisions__on_behalf_of")
+    return step_out(Step.objects.with_decisions().get(pk=step.pk))
 
 
 @router.get("/approvals", operation_id="list_approvals")
 def waiting(request: Request) -> Any:
     """The steps that wait for the caller, most urgent and oldest first; at most 200."""
-    rows = _with_decisions(access.waiting_for(request.user).select_related("change"))[:200]
+    rows = access.waiting_for(request.user).select_related("change").with_decisions()[:200]
     return {
         "items": [
             step_out(step) | {"change": step.change.number, "summary": step.change.summary, "priority": step.change.priority}

@@ -32,6 +32,13 @@ class Policy(models.Model):
         return f"Policy {self.version}"
 
 
+class StepQuerySet(models.QuerySet["Step"]):
+    def with_decisions(self) -> StepQuerySet:
+        """With what was decided, by whom, in whose name, and whether that was confirmed: one query more."""
+        decisions = Decision.objects.select_related("actor", "on_behalf_of", "confirmation")
+        return self.prefetch_related(models.Prefetch("decisions", queryset=decisions))
+
+
 class Step(models.Model):
     """One review or approval that a round of a change needs, with the policy's words copied onto it."""
 
@@ -65,6 +72,8 @@ class Step(models.Model):
         null=True, blank=True, help_text="The emergency was started before this was given: until then it is ratified or not (A4)."
     )
     ratify_overdue_at = models.DateTimeField(null=True, blank=True, help_text="When the tick found that nobody had; once.")
+
+    objects = StepQuerySet.as_manager()
 
     class Meta:
         ordering = ["change", "-round", "deferred", "stage", "position"]

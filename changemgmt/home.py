@@ -46,6 +46,9 @@ def context_for(user: User) -> dict[str, Any]:
     if user.is_devops:
         ready = Q(state=State.SCHEDULED) | Q(state=State.APPROVED, priority="P0")
         upcoming = ChangeRequest.objects.visible_to(user).filter(ready).select_related("implementer").prefetch_related("components")
+        if user.has_role(Role.ON_CALL_ENGINEER):
+            urgent = ChangeRequest.objects.visible_to(user).filter(state=State.IN_REVIEW, priority="P0")
+            context["unauthorised"] = list(urgent.select_related("requester").order_by("submitted_at", "id")[:5])
         context["upcoming"] = list(upcoming.order_by(F("slot_start").asc(nulls_first=True), "id")[:5])
     if user.has_role(*FIGURES_FOR):
         month = now.date().replace(day=1)
@@ -113,8 +116,13 @@ def _mine(user: User) -> list[dict[str, Any]]:
         "steps", queryset=Step.objects.filter(state__in=["open", "waiting"]).order_by("stage", "position"), to_attr="open_steps"
     )
     reviews = Prefetch("reviews", queryset=Review.objects.filter(superseded=False), to_attr="current_reviews")
+    soon = Q(state=State.SCHEDULED, slot_start__lte=timezone.now() + timedelta(days=1))
     rank = Case(
-        When(state__in=[State.SCHEDULED, *RUNNING], then=0), When(state__in=ASKING, then=1), When(state=State.IN_REVIEW, then=2), default=3
+        When(soon | Q(state__in=RUNNING), then=0),
+        When(state__in=ASKING, then=1),
+        When(state=State.SCHEDULED, then=2),
+        When(state=State.IN_REVIEW, then=3),
+        default=4,
     )
     changes = ChangeRequest.objects.filter(requester=user, state__in=OPEN).prefetch_related(steps, reviews, "components")
     ordered = changes.order_by(rank, F("slot_start").asc(nulls_last=True), "-created_at", "-id")

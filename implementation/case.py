@@ -9,7 +9,6 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cached_property
 
-from django.db.models import Prefetch
 from django.utils import timezone
 
 from accounts.models import User
@@ -37,8 +36,7 @@ class Case:
     @cached_property
     def steps(self) -> list[Step]:
         """The current round's steps with their decisions: by stage, deferred reviews last."""
-        decisions = Prefetch("decisions", queryset=Decision.objects.select_related("actor", "on_behalf_of"))
-        found = self.change.steps.filter(round=self.change.round).prefetch_related(decisions)
+        found = Step.objects.filter(change=self.change, round=self.change.round).with_decisions()
         steps = list(found.order_by("deferred", "stage", "position"))
         for step in steps:
             step.change = self.change

@@ -41,14 +41,15 @@ def implementer_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     return [Reason("not_yours", "Implementing is for the implementer, a DevOps role.")]
 
 
-def take_over_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
+def take_over_refusal(case: Case) -> list[Reason]:
+    change, actor = case.change, case.actor
     if not actor.is_devops:
         return [Reason("not_yours", "A DevOps role or the on-call engineer takes over.")]
     if change.implementer_id == actor.pk:
         return [Reason("yours_already", "You implement it already.")]
     if change.state not in {State.APPROVED, State.SCHEDULED, *RUNNING}:
         return [Reason("state", f"{change.number} is {State(change.state).label.lower()}; there is nothing to take over.")]
-    return []
+    return [] if change.state in RUNNING else _only_approver_refusal(case)
 
 
 def _implementer_or(change: ChangeRequest, actor: User, *roles: str) -> list[Reason]:
@@ -71,8 +72,11 @@ def start_refusal(case: Case) -> list[Reason]:
 
 
 def _starter_refusal(case: Case) -> list[Reason]:
-    if refusal := implementer_refusal(case.change, case.actor):
-        return refusal
+    return implementer_refusal(case.change, case.actor) or _only_approver_refusal(case)
+
+
+def _only_approver_refusal(case: Case) -> list[Reason]:
+    """Whoever starts a change may not have been the only approver of its last stage (A2)."""
     required = [step for step in case.steps if not step.deferred]
     last = max((step.stage for step in required), default=0)
     approvers = {

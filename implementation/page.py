@@ -10,6 +10,7 @@ from accounts.roles import listed
 from approvals import access as approvals_access
 from approvals import policy, rounds, telephone
 from approvals import services as approvals
+from approvals.models import Step
 from implementation import actions as all_actions
 from implementation import guards
 from implementation.case import Case
@@ -99,8 +100,9 @@ def _next_step(case: Case, found: list[all_actions.Action]) -> dict[str, Any]:
         }
     by_name = {action.name: action for action in found}
     candidates = [by_name[name] for name in PRIMARY if name in by_name]
+    no_step = {"state"} if case.change.implementer_id == case.actor.pk else {"state", "only_approver"}
     chosen = next((a for a in candidates if a.allowed), None) or next(
-        (a for a in candidates if a.is_mine and a.reasons and a.reasons[0].code not in NO_STEP), None
+        (a for a in candidates if a.is_mine and a.reasons and a.reasons[0].code not in no_step), None
     )
     rollback = by_name["roll_back"]
     rolling = rollback if rollback.allowed and case.change.state in RUNNING else None
@@ -113,10 +115,6 @@ def _next_step(case: Case, found: list[all_actions.Action]) -> dict[str, Any]:
         title, sentence = "Not complete yet", ""
     opens = next((reason.next_allowed_at for reason in chosen.reasons if reason.next_allowed_at), None)
     return {"kind": "act", "action": chosen, "title": title, "sentence": sentence, "rollback": rolling, "opens": opens}
-
-
-#: Refusals after which the action is no next step of this person: the state, or somebody else's hand.
-NO_STEP = frozenset({"state", "only_approver"})
 
 
 TITLES = {
@@ -144,12 +142,18 @@ SENTENCES = {
 }
 
 
+def _still_asked(step: Step) -> list[str]:
+    """The roles that a step still needs."""
+    given = {decision.role for decision in step.decisions.all()} if step.mode == "all" else set()
+    return [role for role in step.roles if role not in given]
+
+
 def _standing(case: Case) -> str:
     """Where it stands, for whom nothing waits here."""
     change = case.change
     if change.state == State.IN_REVIEW:
         asked = [step for step in case.steps if step.state == step.State.OPEN and not step.deferred]
-        waits = "; ".join(f"{step.label.lower()} by {listed(step.roles, 'and' if step.mode == 'all' else 'or')}" for step in asked)
+        waits = "; ".join(f"{step.label.lower()} by {listed(_still_asked(step), 'and' if step.mode == 'all' else 'or')}" for step in asked)
         return f"It waits for the {waits}." if waits else "It waits for its reviewers."
     if change.state == State.APPROVED and change.is_emergency:
         return "Authorised: it may start at once."
@@ -182,12 +186,13 @@ def context(case: Case, tab: str) -> dict[str, Any]:
         "stepper": stepper(change),
         "steps": [step for step in case.steps if not step.deferred],
         "deferred": [step for step in case.steps if step.deferred],
+        "not_needed": _not_needed(case),
         "my_steps": case.mine,
         "actions": by_name,
         "next": _next_step(case, found),
         "may_edit": actor.may_write and not approvals.edit_refusal(change, actor),
         "more": [by_name[name] for name in ("escalate", "unschedule", "roll_back", "fail", "cancel") if by_name[name].allowed],
-        "may_take_over": actor.may_write and not guards.take_over_refusal(change, actor),
+        "may_take_over": actor.may_write and not guards.take_over_refusal(case),
         "may_transfer": actor.may_write and not requests.transfer_refusal(change, actor),
         **_sharing(case),
         "watched": change.watches.filter(user=actor).exists(),
@@ -199,6 +204,14 @@ def context(case: Case, tab: str) -> dict[str, Any]:
         "documented": case.documentation.values if case.documentation else {},
         **_by_telephone(case),
     }
+
+
+def _not_needed(case: Case) -> list[str]:
+    """The template's boxes that this change's policy does not ask for (R33-R35, A2)."""
+    kinds = {step.kind for step in case.steps}
+    if not kinds or case.change.is_emergency:
+        return []
+    return [policy.KIND_LABELS[kind] for kind in policy.REVIEWERS if kind not in kinds]
 
 
 def _sharing(case: Case) -> dict[str, Any]:
@@ -328,7 +341,16 @@ def ended(case: Case) -> dict[str, Any]:
 def _supplied(case: Case) -> list[tuple[str, str]]:
     """What a P0 supplied after its authorisation, labelled, in the template's order (A22)."""
     values = case.documentation.values if case.documentation else {}
-    return [(field.label, content.as_text(values[field.name])) for field in content.FIELDS if field.name in values]
+
+    def said(name: str) -> str:
+        value = values[name]
+        if name == "rollback_tested":
+            return ", ".join(str(value[part]) for part in ("what", "where", "when", "link") if value.get(part))
+        if name == "dependencies" and not value:
+            return "None"
+        return f"{value} min" if name.endswith("_minutes") else content.as_text(value)
+
+    return [(field.label, said(field.name)) for field in content.FIELDS if values.get(field.name) is not None]
 
 
 def _review_parts(case: Case) -> list[tuple[str, str]]:

@@ -40,7 +40,7 @@ TRIGGERS = ("health", "error_rate", "latency", "critical", "manual")
 def take_over(*, actor: User, number: str) -> ChangeRequest:
     """Become the implementer, also during a run (A28)."""
     change = change_to_write(actor, number)
-    raise_refusal(guards.take_over_refusal(change, actor))
+    raise_refusal(guards.take_over_refusal(Case(change, actor)))
     before = change.implementer
     _set_implementer(change, actor)
     change.save()

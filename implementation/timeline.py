@@ -221,5 +221,6 @@ def entries(events: Iterable[Event], comments: Iterable[Comment], decisions: Map
             quote = str(next((data[name] for name in QUOTED if data.get(name)), ""))
         fields = data.get("fields", {}) if event.action in DIFFED else {}
         diffs = [(label(name), before or "", after or "") for name, (before, after) in fields.items()]
+        text = text if event.actor else text[:1].upper() + text[1:]  # nobody's name stands before it
         found.append(Entry(event.pk, event.at, event.actor, tone, icon, text, quote, diffs, group))
     return found

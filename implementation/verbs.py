@@ -210,6 +210,14 @@ def act(request: Request, number: str, verb: str) -> HttpResponse:
     return redirect(target + anchor)
 
 
+def _target(verb: str, name: str) -> str:
+    """The id of the field that an error is about."""
+    if verb == "decide":
+        return "cm" if name == "comment" else name.replace("checklist.", "tick_")
+    return f"id_{name}" if name in YES_NO else f"{verb}-{name}"
+
+
+YES_NO = frozenset({"runbook_updated", "p0_justified", "downtime_required"})
 #: What a form sends that nobody typed.
 UNTYPED = frozenset({"csrfmiddlewaretoken", "version", "verdict", "item", "check", "step", "state", "start"})
 
@@ -218,7 +226,7 @@ def _again(request: Request, number: str, verb: str, tab: str, refused: Refused)
     """The page once more, with why it was refused and all that was typed."""
     record_refusal(request, refused)
     errors = refused.fields if isinstance(refused, Invalid) else {}
-    said = [(reason.message, "") for reason in refused.reasons] or [(text, f"{verb}-{name}") for name, text in errors.items()]
+    said = [(reason.message, "") for reason in refused.reasons] or [(text, _target(verb, name)) for name, text in errors.items()]
     typed = any(value.strip() for name, value in request.POST.items() if name not in UNTYPED and isinstance(value, str))
     failed = {"verb": verb, "errors": errors, "said": said, "values": request.POST, "typed": typed}
     change = access.change_for(request.user, number)

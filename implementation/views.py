@@ -111,7 +111,7 @@ def history(request: Request, number: str) -> HttpResponse:
     """All rounds with their decisions, and every edit with its diff."""
     change = access.change_for(request.user, number)
     by_round: dict[int, list[Step]] = {}
-    steps = change.steps.prefetch_related("decisions__actor", "decisions__on_behalf_of")
+    steps = Step.objects.filter(change=change).with_decisions()
     for step in steps.order_by("-round", "deferred", "stage", "position"):
         by_round.setdefault(step.round, []).append(step)
     events = list(Event.objects.filter(change_id=change.pk, action__in=timeline.DIFFED).select_related("actor").order_by("-id")[:200])

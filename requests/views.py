@@ -181,20 +181,8 @@ def _form_page(
 
 def _preview(user: User, values: dict[str, Any], change: ChangeRequest | None) -> dict[str, Any]:
     """What the priority needs, who will be asked, and what the calendar says: from what is typed so far, wrong fields left out."""
-    known = ChangeRequest(requester=user)
-    picked: list[Component] = []
-    for name, value in _as_posted(values).items():
-        try:
-            cleaned = cleaning.CLEANERS[name](value)
-        except cleaning.Wrong:
-            continue
-        if name == "components":
-            picked = cleaned
-        elif name == "requested_window":
-            known.requested_window_start = cleaned
-        else:
-            setattr(known, name, cleaned)
-    plain = {name: getattr(known, name) for name in content.NAMES if name != "components"} | {"components": [c.slug for c in picked]}
+    known, picked = _known(user, values)
+    plain = _plain(known, picked)
     facts = policy.Facts(
         known.priority or "P2",
         known.needs_security_review,
@@ -211,6 +199,29 @@ def _preview(user: User, values: dict[str, Any], change: ChangeRequest | None) -
         "verdict": _verdict(known, frozenset(plain["components"])),
         "plan_length": known.plan_length,
     }
+
+
+def _known(user: User, values: dict[str, Any]) -> tuple[ChangeRequest, list[Component]]:
+    """The change as far as what is typed can be taken, unsaved, and its components."""
+    known = ChangeRequest(requester=user)
+    picked: list[Component] = []
+    for name, value in _as_posted(values).items():
+        try:
+            cleaned = cleaning.CLEANERS[name](value)
+        except cleaning.Wrong:
+            continue
+        if name == "components":
+            picked = cleaned
+        elif name == "requested_window":
+            known.requested_window_start = cleaned
+        else:
+            setattr(known, name, cleaned)
+    return known, picked
+
+
+def _plain(known: ChangeRequest, picked: list[Component]) -> dict[str, Any]:
+    """Its content by name, as `requests.content` judges it."""
+    return {name: getattr(known, name) for name in content.NAMES if name != "components"} | {"components": [c.slug for c in picked]}
 
 
 def _as_posted(values: dict[str, Any]) -> dict[str, Any]:
@@ -311,10 +322,21 @@ def new(request: Request) -> HttpResponse:
         raise
     except Refused as refused:
         record_refusal(request, refused)
-        errors = refused.fields if isinstance(refused, Invalid) else {"": str(refused)}
+        errors = _all_that_is_wrong(refused, request, typed)
         kept = "Everything you typed is kept in the draft." if typed.get("number") else "Nothing you typed is lost: it stands below."
         return _form_page(request, change=None, values=typed, errors=errors, notice=kept, status=status_of(refused))
     return redirect(change)
+
+
+def _all_that_is_wrong(refused: Refused, request: Request, typed: dict[str, Any]) -> dict[str, str]:
+    """Wrong values and, for whoever wanted to submit, missing ones too: told at once, in the form's order."""
+    if not isinstance(refused, Invalid):
+        return {"": str(refused)}
+    if request.POST.get("intent") != "submit":
+        return refused.fields
+    found = content.missing_fields(_plain(*_known(request.user, typed))) | refused.fields
+    order = [*content.BY_NAME, *found]
+    return {name: found[name] for name in sorted(found, key=order.index)}
 
 
 def edit(request: Request, number: str) -> HttpResponse:
@@ -340,7 +362,7 @@ def edit(request: Request, number: str) -> HttpResponse:
             messages.success(request, "Saved." if change.state not in (State.IN_REVIEW,) else "Saved. A new round of approval has begun.")
     except Refused as refused:
         record_refusal(request, refused)
-        errors = refused.fields if isinstance(refused, Invalid) else {"": str(refused)}
+        errors = _all_that_is_wrong(refused, request, typed)
         notice = "Nothing you typed is lost."
         if isinstance(refused, Stale):
             change = access.change_for(request.user, number)

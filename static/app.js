@@ -80,6 +80,20 @@ const later = () => {
 if (document.querySelector("[data-count]")) setInterval(count, 1000);
 if (location.pathname.startsWith("/changes/") && !document.getElementById("refusal")) later();
 
+// A link to something folded unfolds it, and the first field gets the focus.
+const unfold = () => {
+  const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!target) return;
+  const folded = target.closest("details");
+  if (folded) folded.open = true;
+  const field = target.matches("input, select, textarea") ? target : target.querySelector("textarea, input:not([type=hidden]), select");
+  if (field) field.focus();
+  target.scrollIntoView({ block: "center" });
+};
+addEventListener("hashchange", unfold);
+document.addEventListener("click", (event) => { if (event.target.closest('a[href^="#"]')) setTimeout(unfold); });
+unfold();
+
 // After a refusal the eye goes to why.
 const refusal = document.getElementById("refusal");
 if (refusal) refusal.focus();

@@ -51,7 +51,7 @@ STEP_STATES: dict[str, tuple[str, str, str]] = {
     "rejected": ("danger", "circle-x", "Rejected"),
     "changes_requested": ("warn", "corner-up-left", "Changes requested"),
     "waived": ("neutral", "circle-slash", "Waived"),
-    "stale": ("neutral", "history", "Stale"),
+    "stale": ("neutral", "history", "Superseded"),
 }
 #: Everything that `icon` may name; `/icons.svg` holds exactly these.
 ICONS = sorted(

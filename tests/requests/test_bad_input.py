@@ -105,6 +105,7 @@ def test_the_web_form_keeps_what_was_typed(desk: Sit, at: Any) -> None:
         'href="#id_estimated_minutes"',
         'href="#id_components"',
         'href="#id_requested_date"',
+        'href="#id_rollback_plan"',  # what is missing is told with what is wrong
         'value="A &lt; b"',
         "Because",
         'value="-3"',
