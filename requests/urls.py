@@ -1,14 +1,14 @@
 from django.urls import path
 
-from requests import views
+from requests import form_views, views
 
 app_name = "requests"
 urlpatterns = [
     path("changes/", views.index, name="index"),
     path("changes/export.csv", views.export, name="export"),
-    path("changes/new", views.new, name="new"),
-    path("changes/preview", views.preview, name="preview"),
-    path("changes/<str:number>/edit", views.edit, name="edit"),
+    path("changes/new", form_views.new, name="new"),
+    path("changes/preview", form_views.preview, name="preview"),
+    path("changes/<str:number>/edit", form_views.edit, name="edit"),
     path("settings/components/", views.components, name="components"),
     path("settings/components/new", views.component, name="component_new"),
     path("settings/components/<str:slug>/", views.component, name="component"),

@@ -75,7 +75,7 @@ TEMPLATES = [
                 "csp.context_processors.nonce",
                 "changemgmt.context.shell",
             ],
-            "builtins": ["changemgmt.templatetags.ui"],
+            "builtins": ["changemgmt.templatetags.ui", "changemgmt.templatetags.times", "changemgmt.templatetags.diffs"],
         },
     }
 ]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from xml.etree import ElementTree
@@ -14,13 +12,11 @@ import nh3
 from django import template
 from django.template.defaultfilters import stringfilter
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 
 from accounts.roles import label as role_label
-from requests import say
 from requests.content import BY_NAME
 from requests.models import ChangeRequest
 from requests.states import State
@@ -163,12 +159,6 @@ def measure(value: float | str | None, unit: str) -> str:
 
 
 @register.filter
-def after(end: datetime | None, start: datetime | None) -> str:
-    """How long it took: 38 min."""
-    return say.say_length(end - start) if end and start else "–"
-
-
-@register.filter
 @lru_cache(maxsize=64)
 def state(value: str, size: str = "") -> SafeString:
     """A change's state: icon and word, never colour alone."""
@@ -264,87 +254,6 @@ def field_label(name: str) -> str:
     return BY_NAME[name].label if name in BY_NAME else name.replace("_", " ").capitalize()
 
 
-# --- time ------------------------------------------------------------------------------------------------------------------------
-
-
-def _time(at: datetime, text: str) -> SafeString:
-    return format_html('<time datetime="{}" title="{}">{}</time>', say.iso(at), f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC", text)
-
-
-@register.filter
-def instant(at: datetime | None) -> SafeString:
-    """Tue 5 Jan 2027, 02:00 UTC."""
-    return _time(at, say.say_instant(at)) if at else SafeString("")
-
-
-@register.filter
-def until(at: datetime | None) -> SafeString:
-    """An end: Thu 26 Nov, 24:00 UTC."""
-    return _time(at, say.say_until(at)) if at else SafeString("")
-
-
-@register.filter
-def short(at: datetime | None) -> SafeString:
-    """Thu 8 Oct 02:00, with the year where it is not this one."""
-    if not at:
-        return SafeString("")
-    day = say.say_day(at) if at.year == timezone.now().year else say.say_date(at)
-    return _time(at, f"{day} {at.astimezone(UTC):%H:%M}")
-
-
-@register.filter
-def day(at: datetime | date | None) -> str:
-    if not at:
-        return ""
-    return say.say_day(at) if at.year == timezone.now().year else say.say_date(at)
-
-
-@register.filter
-def relative(at: datetime | None) -> SafeString:
-    """“in 1 d 11 h”, “6 min ago”; the instant itself on hover."""
-    if not at:
-        return SafeString("")
-    distance = at - timezone.now()
-    length = say.say_length(distance)
-    return _time(at, f"in {length}" if distance > timedelta(0) else f"{length} ago")
-
-
-@register.filter
-def since(at: datetime | None) -> str:
-    """How long ago, without “ago”."""
-    return say.say_length(timezone.now() - at) if at else ""
-
-
-@register.filter
-def left(at: datetime | None) -> str:
-    return say.say_length(at - timezone.now()) if at else ""
-
-
-@register.simple_tag
-def span(start: datetime | None, end: datetime | None) -> SafeString:
-    """Thu 8 Oct, 02:00 to 04:00 UTC."""
-    return _time(start, say.say_span(start, end)) if start and end else SafeString("")
-
-
-@register.filter
-def lasting(value: timedelta | int | None) -> str:
-    if value is None:
-        return ""
-    return say.say_length(value if isinstance(value, timedelta) else timedelta(minutes=value))
-
-
-@register.filter
-def countdown(at: datetime) -> str:
-    """h:mm:ss between now and the instant, in either direction; app.js goes on counting."""
-    seconds = int(abs(at - timezone.now()).total_seconds())
-    return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-
-
-@register.filter
-def clock(at: datetime | None) -> str:
-    return f"{at.astimezone(UTC):%H:%M}" if at else ""
-
-
 # --- texts -----------------------------------------------------------------------------------------------------------------------
 
 _markdown = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable("table")
@@ -400,57 +309,6 @@ def linked(item: str) -> SafeString:
     return format_html("{}", item)
 
 
-@register.simple_tag
-@lru_cache(maxsize=256)
-def diff(before: str, after: str) -> SafeString:
-    """Line by line, with the changed words marked."""
-    rows: list[SafeString] = []
-    old, new = (before or "").splitlines(), (after or "").splitlines()
-    for kind, i1, i2, j1, j2 in _pieces(old, new):
-        if kind == "equal":
-            kept = old[i1:i2]
-            shown = kept if len(kept) <= 2 else [kept[0], "…", kept[-1]]
-            rows += [format_html("<div>{}</div>", line) for line in shown]
-        elif i2 - i1 == j2 - j1 == 1:
-            rows += _words(old[i1], new[j1])
-        else:
-            rows += [format_html('<div class="del"><del>{}</del></div>', line) for line in old[i1:i2]]
-            rows += [format_html('<div class="add"><ins>{}</ins></div>', line) for line in new[j1:j2]]
-    return format_html_join("", "{}", ((row,) for row in rows))
-
-
-#: Beyond so many pairs of pieces a comparison is not worth its time (it may take their number's square): all is shown as replaced.
-COMPARED = 4000
-
-
-def _pieces(old: list[str], new: list[str]) -> list[tuple[str, int, int, int, int]]:
-    """What of two lists is equal and what replaced, as difflib's opcodes; the same beginning and end are set apart first."""
-    shorter = min(len(old), len(new))
-    head = next((index for index in range(shorter) if old[index] != new[index]), shorter)
-    tail = next((index for index in range(shorter - head) if old[-1 - index] != new[-1 - index]), shorter - head)
-    a, b = old[head : len(old) - tail], new[head : len(new) - tail]
-    found = [("equal", 0, head, 0, head)] if head else []
-    if len(a) * len(b) > COMPARED:
-        found.append(("replace", head, head + len(a), head, head + len(b)))
-    else:
-        codes = difflib.SequenceMatcher(a=a, b=b, autojunk=False).get_opcodes()
-        found += [(kind, head + i1, head + i2, head + j1, head + j2) for kind, i1, i2, j1, j2 in codes]
-    return [*found, ("equal", head + len(a), len(old), head + len(b), len(new))] if tail else found
-
-
-def _words(before: str, after: str) -> list[SafeString]:
-    """One line that became another: both, with the words that went and came marked."""
-    a, b = re.findall(r"\s+|\S+", before), re.findall(r"\s+|\S+", after)
-    went, came = [], []
-    for kind, i1, i2, j1, j2 in _pieces(a, b):
-        went.append(format_html("{}" if kind == "equal" else "<del>{}</del>", "".join(a[i1:i2])) if i2 > i1 else "")
-        came.append(format_html("{}" if kind == "equal" else "<ins>{}</ins>", "".join(b[j1:j2])) if j2 > j1 else "")
-    return [
-        format_html('<div class="{}">{}</div>', side, format_html_join("", "{}", ((part,) for part in parts)))
-        for side, parts in (("del", went), ("add", came))
-    ]
-
-
 # --- forms and addresses -----------------------------------------------------------------------------------------------------------
 
 
@@ -498,11 +356,6 @@ def split_comma(text: str) -> list[str]:
 def triples(text: str) -> list[list[str]]:
     """“a|b|c;d|e|f” as rows, for choices that only a template knows."""
     return [row.split("|") for row in text.split(";")]
-
-
-@register.filter
-def iso(at: datetime) -> str:
-    return say.iso(at)
 
 
 @register.filter

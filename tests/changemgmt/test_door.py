@@ -15,7 +15,7 @@ from django.db import close_old_connections, connection
 from django.test import Client
 
 from accounts.models import ApiToken, Duty, User
-from changemgmt.templatetags.ui import diff
+from changemgmt.templatetags.diffs import diff
 from changemgmt.wsgi import application
 from requests.models import Comment, Component
 from tests.world import Desk, fields

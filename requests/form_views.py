@@ -1,0 +1,281 @@
+"""The form of a change: new, edit, and what it shows while somebody types."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.db import IntegrityError, transaction
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from accounts.models import User
+from approvals import policy, rounds
+from approvals import services as approvals
+from audit.refusal import Blocked, Invalid, Missing, Reason, Refused, Stale, refusal_of
+from changemgmt.http import Request, record_refusal, status_of
+from requests import access, cleaning, content, forms, services
+from requests.models import ChangeRequest, Component, IdempotencyKey
+from requests.states import State
+from windows.calendar import decide
+from windows.models import current_calendar
+
+#: priority → the fields that it needs before it can be submitted (A22): the form marks them.
+NEEDED = {priority: sorted(content.missing_fields({"priority": priority})) for priority in ChangeRequest.Priority.values}
+
+
+def _form_page(
+    request: Request,
+    *,
+    change: ChangeRequest | None,
+    values: dict[str, Any],
+    errors: dict[str, str] | None = None,
+    notice: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    context = {
+        "change": change,
+        "values": values,
+        "errors": errors or {},
+        "notice": notice,
+        "token": values.get("token") or uuid.uuid4().hex,
+        "strategies": ChangeRequest.Strategy.choices,
+        "risks": ChangeRequest.Risk.choices,
+        "kinds": ChangeRequest.EmergencyKind.choices,
+        "needed": NEEDED,
+        "security": [(name, words, values.get(name, "")) for name, words in forms.SECURITY_WORDS.items()],
+        "components": list(Component.objects.values_list("slug", flat=True)[:300]),
+        "voids": change is not None and change.state in (State.IN_REVIEW, State.APPROVED, State.SCHEDULED),
+        **_preview(request.user, values, change),
+    }
+    return render(request, "requests/form.html", context, status=status)
+
+
+def _preview(user: User, values: dict[str, Any], change: ChangeRequest | None) -> dict[str, Any]:
+    """What the priority needs, who will be asked, and what the calendar says: from what is typed so far, wrong fields left out."""
+    known, picked = _known(user, values)
+    plain = _plain(known, picked)
+    facts = policy.Facts(
+        known.priority or "P2",
+        known.needs_security_review,
+        any(c.security_review for c in picked),
+        bool(known.downtime_required),
+        bool(known.users_affected),
+    )
+    return {
+        "progress": forms.section_progress(plain),
+        "asked": policy.plan(rounds.current_rules(), facts),
+        "stage_labels": policy.STAGE_LABELS,
+        "kind_labels": policy.KIND_LABELS,
+        "shown_priority": known.priority,
+        "verdict": _verdict(known, frozenset(plain["components"])),
+        "plan_length": known.plan_length,
+    }
+
+
+def _known(user: User, values: dict[str, Any]) -> tuple[ChangeRequest, list[Component]]:
+    """The change as far as what is typed can be taken, unsaved, and its components."""
+    known = ChangeRequest(requester=user)
+    picked: list[Component] = []
+    for name, value in _as_posted(values).items():
+        try:
+            cleaned = cleaning.CLEANERS[name](value)
+        except cleaning.Wrong:
+            continue
+        if name == "components":
+            picked = cleaned
+        elif name == "requested_window":
+            known.requested_window_start = cleaned
+        else:
+            setattr(known, name, cleaned)
+    return known, picked
+
+
+def _plain(known: ChangeRequest, picked: list[Component]) -> dict[str, Any]:
+    """Its content by name, as `requests.content` judges it."""
+    return {name: getattr(known, name) for name in content.NAMES if name != "components"} | {"components": [c.slug for c in picked]}
+
+
+def _as_posted(values: dict[str, Any]) -> dict[str, Any]:
+    from django.http import QueryDict
+
+    post = QueryDict(mutable=True)
+    for name, value in values.items():
+        if name not in ("confidential", "major") and isinstance(value, (str, int)):
+            post[name] = str(value)
+    return {name: value for name, value in forms.values_from(post).items() if name in cleaning.CLEANERS}
+
+
+def _verdict(known: ChangeRequest, scope: frozenset[str]) -> dict[str, Any] | None:
+    """The calendar's answer for the window asked for, or the first start from the requested date on."""
+    if not known.priority:
+        return None
+    calendar = current_calendar()
+    if known.is_emergency:
+        return {"tone": "ok", "icon": "calendar-check", "head": "P0: at any time, once authorised", "emergency": True}
+    start = known.requested_window_start
+    if start is None and known.requested_date:
+        start = cleaning.instant(known.requested_date.isoformat())
+        verdict = decide(known.priority, start, start + known.plan_length, calendar, scope)
+        closed = [reason for reason in verdict.reasons if reason.code in ("freeze", "blackout")]
+        first = verdict.next_allowed_start
+        if closed:
+            return {"tone": "danger", "icon": "calendar-x", "head": closed[0].message, "reasons": closed, "next": first}
+        return {"tone": "neutral", "icon": "calendar", "head": None, "next": first}
+    if start is None:
+        return None
+    verdict = decide(known.priority, start, start + known.plan_length, calendar, scope)
+    if verdict.allowed:
+        return {"tone": "ok", "icon": "calendar-check", "start": start, "end": start + known.plan_length, "until": verdict.open_until}
+    return {
+        "tone": "danger",
+        "icon": "calendar-x",
+        "head": verdict.reasons[0].message,
+        "reasons": verdict.reasons,
+        "next": verdict.next_allowed_start,
+    }
+
+
+def _draft_of(request: Request) -> ChangeRequest | None:
+    """The draft that this form has made already: by its number, or by its one-time token if the number never reached the browser."""
+    number = request.POST.get("number", "")
+    if not number and request.POST.get("token"):
+        key = IdempotencyKey.objects.filter(user=request.user, key=_form_key(request)).first()
+        number = key.body if key else ""
+    draft = access.change_for(request.user, number) if number else None
+    # The form of a change that has moved on (the back button) edits nothing: its page is where one goes on.
+    if draft is not None and (draft.state != State.DRAFT or draft.requester_id != request.user.pk):
+        raise Blocked([Reason("state", f"{draft.number} is {State(draft.state).label.lower()} already; go on from its page.")])
+    return draft
+
+
+def _form_key(request: Request) -> str:
+    return "form:" + hashlib.sha256((request.POST.get("token") or uuid.uuid4().hex).encode()).hexdigest()
+
+
+def _save(request: Request, values: dict[str, Any]) -> ChangeRequest:
+    """Create the draft or bring it up to date: one change per form, however often it is sent."""
+    draft = _draft_of(request)
+    if draft is None:
+        try:
+            with transaction.atomic():
+                key = IdempotencyKey.objects.create(
+                    user=request.user, key=_form_key(request), fingerprint="form", created_at=timezone.now()
+                )
+                draft = services.create(actor=request.user, values=values)
+                key.status, key.body = 201, draft.number
+                key.save()
+                return draft
+        except IntegrityError:
+            draft = _draft_of(request)
+            if draft is None:
+                raise
+    return approvals.edit(actor=request.user, number=draft.number, version=draft.version, values=values)
+
+
+def new(request: Request) -> HttpResponse:
+    """A new change: save as a draft, or save and submit. Whatever is wrong, what was typed is shown again, and kept."""
+    access.check_may_write(request.user)
+    if request.method != "POST":
+        priority = request.GET.get("priority", "")
+        return _form_page(
+            request, change=None, values={"priority": priority if priority in ChangeRequest.Priority.values else "", "strategy": "rolling"}
+        )
+    typed = forms.typed(request.POST)
+    try:
+        change = _save(request, forms.values_from(request.POST))
+        typed["number"] = change.number
+        if request.POST.get("intent") == "submit":
+            approvals.submit(actor=request.user, number=change.number)
+            messages.success(request, f"{change.number} is submitted; its reviewers have been told.")
+        else:
+            messages.success(request, f"{change.number} is kept as a draft.")
+    except Missing:
+        raise
+    except Refused as refused:
+        record_refusal(request, refused)
+        errors = _all_that_is_wrong(refused, request, typed)
+        kept = "Everything you typed is kept in the draft." if typed.get("number") else "Nothing you typed is lost: it stands below."
+        return _form_page(request, change=None, values=typed, errors=errors, notice=kept, status=status_of(refused))
+    return redirect(change)
+
+
+def _all_that_is_wrong(refused: Refused, request: Request, typed: dict[str, Any]) -> dict[str, str]:
+    """Wrong values and, for whoever wanted to submit, missing ones too: told at once, in the form's order."""
+    if not isinstance(refused, Invalid):
+        return {"": str(refused)}
+    if request.POST.get("intent") != "submit":
+        return refused.fields
+    found = content.missing_fields(_plain(*_known(request.user, typed))) | refused.fields
+    order = [*content.BY_NAME, *found]
+    return {name: found[name] for name in sorted(found, key=order.index)}
+
+
+def edit(request: Request, number: str) -> HttpResponse:
+    """Edit a change. The version that the person saw goes with the form: somebody else's edit in between is told, not overwritten."""
+    change = access.change_for(request.user, number)
+    refusal = approvals.edit_refusal(change, request.user)
+    if refusal and request.method != "POST":
+        record_refusal(request, refusal_of(refusal))
+        messages.error(request, " ".join(reason.message for reason in refusal))
+        return redirect(change)
+    if request.method != "POST":
+        return _form_page(request, change=change, values=forms.shown(change) | {"number": change.number, "version": change.version})
+    typed = forms.typed(request.POST)
+    version = request.POST.get("version", "")
+    try:
+        seen = int(version) if version.isdecimal() and len(version) < 10 else 0
+        change = approvals.edit(actor=request.user, number=number, version=seen, values=forms.values_from(request.POST))
+        if request.POST.get("intent") == "submit" and change.state in (State.DRAFT, State.CHANGES_REQUESTED):
+            typed["version"] = change.version
+            approvals.submit(actor=request.user, number=number)
+            messages.success(request, f"{change.number} is submitted; its reviewers have been told.")
+        else:
+            messages.success(request, "Saved." if change.state not in (State.IN_REVIEW,) else "Saved. A new round of approval has begun.")
+    except Refused as refused:
+        record_refusal(request, refused)
+        errors = _all_that_is_wrong(refused, request, typed)
+        notice = "Nothing you typed is lost."
+        if isinstance(refused, Stale):
+            change = access.change_for(request.user, number)
+            errors = _differing(change, typed)
+            typed["version"] = change.version
+            notice = "Somebody edited it since you opened it. Your text stands below; saving again puts it in place of theirs."
+        return _form_page(request, change=change, values=typed, errors=errors, notice=notice, status=status_of(refused))
+    return redirect(change)
+
+
+def _differing(change: ChangeRequest, typed: dict[str, Any]) -> dict[str, str]:
+    """Field → what it says now, where that is not what was typed: for whoever edited at the same time as somebody else."""
+    now = forms.shown(change)
+    differing = {name: str(now.get(name) or "") for name in content.BY_NAME if str(typed.get(name) or "") != str(now.get(name) or "")}
+    told = {name: f"{content.BY_NAME[name].label}: it now says “{value[:200]}”." for name, value in differing.items()}
+    return told or {"": "Somebody edited it since you opened it; it now says what you wrote, too."}
+
+
+@require_POST
+def preview(request: Request) -> HttpResponse:
+    """While somebody types: the rail and the verdict anew, and the draft saved as far as its fields can be taken."""
+    typed = forms.typed(request.POST)
+    change, saved = None, False
+    if request.POST.get("autosave") and request.POST.get("summary", "").strip() and request.user.may_write:
+        values = _usable(forms.values_from(request.POST))
+        try:
+            change, saved = _save(request, values), True
+        except Refused:
+            saved = False
+    context = {"values": typed, "change": change, "saved": saved, **_preview(request.user, typed, change)}
+    return render(request, "requests/preview.html", context)
+
+
+def _usable(values: dict[str, Any]) -> dict[str, Any]:
+    """Only the fields that can be taken as they are."""
+    try:
+        cleaning.clean(values)
+    except Invalid as refused:
+        return {name: value for name, value in values.items() if name not in refused.fields}
+    return values
