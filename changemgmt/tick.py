@@ -17,8 +17,7 @@ from django.db import connection, transaction
 from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
-from approvals import policy, ratification, rounds, telephone
-from approvals import services as approvals
+from approvals import policy, ratification, revisions, rounds, telephone
 from approvals.models import Confirmation, Step
 from audit import services as audit
 from audit.models import Event
@@ -144,7 +143,7 @@ def lapses() -> int:
     def act(change: ChangeRequest) -> bool:
         if change.state != State.APPROVED or change.approved_at != due[change.pk]:
             return False
-        approvals.lapse(change)
+        revisions.lapse(change)
         return True
 
     return _each_change(list(due)[:BATCH], act)

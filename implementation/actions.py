@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from accounts.models import User
+from approvals import revisions
 from approvals import services as approvals
 from approvals.models import Step
 from audit.refusal import Reason
@@ -75,7 +76,7 @@ GUARDS: dict[str, Guard] = {
     "reject": lambda case: _decide(case, "reject"),
     "revise": _by_itself("It happens by itself when the content is edited in review or later."),
     "lapse": _by_itself("It happens by itself when an approval is not used in time."),
-    "escalate": _of(approvals.escalate_refusal),
+    "escalate": _of(revisions.escalate_refusal),
     "schedule": _schedule,
     "reschedule": _reschedule,
     "unschedule": _of(windows.unschedule_refusal),
@@ -86,7 +87,7 @@ GUARDS: dict[str, Guard] = {
     "finish_rollback": guards.finish_rollback_refusal,
     "fail": guards.fail_refusal,
     "close": guards.close_refusal,
-    "cancel": _of(approvals.cancel_refusal),
+    "cancel": _of(revisions.cancel_refusal),
 }
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from accounts.roles import listed
 from approvals import access as approvals_access
-from approvals import policy, rounds, telephone
-from approvals import services as approvals
+from approvals import policy, revisions, rounds, telephone
 from approvals.models import Step
 from implementation import actions as all_actions
 from implementation import guards
@@ -190,7 +189,7 @@ def context(case: Case, tab: str) -> dict[str, Any]:
         "my_steps": case.mine,
         "actions": by_name,
         "next": _next_step(case, found),
-        "may_edit": actor.may_write and not approvals.edit_refusal(change, actor),
+        "may_edit": actor.may_write and not revisions.edit_refusal(change, actor),
         "more": [by_name[name] for name in ("escalate", "unschedule", "roll_back", "fail", "cancel") if by_name[name].allowed],
         "may_take_over": actor.may_write and not guards.take_over_refusal(case),
         "may_transfer": actor.may_write and not requests.transfer_refusal(change, actor),

@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import ratification, telephone
+from approvals import ratification, revisions, telephone
 from approvals import services as approvals
 from approvals.policy import EMERGENCY
 from audit.refusal import Invalid, Missing, Refused
@@ -103,12 +103,12 @@ def _review(actor: User, number: str, post: Post) -> Any:
 VERBS: dict[str, tuple[Verb, str, str]] = {
     "submit": (lambda a, n, p: approvals.submit(actor=a, number=n), "Submitted; its reviewers have been told.", "change"),
     "cancel": (
-        lambda a, n, p: approvals.cancel(actor=a, number=n, reason=p.get("reason", ""), duplicate_of=p.get("duplicate_of", "").strip()),
+        lambda a, n, p: revisions.cancel(actor=a, number=n, reason=p.get("reason", ""), duplicate_of=p.get("duplicate_of", "").strip()),
         "Cancelled.",
         "change",
     ),
     "escalate": (
-        lambda a, n, p: approvals.escalate(
+        lambda a, n, p: revisions.escalate(
             actor=a,
             number=n,
             reason=p.get("reason", ""),

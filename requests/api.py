@@ -8,6 +8,7 @@ from ninja import Router
 
 from accounts.roles import Role
 from approvals import access as approvals_access
+from approvals import revisions
 from approvals import services as approvals
 from audit.refusal import Invalid, Missing, NotYours, Reason
 from changemgmt.api_base import Body, ReasonIn, answer, body_values, change_out
@@ -86,7 +87,7 @@ def edit(request: Request, number: str) -> Any:
     version = values.pop("version", None)
     if not isinstance(version, int) or isinstance(version, bool):
         raise Invalid(fields={"version": "Version: send the version of the change that you saw, a whole number."})
-    return change_out(approvals.edit(actor=request.user, number=number, version=version, values=values))
+    return change_out(revisions.edit(actor=request.user, number=number, version=version, values=values))
 
 
 @router.post("/changes/{number}/submit", operation_id="submit_change")
@@ -98,7 +99,7 @@ def submit(request: Request, number: str, body: ReasonIn | None = None) -> Any:
 @router.post("/changes/{number}/cancel", operation_id="cancel_change")
 def cancel(request: Request, number: str, body: ReasonIn | None = None) -> Any:
     body = body or ReasonIn()
-    return change_out(approvals.cancel(actor=request.user, number=number, reason=body.reason, duplicate_of=body.duplicate_of))
+    return change_out(revisions.cancel(actor=request.user, number=number, reason=body.reason, duplicate_of=body.duplicate_of))
 
 
 @router.post("/changes/{number}/clone", operation_id="clone_change")
@@ -115,7 +116,7 @@ class EscalateIn(Body):
 @router.post("/changes/{number}/escalate", operation_id="escalate_change")
 def escalate(request: Request, number: str, body: EscalateIn) -> Any:
     """Make it a P0 under the same number: a new round with the emergency authorisation alone."""
-    return change_out(approvals.escalate(actor=request.user, number=number, **body.dict()))
+    return change_out(revisions.escalate(actor=request.user, number=number, **body.dict()))
 
 
 class TransferIn(Body):

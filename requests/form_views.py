@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from accounts.models import User
-from approvals import policy, rounds
+from approvals import policy, revisions, rounds
 from approvals import services as approvals
 from audit.refusal import Blocked, Invalid, Missing, Reason, Refused, Stale, refusal_of
 from changemgmt.http import Request, record_refusal, status_of
@@ -174,7 +174,7 @@ def _save(request: Request, values: dict[str, Any]) -> ChangeRequest:
             draft = _draft_of(request)
             if draft is None:
                 raise
-    return approvals.edit(actor=request.user, number=draft.number, version=draft.version, values=values)
+    return revisions.edit(actor=request.user, number=draft.number, version=draft.version, values=values)
 
 
 def new(request: Request) -> HttpResponse:
@@ -218,7 +218,7 @@ def _all_that_is_wrong(refused: Refused, request: Request, typed: dict[str, Any]
 def edit(request: Request, number: str) -> HttpResponse:
     """Edit a change. The version that the person saw goes with the form: somebody else's edit in between is told, not overwritten."""
     change = access.change_for(request.user, number)
-    refusal = approvals.edit_refusal(change, request.user)
+    refusal = revisions.edit_refusal(change, request.user)
     if refusal and request.method != "POST":
         record_refusal(request, refusal_of(refusal))
         messages.error(request, " ".join(reason.message for reason in refusal))
@@ -229,7 +229,7 @@ def edit(request: Request, number: str) -> HttpResponse:
     version = request.POST.get("version", "")
     try:
         seen = int(version) if version.isdecimal() and len(version) < 10 else 0
-        change = approvals.edit(actor=request.user, number=number, version=seen, values=forms.values_from(request.POST))
+        change = revisions.edit(actor=request.user, number=number, version=seen, values=forms.values_from(request.POST))
         if request.POST.get("intent") == "submit" and change.state in (State.DRAFT, State.CHANGES_REQUESTED):
             typed["version"] = change.version
             approvals.submit(actor=request.user, number=number)

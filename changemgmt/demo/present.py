@@ -9,7 +9,7 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import policy
+from approvals import policy, revisions
 from approvals import services as approvals
 from approvals.models import Step
 from changemgmt import clock
@@ -226,7 +226,7 @@ class Present:
         self.decide(change, "tech-lead", policy.TECHNICAL, timedelta(days=1))
         with self.at(hours=6):
             fresh = ChangeRequest.objects.get(pk=change.pk)
-            approvals.edit(
+            revisions.edit(
                 actor=self.people["engineer2"],
                 number=change.number,
                 version=fresh.version,
@@ -366,7 +366,7 @@ class Present:
             risk="low",
         )
         with self.at(days=8):
-            approvals.cancel(actor=self.people["engineer2"], number=change.number, reason="The supplier does it on their side.")
+            revisions.cancel(actor=self.people["engineer2"], number=change.number, reason="The supplier does it on their side.")
 
 
 def make_present(people: dict[str, User]) -> int:
