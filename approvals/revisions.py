@@ -16,7 +16,7 @@ from audit import services as audit
 from audit.refusal import Invalid, Reason, Stale, raise_refusal
 from notifications import services as notifications
 from requests import access as requests_access
-from requests import cleaning, content, lifecycle
+from requests import cleaning, content, lifecycle, risk
 from requests import services as requests
 from requests.models import ChangeRequest
 from requests.states import EDITABLE, State
@@ -41,6 +41,8 @@ def edit(*, actor: User, number: str, version: int, values: Mapping[str, Any]) -
     if version != change.version:
         raise Stale([Reason("stale", "Somebody edited this change since you opened it. Look at what changed, then edit again.")])
     cleaned = cleaning.clean(values, change)
+    if change.submitted_at and risk.is_below(cleaned.get("risk", ""), change.risk):
+        raise Invalid(fields={"risk": "Risk: once submitted it is lowered by a reviewer, with a reason; you may raise it."})
     before, besides = change.content(), _besides(change)
     requests.assign(change, cleaned, actor)
     change._prefetched_objects_cache = {}  # type: ignore[attr-defined]
@@ -74,6 +76,8 @@ def _besides(change: ChangeRequest) -> dict[str, Any]:
         "implementer": change.implementer_id,
         "confidential": change.confidential,
         "major": change.major,
+        "risk_answers": change.risk_answers,
+        "strategy_reason": change.strategy_reason,
     }
 
 

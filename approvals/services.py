@@ -15,7 +15,8 @@ from audit import services as audit
 from audit.refusal import Blocked, Invalid, NotYours, Reason, Stale, raise_refusal
 from notifications import services as notifications
 from requests import access as requests_access
-from requests import cleaning, content, lifecycle
+from requests import cleaning, content, lifecycle, risk
+from requests.components import record_of
 from requests.models import ChangeRequest
 from requests.states import State
 
@@ -40,6 +41,9 @@ def submit(*, actor: User, number: str) -> ChangeRequest:
     today = timezone.now().date()
     if change.requested_date and change.requested_date < today and change.priority != "P0":
         missing["requested_date"] = f"Requested date: {change.requested_date} has passed; give today, {today}, or later."
+    suggested = risk.suggest(change.risk_answers, record_of(change.components.all()))
+    if suggested and risk.is_below(change.risk, suggested.level):
+        missing["risk"] = f"Risk: the answers suggest {suggested.level}; choose that, and let a reviewer lower it with a reason."
     if missing:
         raise Invalid(fields=missing)
     change.requester_role = actor.role_label[:200]

@@ -194,6 +194,7 @@ def context(case: Case, tab: str) -> dict[str, Any]:
         "may_take_over": actor.may_write and not guards.take_over_refusal(case),
         "may_transfer": actor.may_write and not requests.transfer_refusal(change, actor),
         **_sharing(case),
+        "may_assess": change.state == State.IN_REVIEW and change.risk_now in ("medium", "high") and bool(case.mine),
         "watched": change.watches.filter(user=actor).exists(),
         "may_extend": not guards.extend_refusal(change, actor),
         "kinds": ChangeRequest.EmergencyKind.choices,

@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import ratification, revisions, telephone
+from approvals import assessment, ratification, revisions, telephone
 from approvals import services as approvals
 from approvals.policy import EMERGENCY
 from audit.refusal import Invalid, Missing, Refused
@@ -129,6 +129,11 @@ VERBS: dict[str, tuple[Verb, str, str]] = {
         "change",
     ),
     "transfer": (lambda a, n, p: requests.transfer(actor=a, number=n, requester=p.get("requester", "").strip()), "Handed over.", "change"),
+    "assess": (
+        lambda a, n, p: assessment.lower(actor=a, number=n, level=p.get("level", ""), reason=p.get("reason", "")),
+        "The risk is lowered, for this round.",
+        "change",
+    ),
     "watch": (lambda a, n, p: watching.watch(actor=a, number=n), "You are told how it goes on.", "change"),
     "unwatch": (lambda a, n, p: watching.unwatch(actor=a, number=n), "You are not told any more.", "change"),
     "grant": (lambda a, n, p: sharing.grant(actor=a, number=n, to=p.get("to", "").strip() or p.get("role", "")), "Granted.", "change"),

@@ -17,7 +17,8 @@ from implementation import guards, page, timeline
 from implementation.case import Case
 from implementation.matrix import MATRIX
 from implementation.models import Check, ChecklistItem, Issue
-from requests import access, content
+from requests import access, content, risk
+from requests.components import record_of
 from requests.models import ChangeRequest
 from requests.states import RUNNING, State
 
@@ -43,6 +44,7 @@ def show_overview(request: Request, change: ChangeRequest, status: int = 200, *,
         "more_events": len(events) > SHOWN_EVENTS,
         "changed_since": timeline.changed_between(case.edits_since) if case.mine else [],
         "last_verdict": case.last_verdict if case.mine else None,
+        "suggested": risk.suggest(change.risk_answers, record_of(change.components.all())) if change.risk_answers else None,
         "plan": page.plan(change),
         "depends_on": case.visible_needs,
         "issues": list(change.issues.all()) if change.started_at else [],

@@ -15,13 +15,13 @@ from django.utils import timezone
 
 from accounts.models import User
 from audit.refusal import Invalid
-from requests import content
+from requests import content, risk
 from requests.models import MAX_MINUTES, ChangeRequest, Component
 
 MAX_TEXT = 20_000
 MAX_ITEMS = 50
 NUMBER = re.compile(r"^CR-\d{4}-\d{2}-\d{2}-\d{3,}$")
-WRITABLE_BESIDES = ("requested_window", "external_refs", "implementer", "confidential", "major")
+WRITABLE_BESIDES = ("requested_window", "external_refs", "implementer", "confidential", "major", "risk_answers", "strategy_reason")
 WRITABLE = frozenset(content.NAMES) | frozenset(WRITABLE_BESIDES)
 
 
@@ -236,6 +236,15 @@ def _implementer(value: Any) -> User | None:
     return found
 
 
+def _risk_answers(value: Any) -> dict[str, bool]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or set(value) - risk.KEYS:
+        raise Wrong(f"Answer some of {', '.join(sorted(risk.KEYS))} with true or false.")
+    answers = {key: _yes_no(answer) for key, answer in value.items()}
+    return {key: answer for key, answer in answers.items() if answer is not None}
+
+
 CLEANERS: dict[str, Callable[[Any], Any]] = {
     "priority": _one_of(ChangeRequest.Priority.values),
     "emergency_kind": _one_of(ChangeRequest.EmergencyKind.values),
@@ -268,6 +277,8 @@ CLEANERS: dict[str, Callable[[Any], Any]] = {
     "implementer": _implementer,
     "confidential": _flag,
     "major": _flag,
+    "risk_answers": _risk_answers,
+    "strategy_reason": _text(2000),
 }
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import Count, Q
+from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role
 from audit import services as audit
 from audit.refusal import Invalid, NotYours, Reason
-from requests import cleaning
-from requests.models import Component
+from requests import cleaning, risk
+from requests.models import ChangeRequest, Component
 
 NOT_YOURS = "The change manager and administrators keep the catalogue of components."
 FIELDS = ("slug", "name", "team", "owner", "depends_on", "security_review")
@@ -21,6 +24,15 @@ FIELDS = ("slug", "name", "team", "owner", "depends_on", "security_review")
 
 def may_manage(user: User) -> bool:
     return user.is_active and Role.AUDITOR not in user.roles and (user.is_superuser or user.has_role(Role.CHANGE_MANAGER))
+
+
+def record_of(components: Iterable[Component]) -> risk.Record:
+    """What became of the changes of these components whose implementation ended in the last year (A18)."""
+    touched = ChangeRequest.components.through.objects.filter(component__in=[component.pk for component in components])
+    since = timezone.now() - timedelta(days=365)
+    ended = ChangeRequest.objects.filter(pk__in=touched.values("changerequest"), ended_at__gte=since).exclude(outcome="")
+    counted = ended.aggregate(total=Count("id"), undone=Count("id", filter=Q(outcome__in=["rolled_back", "failed"])))
+    return risk.Record(**counted)
 
 
 @transaction.atomic

@@ -18,7 +18,8 @@ from approvals import policy, revisions, rounds
 from approvals import services as approvals
 from audit.refusal import Blocked, Invalid, Missing, Reason, Refused, Stale, refusal_of
 from changemgmt.http import Request, record_refusal, status_of
-from requests import access, cleaning, content, forms, services
+from requests import access, cleaning, content, forms, risk, services
+from requests.components import record_of
 from requests.models import ChangeRequest, Component, IdempotencyKey
 from requests.states import State
 from windows.calendar import decide
@@ -47,6 +48,7 @@ def _form_page(
         "risks": ChangeRequest.Risk.choices,
         "kinds": ChangeRequest.EmergencyKind.choices,
         "needed": NEEDED,
+        "risk_questions": [(f"risk_{q.key}", q.words, values.get(f"risk_{q.key}", "")) for q in risk.QUESTIONS],
         "security": [(name, words, values.get(name, "")) for name, words in forms.SECURITY_WORDS.items()],
         "components": list(Component.objects.values_list("slug", flat=True)[:300]),
         "voids": change is not None and change.state in (State.IN_REVIEW, State.APPROVED, State.SCHEDULED),
@@ -72,6 +74,7 @@ def _preview(user: User, values: dict[str, Any], change: ChangeRequest | None) -
         "stage_labels": policy.STAGE_LABELS,
         "kind_labels": policy.KIND_LABELS,
         "shown_priority": known.priority,
+        "suggested": risk.suggest(known.risk_answers, record_of(picked)) if known.risk_answers else None,
         "verdict": _verdict(known, frozenset(plain["components"])),
         "plan_length": known.plan_length,
     }
@@ -190,6 +193,7 @@ def new(request: Request) -> HttpResponse:
         change = _save(request, forms.values_from(request.POST))
         typed["number"] = change.number
         if request.POST.get("intent") == "submit":
+            _check_strategy(change)
             approvals.submit(actor=request.user, number=change.number)
             messages.success(request, f"{change.number} is submitted; its reviewers have been told.")
         else:
@@ -202,6 +206,13 @@ def new(request: Request) -> HttpResponse:
         kept = "Everything you typed is kept in the draft." if typed.get("number") else "Nothing you typed is lost: it stands below."
         return _form_page(request, change=None, values=typed, errors=errors, notice=kept, status=status_of(refused))
     return redirect(change)
+
+
+def _check_strategy(change: ChangeRequest) -> None:
+    """A high risk goes by canary, or says why not (A18). The form asks; a pipeline has no field for it in the contract."""
+    planned_high = change.risk == ChangeRequest.Risk.HIGH and not change.is_emergency
+    if planned_high and change.strategy != ChangeRequest.Strategy.CANARY and not change.strategy_reason:
+        raise Invalid(fields={"strategy_reason": "Why not by canary: say why a high risk goes another way, or choose canary."})
 
 
 def _all_that_is_wrong(refused: Refused, request: Request, typed: dict[str, Any]) -> dict[str, str]:
@@ -232,6 +243,7 @@ def edit(request: Request, number: str) -> HttpResponse:
         change = revisions.edit(actor=request.user, number=number, version=seen, values=forms.values_from(request.POST))
         if request.POST.get("intent") == "submit" and change.state in (State.DRAFT, State.CHANGES_REQUESTED):
             typed["version"] = change.version
+            _check_strategy(change)
             approvals.submit(actor=request.user, number=number)
             messages.success(request, f"{change.number} is submitted; its reviewers have been told.")
         else:

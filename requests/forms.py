@@ -7,7 +7,7 @@ from typing import Any
 
 from django.http import QueryDict
 
-from requests import content
+from requests import content, risk
 from requests.models import ChangeRequest
 
 YES_NO = ("downtime_required", "users_affected", *content.SECURITY_QUESTIONS)
@@ -57,6 +57,12 @@ def values_from(query: QueryDict) -> dict[str, Any]:
         values["requested_window"] = {"start": post["requested_window"]}
     if "external_refs" in post:
         values["external_refs"] = [_reference(line) for line in post["external_refs"].splitlines() if line.strip()]
+    said = {question.key: post.get(f"risk_{question.key}") for question in risk.QUESTIONS}
+    answers = {key: answer == "yes" for key, answer in said.items() if answer in ("yes", "no")}
+    if answers or "form" in post:
+        values["risk_answers"] = answers
+    if "strategy_reason" in post:
+        values["strategy_reason"] = post["strategy_reason"]
     if "form" in post:  # unticked boxes are not posted
         values["confidential"], values["major"] = "confidential" in post, "major" in post
     return values
@@ -84,6 +90,8 @@ def shown(change: ChangeRequest) -> dict[str, Any]:
     start = change.requested_window_start
     values["requested_window"] = f"{start:%Y-%m-%dT%H:%M}Z" if start else ""
     values["external_refs"] = "\n".join(f"{ref['key']} {ref['url']}".strip() for ref in change.external_refs)
+    values |= {f"risk_{key}": "yes" if answer else "no" for key, answer in change.risk_answers.items()}
+    values["strategy_reason"] = change.strategy_reason
     return values | {"confidential": change.confidential, "major": change.major}
 
 

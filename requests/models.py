@@ -60,7 +60,19 @@ class DayCounter(models.Model):
 
 
 #: The fields of a row in a list.
-ROW = ("number", "summary", "priority", "risk", "state", "outcome", "slot_start", "requested_window_start", "created_at", "ended_at")
+ROW = (
+    "number",
+    "summary",
+    "priority",
+    "risk",
+    "assessed_risk",
+    "state",
+    "outcome",
+    "slot_start",
+    "requested_window_start",
+    "created_at",
+    "ended_at",
+)
 
 
 class ChangeQuerySet(models.QuerySet["ChangeRequest"]):
@@ -169,6 +181,11 @@ class ChangeRequest(models.Model):
     estimated_minutes = models.PositiveIntegerField(null=True, blank=True)
 
     # Writable, not content.
+    risk_answers = models.JSONField(default=dict, blank=True, help_text="The questionnaire: key → yes or no (A18).")
+    strategy_reason = models.TextField(blank=True, max_length=2000, help_text="Why a high risk does not go by canary (A18).")
+    assessed_risk = models.CharField(max_length=6, blank=True, choices=Risk, help_text="Lowered to this by a reviewer, for this round.")
+    assessed_reason = models.TextField(blank=True)
+    assessed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     requested_window_start = models.DateTimeField(null=True, blank=True)
     external_refs = models.JSONField(default=list, blank=True)
     implementer = models.ForeignKey(
@@ -283,7 +300,12 @@ class ChangeRequest(models.Model):
     @property
     def is_major(self) -> bool:
         """P0, P1, high risk, or flagged (A23)."""
-        return self.major or self.priority in {"P0", "P1"} or self.risk == self.Risk.HIGH
+        return self.major or self.priority in {"P0", "P1"} or self.risk_now == self.Risk.HIGH
+
+    @property
+    def risk_now(self) -> str:
+        """The risk as it stands: the requester's, or what a reviewer of this round lowered it to (A18)."""
+        return self.assessed_risk or self.risk
 
     @property
     def is_emergency(self) -> bool:
@@ -304,7 +326,7 @@ class ChangeRequest(models.Model):
     @_moves("submit")
     def submit(self, at: datetime) -> None:
         self.submitted_at = self.submitted_at or at
-        self.round += 1
+        self._next_round()
 
     @_moves("request_changes")
     def request_changes(self, at: datetime) -> None:
@@ -382,8 +404,12 @@ class ChangeRequest(models.Model):
         self.slot_start = self.slot_end = self.window_start = self.window_end = None
         self.window_name = ""
 
-    def _void_approval(self) -> None:
+    def _next_round(self) -> None:
         self.round += 1
+        self.assessed_risk, self.assessed_reason, self.assessed_by = "", "", None
+
+    def _void_approval(self) -> None:
+        self._next_round()
         self.approved_at, self.approved_hash = None, ""
         self.clear_slot()
 

@@ -10,7 +10,13 @@ const mark = () => {
     label.classList.toggle("is-needed", names.has(name));
   }
 };
-form.addEventListener("change", mark);
+form.addEventListener("change", (event) => {
+  mark();
+  const strategy = form.elements.strategy;
+  if (event.target === strategy) strategy.dataset.chosen = "1";
+  // A high risk goes by canary unless somebody chose another way (A18).
+  if (event.target === form.elements.risk && event.target.value === "high" && !strategy.dataset.chosen && strategy.value === "rolling") strategy.value = "canary";
+});
 mark();
 form.addEventListener("click", (event) => {
   const start = event.target.closest("[data-use-start]");
