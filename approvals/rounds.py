@@ -94,13 +94,13 @@ def _open_stage(change: ChangeRequest, stage: int) -> None:
     now = timezone.now()
     steps = list(change.steps.filter(round=change.round, deferred=False, stage=stage))
     Step.objects.filter(pk__in=[step.pk for step in steps]).update(state=Step.State.OPEN, opened_at=now)
-    _ask(change, steps)
+    ask(change, steps)
 
 
 CALL_NEXT_AFTER = timedelta(minutes=5)
 
 
-def _ask(change: ChangeRequest, steps: list[Step]) -> None:
+def ask(change: ChangeRequest, steps: list[Step]) -> None:
     """Tell everybody who could decide; name a role that nobody eligible holds to requester and change managers (A3)."""
     round_steps = list(change.steps.filter(round=change.round))
     for step in steps:
@@ -170,7 +170,7 @@ def add_deferred_reviews(change: ChangeRequest) -> None:
     Step.objects.filter(pk__in=[step.pk for step in steps]).update(state=Step.State.OPEN, opened_at=timezone.now())
     change.decider_roles = sorted({*change.decider_roles, *(role for step in steps for role in step.roles)})
     change.save(update_fields=["decider_roles"])
-    _ask(change, steps)
+    ask(change, steps)
 
 
 def what_approving_does(step: Step, steps: Sequence[Step]) -> str:

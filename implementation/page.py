@@ -8,7 +8,7 @@ from typing import Any
 
 from accounts.roles import listed
 from approvals import access as approvals_access
-from approvals import policy, revisions, rounds, telephone
+from approvals import policy, revisions, rounds, security, telephone
 from approvals.models import Step
 from implementation import actions as all_actions
 from implementation import guards
@@ -194,6 +194,7 @@ def context(case: Case, tab: str) -> dict[str, Any]:
         "may_take_over": actor.may_write and not guards.take_over_refusal(case),
         "may_transfer": actor.may_write and not requests.transfer_refusal(change, actor),
         **_sharing(case),
+        "may_add_security": _may_add_security(case),
         "may_assess": change.state == State.IN_REVIEW and change.risk_now in ("medium", "high") and bool(case.mine),
         "watched": change.watches.filter(user=actor).exists(),
         "may_extend": not guards.extend_refusal(change, actor),
@@ -204,6 +205,16 @@ def context(case: Case, tab: str) -> dict[str, Any]:
         "documented": case.documentation.values if case.documentation else {},
         **_by_telephone(case),
     }
+
+
+def _may_add_security(case: Case) -> bool:
+    """By the facts that the case has: a reviewer of the open review stage, which has no security review (A16)."""
+    stage = [step for step in case.steps if not step.deferred and step.stage == security.REVIEW_STAGE]
+    if case.change.state != State.IN_REVIEW or case.change.is_emergency or any(step.kind == policy.SECURITY for step in stage):
+        return False
+    roles = case.capacities[0].roles if case.capacities else frozenset()
+    mine = any(roles & set(step.roles) for step in stage) and case.actor.pk not in case.authors
+    return mine and any(step.state == step.State.OPEN for step in stage)
 
 
 def _not_needed(case: Case) -> list[str]:

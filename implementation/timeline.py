@@ -110,6 +110,7 @@ SENTENCES: dict[str, tuple[str, str, Said]] = {
         "snowflake",
         lambda d: "granted a freeze exception" if d.get("granted") else "gave one of two grants of a freeze exception",
     ),
+    "approval.add_security": ("warn", "shield", "added a security review"),
     "approval.assess": ("warn", "arrow-down", lambda d: f"lowered the risk from {d.get('from', '')} to {d.get('to', '')}"),
     "approval.call_next": ("warn", "phone", "Nobody has authorised it: the next contact on duty is called"),
     "approval.ratify": (

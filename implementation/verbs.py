@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import assessment, ratification, revisions, telephone
+from approvals import assessment, ratification, revisions, security, telephone
 from approvals import services as approvals
 from approvals.policy import EMERGENCY
 from audit.refusal import Invalid, Missing, Refused
@@ -129,6 +129,11 @@ VERBS: dict[str, tuple[Verb, str, str]] = {
         "change",
     ),
     "transfer": (lambda a, n, p: requests.transfer(actor=a, number=n, requester=p.get("requester", "").strip()), "Handed over.", "change"),
+    "add-security": (
+        lambda a, n, p: security.add(actor=a, number=n, reason=p.get("reason", "")),
+        "The security review is added; security has been told.",
+        "change",
+    ),
     "assess": (
         lambda a, n, p: assessment.lower(actor=a, number=n, level=p.get("level", ""), reason=p.get("reason", "")),
         "The risk is lowered, for this round.",

@@ -12,6 +12,7 @@ from django.db import Error, transaction
 
 from accounts.models import Duty, User
 from approvals.models import Decision, Step
+from notifications.models import Message
 from requests.models import ChangeRequest
 from tests.world import FULL, Desk
 
@@ -313,3 +314,32 @@ def test_several_sign_offs_at_once_each_with_its_result(desk: Sit) -> None:
     signed = [number for number in numbers for step in desk("auditor").steps(number) for d in step["decisions"] if d["by"] == "devops-lead"]
     assert signed == [numbers[0], numbers[3]]
     assert "Nothing was chosen" in client.post("/approvals/several", {}).content.decode()
+
+
+def test_a_reviewer_adds_a_security_review_and_security_may_waive_it(desk: Sit) -> None:
+    """A16: any reviewer may add it, with a reason; the stage waits for it; a security engineer decides it, or waives it with a reason."""
+    number = str(desk("engineer").submit("P2")["id"])
+
+    def add(who: str, **values: str) -> int:
+        client = desk(who).client
+        client.force_login(desk(who).user)
+        return int(client.post(f"/changes/{number}/act/add-security", {"reason": "It reads tokens"} | values).status_code)
+
+    assert [add(who) for who in ("engineer", "manager", "devops-lead", "cto")] == [403, 403, 403, 403]
+    assert add("tech-lead", reason=" ") == 422
+    assert add("tech-lead") == 302
+    assert add("product-manager") == 409
+    added = next(step for step in desk("auditor").steps(number) if step["kind"] == "security")
+    assert (added["state"], added["stage"]) == ("open", 1)
+    assert Message.objects.filter(kind="approval_waiting", recipient__username="security").exists()
+    desk("tech-lead").decide(number, "technical")
+    desk("product-manager").decide(number, "business")
+    assert desk("auditor").steps(number, "open")[0]["kind"] == "security", "the sign-off waits for it"
+    desk("tech-lead").decide(number, "security", "waive", comment="No", expect=403)
+    desk("security").decide(number, "security", "waive", expect=422)
+    desk("security").decide(number, "security", "waive", comment="The tokens are fakes")
+    assert [step["kind"] for step in desk("auditor").steps(number, "open")] == ["sign_off"]
+    assert add("tech-lead") == 409, "the reviews are through"
+    authored = str(desk("tech-lead").submit("P2")["id"])
+    client = desk("tech-lead").client
+    assert client.post(f"/changes/{authored}/act/add-security", {"reason": "x"}).status_code == 403
