@@ -73,6 +73,9 @@ class Step(models.Model):
     )
     ratify_overdue_at = models.DateTimeField(null=True, blank=True, help_text="When the tick found that nobody had; once.")
 
+    reminded_at = models.DateTimeField(null=True, blank=True, help_text="When those who could decide were told once more.")
+    escalated_at = models.DateTimeField(null=True, blank=True, help_text="When the change managers were told that it is stuck.")
+
     objects = StepQuerySet.as_manager()
 
     class Meta:

@@ -12,12 +12,13 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import Delegation
-from approvals import access, delegations, telephone
+from accounts.roles import Role
+from approvals import access, delegations, reminders, telephone
 from approvals import services as approvals
 from approvals.models import Decision, Step
-from audit.refusal import Invalid, Refused
+from audit.refusal import Invalid, NotYours, Reason, Refused
 from changemgmt.http import Request, record_refusal
-from requests import cleaning
+from requests import cleaning, listing
 from requests.models import ROW, ChangeRequest
 from requests.say import say_instant
 
@@ -68,8 +69,30 @@ def show_queue(request: Request, results: list[Result] | None = None) -> HttpRes
             "standing_in": delegations.standing_in(request.user),
             "several": sum(step.may_go_with_others for step in found[:PER_PAGE]) > 1,
             "results": results,
+            "may_steer": request.user.has_role(*STEERING),
         },
     )
+
+
+@require_safe
+def blocked(request: Request) -> HttpResponse:
+    """Who is blocking what: every step that waits, the longest wait first, with who could decide it. For those who steer."""
+    if not request.user.has_role(*STEERING):
+        raise NotYours([Reason("not_yours", "Change managers, managers, the CTO and auditors see who is blocking what.")])
+    steps = Step.objects.filter(state=Step.State.OPEN, change__in=ChangeRequest.objects.visible_to(request.user))
+    after = request.GET.get("after", "")
+    if after:
+        at, key = listing.decode_cursor(after)
+        steps = steps.filter(Q(opened_at__gt=at) | Q(opened_at=at, pk__gt=key)) if at else steps
+    found = list(steps.select_related("change").order_by("opened_at", "id")[: PER_PAGE + 1])
+    shown = found[:PER_PAGE]
+    names = reminders.blockers(shown)
+    rows = [(step, names[step.pk], reminders.decide_by(step.change)) for step in shown]
+    more = listing.encode_cursor(shown[-1].opened_at, shown[-1].pk) if len(found) > PER_PAGE else ""
+    return render(request, "approvals/blocked.html", {"rows": rows, "more": more})
+
+
+STEERING = (Role.CHANGE_MANAGER, Role.MANAGER, Role.CTO, Role.AUDITOR, Role.ENGINEERING_MANAGER)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
-from approvals import policy, ratification, revisions, rounds, telephone
+from approvals import policy, ratification, reminders, revisions, rounds, telephone
 from approvals.models import Confirmation, Step
 from audit import services as audit
 from audit.models import Event
@@ -211,6 +211,12 @@ def deputies() -> int:
     return _each_step(waiting.filter(opened_at__lte=timezone.now() - rounds.CALL_NEXT_AFTER), rounds.call_next)
 
 
+def approvals_waiting() -> int:
+    """Whoever could decide is reminded, and what stays stuck is told to the change managers; a window that passes meanwhile is said."""
+    passed = _each_change(list(reminders.windows_passed().order_by("id").values_list("pk", flat=True)[:BATCH]), reminders.say_window_passed)
+    return passed + _each_step(reminders.to_remind(), reminders.remind) + _each_step(reminders.to_escalate(), reminders.escalate)
+
+
 def overdue_ratifications() -> int:
     """A start before authorisation that nobody has ratified within 24 hours is escalated, once (A4)."""
 
@@ -225,14 +231,16 @@ def overdue_ratifications() -> int:
 
 def _each_step(due: QuerySet[Step], act: Callable[[Step], bool]) -> int:
     """Run `act` on each step, its change locked first, then it."""
-    steps = dict(due.order_by("opened_at", "id").values_list("change_id", "pk")[:BATCH])
+    count = 0
+    for change, pk in due.order_by("opened_at", "id").values_list("change_id", "pk")[:BATCH]:
 
-    def locked(change: ChangeRequest) -> bool:
-        step = Step.objects.select_for_update().get(pk=steps[change.pk])
-        step.change = change
-        return act(step)
+        def locked(change: ChangeRequest, pk: int = pk) -> bool:
+            step = Step.objects.select_for_update().get(pk=pk)
+            step.change = change
+            return act(step)
 
-    return _each_change(list(steps), locked)
+        count += _each_change([change], locked)
+    return count
 
 
 def monthly_reports() -> int:
@@ -260,6 +268,7 @@ DUTIES: dict[str, Callable[[], int]] = {
     "overdue_documentation": overdue_documentation,
     "overdue_confirmations": overdue_confirmations,
     "deputies": deputies,
+    "approvals_waiting": approvals_waiting,
     "overdue_ratifications": overdue_ratifications,
     "monthly_reports": monthly_reports,
     "messages": messages,

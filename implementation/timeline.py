@@ -111,6 +111,9 @@ SENTENCES: dict[str, tuple[str, str, Said]] = {
         lambda d: "granted a freeze exception" if d.get("granted") else "gave one of two grants of a freeze exception",
     ),
     "approval.add_security": ("warn", "shield", "added a security review"),
+    "approval.remind": ("neutral", "bell", "Those who could decide were reminded"),
+    "approval.escalate": ("warn", "bell", "It is stuck: the change managers were told"),
+    "approval.window_passed": ("warn", "calendar-x", "The window asked for passed while it was in review"),
     "approval.assess": ("warn", "arrow-down", lambda d: f"lowered the risk from {d.get('from', '')} to {d.get('to', '')}"),
     "approval.call_next": ("warn", "phone", "Nobody has authorised it: the next contact on duty is called"),
     "approval.ratify": (

@@ -81,6 +81,12 @@ def lasting(value: timedelta | int | None) -> str:
 
 
 @register.filter
+def notice(at: datetime) -> datetime:
+    """The instant a day's notice before (A12)."""
+    return at - timedelta(hours=24)
+
+
+@register.filter
 def countdown(at: datetime) -> str:
     """h:mm:ss between now and the instant, in either direction; app.js goes on counting."""
     seconds = int(abs(at - timezone.now()).total_seconds())

@@ -31,7 +31,7 @@ PAGES: dict[str, str | set[str]] = {
     "changes/": "signed", "changes/export.csv": "signed", "changes/new": "writer", "changes/preview": "post", "changes/<str:number>/edit": "edit",
     "changes/<str:number>/": "change", "changes/<str:number>/implementation/": "change", "changes/<str:number>/history/": "change",
     "changes/<str:number>/audit/": "change", "changes/<str:number>/decide/<int:step_id>": "redirect", "changes/<str:number>/act/<slug:verb>": "redirect",
-    "approvals/several": "post", "approvals/": "signed", "calendar/": "signed", "reports/": "signed", "reports/<str:period>/": "signed", "reports/<str:period>/<slug:name>/": "signed",
+    "approvals/several": "post", "approvals/waiting/": {"change-manager", "manager", "cto", "auditor", "eng-manager"}, "approvals/": "signed", "calendar/": "signed", "reports/": "signed", "reports/<str:period>/": "signed", "reports/<str:period>/<slug:name>/": "signed",
     "reports/<str:period>/issue": "post", "audit/": {"auditor", "change-manager"}, "accounts/demo/": "post",
 }  # fmt: skip
 #: allauth's, open before and after signing in by their own rules; ours is which of them are there at all.

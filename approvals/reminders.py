@@ -1,0 +1,155 @@
+"""No stuck work: reminders, escalation, a window that passes while an approval waits, and who is blocking what (issue 3 item 8)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.roles import Role
+from approvals import access, policy
+from approvals.models import Step
+from audit import services as audit
+from audit.models import Event
+from notifications import services as notifications
+from requests.models import Author, ChangeRequest
+from requests.say import say_instant, say_length
+from requests.states import State
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a step may wait before its people are reminded, and before the change manager is told."""
+
+    remind: timedelta
+    escalate: timedelta
+
+
+USUAL = Patience(timedelta(hours=24), timedelta(hours=72))
+SLOT_NEAR = Patience(timedelta(hours=4), timedelta(hours=24))  # the window asked for opens within two days
+DEFERRED = Patience(timedelta(hours=12), timedelta(hours=24))  # an emergency's reviews are due with its own (A13)
+NEAR = timedelta(hours=48)
+NOTICE = timedelta(hours=24)  # A12
+
+
+def decide_by(change: ChangeRequest) -> datetime | None:
+    """Until when a decision keeps the window that was asked for, with the day's notice that it needs; none where none was asked for."""
+    return change.requested_window_start - NOTICE if change.requested_window_start else None
+
+
+def _overdue(patience: str, now: datetime) -> Q:
+    """Steps that have waited longer than the patience of their kind. An emergency's authorisation calls the next contact instead."""
+    near = Q(change__requested_window_start__lte=now + NEAR)
+    usual = Q(deferred=False, opened_at__lte=now - getattr(USUAL, patience))
+    soon = near & Q(deferred=False, opened_at__lte=now - getattr(SLOT_NEAR, patience))
+    owed = Q(deferred=True, opened_at__lte=now - getattr(DEFERRED, patience))
+    return (usual | soon | owed) & Q(state=Step.State.OPEN) & ~Q(kind=policy.EMERGENCY)
+
+
+def to_remind() -> QuerySet[Step]:
+    return Step.objects.filter(_overdue("remind", timezone.now()), reminded_at__isnull=True)
+
+
+def to_escalate() -> QuerySet[Step]:
+    return Step.objects.filter(_overdue("escalate", timezone.now()), escalated_at__isnull=True)
+
+
+def remind(step: Step) -> bool:
+    """The clock's verb: whoever could still decide is told once more. `step` is locked."""
+    if step.state != Step.State.OPEN or step.reminded_at:
+        return False
+    step.reminded_at = timezone.now()
+    step.save(update_fields=["reminded_at"])
+    decided = access.decided_in_stage(step)
+    people = [person for person in access.people_to_ask(step) if person.pk not in decided]
+    until = decide_by(step.change)
+    notifications.tell(
+        people,
+        kind="approval_reminder",
+        occasion=f"{step.pk}",
+        change=step.change,
+        subject=f"Still waiting: {step.change.number}, your {step.label.lower()}",
+        body=f"“{step.change.summary}” has waited {_waited(step)}."
+        + (f" Decide by {say_instant(until)} to keep its window." if until else ""),
+    )
+    audit.record("approval.remind", change=step.change, data={"step": step.pk, "people": [person.pk for person in people]})
+    return True
+
+
+def escalate(step: Step) -> bool:
+    """The clock's verb: reminders did not help; change managers and requester are told who could decide. `step` is locked."""
+    if step.state != Step.State.OPEN or step.escalated_at:
+        return False
+    step.escalated_at = timezone.now()
+    step.save(update_fields=["escalated_at"])
+    could = ", ".join(str(person) for person in access.people_to_ask(step)[:5]) or "nobody"
+    managers = User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True)
+    notifications.tell(
+        [step.change.requester, *managers],
+        kind="approval_stuck",
+        occasion=f"{step.pk}",
+        change=step.change,
+        subject=f"{step.change.number} is stuck: its {step.label.lower()} has waited {_waited(step)}",
+        body=f"Who could give it: {could}. “{step.change.summary}”.",
+    )
+    audit.record("approval.escalate", change=step.change, data={"step": step.pk})
+    return True
+
+
+def _waited(step: Step) -> str:
+    return say_length(timezone.now() - (step.opened_at or timezone.now()))
+
+
+# --- a window that passes -------------------------------------------------------------------------------------------------------------
+
+
+def windows_passed() -> QuerySet[ChangeRequest]:
+    """Changes in review whose requested window has come and gone, of which that has not been said."""
+    said = Event.objects.filter(change_id=OuterRef("pk"), action="approval.window_passed", at__gte=OuterRef("requested_window_start"))
+    return ChangeRequest.objects.filter(~Exists(said), state=State.IN_REVIEW, requested_window_start__lte=timezone.now())
+
+
+def say_window_passed(change: ChangeRequest) -> bool:
+    """The clock's verb: the window asked for is over while an approval waits; requester and those who could decide hear it."""
+    if change.state != State.IN_REVIEW or change.requested_window_start is None or change.requested_window_start > timezone.now():
+        return False
+    waiting = list(Step.objects.filter(change=change, round=change.round, state=Step.State.OPEN, deferred=False))
+    people = {person.pk: person for step in waiting for person in access.people_to_ask(step)}
+    notifications.tell(
+        [change.requester, *people.values()],
+        kind="window_passed",
+        occasion=f"{change.round} {change.requested_window_start}",
+        change=change,
+        subject=f"{change.number}: the window asked for has passed, and it is still in review",
+        body=f"It asked for {say_instant(change.requested_window_start)}. Its requester can ask for another; once approved it is booked, or the "
+        f"next that fits is proposed. “{change.summary}”.",
+    )
+    audit.record("approval.window_passed", change=change, data={"start": change.requested_window_start.isoformat()})
+    return True
+
+
+# --- who is blocking what -------------------------------------------------------------------------------------------------------------
+
+
+def blockers(steps: Sequence[Step]) -> dict[int, list[str]]:
+    """Step → the names of who could decide it today, authors left out: three queries, however many steps."""
+    roles = {role for step in steps for role in step.roles}
+    holders: dict[str, dict[int, str]] = defaultdict(dict)
+    rows = User.objects.filter(is_active=True, groups__name__in=roles).exclude(groups__name=Role.AUDITOR)
+    for pk, name, username, role in rows.values_list("pk", "name", "username", "groups__name"):
+        if role in roles:
+            holders[role][pk] = name or username
+    on_duty = {person for place in access.contacts_on_duty() for person in place}
+    holders[Role.EMERGENCY_CONTACT] = {pk: name for pk, name in holders[Role.EMERGENCY_CONTACT].items() if pk in on_duty}
+    authors: dict[int, set[int]] = defaultdict(set)
+    for change, person in Author.objects.filter(change__in=[step.change_id for step in steps]).values_list("change", "user"):
+        authors[change].add(person)
+    return {
+        step.pk: sorted({name for role in step.roles for pk, name in holders[role].items() if pk not in authors[step.change_id]})
+        for step in steps
+    }
