@@ -27,4 +27,4 @@ def end_tokens(sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
     from audit import services as audit
 
     audit.record("person.password", actor=user, data={"person": user.pk})
-    services.revoke_tokens(user)
+    services.revoke_tokens(user, user)

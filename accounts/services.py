@@ -58,7 +58,7 @@ def save_person(
     except IntegrityError:
         raise Invalid(fields={"username": f"Username: “{username}” is taken."}) from None
     if password and not made:
-        revoke_tokens(person)
+        revoke_tokens(person, actor)
     person.groups.set(Group.objects.filter(name__in=wanted))
     audit.record(
         "person.create" if made else "person.edit",
@@ -103,11 +103,11 @@ def _wrong_password(person: User, password: str) -> dict[str, str]:
     return {}
 
 
-def revoke_tokens(person: User) -> None:
+def revoke_tokens(person: User, actor: User) -> None:
     """A new password ends what was opened with the old one, API tokens too (F56)."""
     ended = ApiToken.objects.filter(user=person, revoked_at__isnull=True).update(revoked_at=timezone.now())
     if ended:
-        audit.record("token.revoke_all", actor=person, data={"user": person.pk, "tokens": ended})
+        audit.record("token.revoke_all", actor=actor, data={"user": person.pk, "tokens": ended})
 
 
 def keeps_roster(actor: User) -> bool:

@@ -20,6 +20,7 @@ from notifications import services as notifications
 from requests.models import Author, ChangeRequest
 from requests.say import say_instant, say_length
 from requests.states import State
+from windows.services import NOTICE
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,6 @@ USUAL = Patience(timedelta(hours=24), timedelta(hours=72))
 SLOT_NEAR = Patience(timedelta(hours=4), timedelta(hours=24))  # the window asked for opens within two days
 DEFERRED = Patience(timedelta(hours=12), timedelta(hours=24))  # an emergency's reviews are due with its own (A13)
 NEAR = timedelta(hours=48)
-NOTICE = timedelta(hours=24)  # A12
 
 
 def decide_by(change: ChangeRequest) -> datetime | None:

@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from requests import say
+from windows.services import NOTICE
 
 register = template.Library()
 
@@ -83,7 +84,7 @@ def lasting(value: timedelta | int | None) -> str:
 @register.filter
 def notice(at: datetime) -> datetime:
     """The instant a day's notice before (A12)."""
-    return at - timedelta(hours=24)
+    return at - NOTICE
 
 
 @register.filter
