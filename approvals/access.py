@@ -110,7 +110,7 @@ def decision_refusal(step: Step, user: User, capacity: Capacity, *, authors: fro
     if people & decided:
         who = "You have" if user.pk in decided else "Whoever delegated to you has"
         return [Reason("decided", f"{who} decided in this stage already; each stage takes different people.")]
-    if not policy.helps(step.mode, step.roles, approvals_of(step), capacity.roles & frozenset(step.roles)):
+    if not step.quorum.helps(approvals_of(step), capacity.roles & frozenset(step.roles)):
         return [Reason("role_filled", f"Your role's part of the {step.label.lower()} has been given; it waits for somebody else.")]
     return []
 
@@ -202,7 +202,7 @@ def _helped_by(capacity: Capacity, user: User) -> Q:
     done = Q(Exists(Decision.objects.filter(Q(actor__in=people) | Q(on_behalf_of__in=people), **stage)))
     if capacity.principal != user.pk:
         done |= Q(Exists(Author.objects.filter(change=OuterRef("change"), user=capacity.principal)))
-    # `policy.helps`: in an "all" step, whoever has only one of its roles adds nothing once somebody with just that role approved.
+    # `Quorum.helps`: in an "all" step, whoever has only one of its roles adds nothing once somebody with just that role approved.
     for role in roles:
         given = Exists(Decision.objects.filter(step=OuterRef("pk"), verdict=Decision.Verdict.APPROVE, roles_held=[role]))
         others = [other for other in roles if other != role]

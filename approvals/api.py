@@ -24,6 +24,7 @@ def step_out(step: Step) -> dict[str, Any]:
         "kind": step.kind,
         "roles": step.roles,
         "mode": step.mode,
+        "needed": step.quorum.size,
         "state": step.state,
         "checklist": step.checklist,
         "waivable": step.waivable,

@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from approvals import policy
+from approvals.quorum import Quorum
 from requests.models import ChangeRequest
 
 if TYPE_CHECKING:
@@ -57,13 +58,17 @@ class Step(models.Model):
     position = models.PositiveSmallIntegerField()
     kind = models.CharField(max_length=12, choices=list(policy.KIND_LABELS.items()))
     roles = ArrayField(models.CharField(max_length=30))
-    mode = models.CharField(max_length=3, choices=[("any", "Any one"), ("all", "All")])
+    mode = models.CharField(max_length=3, choices=[("any", "Any of them"), ("all", "All")])
+    needed = models.PositiveSmallIntegerField(default=1, help_text="Of a step for any of its roles: how many different people.")
     checklist = models.JSONField(default=list)
     waivable = models.BooleanField(default=False)
     deferred = models.BooleanField(default=False, help_text="A P0's review, owed after its implementation.")
     state = models.CharField(max_length=20, choices=State, default=State.WAITING)
     content_hash = models.CharField(max_length=64)
     opened_at = models.DateTimeField(null=True)
+    due_hours = models.PositiveSmallIntegerField(null=True, help_text="Hours from its opening by which a verdict is expected.")
+    remind_hours = models.PositiveSmallIntegerField(null=True, help_text="Hours after which those who could decide are told once more.")
+    escalate_hours = models.PositiveSmallIntegerField(null=True, help_text="Hours after which the change managers are told.")
     settled_at = models.DateTimeField(null=True)
     priority = models.CharField(max_length=2, help_text="The change's, so that the queue is sorted by one index.")
 
@@ -97,6 +102,10 @@ class Step(models.Model):
     @property
     def label(self) -> str:
         return policy.KIND_LABELS[self.kind]
+
+    @property
+    def quorum(self) -> Quorum:
+        return Quorum(self.mode, tuple(self.roles), self.needed)
 
     @property
     def may_go_with_others(self) -> bool:

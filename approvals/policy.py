@@ -1,12 +1,13 @@
-"""Which reviews and approvals a change needs, and when a step is satisfied: pure rules over values (R3-R11, R33-R53, A2, A3, A16)."""
+"""Which reviews and approvals a change needs: pure rules over values (R3-R11, R33-R53, A2, A16)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from accounts.roles import Role
+from approvals.quorum import Quorum
 
 TECHNICAL = "technical"
 SECURITY = "security"
@@ -20,8 +21,6 @@ KIND_LABELS = {
     SIGN_OFF: "Sign-off",
     EMERGENCY: "Emergency authorisation",
 }
-STAGE_LABELS = {1: "Review", 2: "Sign-off"}
-
 #: The document's checklists (R38-R42, R45-R48, R50-R53), and the confirmation of four noes (A16).
 CHECKLISTS: dict[str, list[dict[str, str]]] = {
     TECHNICAL: [
@@ -54,28 +53,54 @@ REVIEWERS = {
 }
 
 
-def _review(when_business: str) -> list[dict[str, Any]]:
-    when = {TECHNICAL: "always", SECURITY: "security", BUSINESS: when_business}
-    return [
-        {"kind": kind, "roles": [str(role) for role in roles], "mode": "any", "when": when[kind], "checklist": CHECKLISTS[kind]}
-        for kind, roles in REVIEWERS.items()
-    ]
+#: What may make a step needed; a step with none of them is needed always, one with several when any of them holds.
+SECURITY_ANSWERS, SECURITY_COMPONENT, DOWNTIME, USERS = "security_answers", "security_component", "downtime", "users_affected"
+MEDIUM_RISK, HIGH_RISK = "medium_risk", "high_risk"
+TRIGGERS = {
+    SECURITY_ANSWERS: "a security question is answered yes",
+    SECURITY_COMPONENT: "a component always asks for security review",
+    DOWNTIME: "downtime is required",
+    USERS: "users will notice",
+    MEDIUM_RISK: "its risk is medium or high",
+    HIGH_RISK: "its risk is high",
+}
+COMPONENT = "component:"  # and a slug
 
 
-def _sign_off(mode: str, *roles: Role, kind: str = SIGN_OFF) -> list[dict[str, Any]]:
-    return [{"kind": kind, "roles": [str(role) for role in roles], "mode": mode, "when": "always", "checklist": []}]
+def trigger_words(trigger: str) -> str:
+    """What makes a step needed, as people say it."""
+    return f"it touches {trigger.removeprefix(COMPONENT)}" if trigger.startswith(COMPONENT) else TRIGGERS.get(trigger, trigger)
 
 
-_STANDARD = {"stages": [_review("always"), _sign_off("all", Role.ENGINEERING_MANAGER, Role.DEVOPS_LEAD)], "deferred": []}
+def step_rule(kind: str, roles: Sequence[str], **more: Any) -> dict[str, Any]:
+    """A step as the policy keeps it. Hours count from its opening; an emergency is not reminded of, the next contact is called."""
+    hours = dict.fromkeys(HOURS) if kind == EMERGENCY else {"due_hours": 48, "remind_hours": 24, "escalate_hours": 72}
+    checklist = CHECKLISTS.get(kind, [])
+    return {"kind": kind, "roles": [str(r) for r in roles], "mode": "any", "needed": 1, "when": [], "checklist": checklist, **hours, **more}
+
+
+HOURS = ("due_hours", "remind_hours", "escalate_hours")
+_WHEN = {TECHNICAL: [], SECURITY: [SECURITY_ANSWERS, SECURITY_COMPONENT], BUSINESS: []}
+_OWED = {"due_hours": 24, "remind_hours": 12, "escalate_hours": 24}  # an emergency's reviews are due with its own (A13)
+
+
+def _reviews(**when: list[str]) -> list[dict[str, Any]]:
+    return [step_rule(kind, roles, when=when.get(kind, _WHEN[kind])) for kind, roles in REVIEWERS.items()]
+
+
+_STANDARD = {"stages": [_reviews(), [step_rule(SIGN_OFF, [Role.ENGINEERING_MANAGER, Role.DEVOPS_LEAD], mode="all")]], "deferred": []}
 #: The default policy (A2), as data: priority → stages of parallel steps, and reviews deferred to after the implementation.
 DEFAULT: dict[str, Any] = {
-    "P0": {"stages": [_sign_off("any", Role.CTO, Role.EMERGENCY_CONTACT, kind=EMERGENCY)], "deferred": _review("always")},
+    "P0": {
+        "stages": [[step_rule(EMERGENCY, [Role.CTO, Role.EMERGENCY_CONTACT])]],
+        "deferred": [step | _OWED for step in _reviews()],
+    },
     "P1": _STANDARD,
     "P2": _STANDARD,
     "P3": {
         "stages": [
-            _review("noticed"),
-            _sign_off("any", Role.DEVOPS_ENGINEER, Role.SENIOR_DEVOPS_ENGINEER, Role.DEVOPS_LEAD),
+            _reviews(business=[DOWNTIME, USERS]),
+            [step_rule(SIGN_OFF, [Role.DEVOPS_ENGINEER, Role.SENIOR_DEVOPS_ENGINEER, Role.DEVOPS_LEAD])],
         ],
         "deferred": [],
     },
@@ -84,100 +109,92 @@ DEFAULT: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Facts:
-    """What of a change its policy looks at."""
+    """What of a change its policy looks at. `risk` is low, medium, high or not said yet; `components` are slugs."""
 
     priority: str
-    security_answers: bool
-    security_component: bool
-    downtime: bool
-    users_affected: bool
+    security_answers: bool = False
+    security_component: bool = False
+    downtime: bool = False
+    users_affected: bool = False
+    risk: str = ""
+    components: frozenset[str] = frozenset()
+
+    @property
+    def triggers(self) -> frozenset[str]:
+        """Every trigger that holds for them."""
+        held = {
+            SECURITY_ANSWERS: self.security_answers,
+            SECURITY_COMPONENT: self.security_component,
+            DOWNTIME: self.downtime,
+            USERS: self.users_affected,
+            MEDIUM_RISK: self.risk in ("medium", "high"),
+            HIGH_RISK: self.risk == "high",
+        }
+        return frozenset(name for name, holds in held.items() if holds) | {COMPONENT + slug for slug in self.components}
 
 
 @dataclass(frozen=True)
 class StepPlan:
-    """One step as it will be copied onto the change."""
+    """One step as it will be copied onto the change. Stages are counted from 1, without gaps; hours from the step's opening."""
 
     stage: int
     kind: str
     roles: tuple[str, ...]
     mode: str
     checklist: tuple[dict[str, str], ...]
+    needed: int = 1
     waivable: bool = False
     deferred: bool = False
+    due_hours: int | None = None
+    remind_hours: int | None = None
+    escalate_hours: int | None = None
+
+    @property
+    def quorum(self) -> Quorum:
+        return Quorum(self.mode, self.roles, self.needed)
+
+    @property
+    def label(self) -> str:
+        return KIND_LABELS[self.kind]
 
 
-def applies(when: str, facts: Facts) -> bool:
-    """Whether a step with that condition is needed."""
-    match when:
-        case "always":
-            return True
-        case "security":
-            return facts.security_answers or facts.security_component
-        case "noticed":
-            return facts.downtime or facts.users_affected
-        case _:
-            raise ValueError(f"the policy has an unknown condition {when!r}")
+def stage_label(kinds: Iterable[str]) -> str:
+    """What a stage of these steps is called."""
+    found = set(kinds)
+    return KIND_LABELS[EMERGENCY] if EMERGENCY in found else KIND_LABELS[SIGN_OFF] if SIGN_OFF in found else "Review"
 
 
 def plan(policy: Mapping[str, Any], facts: Facts, *, deferred: bool = False) -> list[StepPlan]:
     """The steps that the policy asks of these facts, by stage; with `deferred`, the reviews owed after a P0's implementation."""
-    rules = policy[facts.priority]
+    rules, triggers = policy[facts.priority], facts.triggers
     stages: Sequence[Sequence[Mapping[str, Any]]] = [rules["deferred"]] if deferred else rules["stages"]
-    steps = []
-    for number, stage in enumerate(stages, start=1):
-        for step in stage:
-            if not applies(step["when"], facts):
-                continue
-            checklist = list(step["checklist"])
-            if step["kind"] == TECHNICAL and not facts.security_answers:
-                checklist.append(NO_SECURITY)
-            # Asked for by a component alone it can be waived; asked for by an answer it can only be decided (A16).
-            waivable = step["kind"] == SECURITY and not facts.security_answers
-            steps.append(StepPlan(number, step["kind"], tuple(step["roles"]), step["mode"], tuple(checklist), waivable, deferred))
-    return steps
+    needed = [[step for step in stage if not step["when"] or triggers & set(step["when"])] for stage in stages]
+    return [_planned(number, step, facts, deferred) for number, stage in enumerate((s for s in needed if s), start=1) for step in stage]
 
 
-def is_satisfied(mode: str, roles: Sequence[str], approvals: Mapping[int, frozenset[str]]) -> bool:
-    """Whether the approvals (person → roles held when deciding) settle the step.
-
-    `any`: one person with one of the roles. `all`: different people can be matched one to one with the roles, in any order.
-    """
-    return filled_roles(mode, roles, approvals) >= (1 if mode == "any" else len(roles))
-
-
-def filled_roles(mode: str, roles: Sequence[str], approvals: Mapping[int, frozenset[str]]) -> int:
-    """How many of the step's roles can be filled by different people (a maximum matching, by augmenting paths)."""
-    if mode == "any":
-        return int(any(held & set(roles) for held in approvals.values()))
-    filled: dict[int, int] = {}  # place in roles → person
-
-    def place(person: int, tried: set[int]) -> bool:
-        for index, role in enumerate(roles):
-            if role in approvals[person] and index not in tried:
-                tried.add(index)
-                if index not in filled or place(filled[index], tried):
-                    filled[index] = person
-                    return True
-        return False
-
-    return sum(place(person, set()) for person in approvals)
+def rule_for(policy: Mapping[str, Any], priority: str, kind: str) -> Mapping[str, Any]:
+    """How the policy words a step of that kind for a priority; the default's words where it has none."""
+    rules = policy[priority]
+    steps = [step for stage in (*rules["stages"], rules["deferred"]) for step in stage]
+    return next((step for step in steps if step["kind"] == kind), step_rule(kind, REVIEWERS[kind]))
 
 
-def helps(mode: str, roles: Sequence[str], approvals: Mapping[int, frozenset[str]], held: frozenset[str]) -> bool:
-    """Whether one more approval, by somebody with these roles, would bring the step further."""
-    more = {**approvals, -1: held}
-    return filled_roles(mode, roles, more) > filled_roles(mode, roles, approvals)
-
-
-def acting_role(mode: str, roles: Sequence[str], approvals: Mapping[int, frozenset[str]], held: frozenset[str]) -> str:
-    """The role in which somebody with these roles decides: the first of the step's that still needs a person."""
-    mine = [role for role in roles if role in held]
-    if mode == "all":
-        for role in mine:
-            rest = [other for other in roles if other != role]
-            if filled_roles(mode, rest, approvals) == len(approvals):
-                return role
-    return mine[0] if mine else ""
+def _planned(stage: int, step: Mapping[str, Any], facts: Facts, deferred: bool) -> StepPlan:
+    kind, checklist = step["kind"], list(step["checklist"])
+    if kind == TECHNICAL and not facts.security_answers:
+        checklist.append(NO_SECURITY)
+    return StepPlan(
+        stage=stage,
+        kind=kind,
+        roles=tuple(step["roles"]),
+        mode=step["mode"],
+        needed=step["needed"],
+        checklist=tuple(checklist),
+        # Asked for by a component alone it can be waived; asked for by an answer it can only be decided (A16).
+        waivable=kind == SECURITY and not facts.security_answers,
+        deferred=deferred,
+        **{name: step[name] for name in HOURS},
+    )
 
 
 def check_checklist(items: Sequence[Mapping[str, str]], answers: Mapping[str, Any], *, evidence: bool) -> dict[str, str]:

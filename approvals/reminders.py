@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import DurationField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet, Value
 from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role
-from approvals import access, policy
+from approvals import access
 from approvals.models import Step
 from audit import services as audit
 from audit.models import Event
@@ -22,41 +21,36 @@ from requests.say import say_instant, say_length
 from requests.states import State
 from windows.services import NOTICE
 
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a step may wait before its people are reminded, and before the change manager is told."""
-
-    remind: timedelta
-    escalate: timedelta
-
-
-USUAL = Patience(timedelta(hours=24), timedelta(hours=72))
-SLOT_NEAR = Patience(timedelta(hours=4), timedelta(hours=24))  # the window asked for opens within two days
-DEFERRED = Patience(timedelta(hours=12), timedelta(hours=24))  # an emergency's reviews are due with its own (A13)
+#: Where the window asked for opens soon, nobody waits longer than this, whatever the policy allows.
 NEAR = timedelta(hours=48)
+REMIND_WHEN_NEAR, ESCALATE_WHEN_NEAR = timedelta(hours=4), timedelta(hours=24)
 
 
-def decide_by(change: ChangeRequest) -> datetime | None:
-    """Until when a decision keeps the window that was asked for, with the day's notice that it needs; none where none was asked for."""
-    return change.requested_window_start - NOTICE if change.requested_window_start else None
+def decide_by(step: Step) -> datetime | None:
+    """Until when a verdict is expected: by the policy's hours, and early enough to keep the window asked for, with its day's notice."""
+    window, due = step.change.requested_window_start, None
+    if step.opened_at and step.due_hours is not None:
+        due = step.opened_at + timedelta(hours=step.due_hours)
+    keeps = window - NOTICE if window and not step.deferred else None
+    return min((at for at in (due, keeps) if at), default=None)
 
 
-def _overdue(patience: str, now: datetime) -> Q:
-    """Steps that have waited longer than the patience of their kind. An emergency's authorisation calls the next contact instead."""
-    near = Q(change__requested_window_start__lte=now + NEAR)
-    usual = Q(deferred=False, opened_at__lte=now - getattr(USUAL, patience))
-    soon = near & Q(deferred=False, opened_at__lte=now - getattr(SLOT_NEAR, patience))
-    owed = Q(deferred=True, opened_at__lte=now - getattr(DEFERRED, patience))
-    return (usual | soon | owed) & Q(state=Step.State.OPEN) & ~Q(kind=policy.EMERGENCY)
+def _waiting_longer(hours: str, when_near: timedelta) -> QuerySet[Step]:
+    """Open steps that have waited longer than their policy's hours, or than a near window allows. An emergency's authorisation has no
+    hours: it calls the next contact instead."""
+    now = timezone.now()
+    patience = ExpressionWrapper(F(hours) * Value(timedelta(hours=1)), output_field=DurationField())
+    near = Q(deferred=False, change__requested_window_start__lte=now + NEAR, opened_at__lte=now - when_near)
+    steps = Step.objects.filter(state=Step.State.OPEN).exclude(**{f"{hours}__isnull": True})
+    return steps.filter(near | Q(opened_at__lte=Value(now) - patience))
 
 
 def to_remind() -> QuerySet[Step]:
-    return Step.objects.filter(_overdue("remind", timezone.now()), reminded_at__isnull=True)
+    return _waiting_longer("remind_hours", REMIND_WHEN_NEAR).filter(reminded_at__isnull=True)
 
 
 def to_escalate() -> QuerySet[Step]:
-    return Step.objects.filter(_overdue("escalate", timezone.now()), escalated_at__isnull=True)
+    return _waiting_longer("escalate_hours", ESCALATE_WHEN_NEAR).filter(escalated_at__isnull=True)
 
 
 def remind(step: Step) -> bool:
@@ -67,15 +61,14 @@ def remind(step: Step) -> bool:
     step.save(update_fields=["reminded_at"])
     decided = access.decided_in_stage(step)
     people = [person for person in access.people_to_ask(step) if person.pk not in decided]
-    until = decide_by(step.change)
+    until = decide_by(step)
     notifications.tell(
         people,
         kind="approval_reminder",
         occasion=f"{step.pk}",
         change=step.change,
         subject=f"Still waiting: {step.change.number}, your {step.label.lower()}",
-        body=f"“{step.change.summary}” has waited {_waited(step)}."
-        + (f" Decide by {say_instant(until)} to keep its window." if until else ""),
+        body=f"“{step.change.summary}” has waited {_waited(step)}." + (f" Decide by {say_instant(until)}." if until else ""),
     )
     audit.record("approval.remind", change=step.change, data={"step": step.pk, "people": [person.pk for person in people]})
     return True

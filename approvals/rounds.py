@@ -13,6 +13,7 @@ from accounts.models import User
 from accounts.roles import Role, listed
 from approvals import access, policy
 from approvals.models import Decision, Policy, Step
+from approvals.quorum import NUMBERS
 from audit import services as audit
 from notifications import services as notifications
 from requests import lifecycle
@@ -32,6 +33,8 @@ def facts_of(change: ChangeRequest) -> policy.Facts:
         security_component=any(component.security_review for component in change.components.all()),
         downtime=bool(change.downtime_required),
         users_affected=bool(change.users_affected),
+        risk=change.risk,
+        components=frozenset(component.slug for component in change.components.all()),
     )
 
 
@@ -70,11 +73,13 @@ def _copy(change: ChangeRequest, plans: list[policy.StepPlan], *, deferred: bool
             kind=plan.kind,
             roles=list(plan.roles),
             mode=plan.mode,
+            needed=plan.needed,
             checklist=list(plan.checklist),
             waivable=plan.waivable,
             deferred=deferred,
             content_hash=change.content_hash,
             priority=change.priority,
+            **{name: getattr(plan, name) for name in policy.HOURS},
         )
         for position, plan in enumerate(plans, start=1)
     ]
@@ -181,16 +186,17 @@ def what_approving_does(step: Step, steps: Sequence[Step]) -> str:
         return "Approving authorises the emergency: it may start at once."
     others = [other for other in steps if not other.deferred and other.pk != step.pk]
     open_beside = [other for other in others if other.stage == step.stage and not other.is_settled]
-    if step.mode == "all" and policy.filled_roles(step.mode, step.roles, access.approvals_of(step)) + 1 < len(step.roles):
-        return "Approving gives one of two sign-offs; the other must come from somebody else."
+    missing = step.quorum.size - step.quorum.filled(access.approvals_of(step)) - 1
+    if missing > 0:
+        others_give = "the other must come from somebody else" if missing == 1 else f"{missing} more must come from others"
+        return f"Approving gives one of {NUMBERS.get(step.quorum.size, step.quorum.size)} verdicts that this asks for; {others_give}."
     if open_beside:
         names = " and ".join(f"the {other.label.lower()}" for other in open_beside)
         return f"Approving settles this review; {names} still {'waits' if len(open_beside) == 1 else 'wait'}."
     later = [other for other in others if other.stage > step.stage]
     if later:
         names = " and ".join(other.label.lower() for other in later)
-        people = listed(later[0].roles, "and" if later[0].mode == "all" else "or")
-        return f"Approving ends the review stage; {names} by {people} opens."
+        return f"Approving ends this stage; {names} by {later[0].quorum.words()} opens."
     if step.change.priority == "P3" or step.change.requested_window_start:
         return "Approving approves the change, and its slot is booked at once."
     return "Approving approves the change; then its slot can be booked."

@@ -45,20 +45,19 @@ def add(*, actor: User, number: str, reason: str) -> Step:
     last = Step.objects.filter(change=change, round=change.round, stage=REVIEW_STAGE).order_by("-position").first()
     if last is None:
         raise Blocked([Reason("state", "This round has no reviews.")])
+    rule = policy.rule_for(rounds.current_rules(), change.priority, policy.SECURITY)
     step = Step.objects.create(
         change=change,
         round=change.round,
         stage=REVIEW_STAGE,
         position=last.position + 1,
         kind=policy.SECURITY,
-        roles=[str(role) for role in policy.REVIEWERS[policy.SECURITY]],
-        mode="any",
-        checklist=list(policy.CHECKLISTS[policy.SECURITY]),
         waivable=True,
         state=Step.State.OPEN,
         content_hash=change.content_hash,
         priority=change.priority,
         opened_at=timezone.now(),
+        **{name: rule[name] for name in ("roles", "mode", "needed", "checklist", *policy.HOURS)},
     )
     change.decider_roles = sorted({*change.decider_roles, *step.roles})
     change.save(update_fields=["decider_roles"])

@@ -150,7 +150,7 @@ def keep(
         actor=actor,
         on_behalf_of=principal if principal != actor else None,
         delegation=delegation,
-        role=policy.acting_role(step.mode, step.roles, access.approvals_of(step), held),
+        role=step.quorum.acting_role(access.approvals_of(step), held),
         roles_held=sorted(held),
         verdict=verdict,
         comment=comment,
@@ -246,7 +246,7 @@ def _settle(step: Step, decision: Decision) -> None:
         rounds.close_step(step, Step.State.WAIVED)
     else:
         approvals = {d.principal_id: frozenset(d.roles_held) for d in Decision.objects.filter(step=step, verdict=Decision.Verdict.APPROVE)}
-        if policy.is_satisfied(step.mode, step.roles, approvals):
+        if step.quorum.is_met(approvals):
             rounds.close_step(step, Step.State.APPROVED)
     if step.deferred:
         lifecycle.tell("deferred_review", change, decision.actor)

@@ -87,7 +87,7 @@ def blocked(request: Request) -> HttpResponse:
     found = list(steps.select_related("change").order_by("opened_at", "id")[: PER_PAGE + 1])
     shown = found[:PER_PAGE]
     names = reminders.blockers(shown)
-    rows = [(step, names[step.pk], reminders.decide_by(step.change)) for step in shown]
+    rows = [(step, names[step.pk], reminders.decide_by(step)) for step in shown]
     more = listing.encode_cursor(shown[-1].opened_at, shown[-1].pk) if len(found) > PER_PAGE else ""
     return render(request, "approvals/blocked.html", {"rows": rows, "more": more})
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from accounts.roles import listed
 from approvals import access as approvals_access
 from approvals import policy, revisions, rounds, security, telephone
 from approvals.models import Step
@@ -152,7 +151,7 @@ def _standing(case: Case) -> str:
     change = case.change
     if change.state == State.IN_REVIEW:
         asked = [step for step in case.steps if step.state == step.State.OPEN and not step.deferred]
-        waits = "; ".join(f"{step.label.lower()} by {listed(_still_asked(step), 'and' if step.mode == 'all' else 'or')}" for step in asked)
+        waits = "; ".join(f"{step.label.lower()} by {step.quorum.words(_still_asked(step))}" for step in asked)
         return f"It waits for the {waits}." if waits else "It waits for its reviewers."
     if change.state == State.APPROVED and change.is_emergency:
         return "Authorised: it may start at once."
@@ -201,7 +200,6 @@ def context(case: Case, tab: str) -> dict[str, Any]:
         "kinds": ChangeRequest.EmergencyKind.choices,
         "triggers": TRIGGERS,
         "failed": None,
-        "stage_words": policy.STAGE_LABELS,
         "documented": case.documentation.values if case.documentation else {},
         **_by_telephone(case),
     }

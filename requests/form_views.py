@@ -67,12 +67,12 @@ def _preview(user: User, values: dict[str, Any], change: ChangeRequest | None) -
         any(c.security_review for c in picked),
         bool(known.downtime_required),
         bool(known.users_affected),
+        known.risk,
+        frozenset(c.slug for c in picked),
     )
     return {
         "progress": forms.section_progress(plain),
         "asked": policy.plan(rounds.current_rules(), facts),
-        "stage_labels": policy.STAGE_LABELS,
-        "kind_labels": policy.KIND_LABELS,
         "shown_priority": known.priority,
         "suggested": risk.suggest(known.risk_answers, record_of(picked)) if known.risk_answers else None,
         "verdict": _verdict(known, frozenset(plain["components"])),

@@ -29,7 +29,7 @@ COLUMNS: dict[str, dict[str, Any]] = {
     "requests_changerequest_components": {"changerequest_id": None, "component_id": None},
     "requests_author": {"change_id": None, "user_id": None},
     "approvals_step": {
-        "id": None, "change_id": None, "round": 1, "stage": 1, "position": 1, "kind": "", "roles": [], "mode": "any", "checklist": "[]",
+        "id": None, "change_id": None, "round": 1, "stage": 1, "position": 1, "kind": "", "roles": [], "mode": "any", "needed": 1, "checklist": "[]",
         "waivable": False, "deferred": False, "state": "", "content_hash": "", "opened_at": None, "settled_at": None, "priority": "", "called": 1,
     },
     "approvals_decision": {

@@ -281,7 +281,7 @@ class Past:
         checklist, _ = _words(plan.kind, tuple(item["key"] for item in plan.checklist))
         life.bulk.add(
             "approvals_step", id=key, change_id=life.key, stage=plan.stage, position=position, kind=plan.kind, roles=list(plan.roles),
-            mode=plan.mode, checklist=checklist, waivable=plan.waivable, state=state, content_hash=life.mark, opened_at=opened,
+            mode=plan.mode, needed=plan.needed, checklist=checklist, waivable=plan.waivable, state=state, content_hash=life.mark, opened_at=opened,
             settled_at=settled, priority=life.values["priority"],
         )  # fmt: skip
         return key

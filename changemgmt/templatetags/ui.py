@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 
 from accounts.roles import label as role_label
+from approvals import policy
 from requests.content import BY_NAME
 from requests.models import ChangeRequest
 from requests.states import State
@@ -224,6 +225,12 @@ def roles(value: list[str], word: str = "or") -> str:
     from accounts.roles import listed
 
     return listed(value, word)
+
+
+@register.filter
+def stage_label(steps: list[Any]) -> str:
+    """What the stage of these steps is called."""
+    return policy.stage_label(step.kind for step in steps)
 
 
 VERB_ICONS = {"roll_back": "undo-2", "escalate": "siren", "fail": "circle-x", "unschedule": "calendar-x", "cancel": "ban"}
