@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -54,6 +54,19 @@ def people_for(step: Step) -> QuerySet[User]:
         holds |= Q(groups__name=Role.EMERGENCY_CONTACT, pk__in=on_duty)
     authors = Author.objects.filter(change=step.change_id).values("user")
     return User.objects.filter(holds, is_active=True).exclude(pk__in=authors).exclude(groups__name=Role.AUDITOR).distinct()
+
+
+def holders(roles: Collection[str], without: User | None = None) -> dict[str, dict[int, str]]:
+    """Role → the people who could decide by it today, key → name; emergency contacts only while on duty. Two queries."""
+    found: dict[str, dict[int, str]] = {role: {} for role in roles}
+    rows = User.objects.filter(is_active=True, groups__name__in=roles).exclude(groups__name=Role.AUDITOR)
+    for pk, name, username, role in rows.values_list("pk", "name", "username", "groups__name"):
+        if role in found and (without is None or pk != without.pk):
+            found[role][pk] = name or username
+    if Role.EMERGENCY_CONTACT in found:
+        on_duty = {person for place in contacts_on_duty() for person in place}
+        found[Role.EMERGENCY_CONTACT] = {pk: name for pk, name in found[Role.EMERGENCY_CONTACT].items() if pk in on_duty}
+    return found
 
 
 def people_to_ask(step: Step, called: int = 1) -> list[User]:

@@ -53,6 +53,13 @@ REVIEWERS = {
 }
 
 
+#: Whom a new step of that kind asks at first.
+USUAL_ROLES = {
+    **REVIEWERS,
+    SIGN_OFF: [Role.ENGINEERING_MANAGER, Role.DEVOPS_LEAD],
+    EMERGENCY: [Role.CTO, Role.EMERGENCY_CONTACT],
+}
+
 #: What may make a step needed; a step with none of them is needed always, one with several when any of them holds.
 SECURITY_ANSWERS, SECURITY_COMPONENT, DOWNTIME, USERS = "security_answers", "security_component", "downtime", "users_affected"
 MEDIUM_RISK, HIGH_RISK = "medium_risk", "high_risk"
@@ -88,11 +95,11 @@ def _reviews(**when: list[str]) -> list[dict[str, Any]]:
     return [step_rule(kind, roles, when=when.get(kind, _WHEN[kind])) for kind, roles in REVIEWERS.items()]
 
 
-_STANDARD = {"stages": [_reviews(), [step_rule(SIGN_OFF, [Role.ENGINEERING_MANAGER, Role.DEVOPS_LEAD], mode="all")]], "deferred": []}
+_STANDARD = {"stages": [_reviews(), [step_rule(SIGN_OFF, USUAL_ROLES[SIGN_OFF], mode="all")]], "deferred": []}
 #: The default policy (A2), as data: priority → stages of parallel steps, and reviews deferred to after the implementation.
 DEFAULT: dict[str, Any] = {
     "P0": {
-        "stages": [[step_rule(EMERGENCY, [Role.CTO, Role.EMERGENCY_CONTACT])]],
+        "stages": [[step_rule(EMERGENCY, USUAL_ROLES[EMERGENCY])]],
         "deferred": [step | _OWED for step in _reviews()],
     },
     "P1": _STANDARD,

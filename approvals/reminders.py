@@ -131,14 +131,7 @@ def say_window_passed(change: ChangeRequest) -> bool:
 
 def blockers(steps: Sequence[Step]) -> dict[int, list[str]]:
     """Step → the names of who could decide it today, authors left out: three queries, however many steps."""
-    roles = {role for step in steps for role in step.roles}
-    holders: dict[str, dict[int, str]] = defaultdict(dict)
-    rows = User.objects.filter(is_active=True, groups__name__in=roles).exclude(groups__name=Role.AUDITOR)
-    for pk, name, username, role in rows.values_list("pk", "name", "username", "groups__name"):
-        if role in roles:
-            holders[role][pk] = name or username
-    on_duty = {person for place in access.contacts_on_duty() for person in place}
-    holders[Role.EMERGENCY_CONTACT] = {pk: name for pk, name in holders[Role.EMERGENCY_CONTACT].items() if pk in on_duty}
+    holders = access.holders({role for step in steps for role in step.roles})
     authors: dict[int, set[int]] = defaultdict(set)
     for change, person in Author.objects.filter(change__in=[step.change_id for step in steps]).values_list("change", "user"):
         authors[change].add(person)

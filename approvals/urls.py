@@ -1,6 +1,6 @@
 from django.urls import path
 
-from approvals import views
+from approvals import policy_views, views
 
 app_name = "approvals"
 urlpatterns = [
@@ -8,4 +8,12 @@ urlpatterns = [
     path("approvals/waiting/", views.blocked, name="blocked"),
     path("approvals/several", views.several, name="several"),
     path("settings/delegations/", views.delegation_page, name="delegations"),
+    path("settings/policy/", policy_views.index, name="policy"),
+    path("settings/policy/versions/<int:version>/", policy_views.version, name="policy_version"),
+    path("settings/policy/simulator/", policy_views.simulator, name="policy_simulator"),
+    path("settings/policy/drafts/new", policy_views.start, name="policy_start"),
+    path("settings/policy/drafts/<int:key>/", policy_views.draft, name="policy_draft"),
+    path("settings/policy/drafts/<int:key>/edit", policy_views.edit, name="policy_edit"),
+    path("settings/policy/drafts/<int:key>/publish", policy_views.publish, name="policy_publish"),
+    path("settings/policy/drafts/<int:key>/trial/", policy_views.tried, name="policy_trial"),
 ]

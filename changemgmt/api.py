@@ -22,6 +22,7 @@ from audit.refusal import Refused
 from changemgmt.api_base import Door, no_constant
 from changemgmt.http import TITLES, plain, problem, problem_for, record_refusal
 from implementation.api import router as implementation_router
+from proposals.api import router as proposals_router
 from reports.api import router as reports_router
 from requests.api import router as requests_router
 from windows.api import router as windows_router
@@ -102,7 +103,11 @@ api = Api(
     description="Changes, approvals, calendar, gate, evidence and reports. Times are ISO 8601 UTC; durations whole minutes.",
     urls_namespace="api",
 )
-for router in (requests_router, approvals_router, windows_router, implementation_router, reports_router, audit_router, accounts_router):
+ROUTERS = (
+    *(requests_router, approvals_router, windows_router, implementation_router),
+    *(reports_router, proposals_router, audit_router, accounts_router),
+)
+for router in ROUTERS:
     api.add_router("", router)
 
 

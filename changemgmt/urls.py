@@ -14,6 +14,7 @@ urlpatterns = [
     path("api/v1/", api.urls),
     path("accounts/", include("changemgmt.account_urls")),
     path("", include("accounts.urls")),
+    path("", include("proposals.urls")),
     path("", include("requests.urls")),
     path("", include("approvals.urls")),
     path("", include("windows.urls")),

@@ -18,6 +18,7 @@ INSTALLED_APPS = [
     "accounts",
     "audit",
     "notifications",
+    "proposals",
     "requests",
     "windows",
     "approvals",

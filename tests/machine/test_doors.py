@@ -14,7 +14,9 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.models import User
+from approvals import drafts
 from changemgmt.api import api
+from proposals.models import Proposal
 from tests.machine.test_who_may import Road
 from tests.world import Desk
 
@@ -28,6 +30,10 @@ PAGES: dict[str, str | set[str]] = {
     "settings/": "signed", "settings/me/": "signed", "settings/duties/": "signed", "settings/tokens/": "signed", "settings/delegations/": "signed", "settings/components/": "signed",
     "settings/components/new": "signed", "settings/components/<str:slug>/": "signed", "settings/people/": {"admin"}, "settings/people/new": {"admin"},
     "settings/people/<str:username>/": {"admin"},
+    "settings/proposals/": "signed", "settings/proposals/<int:key>/answer": "post",
+    "settings/policy/": "signed", "settings/policy/versions/<int:version>/": "signed", "settings/policy/simulator/": "signed",
+    "settings/policy/drafts/new": "post", "settings/policy/drafts/<int:key>/": "signed", "settings/policy/drafts/<int:key>/trial/": "signed",
+    "settings/policy/drafts/<int:key>/edit": "post", "settings/policy/drafts/<int:key>/publish": "post",
     "changes/": "signed", "changes/export.csv": "signed", "changes/new": "writer", "changes/preview": "post", "changes/<str:number>/edit": "edit",
     "changes/<str:number>/": "change", "changes/<str:number>/implementation/": "change", "changes/<str:number>/history/": "change",
     "changes/<str:number>/audit/": "change", "changes/<str:number>/decide/<int:step_id>": "redirect", "changes/<str:number>/act/<slug:verb>": "redirect",
@@ -43,7 +49,7 @@ ALLAUTH = {
 }  # fmt: skip
 #: Operations of the API: operationId → "signed", "change" (read), "write" (of a change), or the people who may.
 OPERATIONS: dict[str, str | set[str]] = {
-    **dict.fromkeys(["list_changes", "list_components", "list_approvals", "get_calendar", "get_calendar_state", "get_monthly_report", "get_me"], "signed"),
+    **dict.fromkeys(["list_changes", "list_components", "list_approvals", "list_proposals", "get_calendar", "get_calendar_state", "get_monthly_report", "get_me"], "signed"),
     **dict.fromkeys(["get_change", "list_steps", "list_slots", "list_actions", "ask_gate", "list_checklist", "list_issues", "get_documentation"], "change"),
     **dict.fromkeys([
         "edit_change", "submit_change", "cancel_change", "clone_change", "escalate_change", "transfer_change", "comment_on_change", "decide_step", "confirm_step",
@@ -51,6 +57,7 @@ OPERATIONS: dict[str, str | set[str]] = {
         "fail_change", "close_change", "take_over_change", "extend_slot", "add_checklist_item", "settle_checklist_item", "log", "record_check", "accept_check",
         "open_issue", "edit_issue", "write_review", "confirm_review", "document_emergency"], "write"),
     "create_change": "writer", "create_component": {"change-manager", "admin"}, "edit_component": {"change-manager", "admin"},
+    "confirm_proposal": {"cto", "devops-lead"}, "decline_proposal": {"cto", "devops-lead"},
     "list_events": {"auditor", "change-manager"}, "verify_audit": {"auditor", "change-manager"},
 }  # fmt: skip
 READERS = {"manager", "auditor", "admin"}  # who hold no role that requests or decides
@@ -105,7 +112,7 @@ def people() -> dict[str, Client]:
     return found
 
 
-def test_every_page_opens_for_exactly_who_may(desk: Sit, objects: dict[str, str]) -> None:
+def test_every_page_opens_for_exactly_who_may(desk: Sit, objects: dict[str, str], keys: dict[str, int]) -> None:
     """Promise 6, F30, F31: for whoever may not see a change its pages are as absent as those of a number that nobody has."""
     everybody, seen = people(), set()
     insiders = privy(desk, objects["secret"])
@@ -119,7 +126,7 @@ def test_every_page_opens_for_exactly_who_may(desk: Sit, objects: dict[str, str]
         seen.add(route)
         changes = objects if "<str:number>" in route else {"": ""}
         for kind, number in changes.items():
-            path = "/" + _filled(route, number)
+            path = "/" + _filled(route, number, keys)
             for name, client in everybody.items():
                 hidden = kind == "secret" and name not in insiders
                 status = client.get(path).status_code
@@ -127,8 +134,20 @@ def test_every_page_opens_for_exactly_who_may(desk: Sit, objects: dict[str, str]
     assert seen == set(PAGES) | ALLAUTH, "the table names what is not there"
 
 
-def _filled(route: str, number: str) -> str:
+@pytest.fixture
+def keys(objects: dict[str, str]) -> dict[str, int]:
+    """A policy in the making that waits for its second person."""
+    manager = User.objects.get(username="change-manager")
+    draft = drafts.start(actor=manager, title="Engineers sign off P3")
+    draft = drafts.edit(actor=manager, key=draft.pk, revision=1, change=drafts.save_step(("P3", 2, 0), {"roles": ["engineer"]}))
+    made = drafts.publish(actor=manager, key=draft.pk, revision=draft.revision, reason="To see who may confirm it")
+    assert isinstance(made, Proposal)
+    return {"key": draft.pk, "proposal_id": made.pk, "version": 1}
+
+
+def _filled(route: str, number: str, keys: dict[str, int]) -> str:
     values = {
+        **{name: str(key) for name, key in keys.items()},
         "number": number,
         "slug": "search" if "components" in route else "caused_issue",
         "step_id": "1",
@@ -158,7 +177,7 @@ def _wanted(who: str | set[str], name: str, hidden: bool) -> set[int]:
     return {302} if who == "redirect" else {200}
 
 
-def test_every_operation_answers_exactly_who_may(desk: Sit, objects: dict[str, str]) -> None:
+def test_every_operation_answers_exactly_who_may(desk: Sit, objects: dict[str, str], keys: dict[str, int]) -> None:
     """F30: nobody and the disabled are 401, what is hidden is 404 whatever the method, readers change nothing, tables agree with the description."""
     everybody = people()
     insiders = privy(desk, objects["secret"])
@@ -172,12 +191,17 @@ def test_every_operation_answers_exactly_who_may(desk: Sit, objects: dict[str, s
         who = OPERATIONS[operation]
         changes = objects if "{number}" in path else {"": ""}
         for kind, number in changes.items():
-            values = {"number": number, "step_id": 1, "item_id": 1, "check_id": 1, "n": 1, "slug": "search", "period": "2026-09"}
+            values = {"number": number, "step_id": 1, "item_id": 1, "check_id": 1, "n": 1, "slug": "search", "period": "2026-09", **keys}
             address = path.format(**values)
             for name, client in everybody.items():
                 if who in ("write", "writer") and method != "GET" and name not in READERS | {"nobody", "disabled"} and kind != "secret":
                     continue  # who of them may do what is tests/machine/test_who_may.py
-                answer = client.generic(method, address, b"" if method == "GET" else _json(BODY), content_type="application/json")
+                answer = client.generic(
+                    method,
+                    address,
+                    b"" if method == "GET" else _json(BODY if "proposal" not in operation else {"reason": "Because"}),
+                    content_type="application/json",
+                )
                 hidden = kind == "secret" and name not in insiders
                 assert answer.status_code in _allowed(who, name, hidden), (operation, kind, name, answer.status_code, answer.content[:200])
 
@@ -197,7 +221,7 @@ def _allowed(who: str | set[str], name: str, hidden: bool) -> set[int]:
     if hidden:
         return {404, 422}  # 422: a body that is wrong for the operation is said before the change is looked for, whatever the number
     if isinstance(who, set):
-        return {200, 201, 422} if name in who else {403}
+        return {200, 201, 409, 422} if name in who else {403}
     if who in ("write", "writer"):
         return REFUSED if name in READERS else REFUSED | {200, 201}
     return {200}

@@ -1,0 +1,278 @@
+"""The approval policy: read by everybody, edited as a draft by change managers, tried out on past changes and on given facts."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.models import User
+from accounts.roles import label
+from approvals import drafts, policy, policy_check, trial
+from approvals.models import Policy, PolicyDraft
+from approvals.quorum import Quorum
+from audit.refusal import Invalid, Missing, Reason, Refused
+from changemgmt.http import Request, status_of
+from proposals.models import Proposal
+from requests import risk
+from requests.models import Component
+
+PER_PAGE = 20
+DAYS = (30, 90, 365)
+
+
+@require_safe
+def index(request: Request) -> HttpResponse:
+    return _show_version(request, drafts.published())
+
+
+@require_safe
+def version(request: Request, version: int) -> HttpResponse:
+    return _show_version(request, get_object_or_404(Policy, version=version))
+
+
+def _show_version(request: Request, shown: Policy) -> HttpResponse:
+    """One version, what it changed, and beside it the others and the drafts."""
+    before = Policy.objects.filter(version__lt=shown.version).order_by("-version").first()
+    context = {
+        "shown": shown,
+        "current": drafts.published(),
+        "priorities": _described(shown.rules),
+        "differences": policy_check.compare(before.rules, shown.rules) if before else [],
+        "versions": Policy.objects.select_related("published_by", "confirmed_by").order_by("-version")[:PER_PAGE],
+        "drafts": PolicyDraft.objects.filter(state__in=["editing", "proposed"]).select_related("author")[:PER_PAGE],
+        "may_edit": not drafts.edit_refusal(request.user),
+    }
+    return render(request, "approvals/policy/index.html", context)
+
+
+# --- drafts --------------------------------------------------------------------------------------------------------------------------
+
+
+@require_POST
+def start(request: Request) -> HttpResponse:
+    """A new draft of the published policy."""
+    try:
+        return redirect(drafts.start(actor=request.user, title=request.POST.get("title", "")))
+    except Invalid as refused:
+        messages.error(request, str(refused))
+        return redirect("approvals:policy")
+
+
+@require_safe
+def draft(request: Request, key: int) -> HttpResponse:
+    return _show_draft(request, key)
+
+
+def _show_draft(request: Request, key: int, refused: Refused | None = None) -> HttpResponse:
+    """The editor; after a refusal with what was typed, and why."""
+    found, current = drafts.draft_for(key), drafts.published()
+    typed = _typed(request) if refused and "kind" not in request.POST else None
+    context = {
+        "draft": found,
+        "current": current,
+        "priorities": _described(found.rules, typed),
+        "differences": policy_check.compare(current.rules, found.rules),
+        "wrong": policy_check.problems(found.rules, drafts.component_slugs()),
+        "stands": drafts.publish_refusal(found, current),
+        "may_edit": not drafts.edit_refusal(request.user, found),
+        "proposal": Proposal.objects.filter(kind=drafts.KIND, payload__draft=found.pk, state="open").first(),
+        "refused": refused,
+        "reason": request.POST.get("reason", ""),
+        "kinds": [(kind, words) for kind, words in policy.KIND_LABELS.items() if kind != policy.EMERGENCY],
+        "roles": [(role.value, label(role)) for role in policy_check.DECIDING_ROLES],
+        "triggers": list(policy.TRIGGERS.items()),
+        "days": DAYS,
+        "most_people": policy_check.MOST_PEOPLE,
+    }
+    return render(request, "approvals/policy/draft.html", context, status=status_of(refused) if refused else 200)
+
+
+def _described(rules: dict[str, Any], typed: tuple[str, dict[str, Any]] | None = None) -> list[dict[str, Any]]:
+    """The rules as pages show them: priority → stages → steps, each with its place; `typed` are the values of a step refused just now."""
+    return [
+        {
+            "name": priority,
+            "stages": [
+                {"number": number, "label": policy.stage_label(step["kind"] for step in stage) if number else "Owed afterwards",
+                 "steps": [_step(f"{priority}-{number}-{index}", step, typed) for index, step in enumerate(stage)]}
+                for number, stage in _stages(rules[priority])
+            ],
+            "next_stage": len(rules[priority]["stages"]) + 1,
+            "others": [other for other in policy_check.PRIORITIES[1:] if other != priority and priority != "P0"],
+        }
+        for priority in policy_check.PRIORITIES
+    ]  # fmt: skip
+
+
+def _stages(rules: dict[str, Any]) -> list[tuple[int, list[dict[str, Any]]]]:
+    return [*enumerate(rules["stages"], start=1), *([(0, rules["deferred"])] if rules["deferred"] else [])]
+
+
+def _step(place: str, step: dict[str, Any], typed: tuple[str, dict[str, Any]] | None) -> dict[str, Any]:
+    opened = typed is not None and typed[0] == place
+    values = {**step, **typed[1]} if typed and opened else step
+    return {
+        "place": place,
+        "open": opened,
+        "label": policy.KIND_LABELS[step["kind"]],
+        "people": Quorum(step["mode"], tuple(step["roles"]), step["needed"]).words(),
+        "when": " or ".join(policy.trigger_words(trigger) for trigger in step["when"]),
+        "rule": values,
+        "is_emergency": step["kind"] == policy.EMERGENCY,
+        "components": ", ".join(t.removeprefix(policy.COMPONENT) for t in values["when"] if t.startswith(policy.COMPONENT)),
+        "items": "\n".join(f"{item['key']}: {item['text']}" for item in values["checklist"]),
+    }
+
+
+@require_POST
+def edit(request: Request, key: int) -> HttpResponse:
+    """One edit, as the button says; refused, the editor comes back with what was typed."""
+    try:
+        drafts.edit(actor=request.user, key=key, revision=_number("revision", request), change=_edit(request))
+    except Refused as refused:
+        if isinstance(refused, Missing):
+            raise
+        return _show_draft(request, key, refused)
+    return redirect(f"/settings/policy/drafts/{key}/#{request.POST.get('priority', '')[:2]}")
+
+
+def _edit(request: Request) -> drafts.Edit:
+    post = request.POST
+    verb, priority = post.get("verb", ""), post.get("priority", "")
+    match verb:
+        case "save":
+            return drafts.save_step(_place(request), _typed(request)[1])
+        case "remove":
+            return drafts.remove_step(_place(request))
+        case "move":
+            return drafts.move_step(_place(request), _number("to", request))
+        case "add":
+            return drafts.add_step(priority, _number("stage", request), post.get("kind", ""))
+        case "add_stage":
+            return drafts.add_stage(priority, post.get("kind", ""))
+        case "copy":
+            return drafts.copy_priority(priority, post.get("source", ""))
+    raise Invalid(fields={"verb": "Choose one of the page's buttons."})
+
+
+def _place(request: Request) -> drafts.Place:
+    found = re.fullmatch(r"(P[0-3])-(\d{1,2})-(\d{1,2})", request.POST.get("place", ""))
+    if found is None:
+        raise Missing([Reason("missing", "There is no such step.")])
+    return found[1], int(found[2]), int(found[3])
+
+
+def _number(name: str, request: Request) -> int:
+    value = request.POST.get(name, "").strip()
+    return int(value) if value.isdecimal() and value.isascii() and len(value) < 10 else 0
+
+
+def _typed(request: Request) -> tuple[str, dict[str, Any]]:
+    """A step's values as typed: its place, and the values in the policy's shape. A number that cannot be read is 0, which is refused."""
+    post = request.POST
+    slugs = [slug.strip() for slug in post.get("components", "").split(",") if slug.strip()]
+    values: dict[str, Any] = {
+        "roles": list(dict.fromkeys(post.getlist("roles"))),
+        "mode": "all" if post.get("mode") == "all" else "any",
+        "needed": 1 if post.get("mode") == "all" else _number("needed", request),
+        "when": [*dict.fromkeys(post.getlist("when")), *(policy.COMPONENT + slug[:100] for slug in dict.fromkeys(slugs))],
+        "checklist": _items(post.get("checklist", "")),
+    }
+    if "due_hours" in post:
+        values |= {name: _number(name, request) if post.get(name, "").strip() else None for name in policy.HOURS}
+    return post.get("place", ""), values
+
+
+def _items(text: str) -> list[dict[str, str]]:
+    """One checklist item per line, “T1: its words”; a line without a key gets the next that is free."""
+    lines = [line.strip() for line in text.replace("\x00", "").splitlines() if line.strip()]
+    split = [(found[1], found[2]) if (found := re.match(r"([A-Z]\d{1,2})[:.)\s]\s*(\S.*)", line)) else ("", line) for line in lines]
+    letter = next((key[0] for key, _ in split if key), "C")
+    free = (f"{letter}{n}" for n in range(1, 200) if f"{letter}{n}" not in {key for key, _ in split} and f"{letter}{n}" != "T6")
+    return [{"key": key or next(free), "text": words} for key, words in split[:50]]
+
+
+@require_POST
+def publish(request: Request, key: int) -> HttpResponse:
+    """Publish, discard, or compare with what was published meanwhile."""
+    try:
+        match request.POST.get("verb", ""):
+            case "discard":
+                drafts.discard(actor=request.user, key=key)
+                messages.success(request, "The draft is discarded.")
+                return redirect("approvals:policy")
+            case "rebase":
+                drafts.rebase(actor=request.user, key=key)
+                return redirect("approvals:policy_draft", key=key)
+            case _:
+                made = drafts.publish(
+                    actor=request.user, key=key, revision=_number("revision", request), reason=request.POST.get("reason", "")
+                )
+    except Refused as refused:
+        if isinstance(refused, Missing):
+            raise
+        return _show_draft(request, key, refused)
+    if isinstance(made, Proposal):
+        messages.success(request, "It allows more than before, so a second person confirms it; those who could have been told.")
+        return redirect(made)
+    messages.success(request, f"Version {made.version} counts for every round that opens from now on.")
+    return redirect("approvals:policy")
+
+
+# --- tried out -----------------------------------------------------------------------------------------------------------------------
+
+
+@require_safe
+def tried(request: Request, key: int) -> HttpResponse:
+    """What the draft would have asked of real past changes, against the published policy."""
+    found, current = drafts.draft_for(key), drafts.published()
+    wanted = request.GET.get("days", "")
+    days = int(wanted) if wanted in {str(count) for count in DAYS} else 90
+    wrong = policy_check.problems(found.rules, drafts.component_slugs())
+    result = None if wrong else trial.on_past_changes(current.rules, found.rules, request.user, days)
+    context = {"draft": found, "current": current, "trial": result, "wrong": wrong, "days": DAYS, "chosen": days}
+    return render(request, "approvals/policy/trial.html", context)
+
+
+@require_safe
+def simulator(request: Request) -> HttpResponse:
+    """Give facts, see the steps and who could decide them today."""
+    get = request.GET
+    errors: dict[str, str] = {}
+    key = get.get("draft", "")
+    found = drafts.draft_for(int(key)) if key.isdecimal() and len(key) < 10 else None
+    rules = found.rules if found else drafts.published().rules
+    slugs = [slug.strip() for slug in get.get("components", "").split(",") if slug.strip()][:50]
+    components = {c.slug: c for c in Component.objects.filter(slug__in=slugs)}
+    if unknown := [slug for slug in slugs if slug not in components]:
+        errors["components"] = f"Components: there is no {unknown[0][:60]}; take the names from the list of components."
+    username = get.get("requester", "").strip()
+    requester = User.objects.filter(username=username).first() if username else None
+    if username and requester is None:
+        errors["requester"] = "Requester: nobody has that user name; leave it empty for anybody."
+    facts = policy.Facts(
+        priority=get.get("priority", "") if get.get("priority", "") in policy_check.PRIORITIES else "P2",
+        security_answers="security" in get,
+        security_component=any(component.security_review for component in components.values()),
+        downtime="downtime" in get,
+        users_affected="users" in get,
+        risk=get.get("risk", "") if get.get("risk", "") in risk.LEVELS else "low",
+        components=frozenset(components),
+    )
+    wrong = policy_check.problems(rules, drafts.component_slugs())
+    context = {
+        "draft": found,
+        "facts": facts,
+        "stages": [] if wrong or errors else trial.simulate(rules, facts, requester),
+        "wrong": wrong,
+        "errors": errors,
+        "values": get,
+        "priorities": policy_check.PRIORITIES,
+        "levels": risk.LEVELS,
+    }
+    return render(request, "approvals/policy/simulator.html", context, status=422 if errors else 200)

@@ -1,0 +1,63 @@
+"""What waits for its second person, and what was answered lately."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from audit.refusal import Invalid
+from changemgmt.http import Request
+from proposals import services
+from proposals.models import Proposal
+
+PER_PAGE = 30
+
+
+@require_safe
+def index(request: Request) -> HttpResponse:
+    return _show(request)
+
+
+def _show(request: Request, *, key: int = 0, error: str = "", status: int = 200) -> HttpResponse:
+    """Open ones first, the oldest on top; then the answered, the newest on top, a page at a time by key."""
+    after = request.GET.get("after", "")
+    rows = Proposal.objects.select_related("author", "answered_by")
+    answered = rows.exclude(state=Proposal.State.OPEN).order_by("-id")
+    if after.isdecimal() and len(after) < 18:
+        answered = answered.filter(pk__lt=int(after))
+    found = list(answered[: PER_PAGE + 1])
+    waiting = [] if after else list(rows.filter(state=Proposal.State.OPEN).order_by("id")[:200])
+    context = {
+        "waiting": [
+            (row, not services.answer_refusal(row, request.user), not services.withdraw_refusal(row, request.user)) for row in waiting
+        ],
+        "answered": found[:PER_PAGE],
+        "more": found[PER_PAGE - 1].pk if len(found) > PER_PAGE else None,
+        "wrong": key,
+        "error": error,
+        "typed": request.POST.get("reason", ""),
+    }
+    return render(request, "proposals/index.html", context, status=status)
+
+
+@require_POST
+def answer(request: Request, key: int) -> HttpResponse:
+    """Confirm, decline or withdraw, as the button says."""
+    verb = request.POST.get("verb", "")
+    try:
+        if verb == "confirm":
+            services.confirm(actor=request.user, key=key)
+            messages.success(request, "Confirmed: it is in effect now.")
+        elif verb == "decline":
+            services.decline(actor=request.user, key=key, reason=request.POST.get("reason", ""))
+            messages.success(request, "Declined; its author has been told why.")
+        elif verb == "withdraw":
+            services.withdraw(actor=request.user, key=key)
+            messages.success(request, "Withdrawn.")
+        else:
+            raise Invalid(fields={"verb": "Choose confirm, decline or withdraw."})
+    except Invalid as refused:
+        return _show(request, key=key, error=str(refused), status=422)
+    return redirect("proposals:index")
