@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, prefetch_related_objects
 from django.utils import timezone
 
 from accounts.models import Delegation, Duty, User
@@ -206,6 +206,21 @@ def waiting_for(user: User) -> StepQuerySet:
         return Step.objects.none()
     authored = Exists(Author.objects.filter(change=OuterRef("change"), user=user))
     return Step.objects.filter(wanted, ~authored, state=Step.State.OPEN).order_by("priority", "opened_at", "id")
+
+
+def with_whom_for(user: User, steps: list[Step]) -> list[Step]:
+    """The steps of a queue, each with `for_whom`: who has delegated it to this person, or None where they decide for themselves."""
+    own, *lent = capacities_of(user) or [Capacity(user.pk, frozenset())]
+    givers = User.objects.in_bulk([capacity.principal for capacity in lent])
+    if lent:
+        prefetch_related_objects(steps, StepQuerySet.decisions())
+    for step in steps:
+        step.for_whom = None
+        approvals = approvals_of(step) if lent else {}
+        if lent and not step.quorum.helps(approvals, own.roles & set(step.roles)):
+            helping = (c for c in lent if step.quorum.helps(approvals, c.roles & set(step.roles)))
+            step.for_whom = next((givers[capacity.principal] for capacity in helping), None)
+    return steps
 
 
 def _helped_by(capacity: Capacity, user: User) -> Q:

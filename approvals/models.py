@@ -72,10 +72,14 @@ class PolicyDraft(models.Model):
 
 
 class StepQuerySet(models.QuerySet["Step"]):
+    @staticmethod
+    def decisions() -> models.Prefetch[str]:
+        """What was decided, by whom, in whose name, and whether that was confirmed."""
+        return models.Prefetch("decisions", queryset=Decision.objects.select_related("actor", "on_behalf_of", "confirmation"))
+
     def with_decisions(self) -> StepQuerySet:
-        """With what was decided, by whom, in whose name, and whether that was confirmed: one query more."""
-        decisions = Decision.objects.select_related("actor", "on_behalf_of", "confirmation")
-        return self.prefetch_related(models.Prefetch("decisions", queryset=decisions))
+        """With their decisions: one query more."""
+        return self.prefetch_related(self.decisions())
 
 
 class Step(models.Model):
@@ -101,6 +105,14 @@ class Step(models.Model):
     checklist = models.JSONField(default=list)
     waivable = models.BooleanField(default=False)
     deferred = models.BooleanField(default=False, help_text="A P0's review, owed after its implementation.")
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Who added it (A16).",
+    )
     state = models.CharField(max_length=20, choices=State, default=State.WAITING)
     content_hash = models.CharField(max_length=64)
     opened_at = models.DateTimeField(null=True)
@@ -120,6 +132,7 @@ class Step(models.Model):
     escalated_at = models.DateTimeField(null=True, blank=True, help_text="When the change managers were told that it is stuck.")
 
     objects = StepQuerySet.as_manager()
+    for_whom: User | None  # in a queue: who has delegated it
 
     class Meta:
         ordering = ["change", "-round", "deferred", "stage", "position"]

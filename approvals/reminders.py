@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from django.db.models import DurationField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet, Value
+from django.db.models import DurationField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet, Value, prefetch_related_objects
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import Delegation, User
 from accounts.roles import Role
 from approvals import access
-from approvals.models import Step
+from approvals.models import Decision, Step, StepQuerySet
 from audit import services as audit
 from audit.models import Event
 from notifications import services as notifications
@@ -130,12 +130,32 @@ def say_window_passed(change: ChangeRequest) -> bool:
 
 
 def blockers(steps: Sequence[Step]) -> dict[int, list[str]]:
-    """Step → the names of who could decide it today, authors left out: three queries, however many steps."""
+    """Step → the names of who could bring it further today: neither authors, nor who has decided in its stage, nor whose part is given;
+    whoever decides for one of them now is named with them. Six queries, however many steps."""
     holders = access.holders({role for step in steps for role in step.roles})
-    authors: dict[int, set[int]] = defaultdict(set)
-    for change, person in Author.objects.filter(change__in=[step.change_id for step in steps]).values_list("change", "user"):
+    changes = [step.change_id for step in steps]
+    authors, decided = defaultdict[int, set[int]](set), defaultdict[tuple[int, int, bool, int], set[int]](set)
+    for change, person in Author.objects.filter(change__in=changes).values_list("change", "user"):
         authors[change].add(person)
-    return {
-        step.pk: sorted({name for role in step.roles for pk, name in holders[role].items() if pk not in authors[step.change_id]})
-        for step in steps
-    }
+    given = Decision.objects.filter(change__in=changes).values_list("change", "round", "deferred", "stage", "actor", "on_behalf_of")
+    for *stage, actor, named in given:
+        decided[tuple(stage)] |= {actor, named}  # type: ignore[index]
+    away = {d.giver_id: d.receiver for d in Delegation.objects.current().select_related("receiver")}
+    prefetch_related_objects(list(steps), StepQuerySet.decisions())
+    return {step.pk: _could_decide(step, holders, authors[step.change_id] | decided[_stage(step)], away) for step in steps}
+
+
+def _stage(step: Step) -> tuple[int, int, bool, int]:
+    return step.change_id, step.round, step.deferred, step.stage
+
+
+def _could_decide(step: Step, holders: Mapping[str, Mapping[int, str]], out: set[int], away: Mapping[int, User]) -> list[str]:
+    held: dict[int, set[str]] = defaultdict(set)
+    names: dict[int, str] = {}
+    for role in step.roles:
+        for pk, name in holders[role].items():
+            held[pk].add(role)
+            names[pk] = name
+    approvals = access.approvals_of(step)
+    found = [pk for pk in names if pk not in out and step.quorum.helps(approvals, frozenset(held[pk]))]
+    return sorted(f"{names[pk]} (or {away[pk]})" if pk in away and away[pk].pk not in out else names[pk] for pk in found)

@@ -57,6 +57,11 @@ def open_round(change: ChangeRequest) -> list[Step]:
     """Copy the policy onto a locked change as its new round, first stage open; earlier steps become stale (A2)."""
     withdraw_round(change)
     steps = _copy(change, policy.plan(current_rules(), facts_of(change)), deferred=False)
+    added = change.steps.filter(round=change.round - 1, kind=policy.SECURITY, asked_by__isnull=False).select_related("asked_by").first()
+    if added and not change.is_emergency and not any(step.kind == policy.SECURITY for step in steps):
+        steps.append(
+            add_security(change, added.asked_by, state=Step.State.WAITING)
+        )  # what a reviewer asked for holds for the next round, too
     change.decider_roles = sorted({role for step in steps for role in step.roles})
     change.save(update_fields=["decider_roles"])
     _open_stage(change, 1)
@@ -86,6 +91,29 @@ def _copy(change: ChangeRequest, plans: list[policy.StepPlan], *, deferred: bool
     return Step.objects.bulk_create(steps)
 
 
+def add_security(change: ChangeRequest, asked_by: User | None, state: str = Step.State.OPEN) -> Step:
+    """A security review beside the other reviews, which somebody asked for beyond the policy (A16); it may be waived."""
+    rule = policy.rule_for(current_rules(), change.priority, policy.SECURITY)
+    beside = Step.objects.filter(change=change, round=change.round, stage=REVIEW_STAGE, deferred=False)
+    step = Step.objects.create(
+        change=change,
+        round=change.round,
+        stage=REVIEW_STAGE,
+        position=beside.count() + 1,
+        kind=policy.SECURITY,
+        waivable=True,
+        asked_by=asked_by,
+        state=state,
+        content_hash=change.content_hash,
+        priority=change.priority,
+        opened_at=timezone.now() if state == Step.State.OPEN else None,
+        **{name: rule[name] for name in ("roles", "mode", "needed", "checklist", *policy.HOURS)},
+    )
+    change.decider_roles = sorted({*change.decider_roles, *step.roles})
+    change.save(update_fields=["decider_roles"])
+    return step
+
+
 def withdraw_round(change: ChangeRequest) -> None:
     """No earlier decision carries over: what is open or waiting becomes stale, its messages are not sent any more."""
     unsettled = change.steps.filter(deferred=False).exclude(state=Step.State.STALE)
@@ -102,6 +130,7 @@ def _open_stage(change: ChangeRequest, stage: int) -> None:
     ask(change, steps)
 
 
+REVIEW_STAGE = 1
 CALL_NEXT_AFTER = timedelta(minutes=5)
 
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from django.db import transaction
-from django.utils import timezone
 
 from accounts.models import User
 from approvals import access, policy, rounds
 from approvals.models import Step
 from audit import services as audit
-from audit.refusal import Blocked, NotYours, Reason, raise_refusal
+from audit.refusal import NotYours, Reason, raise_refusal
 from requests import access as requests_access
 from requests import cleaning
 from requests.models import ChangeRequest
 from requests.states import State
 
-REVIEW_STAGE = 1
+REVIEW_STAGE = rounds.REVIEW_STAGE
 
 
 def refusal(change: ChangeRequest, actor: User) -> list[Reason]:
@@ -42,25 +41,7 @@ def add(*, actor: User, number: str, reason: str) -> Step:
         raise NotYours(found)
     raise_refusal(found)
     reason = cleaning.said("reason", reason, "Reason", "say what security should look at.")
-    last = Step.objects.filter(change=change, round=change.round, stage=REVIEW_STAGE).order_by("-position").first()
-    if last is None:
-        raise Blocked([Reason("state", "This round has no reviews.")])
-    rule = policy.rule_for(rounds.current_rules(), change.priority, policy.SECURITY)
-    step = Step.objects.create(
-        change=change,
-        round=change.round,
-        stage=REVIEW_STAGE,
-        position=last.position + 1,
-        kind=policy.SECURITY,
-        waivable=True,
-        state=Step.State.OPEN,
-        content_hash=change.content_hash,
-        priority=change.priority,
-        opened_at=timezone.now(),
-        **{name: rule[name] for name in ("roles", "mode", "needed", "checklist", *policy.HOURS)},
-    )
-    change.decider_roles = sorted({*change.decider_roles, *step.roles})
-    change.save(update_fields=["decider_roles"])
+    step = rounds.add_security(change, actor)
     audit.record("approval.add_security", actor=actor, change=change, data={"step": step.pk, "reason": reason})
     rounds.ask(change, [step])
     return step

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from django.contrib import messages
 from django.db.models import Q
@@ -16,17 +16,19 @@ from accounts.roles import Role
 from approvals import access, delegations, reminders, telephone
 from approvals import services as approvals
 from approvals.models import Decision, Step
-from audit.refusal import Invalid, NotYours, Reason, Refused
+from audit.refusal import Invalid, NotYours, Reason, Refused, Stale
 from changemgmt.http import Request, record_refusal
 from requests import cleaning, listing
 from requests.models import ROW, ChangeRequest
 from requests.say import say_instant
+from requests.states import State
 
 PER_PAGE = 30
 #: What a card of the queue shows.
 CARD = (
     *(
         "kind",
+        "roles",
         "round",
         "deferred",
         "priority",
@@ -42,10 +44,6 @@ CARD = (
 
 @require_safe
 def queue(request: Request) -> HttpResponse:
-    return show_queue(request)
-
-
-def show_queue(request: Request, results: list[Result] | None = None) -> HttpResponse:
     """What waits for this person, most urgent and oldest first, a page at a time by keyset; beside it what they decided lately."""
     steps = access.waiting_for(request.user).select_related("change__requester").only(*CARD)
     after = request.GET.get("after", "").split("~")
@@ -53,11 +51,14 @@ def show_queue(request: Request, results: list[Result] | None = None) -> HttpRes
         steps = steps.filter(Q(priority__gt=after[0]) | Q(priority=after[0], pk__gt=int(after[1])))
     # Keys grow with time: within a priority they order as the opening does, and page by one comparison.
     steps = steps.order_by("priority", "id")
-    found = list(steps[: PER_PAGE + 1])
+    found = access.with_whom_for(request.user, list(steps[: PER_PAGE + 1]))
     more = f"{found[PER_PAGE - 1].priority}~{found[PER_PAGE - 1].pk}" if len(found) > PER_PAGE else ""
     visible = ChangeRequest.objects.visible_to(request.user)
     decided = Decision.objects.filter(actor=request.user, change__in=visible).select_related("change", "step").order_by("-id")
-    decided = decided.only("verdict", "at", "on_behalf_of", "actor", "step__kind", "change__number", "change__summary")[:8]
+    decided = decided.select_related("on_behalf_of").only(
+        "verdict", "at", "on_behalf_of", "delegation", "actor", "step__kind", "change__number", "change__summary"
+    )[:8]
+    results = request.session.pop(RESULTS, None)
     return render(
         request,
         "approvals/queue.html",
@@ -69,6 +70,8 @@ def show_queue(request: Request, results: list[Result] | None = None) -> HttpRes
             "standing_in": delegations.standing_in(request.user),
             "several": sum(step.may_go_with_others for step in found[:PER_PAGE]) > 1,
             "results": results,
+            "done_count": sum(result["done"] for result in results or []),
+            "refused_count": sum(not result["done"] for result in results or []),
             "may_steer": request.user.has_role(*STEERING),
         },
     )
@@ -92,6 +95,7 @@ def blocked(request: Request) -> HttpResponse:
     return render(request, "approvals/blocked.html", {"rows": rows, "more": more})
 
 
+RESULTS = "approved_together"  # in the session, until the queue has shown them
 STEERING = (Role.CHANGE_MANAGER, Role.MANAGER, Role.CTO, Role.AUDITOR, Role.ENGINEERING_MANAGER)
 
 
@@ -108,7 +112,8 @@ class Result:
 @require_POST
 def several(request: Request) -> HttpResponse:
     """Approve the chosen steps, each by itself and by the same rule as alone; one that is refused holds up no other, and says why."""
-    return show_queue(request, [_approve_one(request, chosen) for chosen in request.POST.getlist("step")[:PER_PAGE]])
+    request.session[RESULTS] = [asdict(_approve_one(request, chosen)) for chosen in request.POST.getlist("step")[:PER_PAGE]]
+    return redirect("approvals:queue")
 
 
 def _approve_one(request: Request, chosen: str) -> Result:
@@ -125,8 +130,22 @@ def _approve_one(request: Request, chosen: str) -> Result:
         approvals.decide(actor=request.user, number=number, step_id=step.pk, verdict="approve", version=numbers[1])
     except Refused as refused:
         record_refusal(request, refused)
-        return Result(number, summary, str(refused), done=False)
-    return Result(number, summary, f"{step.label}: approved.", done=True)
+        return Result(number, summary, _why_not(refused), done=False)
+    return Result(number, summary, f"{step.label}. {_what_followed(number)}", done=True)
+
+
+def _why_not(refused: Refused) -> str:
+    """Who ticked it in a list cannot look at what changed there: the round that the edit began asks anew."""
+    if isinstance(refused, Stale):
+        return "It was edited since, which began a new round; it comes back to you when the steps before yours are through."
+    return str(refused)
+
+
+def _what_followed(number: str) -> str:
+    change = ChangeRequest.objects.get(number=number)
+    if change.state == State.SCHEDULED and change.slot_start:
+        return f"Approved, and booked for {say_instant(change.slot_start)}."
+    return f"It is {State(change.state).label.lower()}."
 
 
 def delegation_page(request: Request) -> HttpResponse:

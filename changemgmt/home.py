@@ -15,6 +15,7 @@ from approvals.models import Step
 from audit.models import Event
 from implementation.case import HANDS
 from implementation.models import Review
+from proposals import services as proposals
 from reports import services as reports
 from requests.models import ChangeRequest
 from requests.say import say_instant, say_length, say_span
@@ -43,6 +44,7 @@ def context_for(user: User) -> dict[str, Any]:
         )
         context["asked"] = list(telephone.waiting_for(user)[:5])
         context["reviews"] = _reviews(user)
+        context["proposals"] = list(proposals.waiting_for(user)[:5])
     if user.is_devops:
         ready = Q(state=State.SCHEDULED) | Q(state=State.APPROVED, priority="P0")
         upcoming = ChangeRequest.objects.visible_to(user).filter(ready).select_related("implementer").prefetch_related("components")
@@ -72,6 +74,8 @@ def _sentence(context: dict[str, Any]) -> str:
         return f"{many} for your decision.{of_them}"
     if context.get("reviews"):
         return "A review waits for you."
+    if context.get("proposals"):
+        return "A second signature waits for you."
     if context["running"]:
         return f"{len(context['running'])} running now."
     asking = context.get("mine_waiting", 0)

@@ -36,7 +36,7 @@ class Case:
     @cached_property
     def steps(self) -> list[Step]:
         """The current round's steps with their decisions: by stage, deferred reviews last."""
-        found = Step.objects.filter(change=self.change, round=self.change.round).with_decisions()
+        found = Step.objects.filter(change=self.change, round=self.change.round).with_decisions().select_related("asked_by")
         steps = list(found.order_by("deferred", "stage", "position"))
         for step in steps:
             step.change = self.change

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from accounts.roles import Role
 from approvals import access as approvals_access
 from approvals import policy, revisions, rounds, security, telephone
 from approvals.models import Step
@@ -245,10 +246,14 @@ def _by_telephone(case: Case) -> dict[str, Any]:
     if not case.change.is_emergency:
         return {}
     step = next((s for s in case.steps if s.kind == policy.EMERGENCY and s.state == s.State.OPEN and s.ratify_by is None), None)
-    may_record = step is not None and not approvals_access.telephone_refusal(step, case.actor)
+    on_call = step is not None and case.actor.may_write and case.actor.has_role(Role.ON_CALL_ENGINEER)
     return {
-        "telephone": {"step": step, "people": approvals_access.people_for(step).exclude(pk=case.actor.pk)[:50]}
-        if step and may_record
+        "telephone": {
+            "step": step,
+            "people": approvals_access.people_for(step).exclude(pk=case.actor.pk)[:50],
+            "own": bool(approvals_access.telephone_refusal(step, case.actor)),
+        }
+        if step and on_call
         else None,
         "to_ratify": case.to_ratify,
         "asked": telephone.waiting_for(case.actor).filter(decision__change=case.change).first(),

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from accounts.models import User
+from accounts.roles import label as role_label
 from approvals.models import Decision
 from approvals.policy import KIND_LABELS
 from audit.models import Event
@@ -55,6 +57,17 @@ def _revised(data: Data) -> str:
     return f"{_edited(data)}. Earlier verdicts no longer count: round {data.get('round', '')}"
 
 
+def _whom(data: Data) -> str:
+    return str(data.get("name") or (f"every {role_label(data['role']).lower()}" if data.get("role") else "somebody"))
+
+
+def _noted(data: Data) -> str:
+    fields = data.get("fields", {})
+    if list(fields) == ["confidential"]:
+        return "marked it confidential" if fields["confidential"][1] in (True, "True", "true", "yes") else "made it visible to everybody"
+    return f"changed {' and '.join(label(name).lower() for name in fields)}"
+
+
 TICKED = {"done": "ticked", "skipped": "skipped", "failed": "marked as failed", "open": "reopened"}
 #: action → (tone, icon, what is said after the person's name)
 SENTENCES: dict[str, tuple[str, str, Said]] = {
@@ -75,7 +88,7 @@ SENTENCES: dict[str, tuple[str, str, Said]] = {
     ),
     "change.edit": ("neutral", "pencil-line", _edited),
     "change.revise": ("warn", "git-compare", _revised),
-    "change.note": ("neutral", "pencil-line", lambda d: f"changed {' and '.join(label(name).lower() for name in d.get('fields', {}))}"),
+    "change.note": ("neutral", "pencil-line", _noted),
     "change.escalate": ("danger", "siren", "raised it to P0"),
     "change.schedule": ("accent", "calendar-clock", _booked),
     "change.reschedule": ("accent", "calendar-clock", lambda d: f"moved it to {_at(d.get('start'))}"),
@@ -100,8 +113,8 @@ SENTENCES: dict[str, tuple[str, str, Said]] = {
     "change.cancel": ("neutral", "ban", "cancelled it"),
     "change.lapse": ("warn", "hourglass", "The approval lapsed unused"),
     "change.transfer": ("neutral", "user-check", "handed it to another requester"),
-    "change.grant": ("neutral", "lock", "let somebody else see it"),
-    "change.ungrant": ("neutral", "lock", "took back who else sees it"),
+    "change.grant": ("neutral", "lock", lambda d: f"let {_whom(d)} see it"),
+    "change.ungrant": ("neutral", "lock", lambda d: f"took back from {_whom(d)} that they see it"),
     "change.take_over": ("neutral", "user-check", "took over the implementation"),
     "change.extend": ("warn", "alarm-clock-plus", lambda d: f"extended the slot by {d.get('minutes', '')} minutes"),
     "change.overrun": ("warn", "clock", "It ran past its slot"),
@@ -160,14 +173,15 @@ def readable(events: Iterable[Event]) -> list[Event]:
     """Without the edits that a draft saved while it was typed; they stand in the History and Audit tabs."""
     events = list(events)
     submitted = next((event.pk for event in events if event.action == "change.submit"), None)
-    return [event for event in events if event.action != "change.edit" or (submitted is not None and event.pk > submitted)]
+    typing = {"change.edit", "change.note"}
+    return [event for event in events if event.action not in typing or (submitted is not None and event.pk > submitted)]
 
 
 def _decided(data: Data, decision: Decision | None) -> tuple[str, str, str]:
     tone, icon, text = VERDICTS[data.get("verdict", "waive")]
     said = text.format(step=KIND_LABELS.get(data.get("kind", ""), "step").lower())
     if decision and decision.delegation_id:
-        return tone, icon, f"for {decision.principal}, {said}"
+        return tone, icon, f"{said}, for {decision.principal}"
     if decision and decision.on_behalf_of:
         return "warn", "phone", f"recorded that {decision.on_behalf_of} {said} by telephone"
     return tone, icon, said
@@ -206,8 +220,10 @@ def changed_between(events: Iterable[Event]) -> list[tuple[str, str, str]]:
     return [(label(name), first[name], last[name]) for name in first if first[name] != last[name]]
 
 
-def entries(events: Iterable[Event], comments: Iterable[Comment], decisions: Mapping[int, Decision]) -> list[Entry]:
-    """Events and comments as one list, in the order given; `decisions` are those that the events point at, by key."""
+def entries(
+    events: Iterable[Event], comments: Iterable[Comment], decisions: Mapping[int, Decision], people: Mapping[int, User]
+) -> list[Entry]:
+    """Events and comments as one list, in the order given; `decisions` and `people` are those that the events point at, by key."""
     texts = {comment.pk: comment.text for comment in comments}
     found = []
     for event in events:
@@ -222,7 +238,8 @@ def entries(events: Iterable[Event], comments: Iterable[Comment], decisions: Map
             tone, icon, text = "neutral", "message-square", "commented"
             quote, group = texts.get(data.get("comment", 0), ""), "comments"
         else:
-            tone, icon, text = _plain(event.action, data)
+            named = {"name": str(people[data["person"]])} if data.get("person") in people else {}
+            tone, icon, text = _plain(event.action, {**data, **named})
             quote = str(next((data[name] for name in QUOTED if data.get(name)), ""))
         fields = data.get("fields", {}) if event.action in DIFFED else {}
         diffs = [(label(name), before or "", after or "") for name, (before, after) in fields.items()]

@@ -19,6 +19,7 @@ from changemgmt.http import Request, record_refusal, status_of
 from implementation import evidence, reviews, services, views
 from requests import access, cleaning, forms, lifecycle, sharing, watching
 from requests import services as requests
+from requests.models import Comment
 from requests.states import EDITABLE
 from windows import services as windows
 
@@ -99,8 +100,17 @@ def _review(actor: User, number: str, post: Post) -> Any:
     )
 
 
+def _commented(comment: Comment) -> str:
+    """Whom it tells besides the change's people, and which @names it could not."""
+    told, nobody = watching.whom(comment)
+    sentence = "Your comment is there." + (f" Told: {', '.join(map(str, told))}." if told else "")
+    return sentence + (
+        f" Not told, for nobody of that name may see this change: {', '.join('@' + name for name in nobody)}." if nobody else ""
+    )
+
+
 #: verb → (what it does, what is said when it is done, the tab to come back to)
-VERBS: dict[str, tuple[Verb, str, str]] = {
+VERBS: dict[str, tuple[Verb, str | Callable[[Any], str], str]] = {
     "submit": (lambda a, n, p: approvals.submit(actor=a, number=n), "Submitted; its reviewers have been told.", "change"),
     "cancel": (
         lambda a, n, p: revisions.cancel(actor=a, number=n, reason=p.get("reason", ""), duplicate_of=p.get("duplicate_of", "").strip()),
@@ -141,9 +151,13 @@ VERBS: dict[str, tuple[Verb, str, str]] = {
     ),
     "watch": (lambda a, n, p: watching.watch(actor=a, number=n), "You are told how it goes on.", "change"),
     "unwatch": (lambda a, n, p: watching.unwatch(actor=a, number=n), "You are not told any more.", "change"),
-    "grant": (lambda a, n, p: sharing.grant(actor=a, number=n, to=p.get("to", "").strip() or p.get("role", "")), "Granted.", "change"),
+    "grant": (
+        lambda a, n, p: sharing.grant(actor=a, number=n, to=p.get("to", "").strip() or p.get("role", "")),
+        "They may see it from now on.",
+        "change",
+    ),
     "ungrant": (lambda a, n, p: sharing.withdraw(actor=a, number=n, to=p.get("to", "")), "The grant is taken back.", "change"),
-    "comment": (lambda a, n, p: requests.comment(actor=a, number=n, text=p.get("text", "")), "", "change"),
+    "comment": (lambda a, n, p: requests.comment(actor=a, number=n, text=p.get("text", "")), _commented, "change"),
     "schedule": (_schedule, "Booked.", "change"),
     "unschedule": (lambda a, n, p: windows.unschedule(actor=a, number=n, reason=p.get("reason", "")), "The slot is free again.", "change"),
     "take-over": (lambda a, n, p: services.take_over(actor=a, number=n), "You implement it now.", "run"),
@@ -208,13 +222,12 @@ def act(request: Request, number: str, verb: str) -> HttpResponse:
         raise Http404
     do, said, tab = VERBS[verb]
     try:
-        do(request.user, number, request.POST)
+        done = do(request.user, number, request.POST)
     except Missing:
         raise
     except Refused as refused:
         return _again(request, number, verb, tab, refused)
-    if said:
-        messages.success(request, said)
+    messages.success(request, said if isinstance(said, str) else said(done))
     target = f"/changes/{number}/" + ("implementation/" if tab == "run" else "")
     anchor = f"#item-{_number(request.POST.get('item', ''))}" if verb == "item" else "#activity" if verb == "comment" else ""
     return redirect(target + anchor)

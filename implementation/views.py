@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from accounts.models import Duty
+from accounts.models import Duty, User
 from approvals import rounds
 from approvals.models import Step
 from audit.models import Event
@@ -45,6 +45,9 @@ def show_overview(request: Request, change: ChangeRequest, status: int = 200, *,
         "changed_since": timeline.changed_between(case.edits_since) if case.mine else [],
         "last_verdict": case.last_verdict if case.mine else None,
         "suggested": risk.suggest(change.risk_answers, record_of(change.components.all())) if change.risk_answers else None,
+        "asked_for": [d for step in case.steps for d in step.decisions.all() if d.verdict == "request_changes"]
+        if change.state == State.CHANGES_REQUESTED
+        else [],
         "plan": page.plan(change),
         "depends_on": case.visible_needs,
         "issues": list(change.issues.all()) if change.started_at else [],
@@ -62,7 +65,9 @@ def _timeline(case: Case, events: list[Event]) -> list[timeline.Entry]:
     named = {event.data["decision"] for event in events if event.action.startswith("approval.") and "decision" in event.data}
     if named - decisions.keys():  # of earlier rounds
         decisions |= {d.pk: d for d in case.change.decisions.select_related("actor", "on_behalf_of")}
-    return timeline.entries(events, comments, decisions)
+    named_people = {event.data["person"] for event in events if event.data.get("person")}
+    people = User.objects.in_bulk(named_people) if named_people else {}
+    return timeline.entries(events, comments, decisions, people)
 
 
 @require_safe
@@ -117,7 +122,10 @@ def history(request: Request, number: str) -> HttpResponse:
     for step in steps.order_by("-round", "deferred", "stage", "position"):
         by_round.setdefault(step.round, []).append(step)
     events = list(Event.objects.filter(change_id=change.pk, action__in=timeline.DIFFED).select_related("actor").order_by("-id")[:200])
-    context = page.context(Case(change, request.user), "history") | {"rounds": by_round.items(), "edits": timeline.entries(events, [], {})}
+    context = page.context(Case(change, request.user), "history") | {
+        "rounds": by_round.items(),
+        "edits": timeline.entries(events, [], {}, {}),
+    }
     return render(request, "implementation/history.html", context)
 
 

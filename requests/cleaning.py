@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import User
@@ -223,10 +224,13 @@ def _external_refs(value: Any) -> list[dict[str, str]]:
 def person(value: Any) -> User | None:
     if value in (None, ""):
         return None
-    user = User.objects.filter(username=prose(value), is_active=True).first()
-    if user is None:
-        raise Wrong(f"Nobody here is called “{str(value)[:60]}”; use the username.")
-    return user
+    said = prose(value)
+    named = list(User.objects.filter(Q(username=said) | Q(name__iexact=said), is_active=True)[:3])
+    found = [user for user in named if user.username == said] or named
+    if len(found) != 1:
+        problem = "Several people are called" if found else "Nobody here is called"
+        raise Wrong(f"{problem} “{str(value)[:60]}”; give the username{', which is unique' if found else ' or the full name'}.")
+    return found[0]
 
 
 def _implementer(value: Any) -> User | None:

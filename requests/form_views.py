@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -21,8 +22,9 @@ from changemgmt.http import Request, record_refusal, status_of
 from requests import access, cleaning, content, forms, risk, services
 from requests.components import record_of
 from requests.models import ChangeRequest, Component, IdempotencyKey
+from requests.say import say_length
 from requests.states import State
-from windows.calendar import decide
+from windows.calendar import HORIZON, Calendar, decide, open_stretches
 from windows.models import current_calendar
 
 #: priority → the fields that it needs before it can be submitted (A22): the form marks them.
@@ -51,6 +53,9 @@ def _form_page(
         "risk_questions": [(f"risk_{q.key}", q.words, values.get(f"risk_{q.key}", "")) for q in risk.QUESTIONS],
         "security": [(name, words, values.get(name, "")) for name, words in forms.SECURITY_WORDS.items()],
         "components": list(Component.objects.values_list("slug", flat=True)[:300]),
+        "asked_for": change.decisions.filter(round=change.round, verdict="request_changes").select_related("actor", "on_behalf_of", "step")
+        if change and change.state == State.CHANGES_REQUESTED
+        else [],
         "voids": change is not None and change.state in (State.IN_REVIEW, State.APPROVED, State.SCHEDULED),
         **_preview(request.user, values, change),
     }
@@ -74,10 +79,18 @@ def _preview(user: User, values: dict[str, Any], change: ChangeRequest | None) -
         "progress": forms.section_progress(plain),
         "asked": policy.plan(rounds.current_rules(), facts),
         "shown_priority": known.priority,
-        "suggested": risk.suggest(known.risk_answers, record_of(picked)) if known.risk_answers else None,
+        **_suggestion(known, picked),
         "verdict": _verdict(known, frozenset(plain["components"])),
         "plan_length": known.plan_length,
+        "plan_has_canary": known.strategy == ChangeRequest.Strategy.CANARY,
     }
+
+
+def _suggestion(known: ChangeRequest, picked: list[Component]) -> dict[str, Any]:
+    """What the answers so far suggest, and whether the level chosen is below it (A18)."""
+    suggested = risk.suggest(known.risk_answers, record_of(picked)) if known.risk_answers else None
+    below = suggested is not None and risk.is_below(known.risk, suggested.level)
+    return {"suggested": suggested, "chosen": known.risk, "below": below}
 
 
 def _known(user: User, values: dict[str, Any]) -> tuple[ChangeRequest, list[Component]]:
@@ -128,7 +141,7 @@ def _verdict(known: ChangeRequest, scope: frozenset[str]) -> dict[str, Any] | No
         first = verdict.next_allowed_start
         if closed:
             return {"tone": "danger", "icon": "calendar-x", "head": closed[0].message, "reasons": closed, "next": first}
-        return {"tone": "neutral", "icon": "calendar", "head": None, "next": first}
+        return {"tone": "neutral", "icon": "calendar", "head": None, "next": first} if first else _too_long(known, start, calendar)
     if start is None:
         return None
     verdict = decide(known.priority, start, start + known.plan_length, calendar, scope)
@@ -141,6 +154,15 @@ def _verdict(known: ChangeRequest, scope: frozenset[str]) -> dict[str, Any] | No
         "reasons": verdict.reasons,
         "next": verdict.next_allowed_start,
     }
+
+
+def _too_long(known: ChangeRequest, start: datetime, calendar: Calendar) -> dict[str, Any]:
+    """Why no start fits: the plan against the longest stretch that is open to its priority in the time looked ahead."""
+    longest = max((end - begin for begin, end in open_stretches(known.priority, start, start + HORIZON, calendar)), default=timedelta(0))
+    why = f"the longest open window of the next {HORIZON.days} days is {say_length(longest)}" if longest else "no window opens"
+    remedy = "Shorten it, or choose another strategy." if longest else "Ask the change manager."
+    head = f"No start fits: the plan takes {say_length(known.plan_length)}, and {why}. {remedy}"
+    return {"tone": "danger", "icon": "calendar-x", "head": head, "next": None}
 
 
 def _draft_of(request: Request) -> ChangeRequest | None:

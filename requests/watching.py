@@ -55,7 +55,7 @@ def moved(name: str, change: ChangeRequest, actor: User | None) -> None:
 def commented(comment: Comment) -> None:
     """A comment tells the change's people, its watchers, and whoever it mentions; only those who may see the change."""
     change, author = comment.change, comment.author
-    mentioned = _visible(change, User.objects.filter(username__in=mentions(comment.text), is_active=True))
+    mentioned, _ = whom(comment)
     people = [person for person in (change.requester, change.implementer) if person]
     others = {person.pk: person for person in [*people, *_watchers(change)] if person not in mentioned}
     for kind, told, word in (("mention", mentioned, "mentions you on"), ("comment", list(others.values()), "comments on")):
@@ -67,6 +67,13 @@ def commented(comment: Comment) -> None:
             subject=f"{author} {word} {change.number}",
             body=comment.text,
         )
+
+
+def whom(comment: Comment) -> tuple[list[User], list[str]]:
+    """The people whom a comment mentions and tells, and the names that mean nobody, or nobody who may see the change."""
+    names = mentions(comment.text)
+    told = _visible(comment.change, User.objects.filter(username__in=names, is_active=True)) if names else []
+    return told, [name for name in names if name not in {person.username for person in told}]
 
 
 def mentions(text: str) -> list[str]:

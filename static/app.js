@@ -80,6 +80,15 @@ const later = () => {
 if (document.querySelector("[data-count]")) setInterval(count, 1000);
 if (location.pathname.startsWith("/changes/") && !document.getElementById("refusal")) later();
 
+// A button says how many are ticked.
+for (const button of document.querySelectorAll("[data-ticked]")) {
+  const ticks = () => [...document.querySelectorAll(`[form="${button.form.id}"]:checked`)].length;
+  const plain = button.textContent;
+  const say = () => { button.textContent = ticks() ? button.dataset.ticked.replace("%n", ticks()) : plain; };
+  document.addEventListener("change", say);
+  say();
+}
+
 // A link to something folded unfolds it, and the first field gets the focus.
 const unfold = () => {
   const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));

@@ -58,7 +58,7 @@ def test_a_delegate_decides_in_the_others_name(desk: Sit) -> None:
     assert (told["by"], told["for"]) == ("devops2", "tech-lead")
     html = page.get(f"/changes/{number}/").content.decode()
     assert "Yuki Tanaka for Grace Lindqvist, Tech lead: approved" in html
-    assert "for Grace Lindqvist, approved the technical review" in html
+    assert "approved the technical review, for Grace Lindqvist" in html
     assert "by telephone" not in html
     mail = Message.objects.filter(kind="decision").latest("id")
     assert "Yuki Tanaka for Grace Lindqvist approved" in mail.subject

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts.models import User
+from approvals import delegations, reminders
+from approvals.models import Step
 from audit.models import Event
 from changemgmt.tick import tick
 from notifications.models import Message
@@ -128,3 +132,18 @@ def test_who_is_blocking_what(desk: Sit, at: Any) -> None:
     assert client.get("/approvals/waiting/?after=nonsense").status_code == 422
     client.force_login(User.objects.get(username="engineer"))
     assert client.get("/approvals/waiting/").status_code == 403
+
+
+def test_only_who_could_bring_it_further_blocks_it(desk: Sit, at: Any) -> None:
+    """A2: whose part of a sign-off is given, or who has decided in the stage, is not named; whoever stands in for somebody is."""
+    at("2026-10-01T09:00Z")
+    number = str(desk("engineer").submit("P2")["id"])
+    desk("tech-lead").decide(number, "technical")
+    desk("product-manager").decide(number, "business")
+    desk("devops-lead").decide(number, "sign_off")
+    step = Step.objects.get(change__number=number, state="open")
+    assert reminders.blockers([step])[step.pk] == ["Marcus Hale"]
+    manager, cto = (User.objects.get(username=name) for name in ("eng-manager", "cto"))
+    delegations.delegate(actor=manager, receiver="cto", starts_at=timezone.now(), ends_at=timezone.now() + timedelta(days=2))
+    step = Step.objects.get(pk=step.pk)
+    assert reminders.blockers([step])[step.pk] == [f"Marcus Hale (or {cto})"]

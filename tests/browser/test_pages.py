@@ -136,6 +136,8 @@ PAGES = [
     ("auditor", "/audit/?verify=1"), ("engineer", "/settings/"), ("engineer", "/settings/me/"), ("engineer", "/settings/tokens/"), ("change-manager", "/settings/components/new"),
     ("change-manager", "/settings/duties/"), ("engineer", "/api/v1/docs"), ("engineer", "/accounts/password/change/"), ("engineer", "/settings/people/"), ("admin", "/settings/people/"), ("admin", "/settings/people/new"),
     ("manager", "/reports/2026-09/caused_issue/"), ("manager", "/reports/2026-09/mttr/"), ("engineer", "/accounts/2fa/"), ("engineer", "/accounts/sessions/"), ("tech-lead", "in_review"),
+    ("change-manager", "/approvals/waiting/"), ("devops-lead", "/settings/delegations/"), ("change-manager", "/settings/policy/"), ("change-manager", "draft"),
+    ("engineer", "/settings/policy/simulator/?priority=P1&security=on&requester=devops-lead"), ("cto", "/settings/proposals/"), ("devops-lead", "/approvals/"), ("oncall", "in_review"),
     ("oncall", "implementing"), ("oncall", "completed"), ("devops", "approved"), ("engineer", "changes_requested"), ("auditor", "closed"),
 ]  # fmt: skip
 
@@ -168,6 +170,16 @@ def addresses(page: Any, place: str) -> list[str]:
     """An address as it is, or the tabs of the first change in that state."""
     if place.startswith("/"):
         return [place]
+    if place == "draft":
+        page.goto("/settings/policy/")
+        page.get_by_label("What it will change").fill("Two tech leads review P1")
+        page.get_by_role("button", name="Start a draft").click()
+        page.locator("#step-P1-1-0 summary").click()
+        page.locator("#step-P1-1-0 [name=needed]").fill("2")
+        page.locator("#step-P1-1-0").get_by_role("button", name="Save this step").click()
+        page.wait_for_url(re.compile("#P1"))
+        address = page.url.split("#")[0]
+        return [address, f"{address}trial/"]
     page.goto(f"/changes/?state={place}")
     href = page.locator("[data-row] a").first.get_attribute("href")
     return [href, f"{href}implementation/", f"{href}history/"]

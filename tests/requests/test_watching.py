@@ -57,6 +57,10 @@ def test_a_comment_tells_its_people_and_whom_it_mentions(desk: Sit, at: Any) -> 
     desk("devops").post(f"/changes/{number}/comments", {"text": text}, expect=201)
     assert told("mention") == {"security": 1, "tech-lead": 1, "manager": 1}
     assert told("comment") == {"engineer": 1}
+    client = desk("devops").client
+    said = client.post(f"/changes/{number}/act/comment", {"text": "@cto and @nobody.\n"}, follow=True).content.decode()
+    assert "Told: Helen Park." in said
+    assert "may see this change: @nobody." in said
     assert mentions("a@b.c @x.y. @x.y (@z)") == ["x.y", "z"]
     assert len(mentions(" ".join(f"@p{n}" for n in range(90)))) == 20
 
