@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import Delegation, User
 from accounts.roles import Role
-from approvals import access
+from approvals import access, mail
 from approvals.models import Decision, Step, StepQuerySet
 from audit import services as audit
 from audit.models import Event
@@ -68,7 +68,10 @@ def remind(step: Step) -> bool:
         occasion=f"{step.pk}",
         change=step.change,
         subject=f"Still waiting: {step.change.number}, your {step.label.lower()}",
-        body=f"“{step.change.summary}” has waited {_waited(step)}." + (f" Decide by {say_instant(until)}." if until else ""),
+        body=f"“{step.change.summary}” has waited {_waited(step)}."
+        + (f" Decide by {say_instant(until)}." if until else "")
+        + mail.invitation(step),
+        path=mail.path_for(step),
     )
     audit.record("approval.remind", change=step.change, data={"step": step.pk, "people": [person.pk for person in people]})
     return True

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role, listed
-from approvals import access, policy
+from approvals import access, mail, policy
 from approvals.models import Decision, Policy, Step
 from approvals.quorum import NUMBERS
 from audit import services as audit
@@ -162,7 +162,8 @@ def tell_waiting(step: Step, people: Iterable[User], round_steps: Sequence[Step]
         occasion=f"{step.pk}",
         change=change,
         subject=f"{change.priority} {change.number} waits for your {step.label.lower()}",
-        body=f"“{change.summary}”, requested by {change.requester}. {what_approving_does(step, round_steps)}",
+        body=f"“{change.summary}”, requested by {change.requester}. {what_approving_does(step, round_steps)}" + mail.invitation(step),
+        path=mail.path_for(step),
     )
 
 

@@ -95,6 +95,18 @@ class Case:
         edits = Event.objects.filter(change_id=self.change.pk, action__in=("change.edit", "change.revise"), at__gte=self.last_verdict.at)
         return list(edits.order_by("id"))
 
+    @cached_property
+    def edits_since_approval(self) -> list[Event]:
+        """Edits of the content since it was approved last, oldest first; none if it never was."""
+        if self.change.round < 2:
+            return []
+        events = Event.objects.filter(change_id=self.change.pk, action__in=("change.approve", "change.edit", "change.revise")).order_by(
+            "id"
+        )
+        found = list(events)
+        approved = max((index for index, event in enumerate(found) if event.action == "change.approve"), default=None)
+        return found[approved + 1 :] if approved is not None else []
+
     # --- calendar and neighbours ---------------------------------------------------------------------------------------------------
 
     @cached_property

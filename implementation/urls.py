@@ -1,9 +1,11 @@
 from django.urls import path
 
-from implementation import verbs, views
+from implementation import card, verbs, views
 
 app_name = "implementation"
 urlpatterns = [
+    path("approvals/<int:step_id>/", card.card, name="card"),
+    path("approvals/mail/<str:token>/", card.by_mail, name="by_mail"),
     path("changes/<str:number>/", views.overview, name="change"),
     path("changes/<str:number>/implementation/", views.run, name="run"),
     path("changes/<str:number>/history/", views.history, name="history"),

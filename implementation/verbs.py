@@ -245,45 +245,55 @@ YES_NO = frozenset({"runbook_updated", "p0_justified", "downtime_required"})
 UNTYPED = frozenset({"csrfmiddlewaretoken", "version", "verdict", "item", "check", "step", "state", "start"})
 
 
-def _again(request: Request, number: str, verb: str, tab: str, refused: Refused) -> HttpResponse:
-    """The page once more, with why it was refused and all that was typed."""
-    record_refusal(request, refused)
+def failed(request: Request, verb: str, refused: Refused) -> dict[str, Any]:
+    """What a page shows of a refusal: why, by field where it is about one, and all that was typed."""
     errors = refused.fields if isinstance(refused, Invalid) else {}
     said = [(reason.message, "") for reason in refused.reasons] or [(text, _target(verb, name)) for name, text in errors.items()]
     typed = any(value.strip() for name, value in request.POST.items() if name not in UNTYPED and isinstance(value, str))
-    failed = {"verb": verb, "errors": errors, "said": said, "values": request.POST, "typed": typed}
+    return {"verb": verb, "errors": errors, "said": said, "values": request.POST, "typed": typed}
+
+
+def _again(request: Request, number: str, verb: str, tab: str, refused: Refused) -> HttpResponse:
+    """The page once more, with why it was refused and all that was typed."""
+    record_refusal(request, refused)
+    what = failed(request, verb, refused)
     change = access.change_for(request.user, number)
     if tab == "run" and not (verb in lifecycle.LABELS and change.state in EDITABLE):
-        return views.show_run(request, change, status_of(refused), failed=failed)
+        return views.show_run(request, change, status_of(refused), failed=what)
     # Whether one of the proposed slots was refused, or a start that was typed in.
-    failed["listed"] = verb == "schedule" and "override_reason" not in request.POST
-    return views.show_overview(request, change, status_of(refused), wants_slots=verb == "schedule", failed=failed)
+    what["listed"] = verb == "schedule" and "override_reason" not in request.POST
+    return views.show_overview(request, change, status_of(refused), wants_slots=verb == "schedule", failed=what)
 
 
 def decide(request: Request, number: str, step_id: int) -> HttpResponse:
-    """Approve, reject, request changes or waive by click, from the page or the queue."""
+    """Approve, reject, request changes or waive by click, from the change's page."""
     if request.method != "POST":
         return redirect(access.change_for(request.user, number))
-    version = request.POST.get("version", "")
-    checklist: dict[str, Any] = {key.removeprefix("tick_"): True for key in request.POST if key.startswith("tick_")}
-    for key, note in request.POST.items():
-        if key.startswith("na_") and isinstance(note, str) and note.strip():
-            checklist[key.removeprefix("na_")] = {"not_applicable": note.strip()}
     try:
-        decision = approvals.decide(
-            actor=request.user,
-            number=number,
-            step_id=step_id,
-            verdict=request.POST.get("verdict", ""),
-            version=_number(version),
-            comment=request.POST.get("comment", ""),
-            checklist=checklist,
-            on_behalf_of=request.POST.get("on_behalf_of", ""),
-        )
+        said = decide_by_form(request, number, step_id)
     except Missing:
         raise
     except Refused as refused:
         return _again(request, number, "decide", "change", refused)
+    messages.success(request, said)
+    return redirect(f"/changes/{number}/")
+
+
+def decide_by_form(request: Request, number: str, step_id: int) -> str:
+    """Give the verdict that a form holds; returns what is said when it is done."""
+    checklist: dict[str, Any] = {key.removeprefix("tick_"): True for key in request.POST if key.startswith("tick_")}
+    for key, note in request.POST.items():
+        if key.startswith("na_") and isinstance(note, str) and note.strip():
+            checklist[key.removeprefix("na_")] = {"not_applicable": note.strip()}
+    decision = approvals.decide(
+        actor=request.user,
+        number=number,
+        step_id=step_id,
+        verdict=request.POST.get("verdict", ""),
+        version=_number(request.POST.get("version", "")),
+        comment=request.POST.get("comment", ""),
+        checklist=checklist,
+        on_behalf_of=request.POST.get("on_behalf_of", ""),
+    )
     done = "Authorised" if decision.step.kind == EMERGENCY and decision.verdict == decision.Verdict.APPROVE else decision.word.capitalize()
-    messages.success(request, f"{done}: {number}, {decision.step.label.lower()}.")
-    return redirect("/approvals/" if request.POST.get("back") == "queue" else f"/changes/{number}/")
+    return f"{done}: {number}, {decision.step.label.lower()}."

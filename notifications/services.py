@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import smtplib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -35,11 +35,18 @@ def tell(
     body: str,
     change: Any = None,
     due_at: datetime | None = None,
-    path: str = "",
+    path: str | Callable[[User], str] = "",
 ) -> None:
-    """Put one message per person into the outbox. The same kind, change, occasion and person are one message, however often said."""
+    """Put one message per person into the outbox. The same kind, change, occasion and person are one message, however often said.
+
+    `path` is what the message's link opens, the change's page if nothing is said; or says for each person what theirs opens.
+    """
     due_at = due_at or timezone.now()
-    link = f"\n\n{settings.BASE_URL}{path or (change.get_absolute_url() if change is not None else '/')}\n"
+
+    def link(person: User) -> str:
+        found = path(person) if callable(path) else path
+        return f"\n\n{settings.BASE_URL}{found or (change.get_absolute_url() if change is not None else '/')}\n"
+
     subject = " ".join(subject.split())[:250]  # no line breaks into a mail header
     messages = [
         Message(
@@ -48,7 +55,7 @@ def tell(
             recipient=person,
             change_id=change.pk if change is not None else None,
             subject=subject,
-            body=body + link,
+            body=body + link(person),
             due_at=due_at,
             created_at=timezone.now(),
         )

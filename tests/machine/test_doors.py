@@ -15,6 +15,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.models import User
 from approvals import drafts
+from approvals.models import Step
 from changemgmt.api import api
 from proposals.models import Proposal
 from tests.machine.test_who_may import Road
@@ -37,6 +38,7 @@ PAGES: dict[str, str | set[str]] = {
     "changes/": "signed", "changes/export.csv": "signed", "changes/new": "writer", "changes/preview": "post", "changes/<str:number>/edit": "edit",
     "changes/<str:number>/": "change", "changes/<str:number>/implementation/": "change", "changes/<str:number>/history/": "change",
     "changes/<str:number>/audit/": "change", "changes/<str:number>/decide/<int:step_id>": "redirect", "changes/<str:number>/act/<slug:verb>": "redirect",
+    "approvals/<int:step_id>/": {"tech-lead", "senior-devops"}, "approvals/mail/<str:token>/": "missing",
     "approvals/several": "post", "approvals/waiting/": {"change-manager", "manager", "cto", "auditor", "eng-manager"}, "approvals/": "signed", "calendar/": "signed", "reports/": "signed", "reports/<str:period>/": "signed", "reports/<str:period>/<slug:name>/": "signed",
     "reports/<str:period>/issue": "post", "audit/": {"auditor", "change-manager"}, "accounts/demo/": "post",
 }  # fmt: skip
@@ -142,20 +144,22 @@ def keys(objects: dict[str, str]) -> dict[str, int]:
     draft = drafts.edit(actor=manager, key=draft.pk, revision=1, change=drafts.save_step(("P3", 2, 0), {"roles": ["engineer"]}))
     made = drafts.publish(actor=manager, key=draft.pk, revision=draft.revision, reason="To see who may confirm it")
     assert isinstance(made, Proposal)
-    return {"key": draft.pk, "proposal_id": made.pk, "version": 1}
+    step = Step.objects.get(change__number=objects["review"], kind="technical", state="open")
+    return {"key": draft.pk, "proposal_id": made.pk, "version": 1, "step_id": step.pk}
 
 
 def _filled(route: str, number: str, keys: dict[str, int]) -> str:
     values = {
-        **{name: str(key) for name, key in keys.items()},
         "number": number,
         "slug": "search" if "components" in route else "caused_issue",
         "step_id": "1",
+        "token": "never-sent",
         "verb": "submit",
         "period": "2026-09",
         "username": "engineer",
         "name": "caused_issue",
     }
+    values |= {name: str(key) for name, key in keys.items()}
     return re.sub(r"<\w+:(\w+)>", lambda found: values[found[1]], route)
 
 
@@ -166,7 +170,7 @@ def _wanted(who: str | set[str], name: str, hidden: bool) -> set[int]:
         return {405, 302} if name in ("nobody", "disabled") else {405}
     if name in ("nobody", "disabled"):
         return {302}
-    if hidden:
+    if hidden or who == "missing":  # a link of a mail that was never sent
         return {404}
     if isinstance(who, set):
         return {200} if name in who else {403}

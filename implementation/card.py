@@ -1,0 +1,94 @@
+"""The approval card: all that it takes to judge one step, and the verdict; reached from the queue, or by the link in a mail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Q
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+
+from approvals import access, mail, rounds
+from approvals.models import Step
+from audit.refusal import Missing, Reason, Refused, refusal_of
+from changemgmt.http import Request, record_refusal, status_of
+from implementation import page, timeline, verbs
+from implementation.case import Case
+from requests import risk
+from requests.components import record_of
+from requests.models import ChangeRequest
+
+
+def card(request: Request, step_id: int) -> HttpResponse:
+    """One step of the queue; after the verdict the next one that waits."""
+    step = _step(request, step_id)
+    return _show(request, step) if request.method != "POST" else _decide(request, step)
+
+
+def by_mail(request: Request, token: str) -> HttpResponse:
+    """The page behind a mail's link. To open it changes nothing; only its button decides."""
+    link = mail.read(token, request.user)
+    step = _step(request, link.step)
+    mail.check_content(link, step)
+    return _show(request, step) if request.method != "POST" else _decide(request, step)
+
+
+def _step(request: Request, key: int) -> Step:
+    visible = ChangeRequest.objects.visible_to(request.user)
+    step = Step.objects.filter(pk=key, change__in=visible).select_related("change").first() if 0 < key < 2**63 else None
+    if step is None:
+        raise Missing([Reason("missing", "There is no such step, or you may not see its change.")])
+    return step
+
+
+def _show(request: Request, step: Step, failed: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
+    """The card of a step that this person may decide now; else why not, with the way to the change."""
+    change = step.change
+    case = Case(change, request.user)
+    mine = next((own for own in case.mine if own.pk == step.pk), None)
+    if mine is None:
+        found = next((own for own in case.steps if own.pk == step.pk), None)
+        reasons = case.decision_refusal(found) if found else [Reason("settled", "This step belongs to an earlier round of the change.")]
+        refused = refusal_of(reasons or [Reason("settled", "This step waits for another answer; it is on the change's page.")])
+        return render(request, "approvals/settled.html", {"change": change, "step": step, "refused": refused}, status=status_of(refused))
+    record = record_of(change.components.all())
+    instead = case.standing_in_for(mine)
+    context = {
+        "change": change,
+        "step": mine,
+        "title": f"{mine.label} for {instead}" if instead else f"Your {mine.label.lower()}",
+        "next": {
+            "title": f"{mine.label} for {instead}" if instead else mine.label,
+            "sentence": rounds.what_approving_does(mine, case.steps),
+        },
+        "post_to": request.path,
+        "changed_since": timeline.changed_between(case.edits_since),
+        "last_verdict": case.last_verdict,
+        "changed_since_approval": timeline.changed_between(case.edits_since_approval),
+        "suggested": risk.suggest(change.risk_answers, record) if change.risk_answers else None,
+        "record": record,
+        "plan": page.plan(change),
+        **page.calendar_rail(case, wants_slots=False),
+        "depends_on": case.visible_needs,
+        "documented": case.documentation.values if case.documentation else {},
+        "left": access.waiting_for(request.user).count() - 1,
+        "failed": failed,
+    }
+    return render(request, "approvals/card_page.html", context, status=status)
+
+
+def _decide(request: Request, step: Step) -> HttpResponse:
+    try:
+        said = verbs.decide_by_form(request, step.change.number, step.pk)
+    except Missing:
+        raise
+    except Refused as refused:
+        record_refusal(request, refused)
+        return _show(request, step, verbs.failed(request, "decide", refused), status_of(refused))
+    messages.success(request, said)
+    after = access.waiting_for(request.user).filter(Q(priority__gt=step.priority) | Q(priority=step.priority, pk__gt=step.pk))
+    following = after.order_by("priority", "id").first() or access.waiting_for(request.user).order_by("priority", "id").first()
+    return (
+        redirect("implementation:card", step_id=following.pk) if following and "mail/" not in request.path else redirect("approvals:queue")
+    )
