@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import stepup
 from accounts.models import User
 from accounts.roles import Role
 from approvals import policy, policy_check
@@ -239,6 +240,7 @@ def publish(*, actor: User, key: int, revision: int, reason: str) -> Policy | Pr
     raise_refusal(edit_refusal(actor, draft))
     if revision != draft.revision:
         raise Stale([Reason("stale", f"{draft.edited_by} edited this draft since you opened it. Look at it again, then publish.")])
+    stepup.require(actor)
     reason = cleaning.said("reason", reason, "Reason", "say why the policy changes; auditors read it.")
     raise_refusal(publish_refusal(draft, base))
     widens = [found.text for found in policy_check.compare(base.rules, draft.rules) if found.widens]
@@ -263,6 +265,7 @@ def _put_into_effect(draft: PolicyDraft, base: Policy, actor: User, reason: str,
 
 
 def _carry_out(proposal: Proposal, second: User) -> None:
+    stepup.require(second)
     draft, base = draft_for(int(proposal.payload["draft"]), lock=True), published(lock=True)
     if wrong := publish_refusal(draft, base):
         raise Blocked(wrong)

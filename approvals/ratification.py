@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import stepup
 from accounts.models import User
 from accounts.roles import Role
 from approvals import access, policy, rounds
@@ -63,6 +64,8 @@ def answer(*, actor: User, number: str, step_id: int, answer: str) -> Step:
     principal, capacity, _ = capacity_for(step, actor, "", "")
     if capacity is None or step.ratify_by is None:
         raise Blocked([Reason("settled", "Somebody was first.")])
+    if answer == "ratified":
+        stepup.require(actor)
     late = timezone.now() > step.ratify_by
     keep(step, actor, principal, capacity.roles & set(step.roles), ANSWERS[answer], "", {}, by_telephone=False)
     rounds.close_step(step, Step.State.APPROVED if answer == "ratified" else Step.State.REJECTED)

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from accounts import stepup
 from accounts.models import Delegation, User
 from approvals import access, policy, rounds, telephone
 from approvals.models import Decision, Step
@@ -90,6 +91,8 @@ def decide(
         answered = "a security question was answered yes" if step.kind == policy.SECURITY else "the policy asks for it"
         raise Blocked([Reason("not_waivable", f"The {step.label.lower()} cannot be waived, only decided: {answered}.")])
     comment, answers = _checked(step, verdict, comment, checklist or {})
+    if step.kind == policy.EMERGENCY and verdict == Decision.Verdict.APPROVE:
+        stepup.require(actor)
     assert capacity is not None
     decision = keep(step, actor, principal, capacity.roles & set(step.roles), verdict, comment, answers, by_telephone=bool(on_behalf_of))
     _settle(step, decision)

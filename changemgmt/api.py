@@ -16,6 +16,7 @@ from ninja.parser import Parser
 from ninja.renderers import BaseRenderer
 
 from accounts.api import router as accounts_router
+from accounts.stepup import StepUpNeeded
 from approvals.api import router as approvals_router
 from audit.api import router as audit_router
 from audit.refusal import Refused
@@ -115,6 +116,11 @@ for router in ROUTERS:
 def on_refused(request: HttpRequest, refused: Refused) -> HttpResponse:
     record_refusal(request, refused)
     return problem_for(refused)
+
+
+@api.exception_handler(StepUpNeeded)
+def on_step_up(request: HttpRequest, needed: StepUpNeeded) -> HttpResponse:
+    return problem(403, str(needed), code="reauthenticate")
 
 
 @api.exception_handler(ValidationError)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from allauth.account.internal.flows.reauthentication import suspend_request
 from django.conf import settings
 from django.contrib.auth import logout
 from django.contrib.auth.middleware import LoginRequiredMiddleware
@@ -13,8 +14,10 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import DataError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 
+from accounts import stepup
 from audit import services as audit
 from audit.refusal import Refused
 from changemgmt.http import TITLES, problem, record_refusal, status_of
@@ -71,7 +74,8 @@ def session_limits(get_response: Handler) -> Handler:
                 logout(request)
             elif "began" not in request.session or now - seen > STAMP_EVERY or "seen" not in request.session:
                 request.session["began"], request.session["seen"] = began.isoformat(), now.isoformat()
-        return get_response(request)
+        with stepup.answering(request):
+            return get_response(request)
 
     return middleware
 
@@ -107,6 +111,8 @@ class Refusals:
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, stepup.StepUpNeeded):  # asks for the second factor, then goes on with what was posted
+            return suspend_request(request, reverse("mfa_reauthenticate"))
         if isinstance(exception, Refused):
             record_refusal(request, exception)
             return answer(request, status_of(exception), str(exception), exception)
