@@ -97,7 +97,9 @@ def test_publishing_a_policy_and_confirming_one_ask_too(desk: Sit, at: Any) -> N
     enrolled("devops-lead")
     editor = Editor()
     editor.save("P3-2-0", roles=["engineer"])
-    asked = editor.client.post(f"/settings/policy/drafts/{editor.key}/publish", {"revision": editor.draft.revision, "reason": "We trust them"})
+    asked = editor.client.post(
+        f"/settings/policy/drafts/{editor.key}/publish", {"revision": editor.draft.revision, "reason": "We trust them"}
+    )
     assert asked["Location"].startswith("/accounts/2fa/reauthenticate/")
     assert not Proposal.objects.exists()
     confirm(editor.client, asked["Location"])
