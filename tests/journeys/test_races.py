@@ -1,0 +1,194 @@
+"""Races over HTTP on the live server: 16 clients, each with a session and a connection of its own, let go at the same moment (promise 3).
+
+One effective verdict each, none lost, none stuck, no 5xx. `RACE_ROUNDS` says how often each race is run; the build runs fewer than 200.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import threading
+import urllib.parse
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.product import Person, running
+from tests.world import TICKS, fields
+
+pytestmark = pytest.mark.journey
+ROUNDS = int(os.environ.get("RACE_ROUNDS", "25"))
+CLIENTS = 16
+Answer = tuple[int, Any]
+
+
+class Runner(threading.Thread):
+    """One client: waits at the line, sends what it was given, and keeps the answer."""
+
+    def __init__(self, base: str, username: str, line: threading.Barrier) -> None:
+        super().__init__(daemon=True)
+        person = Person(base, username)
+        self.line, self.act, self.answer = line, ("", "", None), (0, None)
+        cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in person.jar)
+        self.headers = {"Content-Type": "application/json", "X-CSRFToken": person.csrf, "Referer": base, "Cookie": cookies}
+        self.connection = http.client.HTTPConnection(urllib.parse.urlsplit(base).netloc, timeout=60)
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            self.line.wait()
+            self.answer = self.send(*self.act)
+            self.line.wait()
+
+    def send(self, method: str, path: str, body: Any = None, **more: str) -> Answer:
+        self.connection.request(method, f"/api/v1{path}", json.dumps(body or {}), self.headers | more)
+        answer = self.connection.getresponse()
+        return answer.status, json.loads(answer.read())
+
+
+class Track:
+    """Sixteen runners, and the people who prepare and look."""
+
+    def __init__(self, base: str) -> None:
+        self.base, self.line = base, threading.Barrier(CLIENTS + 1)
+        self.teams: dict[tuple[str, str], list[Runner]] = {}
+        self.people: dict[str, Person] = {}
+
+    def person(self, username: str) -> Person:
+        return self.people.setdefault(username, Person(self.base, username))
+
+    def team(self, one: str, other: str) -> list[Runner]:
+        if (one, other) not in self.teams:
+            self.line = threading.Barrier(CLIENTS + 1)
+            self.teams[one, other] = [Runner(self.base, (one, other)[n % 2], self.line) for n in range(CLIENTS)]
+        return self.teams[one, other]
+
+    def race(self, one: str, other: str, acts: Callable[[int], tuple[Any, ...]]) -> list[Answer]:
+        """Runner n does `acts(n)`; even ones are `one`, odd ones `other`. All answers, in their order."""
+        team = self.team(one, other)
+        for n, runner in enumerate(team):
+            runner.act = acts(n)  # type: ignore[assignment]
+        team[0].line.wait()
+        team[0].line.wait()
+        answers = [runner.answer for runner in team]
+        assert all(status < 500 for status, _ in answers), answers
+        return answers
+
+
+@pytest.fixture(scope="module")
+def track(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Track]:
+    with running(tmp_path_factory.mktemp("races"), clock="2026-10-05T09:00:00Z") as base:
+        yield Track(base)
+
+
+def submitted(track: Track, priority: str, **more: Any) -> str:
+    engineer = track.person("engineer")
+    number = str(engineer.post("/changes", fields(priority, requested_date="2026-10-08", **more), expect=201)["id"])
+    engineer.post(f"/changes/{number}/submit")
+    return number
+
+
+def step_of(track: Track, number: str, kind: str) -> dict[str, Any]:
+    items = track.person("auditor").get(f"/changes/{number}/steps")["items"]
+    return next(item for item in items if item["kind"] == kind)
+
+
+def verdict(number: str, step: dict[str, Any], word: str) -> tuple[str, str, dict[str, Any]]:
+    ticks = dict.fromkeys(TICKS[step["kind"]], True)
+    return (
+        "POST",
+        f"/changes/{number}/steps/{step['id']}/decision",
+        {"verdict": word, "version": 1, "comment": "As I see it", "checklist": ticks},
+    )
+
+
+def statuses(answers: list[Answer]) -> Counter[int]:
+    return Counter(status for status, _ in answers)
+
+
+def test_approve_against_reject(track: Track) -> None:
+    """F18: eight approve, eight reject: one verdict, fifteen are told who was first."""
+    for _ in range(ROUNDS):
+        number = submitted(track, "P3")
+        step = step_of(track, number, "technical")
+        answers = track.race("tech-lead", "senior-devops", lambda n: verdict(number, step, ("approve", "reject")[n % 2]))  # noqa: B023
+        assert statuses(answers) == {200: 1, 409: CLIENTS - 1}, answers
+        decisions = step_of(track, number, "technical")["decisions"]
+        assert len(decisions) == 1
+        state = track.person("auditor").get(f"/changes/{number}")["state"]
+        assert state == ("rejected" if decisions[0]["verdict"] == "reject" else "in_review")
+
+
+def test_a_quorum_is_never_stuck(track: Track) -> None:
+    """F19: both sign-offs, eight times each at once: each counts once, and the change is approved."""
+    for _ in range(ROUNDS):
+        number = submitted(track, "P2")
+        track.person("tech-lead").decide(number, "technical")
+        track.person("product-manager").decide(number, "business")
+        step = step_of(track, number, "sign_off")
+        answers = track.race("eng-manager", "devops-lead", lambda n: verdict(number, step, "approve"))  # noqa: B023
+        assert statuses(answers) == {200: 2, 409: CLIENTS - 2}, answers
+        assert {d["by"] for d in step_of(track, number, "sign_off")["decisions"]} == {"eng-manager", "devops-lead"}
+        assert track.person("auditor").get(f"/changes/{number}")["state"] == "approved"
+
+
+def test_approve_against_edit(track: Track) -> None:
+    """F21: never approved content that nobody saw: one edit wins, the new round has no verdict, whatever came before."""
+    for _ in range(ROUNDS):
+        number = submitted(track, "P3")
+        step = step_of(track, number, "technical")
+
+        def act(n: int, number: str = number, step: dict[str, Any] = step) -> tuple[Any, ...]:
+            return verdict(number, step, "approve") if n % 2 else ("PATCH", f"/changes/{number}", {"version": 1, "reason": f"Better {n}"})
+
+        answers = track.race("engineer", "tech-lead", act)
+        edits, verdicts = answers[::2], answers[1::2]
+        assert statuses(edits) == {200: 1, 412: CLIENTS // 2 - 1}, edits
+        assert statuses(verdicts)[200] <= 1
+        assert set(statuses(verdicts)) <= {200, 409, 412}, verdicts
+        fresh = step_of(track, number, "technical")
+        assert (fresh["round"], fresh["state"], fresh["decisions"]) == (2, "open", [])
+
+
+def test_start_against_a_revoked_authorisation(track: Track) -> None:
+    """A4, F22: the person named says “I did not” while others start: either it runs, or nobody could start it; never both."""
+    started = 0
+    for _ in range(ROUNDS):
+        number = submitted(track, "P0")
+        step = step_of(track, number, "emergency")
+        track.person("oncall").decide(number, "emergency", on_behalf_of="cto", comment="By telephone")
+
+        def act(n: int, number: str = number, step: dict[str, Any] = step) -> tuple[Any, ...]:
+            denial = ("POST", f"/changes/{number}/steps/{step['id']}/confirmation", {"answer": "not_approved"})
+            return denial if n % 2 else ("POST", f"/changes/{number}/start")
+
+        answers = track.race("devops", "cto", act)
+        starts, denials = answers[::2], answers[1::2]
+        assert statuses(denials) == {200: 1, 409: CLIENTS // 2 - 1}, denials
+        state = track.person("auditor").get(f"/changes/{number}")["state"]
+        assert statuses(starts) == ({200: 1, 409: CLIENTS // 2 - 1} if state == "implementing" else {409: CLIENTS // 2}), (state, starts)
+        assert state in ("implementing", "in_review")
+        started += state == "implementing"
+    assert ROUNDS < 20 or 0 < started < ROUNDS, "both orders were seen"
+
+
+def test_double_submit(track: Track) -> None:
+    """F20: sixteen submits are one; sixteen times the same new change with one Idempotency-Key is one change."""
+    for index in range(ROUNDS):
+        key = {"Idempotency-Key": f"race {index}"}
+        body = fields("P3", requested_date="2026-10-08")
+        for runner in track.team("engineer", "engineer"):
+            runner.headers |= key
+        answers = track.race("engineer", "engineer", lambda n, body=body: ("POST", "/changes", body))
+        for runner in track.team("engineer", "engineer"):
+            del runner.headers["Idempotency-Key"]
+        assert set(statuses(answers)) <= {201, 409}, answers
+        numbers = {found["id"] for status, found in answers if status == 201}
+        assert len(numbers) == 1, answers
+        number = numbers.pop()
+        answers = track.race("engineer", "engineer", lambda n: ("POST", f"/changes/{number}/submit"))  # noqa: B023
+        assert statuses(answers) == {200: 1, 409: CLIENTS - 1}, answers
+        assert len(track.person("auditor").get(f"/changes/{number}/steps")["items"]) == 2
