@@ -221,7 +221,7 @@ class Decision(models.Model):
             models.CheckConstraint(name="decision_in_another_name", condition=~Q(on_behalf_of=F("actor"))),
             models.CheckConstraint(name="delegated_in_a_name", condition=Q(delegation__isnull=True) | Q(on_behalf_of__isnull=False)),
         ]
-        indexes = [models.Index(fields=["actor", "-id"], name="decision_by_actor")]
+        indexes = [models.Index(fields=["actor", "-at", "-id"], name="decision_by_actor_at")]
 
     def __str__(self) -> str:
         return f"{self.verdict} by {self.actor_id} on step {self.step_id}"
@@ -249,6 +249,35 @@ class Decision(models.Model):
     def people(self) -> frozenset[int]:
         """Keys of everybody who had a part in it; none of them counts twice in a stage."""
         return frozenset({self.actor_id, self.principal_id})
+
+
+class Advance(models.Model):
+    """A sign-off given before its stage has opened, in the visit of a review. It becomes a decision when the stage opens, if its giver
+    may then still give it; an edit or an objection ends the round, and with it this."""
+
+    class Outcome(models.TextChoices):
+        COUNTED = "counted", "Counted"
+        VOID = "void", "Did not count"
+        TAKEN_BACK = "taken_back", "Taken back"
+
+    step = models.ForeignKey(Step, on_delete=models.CASCADE, related_name="advances")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=10, blank=True, choices=Outcome)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["step", "user"], condition=Q(ended_at__isnull=True), name="one_advance_per_person_and_step"),
+            models.CheckConstraint(
+                name="advance_ended_has_outcome",
+                condition=Q(ended_at__isnull=True, outcome="") | (Q(ended_at__isnull=False) & ~Q(outcome="")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Advance of {self.user_id} on {self.step_id}"
 
 
 class Confirmation(models.Model):

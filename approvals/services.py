@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts import stepup
 from accounts.models import Delegation, User
 from approvals import access, policy, rounds, telephone
-from approvals.models import Decision, Step
+from approvals.models import Advance, Decision, Step
 from audit import services as audit
 from audit.refusal import Blocked, Invalid, NotYours, Reason, Stale, raise_refusal
 from notifications import services as notifications
@@ -255,7 +255,31 @@ def _settle(step: Step, decision: Decision) -> None:
         lifecycle.tell("deferred_review", change, decision.actor)
     elif change.state == State.IN_REVIEW:
         rounds.advance(change, step.stage)
+        _take_up(change)
     _tell_decided(step, decision)  # last: it says where the change stands now
+
+
+def _take_up(change: ChangeRequest) -> None:
+    """What was signed in advance counts now that its stage is open, if whoever signed it may still give it; else they are told."""
+    waiting = Advance.objects.filter(step__change=change, step__round=change.round, step__state=Step.State.OPEN, ended_at__isnull=True)
+    while change.state == State.IN_REVIEW and (found := waiting.select_related("user").order_by("id").first()):
+        step = Step.objects.with_decisions().get(pk=found.step_id)
+        step.change = change
+        principal, capacity, refusal = capacity_for(step, found.user, Decision.Verdict.APPROVE, "")
+        found.ended_at, found.outcome = timezone.now(), Advance.Outcome.VOID if refusal else Advance.Outcome.COUNTED
+        found.save(update_fields=["ended_at", "outcome"])
+        if refusal or capacity is None:
+            notifications.tell(
+                [found.user],
+                kind="advance_void",
+                occasion=f"{found.pk}",
+                change=change,
+                subject=f"{change.number}: the {step.label.lower()} that you signed in advance did not count",
+                body=refusal[0].message if refusal else "",
+            )
+            continue
+        notifications.withdraw(change_id=change.pk, kind="approval_waiting", occasion=f"{step.pk}", person=found.user_id)
+        _settle(step, keep(step, found.user, principal, capacity.roles & set(step.roles), "approve", "", {}, by_telephone=False))
 
 
 def _tell_decided(step: Step, decision: Decision) -> None:

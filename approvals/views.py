@@ -54,7 +54,7 @@ def queue(request: Request) -> HttpResponse:
     found = access.with_whom_for(request.user, list(steps[: PER_PAGE + 1]))
     more = f"{found[PER_PAGE - 1].priority}~{found[PER_PAGE - 1].pk}" if len(found) > PER_PAGE else ""
     visible = ChangeRequest.objects.visible_to(request.user)
-    decided = Decision.objects.filter(actor=request.user, change__in=visible).select_related("change", "step").order_by("-id")
+    decided = Decision.objects.filter(actor=request.user, change__in=visible).select_related("change", "step").order_by("-at", "-id")
     decided = decided.select_related("on_behalf_of").only(
         "verdict", "at", "on_behalf_of", "delegation", "actor", "step__kind", "change__number", "change__summary"
     )[:8]

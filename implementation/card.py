@@ -61,6 +61,7 @@ def _show(request: Request, step: Step, failed: dict[str, Any] | None = None, st
         "next": {
             "title": f"{mine.label} for {instead}" if instead else mine.label,
             "sentence": rounds.what_approving_does(mine, case.steps),
+            "ahead": case.signs_ahead(mine),
         },
         "post_to": request.path,
         "changed_since": timeline.changed_between(case.edits_since),

@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from accounts.models import User
 from approvals import access as approvals_access
-from approvals.models import Decision, Step
+from approvals import advance
+from approvals.models import Advance, Decision, Step
 from audit.models import Event
 from audit.refusal import Reason
 from implementation.models import Check, ChecklistItem, Documentation, Review
@@ -73,6 +74,20 @@ class Case:
     def to_ratify(self) -> Step | None:
         """The authorisation without which the emergency was started, if this person may say whether that was right (A4)."""
         return next((step for step in self.steps if step.ratify_by and not self.decision_refusal(step)), None)
+
+    def signs_ahead(self, step: Step) -> list[Step]:
+        """The steps of the next stage that this person could sign together with that one."""
+        following = any(other.stage == step.stage + 1 and other.state == Step.State.WAITING for other in self.steps)
+        return advance.may_sign(self.steps, step, self.actor, self.capacities, self.authors) if following else []
+
+    @cached_property
+    def advances(self) -> dict[int, list[Advance]]:
+        """What was signed in advance and waits for its stage, by step."""
+        waiting = [step.pk for step in self.steps if step.state == Step.State.WAITING]
+        found: dict[int, list[Advance]] = {}
+        for given in Advance.objects.filter(step__in=waiting, ended_at__isnull=True).select_related("user") if waiting else []:
+            found.setdefault(given.step_id, []).append(given)
+        return found
 
     def standing_in_for(self, step: Step) -> User | None:
         """In whose name this person would decide the step, where it is not their own."""

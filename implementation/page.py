@@ -96,6 +96,7 @@ def _next_step(case: Case, found: list[all_actions.Action]) -> dict[str, Any]:
             "step": step,
             "title": f"{step.label} for {instead}" if (instead := case.standing_in_for(step)) else f"Your {step.label.lower()} is open",
             "sentence": rounds.what_approving_does(step, case.steps),
+            "ahead": case.signs_ahead(step),
         }
     by_name = {action.name: action for action in found}
     candidates = [by_name[name] for name in PRIMARY if name in by_name]
@@ -187,6 +188,7 @@ def context(case: Case, tab: str) -> dict[str, Any]:
         "deferred": [step for step in case.steps if step.deferred],
         "not_needed": _not_needed(case),
         "my_steps": case.mine,
+        "advances": case.advances,
         "actions": by_name,
         "next": _next_step(case, found),
         "may_edit": actor.may_write and not revisions.edit_refusal(change, actor),

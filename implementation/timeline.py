@@ -124,6 +124,8 @@ SENTENCES: dict[str, tuple[str, str, Said]] = {
         lambda d: "granted a freeze exception" if d.get("granted") else "gave one of two grants of a freeze exception",
     ),
     "approval.add_security": ("warn", "shield", "added a security review"),
+    "approval.advance": ("ok", "circle-check", lambda d: f"signed the {KIND_LABELS.get(d.get('kind', ''), 'step').lower()} in advance"),
+    "approval.advance_back": ("neutral", "undo-2", "took a sign-off in advance back"),
     "approval.remind": ("neutral", "bell", "Those who could decide were reminded"),
     "approval.escalate": ("warn", "bell", "It is stuck: the change managers were told"),
     "approval.window_passed": ("warn", "calendar-x", "The window asked for passed while it was in review"),

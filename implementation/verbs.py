@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import assessment, ratification, revisions, security, telephone
+from approvals import advance, assessment, ratification, revisions, security, telephone
 from approvals import services as approvals
 from approvals.policy import EMERGENCY
 from audit.refusal import Invalid, Missing, Refused
@@ -131,6 +132,11 @@ VERBS: dict[str, tuple[Verb, str | Callable[[Any], str], str]] = {
     "confirm-phone": (
         lambda a, n, p: telephone.confirm(actor=a, number=n, step_id=_number(p.get("step", "")), answer=p.get("answer", "")),
         "Your answer is recorded.",
+        "change",
+    ),
+    "take-back": (
+        lambda a, n, p: advance.take_back(actor=a, number=n, step_id=_number(p.get("step", ""))),
+        "Taken back; it waits for you when its stage opens.",
         "change",
     ),
     "ratify": (
@@ -285,15 +291,20 @@ def decide_by_form(request: Request, number: str, step_id: int) -> str:
     for key, note in request.POST.items():
         if key.startswith("na_") and isinstance(note, str) and note.strip():
             checklist[key.removeprefix("na_")] = {"not_applicable": note.strip()}
-    decision = approvals.decide(
-        actor=request.user,
-        number=number,
-        step_id=step_id,
-        verdict=request.POST.get("verdict", ""),
-        version=_number(request.POST.get("version", "")),
-        comment=request.POST.get("comment", ""),
-        checklist=checklist,
-        on_behalf_of=request.POST.get("on_behalf_of", ""),
-    )
+    version = _number(request.POST.get("version", ""))
+    with transaction.atomic():
+        decision = approvals.decide(
+            actor=request.user,
+            number=number,
+            step_id=step_id,
+            verdict=request.POST.get("verdict", ""),
+            version=version,
+            comment=request.POST.get("comment", ""),
+            checklist=checklist,
+            on_behalf_of=request.POST.get("on_behalf_of", ""),
+        )
+        also = request.POST.getlist("also") if decision.verdict == decision.Verdict.APPROVE else []
+        for key in also[:5]:
+            advance.sign(actor=request.user, number=number, step_id=_number(key), version=version)
     done = "Authorised" if decision.step.kind == EMERGENCY and decision.verdict == decision.Verdict.APPROVE else decision.word.capitalize()
     return f"{done}: {number}, {decision.step.label.lower()}."

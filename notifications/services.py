@@ -73,11 +73,13 @@ def nudge() -> None:
     transaction.on_commit(wake, robust=True)
 
 
-def withdraw(*, change_id: int, kind: str, occasion: str = "") -> None:
-    """What is no longer true is not sent any more: all of the kind about the change, or of one occasion."""
+def withdraw(*, change_id: int, kind: str, occasion: str = "", person: int | None = None) -> None:
+    """What is no longer true is not sent any more: all of the kind about the change, or of one occasion, or to one person."""
     untrue = Message.objects.filter(change_id=change_id, kind=kind, state=Message.State.DUE)
     if occasion:
         untrue = untrue.filter(key__startswith=f"{kind}:{change_id}:{occasion}:")
+    if person is not None:
+        untrue = untrue.filter(recipient=person)
     untrue.update(state=Message.State.CANCELLED)
 
 

@@ -1,0 +1,69 @@
+"""Signing the next stage in the same visit: it counts when that stage opens, and never if an edit or an objection comes first (item 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import User
+from approvals import access, policy, services
+from approvals.models import Advance, Step
+from audit import services as audit
+from audit.refusal import Blocked, Missing, Reason, raise_refusal
+from requests import access as requests_access
+
+
+def may_sign(steps: Sequence[Step], step: Step, user: User, capacities: Sequence[access.Capacity], authors: frozenset[int]) -> list[Step]:
+    """The steps of the stage after `step`'s that this person could sign together with it; `steps` are those of the round."""
+    if step.deferred or user.pk in authors:
+        return []
+    following = [other for other in steps if not other.deferred and other.stage == step.stage + 1 and other.state == Step.State.WAITING]
+    return [other for other in following if not refusal(other, user, capacities, authors)]
+
+
+def refusal(step: Step, user: User, capacities: Sequence[access.Capacity], authors: frozenset[int]) -> list[Reason]:
+    """Why this person may not sign a waiting step in advance: by the rules of the step, its state apart."""
+    if step.checklist or step.kind == policy.EMERGENCY:
+        return [Reason("checklist", f"The {step.label.lower()} has a checklist; it is given when it is open.")]
+    fitting = [c for c in capacities if c.roles & set(step.roles) and not {user.pk, c.principal} & authors]
+    if not fitting:
+        return [Reason("not_yours", f"The {step.label.lower()} is not yours to give.")]
+    return []
+
+
+@transaction.atomic
+def sign(*, actor: User, number: str, step_id: int, version: int) -> None:
+    """Sign a step of the next stage. If the verdict just given has opened it, this is an approval; else it waits for its stage."""
+    step = access.step_for(actor, number, step_id, lock=True)
+    if step.state == Step.State.OPEN:
+        services.decide(actor=actor, number=number, step_id=step_id, verdict="approve", version=version)
+        return
+    if step.state != Step.State.WAITING:
+        raise Blocked([Reason("settled", f"The {step.label.lower()} waits for nobody any more.")])
+    if version != step.change.version:
+        raise Blocked([Reason("stale", "The change was edited since you opened it.")])
+    raise_refusal(refusal(step, actor, access.capacities_of(actor), access.authors_of(step.change)))
+    mine = Step.objects.filter(change=step.change, round=step.round, deferred=False, stage=step.stage - 1, decisions__actor=actor)
+    if not mine.filter(decisions__verdict="approve").exists():
+        raise Blocked([Reason("not_reviewed", "Approve a step of the stage before it first; then both can be given in one visit.")])
+    twice = Advance.objects.filter(
+        user=actor, step__change=step.change, step__round=step.round, step__stage=step.stage, ended_at__isnull=True
+    )
+    if twice.exists():
+        raise Blocked([Reason("decided", "You have signed in that stage already; each stage takes different people.")])
+    Advance.objects.create(step=step, user=actor, at=timezone.now())
+    audit.record("approval.advance", actor=actor, change=step.change, data={"step": step.pk, "kind": step.kind, "round": step.round})
+
+
+@transaction.atomic
+def take_back(*, actor: User, number: str, step_id: int) -> None:
+    """Before it has counted, whoever signed in advance may take that back."""
+    change = requests_access.change_to_write(actor, number)
+    found = Advance.objects.filter(step_id=step_id, step__change=change, user=actor, ended_at__isnull=True).first() if step_id > 0 else None
+    if found is None:
+        raise Missing([Reason("missing", "You have signed nothing in advance here, or it counts already.")])
+    found.ended_at, found.outcome = timezone.now(), Advance.Outcome.TAKEN_BACK
+    found.save(update_fields=["ended_at", "outcome"])
+    audit.record("approval.advance_back", actor=actor, change=change, data={"step": step_id})
