@@ -7,6 +7,7 @@ urlpatterns = [
     path("approvals/", views.queue, name="queue"),
     path("approvals/waiting/", views.blocked, name="blocked"),
     path("approvals/several", views.several, name="several"),
+    path("changes/<str:number>/suggest/<slug:field>", views.suggest, name="suggest"),
     path("settings/delegations/", views.delegation_page, name="delegations"),
     path("settings/policy/", policy_views.index, name="policy"),
     path("settings/policy/versions/<int:version>/", policy_views.version, name="policy_version"),

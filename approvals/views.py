@@ -13,11 +13,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import Delegation
 from accounts.roles import Role
-from approvals import access, delegations, reminders, telephone
+from approvals import access, delegations, reminders, suggestions, telephone
 from approvals import services as approvals
 from approvals.models import Decision, Step
-from audit.refusal import Invalid, NotYours, Reason, Refused, Stale
+from audit.refusal import Invalid, NotYours, Reason, Refused, Stale, raise_refusal
 from changemgmt.http import Request, record_refusal
+from requests import access as requests_access
 from requests import cleaning, listing
 from requests.models import ROW, ChangeRequest
 from requests.say import say_instant
@@ -146,6 +147,25 @@ def _what_followed(number: str) -> str:
     if change.state == State.SCHEDULED and change.slot_start:
         return f"Approved, and booked for {say_instant(change.slot_start)}."
     return f"It is {State(change.state).label.lower()}."
+
+
+def suggest(request: Request, number: str, field: str) -> HttpResponse:
+    """Word one text of somebody else's change."""
+    change = requests_access.change_for(request.user, number)
+    found = suggestions.check_field(field)
+    raise_refusal(suggestions.refusal(change, request.user))
+    text, errors = getattr(change, field), {}
+    if request.method == "POST":
+        text, comment = request.POST.get("text", ""), request.POST.get("comment", "")
+        try:
+            suggestions.suggest(actor=request.user, number=number, field=field, text=text, comment=comment)
+        except Invalid as refused:
+            errors = refused.fields
+        else:
+            messages.success(request, f"{change.requester} has been told; the text waits on the change's page.")
+            return redirect(change)
+    context = {"change": change, "field": found, "text": text, "comment": request.POST.get("comment", ""), "errors": errors}
+    return render(request, "approvals/suggest.html", context, status=422 if errors else 200)
 
 
 def delegation_page(request: Request) -> HttpResponse:

@@ -12,7 +12,7 @@ from django.shortcuts import redirect
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import advance, assessment, ratification, revisions, security, telephone
+from approvals import advance, assessment, ratification, revisions, security, suggestions, telephone
 from approvals import services as approvals
 from approvals.policy import EMERGENCY
 from audit.refusal import Invalid, Missing, Refused
@@ -132,6 +132,16 @@ VERBS: dict[str, tuple[Verb, str | Callable[[Any], str], str]] = {
     "confirm-phone": (
         lambda a, n, p: telephone.confirm(actor=a, number=n, step_id=_number(p.get("step", "")), answer=p.get("answer", "")),
         "Your answer is recorded.",
+        "change",
+    ),
+    "accept-suggestion": (
+        lambda a, n, p: suggestions.accept(actor=a, number=n, key=_number(p.get("suggestion", "")), version=_number(p.get("version", ""))),
+        "The text is yours now.",
+        "change",
+    ),
+    "decline-suggestion": (
+        lambda a, n, p: suggestions.decline(actor=a, number=n, key=_number(p.get("suggestion", ""))),
+        "Declined; its author has been told.",
         "change",
     ),
     "take-back": (

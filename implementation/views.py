@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from accounts.models import Duty, User
-from approvals import rounds
+from approvals import rounds, suggestions
 from approvals.models import Step
 from audit.models import Event
 from changemgmt.http import Request
@@ -48,6 +48,10 @@ def show_overview(request: Request, change: ChangeRequest, status: int = 200, *,
         "asked_for": [d for step in case.steps for d in step.decisions.all() if d.verdict == "request_changes"]
         if change.state == State.CHANGES_REQUESTED
         else [],
+        "suggestions": list(change.suggestions.filter(state="open").select_related("author"))
+        if change.state in suggestions.OPEN_STATES
+        else [],
+        "may_suggest": not suggestions.refusal(change, request.user),
         "plan": page.plan(change),
         "depends_on": case.visible_needs,
         "issues": list(change.issues.all()) if change.started_at else [],

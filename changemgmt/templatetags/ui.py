@@ -233,6 +233,15 @@ def stage_label(steps: list[Any]) -> str:
     return policy.stage_label(step.kind for step in steps)
 
 
+@register.simple_tag(takes_context=True)
+def suggest(context: dict[str, Any], name: str) -> SafeString:
+    """Beside a text of a change, for whoever may word it better."""
+    if not context.get("may_suggest"):
+        return SafeString("")
+    words = '<a class="suggest small" href="{}suggest/{}">Suggest<span class="visually-hidden"> another text for {}</span></a>'
+    return format_html(words, context["change"].get_absolute_url(), name, field_label(name).lower())
+
+
 VERB_ICONS = {"roll_back": "undo-2", "escalate": "siren", "fail": "circle-x", "unschedule": "calendar-x", "cancel": "ban"}
 
 

@@ -36,7 +36,7 @@ PAGES: dict[str, str | set[str]] = {
     "settings/policy/drafts/new": "post", "settings/policy/drafts/<int:key>/": "signed", "settings/policy/drafts/<int:key>/trial/": "signed",
     "settings/policy/drafts/<int:key>/edit": "post", "settings/policy/drafts/<int:key>/publish": "post",
     "changes/": "signed", "changes/export.csv": "signed", "changes/new": "writer", "changes/preview": "post", "changes/<str:number>/edit": "edit",
-    "changes/<str:number>/": "change", "changes/<str:number>/implementation/": "change", "changes/<str:number>/history/": "change",
+    "changes/<str:number>/suggest/<slug:field>": "suggest", "changes/<str:number>/": "change", "changes/<str:number>/implementation/": "change", "changes/<str:number>/history/": "change",
     "changes/<str:number>/audit/": "change", "changes/<str:number>/decide/<int:step_id>": "redirect", "changes/<str:number>/act/<slug:verb>": "redirect",
     "approvals/<int:step_id>/": {"tech-lead", "senior-devops"}, "approvals/mail/<str:token>/": "missing",
     "approvals/several": "post", "approvals/waiting/": {"change-manager", "manager", "cto", "auditor", "eng-manager"}, "approvals/": "signed", "calendar/": "signed", "reports/": "signed", "reports/<str:period>/": "signed", "reports/<str:period>/<slug:name>/": "signed",
@@ -154,6 +154,7 @@ def _filled(route: str, number: str, keys: dict[str, int]) -> str:
         "slug": "search" if "components" in route else "caused_issue",
         "step_id": "1",
         "token": "never-sent",
+        "field": "rollback_plan",
         "verb": "submit",
         "period": "2026-09",
         "username": "engineer",
@@ -176,6 +177,9 @@ def _wanted(who: str | set[str], name: str, hidden: bool) -> set[int]:
         return {200} if name in who else {403}
     if who == "writer":
         return {403} if name in READERS else {200}
+    if who == "suggest":  # whoever may write, save its requester, while it is in review
+        requests_one = {"engineer", "security"}
+        return {403, 409} if name in READERS else {200, 403, 409} if name in requests_one else {200, 409}
     if who == "edit":
         return {200, 302}  # who may not edit is sent to the change's page, which says why
     return {302} if who == "redirect" else {200}

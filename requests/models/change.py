@@ -431,20 +431,6 @@ class Author(models.Model):
         return f"{self.user_id} wrote on {self.change_id}"
 
 
-class Watch(models.Model):
-    """Somebody wants to be told how a change goes on."""
-
-    change = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="watches")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="watches")
-
-    class Meta:
-        verbose_name_plural = "watches"
-        constraints = [models.UniqueConstraint(fields=["user", "change"], name="watched_once")]
-
-    def __str__(self) -> str:
-        return f"{self.user_id} watches {self.change_id}"
-
-
 class ChangeReader(UserObjectPermissionBase):
     """A confidential change granted to one person, by django-guardian with a direct foreign key: gone with its change, never orphaned."""
 
@@ -455,33 +441,3 @@ class ChangeReaders(GroupObjectPermissionBase):
     """The same, granted to whoever holds a role."""
 
     content_object = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="reader_groups")
-
-
-class Comment(models.Model):
-    change = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="comments")
-    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    text = models.TextField(max_length=20_000)
-    created_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        ordering = ["created_at", "id"]
-
-    def __str__(self) -> str:
-        return f"Comment on {self.change_id}"
-
-
-class IdempotencyKey(models.Model):
-    """A POST that was answered, so that its repetition gets the same answer and no second effect. Kept for a day."""
-
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    key = models.CharField(max_length=200)
-    fingerprint = models.CharField(max_length=64)
-    status = models.PositiveSmallIntegerField(default=0)
-    body = models.TextField(blank=True)
-    created_at = models.DateTimeField(default=timezone.now, db_index=True)
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["user", "key"], name="one_answer_per_key")]
-
-    def __str__(self) -> str:
-        return self.key
