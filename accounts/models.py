@@ -25,6 +25,7 @@ class User(AbstractUser):
     """A person. Never deleted, only deactivated: the trail holds keys of people."""
 
     name = models.CharField(max_length=150, blank=True)
+    mail_at_once = models.BooleanField(default=False, help_text="Mail each approval at once, not gathered in the mail of the day.")
     phone = models.CharField(max_length=40, blank=True, help_text="For the duty roster: who is called at night.")
     first_name = None  # type: ignore[assignment]
     last_name = None  # type: ignore[assignment]

@@ -110,6 +110,13 @@ def revoke_tokens(person: User, actor: User) -> None:
         audit.record("token.revoke_all", actor=actor, data={"user": person.pk, "tokens": ended})
 
 
+@transaction.atomic
+def prefer_mail(*, actor: User, at_once: bool) -> None:
+    """Whether each approval is mailed at once, or all of a day together; emergencies and near windows always come at once."""
+    User.objects.filter(pk=actor.pk).update(mail_at_once=at_once)
+    audit.record("person.mail", actor=actor, data={"at_once": at_once})
+
+
 def keeps_roster(actor: User) -> bool:
     return actor.is_active and Role.AUDITOR not in actor.roles and (actor.is_superuser or actor.has_role(Role.CHANGE_MANAGER))
 

@@ -57,6 +57,11 @@ def settings_home(request: Request) -> HttpResponse:
 
 
 def me(request: Request) -> HttpResponse:
+    """Who I am here, and how I want to be told."""
+    if request.method == "POST":
+        services.prefer_mail(actor=request.user, at_once="mail_at_once" in request.POST)
+        messages.success(request, "It is kept.")
+        return redirect("accounts:me")
     duties = Duty.objects.current().filter(user=request.user)
     return render(request, "accounts/me.html", {"duties": duties})
 

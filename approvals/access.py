@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +16,7 @@ from approvals import policy
 from approvals.models import Decision, Step, StepQuerySet
 from audit.refusal import Missing, Reason
 from requests import access
-from requests.models import Author, ChangeRequest
+from requests.models import Author, ChangeRequest, UsualReviewer
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,25 @@ def people_to_ask(step: Step, called: int = 1) -> list[User]:
     authors = authors_of(step.change)
     lent = [found.receiver for found in delegates.select_related("receiver") if found.receiver_id not in authors]
     return list({person.pk: person for person in [*holders, *lent]}.values())
+
+
+def asked_first(step: Step, people: Sequence[User]) -> list[User]:
+    """Of those who could decide, the ones who usually do for the change's components, and whoever decides for them now; everybody where
+    there is no such person. For a step that takes one of each role this holds role by role."""
+    if step.kind == policy.EMERGENCY:
+        return list(people)
+    rows = UsualReviewer.objects.filter(component__in=step.change.components.all(), role__in=step.roles).values_list("role", "user")
+    could, usual = {person.pk for person in people}, defaultdict[str, set[int]](set)
+    given = dict(Delegation.objects.current().values_list("giver", "receiver"))
+    for role, person in rows:
+        usual[role] |= {found for found in (person, given.get(person)) if found in could}
+    named = set().union(*usual.values())
+    if not named:
+        return list(people)
+    if step.mode == "all":
+        open_to_all = [role for role in step.roles if not usual[role]]
+        named |= set(User.objects.filter(pk__in=could, groups__name__in=open_to_all).values_list("pk", flat=True))
+    return [person for person in people if person.pk in named] if len(named) >= step.quorum.size else list(people)
 
 
 def contacts_on_duty(at: datetime | None = None) -> list[list[int]]:

@@ -35,6 +35,11 @@ def decide_by(step: Step) -> datetime | None:
     return min((at for at in (due, keeps) if at), default=None)
 
 
+def is_near(change: ChangeRequest) -> bool:
+    """Whether the window asked for opens so soon that a mail of the day would be late."""
+    return change.requested_window_start is not None and change.requested_window_start <= timezone.now() + NEAR
+
+
 def _waiting_longer(hours: str, when_near: timedelta) -> QuerySet[Step]:
     """Open steps that have waited longer than their policy's hours, or than a near window allows. An emergency's authorisation has no
     hours: it calls the next contact instead."""

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role, listed
-from approvals import access, mail, policy
+from approvals import access, mail, policy, reminders
 from approvals.models import Decision, Policy, Step
 from approvals.quorum import NUMBERS
 from audit import services as audit
@@ -140,7 +140,7 @@ def ask(change: ChangeRequest, steps: list[Step]) -> None:
     for step in steps:
         step.change = change
         people = access.people_to_ask(step)
-        tell_waiting(step, people, round_steps)
+        tell_waiting(step, access.asked_first(step, people), round_steps)
         if not people:
             managers = list(User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True))
             notifications.tell(
@@ -164,6 +164,7 @@ def tell_waiting(step: Step, people: Iterable[User], round_steps: Sequence[Step]
         subject=f"{change.priority} {change.number} waits for your {step.label.lower()}",
         body=f"“{change.summary}”, requested by {change.requester}. {what_approving_does(step, round_steps)}" + mail.invitation(step),
         path=mail.path_for(step),
+        gather=not change.is_emergency and not reminders.is_near(change),
     )
 
 

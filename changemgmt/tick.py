@@ -248,6 +248,11 @@ def monthly_reports() -> int:
     return reports.make_what_is_due()
 
 
+def digests() -> int:
+    """The mail of the day: what waits for each person's approval, in one."""
+    return notifications.send_digests()
+
+
 def messages() -> int:
     """Whatever the outbox holds; the worker's mail queue normally was faster."""
     return notifications.deliver_due()
@@ -271,6 +276,7 @@ DUTIES: dict[str, Callable[[], int]] = {
     "approvals_waiting": approvals_waiting,
     "overdue_ratifications": overdue_ratifications,
     "monthly_reports": monthly_reports,
+    "digests": digests,
     "messages": messages,
     "old_keys": old_keys,
 }

@@ -17,11 +17,13 @@ class Message(models.Model):
         SENT = "sent", "Sent"
         DEAD = "dead", "Given up"
         CANCELLED = "cancelled", "No longer true"
+        GATHERED = "gathered", "In a digest"
 
     key = models.CharField(max_length=200, unique=True, help_text="What makes it one message: kind, object, occasion, person.")
     kind = models.CharField(max_length=40)
     recipient = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     change_id = models.BigIntegerField(null=True)
+    digest = models.BooleanField(default=False, help_text="Goes out with others in its person's mail of the day.")
     subject = models.CharField(max_length=250)
     body = models.TextField()
     due_at = models.DateTimeField()

@@ -36,12 +36,15 @@ def tell(
     change: Any = None,
     due_at: datetime | None = None,
     path: str | Callable[[User], str] = "",
+    gather: bool = False,
 ) -> None:
     """Put one message per person into the outbox. The same kind, change, occasion and person are one message, however often said.
 
-    `path` is what the message's link opens, the change's page if nothing is said; or says for each person what theirs opens.
+    With `gather` it waits for the person's mail of the day, unless they want each at once. `path` is what the message's link opens, the
+    change's page if nothing is said; or says for each person what theirs opens.
     """
-    due_at = due_at or timezone.now()
+    now = timezone.now()
+    due_at = due_at or now
 
     def link(person: User) -> str:
         found = path(person) if callable(path) else path
@@ -56,14 +59,49 @@ def tell(
             change_id=change.pk if change is not None else None,
             subject=subject,
             body=body + link(person),
-            due_at=due_at,
-            created_at=timezone.now(),
+            digest=gather and not person.mail_at_once,
+            due_at=next_digest(now) if gather and not person.mail_at_once else due_at,
+            created_at=now,
         )
         for person in {person.pk: person for person in people if person.is_active}.values()
     ]
     if messages:
         Message.objects.bulk_create(messages, ignore_conflicts=True)
         nudge()
+
+
+def next_digest(now: datetime) -> datetime:
+    """When the mail of the day goes out next."""
+    today = now.replace(hour=settings.DIGEST_HOUR, minute=0, second=0, microsecond=0)
+    return today if today > now else today + timedelta(days=1)
+
+
+def send_digests() -> int:
+    """The clock's duty: one mail to each person for whom something was gathered; what is no longer true has been withdrawn before."""
+    due = Message.objects.filter(digest=True, state=Message.State.DUE, due_at__lte=timezone.now())
+    people = list(due.order_by("recipient").values_list("recipient", flat=True).distinct()[:BATCH])
+    return sum(_gather(person) for person in people)
+
+
+@transaction.atomic
+def _gather(person: int) -> bool:
+    due = Message.objects.filter(digest=True, state=Message.State.DUE, due_at__lte=timezone.now(), recipient=person)
+    found = list(due.select_for_update().order_by("id"))
+    if not found:
+        return False
+    many = len(found) > 1
+    Message.objects.create(
+        key=f"digest:{found[0].pk}",
+        kind="digest",
+        recipient_id=person,
+        subject=f"{len(found)} approvals wait for you" if many else found[0].subject,
+        body="\n\n".join(f"{message.subject}\n{message.body}" for message in found) if many else found[0].body,
+        due_at=found[0].due_at,
+        created_at=timezone.now(),
+    )
+    due.filter(pk__in=[message.pk for message in found]).update(state=Message.State.GATHERED)
+    nudge()
+    return True
 
 
 def nudge() -> None:
@@ -86,7 +124,7 @@ def withdraw(*, change_id: int, kind: str, occasion: str = "", person: int | Non
 def deliver_due(limit: int = BATCH) -> int:
     """Send what is due, one claim at a time; returns how many were sent. Any number of workers may run it at once."""
     now = timezone.now()
-    waiting = Message.objects.filter(_free(now), due_at__lte=now)
+    waiting = Message.objects.filter(_free(now), due_at__lte=now, digest=False)
     sent = 0
     for key in list(waiting.order_by("due_at", "id").values_list("pk", flat=True)[:limit]):
         if message := claim(key):

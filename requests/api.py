@@ -149,6 +149,7 @@ def component_out(component: Component) -> dict[str, Any]:
         "owner": component.owner.username if component.owner else None,
         "depends_on": sorted(needed.slug for needed in component.depends_on.all()),
         "security_review": component.security_review,
+        "usual": {usual.role: usual.user.username for usual in component.usual.all()},
     }
 
 
@@ -161,7 +162,7 @@ def _component(slug: str) -> Component:
 
 @router.get("/components", operation_id="list_components", tags=["Components"])
 def list_components(request: Request) -> Any:
-    return {"items": [component_out(c) for c in Component.objects.select_related("owner").prefetch_related("depends_on")]}
+    return {"items": [component_out(c) for c in Component.objects.select_related("owner").prefetch_related("depends_on", "usual__user")]}
 
 
 @router.post("/components", operation_id="create_component", tags=["Components"])

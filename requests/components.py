@@ -12,14 +12,19 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.roles import Role
+from accounts.roles import Role, label
 from audit import services as audit
 from audit.refusal import Invalid, NotYours, Reason
 from requests import cleaning, risk
-from requests.models import ChangeRequest, Component
+from requests.models import ChangeRequest, Component, UsualReviewer
 
 NOT_YOURS = "The change manager and administrators keep the catalogue of components."
-FIELDS = ("slug", "name", "team", "owner", "depends_on", "security_review")
+FIELDS = ("slug", "name", "team", "owner", "depends_on", "security_review", "usual")
+#: The roles of which a component may name its usual person.
+REVIEWING = (
+    *(Role.TECH_LEAD, Role.SENIOR_DEVOPS_ENGINEER, Role.SECURITY_ENGINEER, Role.PRODUCT_MANAGER, Role.ENGINEERING_MANAGER),
+    *(Role.DEVOPS_LEAD, Role.DEVOPS_ENGINEER),
+)
 
 
 def may_manage(user: User) -> bool:
@@ -33,6 +38,20 @@ def record_of(components: Iterable[Component]) -> risk.Record:
     ended = ChangeRequest.objects.filter(pk__in=touched.values("changerequest"), ended_at__gte=since).exclude(outcome="")
     counted = ended.aggregate(total=Count("id"), undone=Count("id", filter=Q(outcome__in=["rolled_back", "failed"])))
     return risk.Record(**counted)
+
+
+def _usual(values: Any) -> dict[str, User]:
+    """Role → the person who usually decides by it. Raises Wrong for a role or person that cannot be."""
+    if not isinstance(values, Mapping) or set(values) - set(REVIEWING):
+        raise cleaning.Wrong(f"Usual person: name them by role, one of {', '.join(REVIEWING)}.")
+    found = {}
+    for role, name in values.items():
+        if (person := cleaning.person(name)) is None:
+            continue
+        if not person.has_role(Role(role)):
+            raise cleaning.Wrong(f"Usual {label(role).lower()}: {person} does not hold that role.")
+        found[str(role)] = person
+    return found
 
 
 @transaction.atomic
@@ -56,6 +75,7 @@ def save(*, actor: User, component: Component | None, values: Mapping[str, Any])
         if "security_review" in values:
             component.security_review = values["security_review"] is True
         needed = cleaning.component_list(values["depends_on"]) if "depends_on" in values else None
+        usual = _usual(values["usual"]) if "usual" in values else None
         component.full_clean()
     except cleaning.Wrong as problem:
         raise Invalid(fields=wrong | {"component": str(problem)}) from None
@@ -72,6 +92,9 @@ def save(*, actor: User, component: Component | None, values: Mapping[str, Any])
         raise Invalid(fields={"slug": f"Short name: there is a component “{component.slug}” already."}) from None
     if needed is not None:
         component.depends_on.set(needed)
+    if usual is not None:
+        component.usual.all().delete()
+        UsualReviewer.objects.bulk_create([UsualReviewer(component=component, role=role, user=user) for role, user in usual.items()])
     audit.record(
         "component.create" if made else "component.edit", actor=actor, data={"slug": component.slug, "fields": sorted(map(str, values))}
     )

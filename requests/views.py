@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from accounts.roles import label
 from approvals import access as approvals_access
 from approvals import rounds
 from audit import services as audit
@@ -164,17 +165,28 @@ def component(request: Request, slug: str = "") -> HttpResponse:
             "depends_on": ", ".join(found.depends_on.values_list("slug", flat=True)),
             "security_review": found.security_review,
         }
+        values |= {f"usual_{role}": username for role, username in found.usual.values_list("role", "user__username")}
     errors: dict[str, str] = {}
     if request.method == "POST":
         values = {name: request.POST.get(name, "").strip() for name in ("slug", "name", "team", "owner", "depends_on")}
         values["security_review"] = "security_review" in request.POST
+        values |= {f"usual_{role}": request.POST.get(f"usual_{role}", "").strip() for role in catalogue.REVIEWING}
+        usual = {role: values[f"usual_{role}"] for role in catalogue.REVIEWING}
+        plain = {name: value for name, value in values.items() if not name.startswith("usual_")}
         needs = [item.strip() for item in values["depends_on"].split(",") if item.strip()]
         try:
-            saved = catalogue.save(actor=request.user, component=found, values={**values, "depends_on": needs})
+            saved = catalogue.save(actor=request.user, component=found, values={**plain, "depends_on": needs, "usual": usual})
         except Invalid as refused:
             errors = refused.fields
         else:
             messages.success(request, f"{saved} is saved.")
             return redirect("requests:components")
-    context = {"component": found, "values": values, "errors": errors, "may_manage": catalogue.may_manage(request.user)}
+    usual_roles = [(f"usual_{role}", label(role)) for role in catalogue.REVIEWING]
+    context = {
+        "component": found,
+        "values": values,
+        "usual_roles": usual_roles,
+        "errors": errors,
+        "may_manage": catalogue.may_manage(request.user),
+    }
     return render(request, "requests/component.html", context, status=422 if errors else 200)

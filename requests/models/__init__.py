@@ -1,6 +1,6 @@
 """The models of changes: the change itself, and what stands around it."""
 
-from requests.models.around import Comment, IdempotencyKey, Suggestion, Watch
+from requests.models.around import Comment, IdempotencyKey, Suggestion, UsualReviewer, Watch
 from requests.models.change import (
     CANARY_STAGES,
     MAX_MINUTES,
@@ -28,5 +28,6 @@ __all__ = [
     "DayCounter",
     "IdempotencyKey",
     "Suggestion",
+    "UsualReviewer",
     "Watch",
 ]

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from requests.models.change import ChangeRequest
+from requests.models.change import ChangeRequest, Component
 
 
 class Watch(models.Model):
@@ -35,6 +35,21 @@ class Comment(models.Model):
 
     def __str__(self) -> str:
         return f"Comment on {self.change_id}"
+
+
+class UsualReviewer(models.Model):
+    """Who usually decides on changes of a component by a role: asked first, all others with the reminder."""
+
+    component = models.ForeignKey(Component, on_delete=models.CASCADE, related_name="usual")
+    role = models.CharField(max_length=30)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        ordering = ["component", "role"]
+        constraints = [models.UniqueConstraint(fields=["component", "role"], name="one_usual_person_per_role")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} for {self.role} of {self.component_id}"
 
 
 class Suggestion(models.Model):
