@@ -123,6 +123,30 @@ class Duty(models.Model):
         return f"{self.get_kind_display()}: {self.user}"
 
 
+class Handover(models.Model):
+    """A duty offered by who is on it to who comes next, with what they must know. Until it is taken, the giver stays on duty."""
+
+    duty = models.ForeignKey(Duty, on_delete=models.CASCADE, related_name="handovers")
+    receiver = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    note = models.TextField(max_length=2_000)
+    created_at = models.DateTimeField()
+    answered_at = models.DateTimeField(null=True, blank=True)
+    accepted = models.BooleanField(null=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["duty"], condition=Q(answered_at__isnull=True), name="one_open_handover_per_duty"),
+            models.CheckConstraint(
+                name="handover_answered_is_stamped",
+                condition=Q(answered_at__isnull=True, accepted__isnull=True) | Q(answered_at__isnull=False, accepted__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Handover of {self.duty_id} to {self.receiver_id}"
+
+
 class DelegationQuerySet(models.QuerySet["Delegation"]):
     def current(self, at: datetime | None = None) -> DelegationQuerySet:
         """In force at that instant."""

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST
 from accounts import services
 from accounts.models import ApiToken, Duty, User
 from accounts.roles import DUTIES, Role, label
+from approvals import roster
 from audit.refusal import Invalid, Refused
 from changemgmt.demo.people import PEOPLE
 from changemgmt.http import Request, record_refusal
@@ -110,12 +111,7 @@ def duties(request: Request) -> HttpResponse:
     errors: dict[str, str] = {}
     if request.method == "POST":
         try:
-            if "end" in request.POST:
-                services.end_duty(actor=request.user, duty=get_object_or_404(Duty, pk=_key(request.POST["end"])))
-                messages.success(request, "The duty has ended.")
-            else:
-                _add_duty(request)
-                messages.success(request, "The duty is in the roster.")
+            messages.success(request, _change_roster(request))
             return redirect("accounts:duties")
         except Invalid as refused:
             errors = refused.fields
@@ -126,6 +122,7 @@ def duties(request: Request) -> HttpResponse:
         .distinct()
         .order_by("username")[:200]
     )
+    mine = [duty for duty in shown if not roster.refusal(duty, request.user)]
     missing = [kind.label for kind in Duty.Kind if not any(d.kind == kind and d.starts_at <= now for d in shown)]
     context = {
         "duties": shown,
@@ -135,8 +132,28 @@ def duties(request: Request) -> HttpResponse:
         "values": request.POST,
         "missing": missing,
         "may_keep": services.keeps_roster(request.user),
+        "to_hand_over": {duty.pk: list(roster.could_take(duty)[:100]) for duty in mine},
+        "offered": list(roster.waiting_for(request.user)),
     }
     return render(request, "accounts/duties.html", context, status=422 if errors else 200)
+
+
+def _change_roster(request: Request) -> str:
+    """Do what the button says; returns what is said when it is done."""
+    post = request.POST
+    if "end" in post:
+        services.end_duty(actor=request.user, duty=get_object_or_404(Duty, pk=_key(post["end"])))
+        return "The duty has ended."
+    if "hand_over" in post:
+        made = roster.hand_over(actor=request.user, key=_key(post["hand_over"]), to=post.get("to", ""), note=post.get("note", ""))
+        return f"{made.receiver} has been told; until they take it, the duty stays where it is."
+    if "take" in post:
+        return f"You are on duty now: {roster.take(actor=request.user, key=_key(post['take'])).get_kind_display().lower()}."
+    if "decline" in post:
+        roster.decline(actor=request.user, key=_key(post["decline"]), reason=post.get("reason", ""))
+        return "Declined; who is on duty has been told."
+    _add_duty(request)
+    return "The duty is in the roster."
 
 
 def _key(value: str) -> int:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import Duty, User
 from accounts.roles import Role
-from approvals import access, telephone
+from approvals import access, roster, telephone
 from approvals.models import Step
 from audit.models import Event
 from implementation.case import HANDS
@@ -44,6 +44,7 @@ def context_for(user: User) -> dict[str, Any]:
         )
         context["asked"] = list(telephone.waiting_for(user)[:5])
         context["reviews"] = _reviews(user)
+        context["handovers"] = list(roster.waiting_for(user)[:5])
         context["proposals"] = list(proposals.waiting_for(user)[:5])
     if user.is_devops:
         ready = Q(state=State.SCHEDULED) | Q(state=State.APPROVED, priority="P0")
