@@ -34,6 +34,7 @@ CARD = (
         "deferred",
         "priority",
         "opened_at",
+        "due_hours",
         "ratify_by",
         "checklist",
         "change__requester__name",

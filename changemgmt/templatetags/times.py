@@ -10,7 +10,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from requests import say
-from windows.services import NOTICE
 
 register = template.Library()
 
@@ -79,12 +78,6 @@ def lasting(value: timedelta | int | None) -> str:
     if value is None:
         return ""
     return say.say_length(value if isinstance(value, timedelta) else timedelta(minutes=value))
-
-
-@register.filter
-def notice(at: datetime) -> datetime:
-    """The instant a day's notice before (A12)."""
-    return at - NOTICE
 
 
 @register.filter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from xml.etree import ElementTree
@@ -17,7 +18,8 @@ from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 
 from accounts.roles import label as role_label
-from approvals import policy
+from approvals import policy, reminders
+from approvals.models import Step
 from requests.content import BY_NAME
 from requests.models import ChangeRequest
 from requests.states import State
@@ -225,6 +227,12 @@ def roles(value: list[str], word: str = "or") -> str:
     from accounts.roles import listed
 
     return listed(value, word)
+
+
+@register.filter
+def decide_by(step: Step) -> datetime | None:
+    """Until when a verdict on the step is expected."""
+    return reminders.decide_by(step)
 
 
 @register.filter
