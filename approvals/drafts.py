@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts import stepup
@@ -36,10 +36,16 @@ def edit_refusal(user: User, draft: PolicyDraft | None = None) -> list[Reason]:
     return []
 
 
-def published(*, lock: bool = False) -> Policy:
+def _take_turns() -> None:
+    """Those who publish come one after the other, so that each compares with what then counts: a row's lock would not say that it is
+    still the newest."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('policy'))")
+
+
+def published() -> Policy:
     """The policy that counts for new rounds."""
-    rows = Policy.objects.select_for_update() if lock else Policy.objects
-    found = rows.order_by("-version").first()
+    found = Policy.objects.order_by("-version").first()
     if found is None:
         raise Missing([Reason("missing", "No policy has been published yet; run setup_process.")])
     return found
@@ -236,7 +242,8 @@ def publish_refusal(draft: PolicyDraft, base: Policy) -> list[Reason]:
 @transaction.atomic
 def publish(*, actor: User, key: int, revision: int, reason: str) -> Policy | Proposal:
     """Put the draft into effect for every round that opens from now on; where it widens, ask a second person first (A27)."""
-    draft, base = draft_for(key, lock=True), published(lock=True)
+    _take_turns()
+    draft, base = draft_for(key, lock=True), published()
     raise_refusal(edit_refusal(actor, draft))
     if revision != draft.revision:
         raise Stale([Reason("stale", f"{draft.edited_by} edited this draft since you opened it. Look at it again, then publish.")])
@@ -266,7 +273,8 @@ def _put_into_effect(draft: PolicyDraft, base: Policy, actor: User, reason: str,
 
 def _carry_out(proposal: Proposal, second: User) -> None:
     stepup.require(second)
-    draft, base = draft_for(int(proposal.payload["draft"]), lock=True), published(lock=True)
+    _take_turns()
+    draft, base = draft_for(int(proposal.payload["draft"]), lock=True), published()
     if wrong := publish_refusal(draft, base):
         raise Blocked(wrong)
     _put_into_effect(draft, base, proposal.author, proposal.reason, second)

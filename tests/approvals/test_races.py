@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from accounts.models import User
-from approvals.models import Decision
+from approvals import delegations, drafts
+from approvals.models import Decision, Policy
+from proposals import services as proposals
+from proposals.models import Proposal
 from requests.models import ChangeRequest
 from tests.world import Desk
 
@@ -160,3 +165,64 @@ def test_twelve_identical_posts_are_one_change(at: Any) -> None:
     assert set(codes) <= {201, 409}
     assert codes.count(201) >= 1
     assert ChangeRequest.objects.filter(summary="Once").count() == 1
+
+
+def test_a_delegation_that_ends_while_it_is_used(at: Any) -> None:
+    """Item 4: it ends before the verdict or after it: then the verdict stands with its delegation, or there is none."""
+    at("2026-10-01T09:00Z")
+    giver, engineer, delegate = User.objects.get(username="tech-lead"), sit("engineer"), sit("devops2")
+    for index in range(ROUNDS):
+        number = engineer.submit("P3")["id"]
+        span = {"starts_at": timezone.now(), "ends_at": timezone.now() + timedelta(days=1)}
+        made = delegations.delegate(actor=giver, receiver="devops2", **span)
+        codes = at_once(
+            status(delegate, lambda: delegate.decide(number, "technical", expect=None)),  # noqa: B023
+            lambda: delegations.revoke(actor=giver, delegation=made),  # noqa: B023
+        )
+        assert codes[0] in (200, 403), codes
+        assert not isinstance(codes[1], BaseException), codes
+        given = Decision.objects.filter(change__number=number)
+        assert given.count() == (codes[0] == 200)
+        assert all(decision.delegation_id == made.pk for decision in given)
+        at(f"2026-10-01T{10 + index}:00Z")
+        delegate.user = User.objects.get(pk=delegate.user.pk)
+
+
+def test_two_second_persons_make_one_version(at: Any) -> None:
+    """A27: a proposal is confirmed once, however many press at once; of a confirmation and a withdrawal one wins."""
+    at("2026-10-01T09:00Z")
+    manager = User.objects.get(username="change-manager")
+    for index in range(ROUNDS):
+        draft = drafts.start(actor=manager, title=f"Draft {index}")
+        roles = ["engineer", "devops-engineer", "devops-lead"][: index % 3 + 1] + ["product-manager"] * (index % 2)
+        draft = drafts.edit(actor=manager, key=draft.pk, revision=1, change=drafts.save_step(("P3", 2, 0), {"roles": roles}))
+        made = drafts.publish(actor=manager, key=draft.pk, revision=draft.revision, reason="To see who wins")
+        if not isinstance(made, Proposal):
+            continue
+        before, cto, lead = Policy.objects.count(), sit("cto"), sit("devops-lead")
+        answers = at_once(
+            status(cto, lambda: cto.post(f"/proposals/{made.pk}/confirm", expect=None)),  # noqa: B023
+            status(lead, lambda: lead.post(f"/proposals/{made.pk}/confirm", expect=None)),  # noqa: B023
+            lambda: proposals.withdraw(actor=manager, key=made.pk),  # noqa: B023
+        )
+        codes = [code for code in answers[:2] if code == 200]
+        withdrawn = not isinstance(answers[2], BaseException)
+        assert len(codes) + withdrawn == 1, answers
+        assert Policy.objects.count() == before + len(codes)
+
+
+def test_two_drafts_published_at_once_follow_one_another(at: Any) -> None:
+    """The second was compared with a policy that no longer counts: refused, never a version that nobody looked at."""
+    at("2026-10-01T09:00Z")
+    manager = User.objects.get(username="change-manager")
+    for index in range(ROUNDS):
+        keys = []
+        for kind in (0, 2):
+            draft = drafts.start(actor=manager, title="Narrower")
+            keys.append(
+                drafts.edit(actor=manager, key=draft.pk, revision=1, change=drafts.save_step(("P2", 1, kind), {"due_hours": index + 1}))
+            )
+        answers = at_once(*[
+            lambda d=d: drafts.publish(actor=manager, key=d.pk, revision=d.revision, reason="Faster") for d in keys
+        ])  # fmt: skip
+        assert sorted(type(found).__name__ for found in answers) == ["Blocked", "Policy"], answers
