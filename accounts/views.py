@@ -16,7 +16,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from accounts import services
-from accounts.models import ApiToken, Duty, User
+from accounts.models import ApiToken, Duty, Handover, User
 from accounts.roles import DUTIES, Role, label
 from approvals import roster
 from audit.refusal import Invalid, Refused
@@ -133,6 +133,7 @@ def duties(request: Request) -> HttpResponse:
         "missing": missing,
         "may_keep": services.keeps_roster(request.user),
         "to_hand_over": {duty.pk: list(roster.could_take(duty)[:100]) for duty in mine},
+        "handed": {found.duty_id: found for found in Handover.objects.filter(answered_at__isnull=True).select_related("receiver")[:200]},
         "offered": list(roster.waiting_for(request.user)),
     }
     return render(request, "accounts/duties.html", context, status=422 if errors else 200)
@@ -149,6 +150,9 @@ def _change_roster(request: Request) -> str:
         return f"{made.receiver} has been told; until they take it, the duty stays where it is."
     if "take" in post:
         return f"You are on duty now: {roster.take(actor=request.user, key=_key(post['take'])).get_kind_display().lower()}."
+    if "withdraw" in post:
+        roster.withdraw(actor=request.user, key=_key(post["withdraw"]))
+        return "Withdrawn; the duty stays where it is."
     if "decline" in post:
         roster.decline(actor=request.user, key=_key(post["decline"]), reason=post.get("reason", ""))
         return "Declined; who is on duty has been told."

@@ -88,7 +88,7 @@ def people_to_ask(step: Step, called: int = 1) -> list[User]:
 def asked_first(step: Step, people: Sequence[User]) -> list[User]:
     """Of those who could decide, the ones who usually do for the change's components, and whoever decides for them now; everybody where
     there is no such person. For a step that takes one of each role this holds role by role."""
-    if step.kind == policy.EMERGENCY:
+    if step.kind == policy.EMERGENCY or step.remind_hours is None:  # without a reminder nobody else would ever hear of it
         return list(people)
     rows = UsualReviewer.objects.filter(component__in=step.change.components.all(), role__in=step.roles).values_list("role", "user")
     could, usual = {person.pk for person in people}, defaultdict[str, set[int]](set)
@@ -101,6 +101,7 @@ def asked_first(step: Step, people: Sequence[User]) -> list[User]:
     if step.mode == "all":
         open_to_all = [role for role in step.roles if not usual[role]]
         named |= set(User.objects.filter(pk__in=could, groups__name__in=open_to_all).values_list("pk", flat=True))
+        named |= {given[person] for person in named if person in given} & could
     return [person for person in people if person.pk in named] if len(named) >= step.quorum.size else list(people)
 
 
@@ -186,7 +187,7 @@ def decided_in_stage(step: Step) -> frozenset[int]:
 
 def telephone_refusal(step: Step, user: User) -> list[Reason]:
     """Why this person may not record that somebody authorised the emergency by telephone (A4)."""
-    if step.kind != policy.EMERGENCY:
+    if step.kind != policy.EMERGENCY or step.deferred:
         return [
             Reason(
                 "not_by_phone", f"The {step.label.lower()} is given by the reviewer; only an emergency's authorisation comes by telephone."

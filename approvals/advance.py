@@ -20,17 +20,20 @@ def may_sign(steps: Sequence[Step], step: Step, user: User, capacities: Sequence
     if step.deferred or user.pk in authors:
         return []
     following = [other for other in steps if not other.deferred and other.stage == step.stage + 1 and other.state == Step.State.WAITING]
-    return [other for other in following if not refusal(other, user, capacities, authors)]
+    return [other for other in following if not refusal(other, user, capacities, authors)][:1]  # nobody decides twice in one stage
 
 
 def refusal(step: Step, user: User, capacities: Sequence[access.Capacity], authors: frozenset[int]) -> list[Reason]:
     """Why this person may not sign a waiting step in advance: by the rules of the step, its state apart."""
     if step.checklist or step.kind == policy.EMERGENCY:
         return [Reason("checklist", f"The {step.label.lower()} has a checklist; it is given when it is open.")]
-    fitting = [c for c in capacities if c.roles & set(step.roles) and not {user.pk, c.principal} & authors]
-    if not fitting:
+    if not _fitting(step, user, capacities, authors):
         return [Reason("not_yours", f"The {step.label.lower()} is not yours to give.")]
     return []
+
+
+def _fitting(step: Step, user: User, capacities: Sequence[access.Capacity], authors: frozenset[int]) -> list[access.Capacity]:
+    return [c for c in capacities if c.roles & set(step.roles) and not {user.pk, c.principal} & authors]
 
 
 @transaction.atomic
@@ -44,7 +47,8 @@ def sign(*, actor: User, number: str, step_id: int, version: int) -> None:
         raise Blocked([Reason("settled", f"The {step.label.lower()} waits for nobody any more.")])
     if version != step.change.version:
         raise Blocked([Reason("stale", "The change was edited since you opened it.")])
-    raise_refusal(refusal(step, actor, access.capacities_of(actor), access.authors_of(step.change)))
+    capacities, authors = access.capacities_of(actor), access.authors_of(step.change)
+    raise_refusal(refusal(step, actor, capacities, authors))
     mine = Step.objects.filter(change=step.change, round=step.round, deferred=False, stage=step.stage - 1, decisions__actor=actor)
     if not mine.filter(decisions__verdict="approve").exists():
         raise Blocked([Reason("not_reviewed", "Approve a step of the stage before it first; then both can be given in one visit.")])
@@ -53,7 +57,8 @@ def sign(*, actor: User, number: str, step_id: int, version: int) -> None:
     )
     if twice.exists():
         raise Blocked([Reason("decided", "You have signed in that stage already; each stage takes different people.")])
-    Advance.objects.create(step=step, user=actor, at=timezone.now())
+    principal = _fitting(step, actor, capacities, authors)[0].principal
+    Advance.objects.create(step=step, user=actor, principal_id=principal, version=version, at=timezone.now())
     audit.record("approval.advance", actor=actor, change=step.change, data={"step": step.pk, "kind": step.kind, "round": step.round})
 
 

@@ -130,8 +130,19 @@ def save_step(place: Place, step: Mapping[str, Any]) -> Edit:
         stage = _check(rules, place)
         made = {**stage[place[2]], **step}
         if wrong := list(policy_check.step_problems(made, component_slugs())):
-            raise Invalid(fields={"step": " ".join(f"{policy.KIND_LABELS[made['kind']]}: {text}" for text in wrong)})
+            where = f"{place[0]}, {f'stage {place[1]}' if place[1] else 'owed afterwards'}, {policy.KIND_LABELS[made['kind']].lower()}"
+            raise Invalid(fields={"step": " ".join(f"{where}: {text}" for text in wrong)})
         stage[place[2]] = made
+
+    return change
+
+
+def together(*edits: Edit) -> Edit:
+    """Several edits as one."""
+
+    def change(rules: dict[str, Any]) -> None:
+        for edit in edits:
+            edit(rules)
 
     return change
 
@@ -142,7 +153,7 @@ def add_step(priority: str, stage: int, kind: str) -> Edit:
     def change(rules: dict[str, Any]) -> None:
         found = _stage(rules, priority, stage)
         if kind not in policy.KIND_LABELS or any(step["kind"] == kind for step in found):
-            raise Invalid(fields={"kind": "Kind: choose a kind of step that this stage does not have yet."})
+            raise Invalid(fields={"kind": f"{priority}, stage {stage}: choose a kind of step that it does not have yet."})
         found.append(policy.step_rule(kind, policy.USUAL_ROLES[kind], mode="all" if kind == policy.SIGN_OFF else "any"))
 
     return change
@@ -216,11 +227,17 @@ def discard(*, actor: User, key: int) -> PolicyDraft:
 
 @transaction.atomic
 def rebase(*, actor: User, key: int) -> PolicyDraft:
-    """Another policy was published meanwhile: keep what this draft says, and compare it with that one from now on."""
-    draft = draft_for(key, lock=True)
+    """Another policy was published meanwhile: bring in what it changed, and compare with it from now on.
+
+    Priority by priority: what only the other changed is taken over, what only this draft changed is kept; where both did, this draft's
+    stands, and the comparison shows what that would undo.
+    """
+    draft, now = draft_for(key, lock=True), published()
     raise_refusal(edit_refusal(actor, draft))
-    draft.based_on, draft.revision = published(), draft.revision + 1
-    draft.save(update_fields=["based_on", "revision"])
+    base = draft.based_on.rules
+    draft.rules = {priority: now.rules[priority] if rules == base[priority] else rules for priority, rules in draft.rules.items()}
+    draft.based_on, draft.revision = now, draft.revision + 1
+    draft.save(update_fields=["rules", "based_on", "revision"])
     audit.record("policy.rebase", actor=actor, data={"draft": draft.pk, "based_on": draft.based_on.version})
     return draft
 
@@ -250,13 +267,19 @@ def publish(*, actor: User, key: int, revision: int, reason: str) -> Policy | Pr
     stepup.require(actor)
     reason = cleaning.said("reason", reason, "Reason", "say why the policy changes; auditors read it.")
     raise_refusal(publish_refusal(draft, base))
-    widens = [found.text for found in policy_check.compare(base.rules, draft.rules) if found.widens]
+    differences = policy_check.compare(base.rules, draft.rules)
+    widens, also = ([found.text for found in differences if found.widens == more] for more in (True, False))
     if not widens:
         return _put_into_effect(draft, base, actor, reason)
     draft.state = State.PROPOSED
     draft.save(update_fields=["state"])
     return proposals.propose(
-        actor=actor, kind=KIND, subject=f"Approval policy: {draft.title}", reason=reason, widens=widens, payload={"draft": draft.pk}
+        actor=actor,
+        kind=KIND,
+        subject=f"Approval policy: {draft.title}",
+        reason=reason,
+        widens=widens,
+        payload={"draft": draft.pk, "also": also},
     )
 
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 
 from django.conf import settings
 from django.core import signing
+from django.utils import timezone
 
 from accounts.models import User
 from approvals.models import Step
 from audit.refusal import Blocked, Missing, NotYours, Reason
+from requests.say import say_instant
 
 SALT = "approvals.mail"
 MARK = 16  # letters of the content's hash: enough to tell two contents of one change apart
@@ -41,8 +42,8 @@ def path_for(step: Step) -> Callable[[User], str]:
 
 def invitation(step: Step) -> str:
     """The end of such a mail's text, before the link."""
-    hours = settings.MAIL_LINK_LIFETIME // timedelta(hours=1)
-    return f"\n\nThe change: {settings.BASE_URL}{step.change.get_absolute_url()}\nDecide, signed in as yourself, within {hours} hours:"
+    until = say_instant(timezone.now() + settings.MAIL_LINK_LIFETIME)
+    return f"\n\nThe change: {settings.BASE_URL}{step.change.get_absolute_url()}\nDecide, signed in as yourself (this link works until {until}):"
 
 
 def read(token: str, reader: User) -> Link:

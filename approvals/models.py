@@ -262,6 +262,13 @@ class Advance(models.Model):
 
     step = models.ForeignKey(Step, on_delete=models.CASCADE, related_name="advances")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    principal = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Whose sign-off it is: the giver's, or who has delegated.",
+    )
+    version = models.PositiveIntegerField(help_text="Of the change as it was seen; any later one voids it.")
     at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=10, blank=True, choices=Outcome)

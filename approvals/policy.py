@@ -197,8 +197,8 @@ def _planned(stage: int, step: Mapping[str, Any], facts: Facts, deferred: bool) 
         mode=step["mode"],
         needed=step["needed"],
         checklist=tuple(checklist),
-        # Asked for by a component alone it can be waived; asked for by an answer it can only be decided (A16).
-        waivable=kind == SECURITY and not facts.security_answers,
+        # Asked for by a component's mark alone it can be waived; asked for by an answer, or by the policy, it can only be decided (A16).
+        waivable=kind == SECURITY and facts.triggers & set(step["when"]) == {SECURITY_COMPONENT} and step["needed"] == 1,
         deferred=deferred,
         **{name: step[name] for name in HOURS},
     )

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from accounts.roles import READ_ONLY_ROLES, Role
+from accounts.roles import READ_ONLY_ROLES, Role, listed
 from approvals.policy import (
     COMPONENT,
     EMERGENCY,
@@ -15,8 +15,10 @@ from approvals.policy import (
     HOURS,
     KIND_LABELS,
     MEDIUM_RISK,
+    NO_SECURITY,
     SECURITY,
     SECURITY_ANSWERS,
+    SIGN_OFF,
     TRIGGERS,
     trigger_words,
 )
@@ -56,8 +58,10 @@ def _problems(priority: str, rules: Rules, components: Collection[str]) -> Itera
         yield "the emergency authorisation is for P0 alone."
     elif rules["deferred"]:
         yield "only an emergency's reviews may be owed after its implementation."
+    if any(kind in (EMERGENCY, SIGN_OFF) for kind in _kinds(rules["deferred"])):
+        yield "only reviews are owed after an emergency, neither an authorisation nor a sign-off."
     if not any(_asks_security(step) for stage in (*stages, rules["deferred"]) for step in stage):
-        yield "a yes to a security question asks for the security review (A16); that cannot be left out."
+        yield "a yes to a security question asks for the security review; that cannot be left out."
 
 
 def _kinds(stage: list[Rule]) -> Counter[str]:
@@ -87,6 +91,8 @@ def step_problems(step: Rule, components: Collection[str]) -> Iterator[str]:
     items = step["checklist"]
     if len(items) > MOST_ITEMS or any(not 0 < len(item["text"]) <= LONGEST_ITEM for item in items):
         yield f"at most {MOST_ITEMS} checklist items of at most {LONGEST_ITEM} letters."
+    if any(item["key"] == NO_SECURITY["key"] for item in items):
+        yield f"{NO_SECURITY['key']} is the process's own item, “{NO_SECURITY['text']}”; give another key."
     yield from (f"{key} stands twice in the checklist." for key, n in Counter(item["key"] for item in items).items() if n > 1)
     hours = [step[name] for name in HOURS if step[name] is not None]
     if any(not 1 <= count <= MOST_HOURS for count in hours):
@@ -123,9 +129,14 @@ def _compare(old: Rules, new: Rules) -> Iterator[Difference]:
     for place in before:
         if place not in after:
             yield Difference(f"the {_name(place)} is not asked any more.", widens=True)
+    new_roles = {role for _, step in after.values() for role in step["roles"]} - {
+        role for _, step in before.values() for role in step["roles"]
+    }
     for place in after:
         if place not in before:
             yield Difference(f"also asks for the {_name(place)}, by {_people(after[place][1])}.")
+    if new_roles:  # who decides on a change may see it where it is confidential, and lower its risk
+        yield Difference(f"lets one more role decide, and see what is confidential: {listed(sorted(new_roles), 'and')}.", widens=True)
     for place in kept:
         yield from (Difference(f"{_name(place)}: {found.text}", found.widens) for found in _changed(before[place][1], after[place][1]))
     was, now = _order(before, kept), _order(after, kept)
@@ -152,11 +163,19 @@ def _order(places: Mapping[Place, tuple[int, Rule]], kept: list[Place]) -> dict[
 
 def _name(place: Place) -> str:
     deferred, kind, nth = place
-    return ("owed " if deferred else "") + (f"{nth + 1}. " if nth else "") + KIND_LABELS[kind].lower()
+    return ("owed " if deferred else "") + (f"{ORDINALS[nth]} " if nth else "") + KIND_LABELS[kind].lower()
+
+
+ORDINALS = ("first", "second", "third", "fourth", "fifth")  # as many as there may be stages
 
 
 def _people(step: Rule) -> str:
     return Quorum(step["mode"], tuple(step["roles"]), step["needed"]).words()
+
+
+def _who(step: Rule) -> tuple[str, frozenset[str], int]:
+    """Who decides, whatever the order in which the roles were named."""
+    return step["mode"], frozenset(step["roles"]), step["needed"]
 
 
 def _when(step: Rule) -> str:
@@ -164,7 +183,7 @@ def _when(step: Rule) -> str:
 
 
 def _changed(old: Rule, new: Rule) -> Iterator[Difference]:
-    if _people(old) != _people(new):
+    if _who(old) != _who(new):
         yield Difference(f"by {_people(new)}, instead of {_people(old)}.", widens=not _as_strict(old, new))
     if set(old["when"]) != set(new["when"]):
         asked = "asked always" if not new["when"] else f"asked when {_when(new)}"

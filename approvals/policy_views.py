@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import count
 from typing import Any
 
 from django.contrib import messages
@@ -16,7 +17,7 @@ from approvals import drafts, policy, policy_check, trial
 from approvals.models import Policy, PolicyDraft
 from approvals.quorum import Quorum
 from audit.refusal import Invalid, Missing, Reason, Refused
-from changemgmt.http import Request, status_of
+from changemgmt.http import Request, record_refusal, status_of
 from proposals.models import Proposal
 from requests import risk
 from requests.models import Component
@@ -71,6 +72,7 @@ def draft(request: Request, key: int) -> HttpResponse:
 def _show_draft(request: Request, key: int, refused: Refused | None = None) -> HttpResponse:
     """The editor; after a refusal with what was typed, and why."""
     found, current = drafts.draft_for(key), drafts.published()
+    about = Proposal.objects.filter(kind=drafts.KIND, payload__draft=found.pk).select_related("answered_by")
     typed = _typed(request) if refused and "kind" not in request.POST else None
     context = {
         "draft": found,
@@ -80,8 +82,14 @@ def _show_draft(request: Request, key: int, refused: Refused | None = None) -> H
         "wrong": policy_check.problems(found.rules, drafts.component_slugs()),
         "stands": drafts.publish_refusal(found, current),
         "may_edit": not drafts.edit_refusal(request.user, found),
-        "proposal": Proposal.objects.filter(kind=drafts.KIND, payload__draft=found.pk, state="open").first(),
+        "proposal": about.filter(state="open").first(),
         "refused": refused,
+        "refused_at": request.POST.get("place", "") if refused else "",
+        "meanwhile": policy_check.compare(found.based_on.rules, current.rules) if found.based_on_id != current.pk else [],
+        "stuck": trial.warnings(found.rules),
+        "declined": Proposal.objects.filter(kind=drafts.KIND, payload__draft=found.pk, state="declined")
+        .select_related("answered_by")
+        .first(),
         "reason": request.POST.get("reason", ""),
         "kinds": [(kind, words) for kind, words in policy.KIND_LABELS.items() if kind != policy.EMERGENCY],
         "roles": [(role.value, label(role)) for role in policy_check.DECIDING_ROLES],
@@ -98,7 +106,8 @@ def _described(rules: dict[str, Any], typed: tuple[str, dict[str, Any]] | None =
         {
             "name": priority,
             "stages": [
-                {"number": number, "label": policy.stage_label(step["kind"] for step in stage) if number else "Owed afterwards",
+                {"number": number, "missing": _missing(stage),
+                 "label": policy.stage_label(step["kind"] for step in stage) if number else "Owed afterwards",
                  "steps": [_step(f"{priority}-{number}-{index}", step, typed) for index, step in enumerate(stage)]}
                 for number, stage in _stages(rules[priority])
             ],
@@ -107,6 +116,12 @@ def _described(rules: dict[str, Any], typed: tuple[str, dict[str, Any]] | None =
         }
         for priority in policy_check.PRIORITIES
     ]  # fmt: skip
+
+
+def _missing(stage: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """The kinds of step that a stage may still get."""
+    taken = {step["kind"] for step in stage} | {policy.EMERGENCY}
+    return [(kind, words) for kind, words in policy.KIND_LABELS.items() if kind not in taken]
 
 
 def _stages(rules: dict[str, Any]) -> list[tuple[int, list[dict[str, Any]]]]:
@@ -123,20 +138,26 @@ def _step(place: str, step: dict[str, Any], typed: tuple[str, dict[str, Any]] | 
         "people": Quorum(step["mode"], tuple(step["roles"]), step["needed"]).words(),
         "when": " or ".join(policy.trigger_words(trigger) for trigger in step["when"]),
         "rule": values,
+        "typed": {"needed": step["needed"], **{name: step[name] for name in policy.HOURS}} | (values.get("typed", {}) if opened else {}),
+        "at": f"{policy.KIND_LABELS[step['kind']].lower()} of {place[:2]}, "
+        + (f"stage {place[3]}" if place[3] != "0" else "owed afterwards"),
         "is_emergency": step["kind"] == policy.EMERGENCY,
         "components": ", ".join(t.removeprefix(policy.COMPONENT) for t in values["when"] if t.startswith(policy.COMPONENT)),
         "items": "\n".join(f"{item['key']}: {item['text']}" for item in values["checklist"]),
     }
 
 
-@require_POST
 def edit(request: Request, key: int) -> HttpResponse:
     """One edit, as the button says; refused, the editor comes back with what was typed."""
+    if request.method != "POST":  # somebody opens the address of a refusal again
+        return redirect("approvals:policy_draft", key=key)
     try:
         drafts.edit(actor=request.user, key=key, revision=_number("revision", request), change=_edit(request))
+        messages.success(request, "Saved.")
     except Refused as refused:
         if isinstance(refused, Missing):
             raise
+        record_refusal(request, refused)
         return _show_draft(request, key, refused)
     return redirect(f"/settings/policy/drafts/{key}/#{request.POST.get('priority', '')[:2]}")
 
@@ -146,11 +167,11 @@ def _edit(request: Request) -> drafts.Edit:
     verb, priority = post.get("verb", ""), post.get("priority", "")
     match verb:
         case "save":
-            return drafts.save_step(_place(request), _typed(request)[1])
+            return _saved(request)
         case "remove":
             return drafts.remove_step(_place(request))
-        case "move":
-            return drafts.move_step(_place(request), _number("to", request))
+        case "move":  # with what was typed beside the button
+            return drafts.together(_saved(request), drafts.move_step(_place(request), _number("to", request)))
         case "add":
             return drafts.add_step(priority, _number("stage", request), post.get("kind", ""))
         case "add_stage":
@@ -158,6 +179,11 @@ def _edit(request: Request) -> drafts.Edit:
         case "copy":
             return drafts.copy_priority(priority, post.get("source", ""))
     raise Invalid(fields={"verb": "Choose one of the page's buttons."})
+
+
+def _saved(request: Request) -> drafts.Edit:
+    values = _typed(request)[1]
+    return drafts.save_step(_place(request), {name: value for name, value in values.items() if name != "typed"})
 
 
 def _place(request: Request) -> drafts.Place:
@@ -185,21 +211,25 @@ def _typed(request: Request) -> tuple[str, dict[str, Any]]:
     }
     if "due_hours" in post:
         values |= {name: _number(name, request) if post.get(name, "").strip() else None for name in policy.HOURS}
-    return post.get("place", ""), values
+    # As typed, for the form that comes back after a refusal.
+    return post.get("place", ""), values | {"typed": {name: post.get(name, "") for name in ("needed", *policy.HOURS)}}
 
 
 def _items(text: str) -> list[dict[str, str]]:
     """One checklist item per line, “T1: its words”; a line without a key gets the next that is free."""
     lines = [line.strip() for line in text.replace("\x00", "").splitlines() if line.strip()]
-    split = [(found[1], found[2]) if (found := re.match(r"([A-Z]\d{1,2})[:.)\s]\s*(\S.*)", line)) else ("", line) for line in lines]
+    split = [(found[1], found[2]) if (found := re.match(r"([A-Z]\d{1,2})[:)]\s*(\S.*)", line)) else ("", line) for line in lines]
     letter = next((key[0] for key, _ in split if key), "C")
-    free = (f"{letter}{n}" for n in range(1, 200) if f"{letter}{n}" not in {key for key, _ in split} and f"{letter}{n}" != "T6")
-    return [{"key": key or next(free), "text": words} for key, words in split[:50]]
+    taken = {key for key, _ in split} | {policy.NO_SECURITY["key"]}
+    free = (key for n in count(1) if (key := f"{letter}{n}") not in taken)
+    return [{"key": key or next(free), "text": words} for key, words in split]
 
 
-@require_POST
 def publish(request: Request, key: int) -> HttpResponse:
-    """Publish, discard, or compare with what was published meanwhile."""
+    """Publish, discard, or bring in what was published meanwhile."""
+    if request.method != "POST":  # also where a second factor was confirmed, and the button pressed in another tab
+        messages.info(request, "Nothing was recorded; press the button again.")
+        return redirect("approvals:policy_draft", key=key)
     try:
         match request.POST.get("verb", ""):
             case "discard":
@@ -216,6 +246,7 @@ def publish(request: Request, key: int) -> HttpResponse:
     except Refused as refused:
         if isinstance(refused, Missing):
             raise
+        record_refusal(request, refused)
         return _show_draft(request, key, refused)
     if isinstance(made, Proposal):
         messages.success(request, "It allows more than before, so a second person confirms it; those who could have been told.")

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import Delegation, User
 from accounts.roles import Role
-from approvals import access, mail
+from approvals import access, mail, policy
 from approvals.models import Decision, Step, StepQuerySet
 from audit import services as audit
 from audit.models import Event
@@ -46,8 +46,8 @@ def _waiting_longer(hours: str, when_near: timedelta) -> QuerySet[Step]:
     now = timezone.now()
     patience = ExpressionWrapper(F(hours) * Value(timedelta(hours=1)), output_field=DurationField())
     near = Q(deferred=False, change__requested_window_start__lte=now + NEAR, opened_at__lte=now - when_near)
-    steps = Step.objects.filter(state=Step.State.OPEN).exclude(**{f"{hours}__isnull": True})
-    return steps.filter(near | Q(opened_at__lte=Value(now) - patience))
+    steps = Step.objects.filter(state=Step.State.OPEN).exclude(kind=policy.EMERGENCY)
+    return steps.filter(near | Q(opened_at__lte=Value(now) - patience))  # no hours: null, never less than anything
 
 
 def to_remind() -> QuerySet[Step]:

@@ -99,6 +99,24 @@ def decline(*, actor: User, key: int, reason: str) -> None:
     _tell_giver(found, f"{actor} does not take the duty over", f"{reason}\n\nYou stay on duty.")
 
 
+@transaction.atomic
+def withdraw(*, actor: User, key: int) -> None:
+    """Whoever could have offered it takes the offer back; the person asked is told."""
+    found = Handover.objects.select_for_update(of=("self",)).select_related("duty__user", "receiver").filter(pk=key).first()
+    if found is None:
+        raise Missing([Reason("missing", "There is no such handover.")])
+    raise_refusal(refusal(found.duty, actor))
+    if found.answered_at:
+        raise Blocked([Reason("settled", f"{found.receiver} has answered it already.")])
+    _answered(found, accepted=False)
+    audit.record("duty.withdraw", actor=actor, data={"duty": found.duty_id, "to": found.receiver_id})
+    subject = f"{found.duty.user} keeps the duty: {found.duty.get_kind_display().lower()}"
+    body = "The handover offered to you was withdrawn."
+    notifications.tell(
+        [found.receiver], kind="handover_withdrawn", occasion=f"{found.pk}", subject=subject, body=body, path="/settings/duties/"
+    )
+
+
 def _tell_giver(found: Handover, subject: str, body: str) -> None:
     giver = [found.duty.user]
     notifications.tell(giver, kind="handover_answered", occasion=f"{found.pk}", subject=subject, body=body, path="/settings/duties/")

@@ -12,12 +12,14 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.roles import Role, listed
 from approvals import access, mail, policy, reminders
-from approvals.models import Decision, Policy, Step
+from approvals.models import Advance, Decision, Policy, Step
 from approvals.quorum import NUMBERS
 from audit import services as audit
 from notifications import services as notifications
+from notifications.models import Message
 from requests import lifecycle
 from requests.models import ChangeRequest
+from requests.say import say_instant
 from requests.states import State
 
 
@@ -120,7 +122,13 @@ def withdraw_round(change: ChangeRequest) -> None:
     unsettled.filter(round__lt=change.round).update(state=Step.State.STALE)
     if change.state not in (State.IN_REVIEW,):
         unsettled.filter(state__in=[Step.State.OPEN, Step.State.WAITING]).update(state=Step.State.STALE)
+    end_advances(Advance.objects.filter(step__change=change).exclude(step__state__in=[Step.State.WAITING, Step.State.OPEN]))
     notifications.withdraw(change_id=change.pk, kind="approval_waiting")
+
+
+def end_advances(open_ones: QuerySet[Advance]) -> None:
+    """What was signed in advance of a step that is over can count no more."""
+    open_ones.filter(ended_at__isnull=True).update(ended_at=timezone.now(), outcome=Advance.Outcome.VOID)
 
 
 def _open_stage(change: ChangeRequest, stage: int) -> None:
@@ -162,10 +170,24 @@ def tell_waiting(step: Step, people: Iterable[User], round_steps: Sequence[Step]
         occasion=f"{step.pk}",
         change=change,
         subject=f"{change.priority} {change.number} waits for your {step.label.lower()}",
-        body=f"“{change.summary}”, requested by {change.requester}. {what_approving_does(step, round_steps)}" + mail.invitation(step),
+        body=f"“{change.summary}”, requested by {change.requester}. {what_approving_does(step, round_steps)}"
+        + (f" Decide by {say_instant(until)}." if (until := reminders.decide_by(step)) else "")
+        + mail.invitation(step),
         path=mail.path_for(step),
-        gather=not change.is_emergency and not reminders.is_near(change),
+        gather=not change.is_emergency and not reminders.is_near(change) and not _due_before_digest(step),
     )
+
+
+def _due_before_digest(step: Step) -> bool:
+    until = reminders.decide_by(step)
+    return until is not None and until < notifications.next_digest(timezone.now())
+
+
+def still_waiting(person: User, messages: list[Message]) -> set[int]:
+    """Of gathered messages, those whose step still waits for this person: neither given meanwhile, nor their role or delegation over."""
+    steps = {message.pk: int(message.key.split(":")[2]) for message in messages}
+    waiting = set(access.waiting_for(person).filter(pk__in=steps.values()).values_list("pk", flat=True)) if steps else set()
+    return {key for key, step in steps.items() if step in waiting}
 
 
 def call_next(step: Step) -> bool:
@@ -186,21 +208,24 @@ def call_next(step: Step) -> bool:
     return True
 
 
-def _sound(change: ChangeRequest) -> QuerySet[Decision]:
-    """Verdicts that settled a step and were given by people who have not become authors of the change since."""
-    authors = change.authors.values("user")
-    settling = change.decisions.filter(verdict__in=[Decision.Verdict.APPROVE, Decision.Verdict.WAIVE])
-    return settling.exclude(actor__in=authors).exclude(on_behalf_of__isnull=False, on_behalf_of__in=authors)
+def _given(change: ChangeRequest) -> set[str]:
+    """The kinds of review that were given in full, to the content as it stands, by people who have not become authors of it since."""
+    authors, found = access.authors_of(change), set()
+    for step in change.steps.filter(content_hash=change.content_hash, deferred=False).exclude(kind=policy.SIGN_OFF).with_decisions():
+        said = list(step.decisions.all())
+        sound = {d.principal_id: frozenset(d.roles_held) for d in said if d.verdict == Decision.Verdict.APPROVE and not d.people & authors}
+        objected = any(d.verdict in (Decision.Verdict.REJECT, Decision.Verdict.REQUEST_CHANGES) for d in said)
+        waived = any(d.verdict == Decision.Verdict.WAIVE and not d.people & authors for d in said)
+        if not objected and (waived or step.quorum.is_met(sound)):
+            found.add(step.kind)
+    return found
 
 
 def add_deferred_reviews(change: ChangeRequest) -> None:
     """A P0's reviews, owed once its implementation has ended (A2); those given before an escalation count while the content stands."""
     if change.steps.filter(deferred=True, round=change.round).exists():
         return
-    given = {
-        step.kind
-        for step in change.steps.filter(content_hash=change.content_hash, decisions__in=_sound(change)).exclude(kind=policy.SIGN_OFF)
-    }
+    given = _given(change)
     plans = [plan for plan in policy.plan(current_rules(), facts_of(change), deferred=True) if plan.kind not in given]
     steps = _copy(change, plans, deferred=True)
     Step.objects.filter(pk__in=[step.pk for step in steps]).update(state=Step.State.OPEN, opened_at=timezone.now())
@@ -237,6 +262,7 @@ def close_step(step: Step, state: str) -> None:
     """Settle a step; whoever else was asked for it is not asked any more."""
     step.state, step.settled_at = state, timezone.now()
     step.save(update_fields=["state", "settled_at"])
+    end_advances(Advance.objects.filter(step=step))
     notifications.withdraw(change_id=step.change_id, kind="approval_waiting", occasion=f"{step.pk}")
 
 

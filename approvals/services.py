@@ -16,7 +16,7 @@ from audit import services as audit
 from audit.refusal import Blocked, Invalid, NotYours, Reason, Stale, raise_refusal
 from notifications import services as notifications
 from requests import access as requests_access
-from requests import cleaning, content, lifecycle, risk
+from requests import cleaning, content, lifecycle, risk, watching
 from requests.components import record_of
 from requests.models import ChangeRequest
 from requests.states import State
@@ -262,24 +262,40 @@ def _settle(step: Step, decision: Decision) -> None:
 def _take_up(change: ChangeRequest) -> None:
     """What was signed in advance counts now that its stage is open, if whoever signed it may still give it; else they are told."""
     waiting = Advance.objects.filter(step__change=change, step__round=change.round, step__state=Step.State.OPEN, ended_at__isnull=True)
-    while change.state == State.IN_REVIEW and (found := waiting.select_related("user").order_by("id").first()):
-        step = Step.objects.with_decisions().get(pk=found.step_id)
-        step.change = change
-        principal, capacity, refusal = capacity_for(step, found.user, Decision.Verdict.APPROVE, "")
-        found.ended_at, found.outcome = timezone.now(), Advance.Outcome.VOID if refusal else Advance.Outcome.COUNTED
+    while change.state == State.IN_REVIEW and (found := waiting.select_related("user", "principal").order_by("id").first()):
+        why = _count(change, found)
+        found.ended_at, found.outcome = timezone.now(), Advance.Outcome.VOID if why else Advance.Outcome.COUNTED
         found.save(update_fields=["ended_at", "outcome"])
-        if refusal or capacity is None:
+        if why:
             notifications.tell(
-                [found.user],
+                watching.visible(change, [found.user]),
                 kind="advance_void",
                 occasion=f"{found.pk}",
                 change=change,
-                subject=f"{change.number}: the {step.label.lower()} that you signed in advance did not count",
-                body=refusal[0].message if refusal else "",
+                subject=f"{change.number}: the {found.step.label.lower()} that you signed in advance did not count",
+                body=why,
             )
-            continue
-        notifications.withdraw(change_id=change.pk, kind="approval_waiting", occasion=f"{step.pk}", person=found.user_id)
-        _settle(step, keep(step, found.user, principal, capacity.roles & set(step.roles), "approve", "", {}, by_telephone=False))
+
+
+def _count(change: ChangeRequest, found: Advance) -> str:
+    """Turn what was signed in advance into a decision; or why that cannot be."""
+    step = Step.objects.with_decisions().get(pk=found.step_id)
+    step.change = change
+    if change.version != found.version:
+        return "The change was edited since; look at it again, it waits for you."
+    principal, capacity, refusal = capacity_for(step, found.user, Decision.Verdict.APPROVE, "")
+    if refusal or capacity is None or principal != found.principal:
+        return refusal[0].message if refusal else f"You signed it for {found.principal}, and no longer may."
+    try:
+        with transaction.atomic():
+            decision = keep(step, found.user, principal, capacity.roles & set(step.roles), "approve", "", {}, by_telephone=False)
+    except NotYours as ended:  # a delegation that ended at this moment
+        return str(ended)
+    notifications.withdraw(change_id=change.pk, kind="approval_waiting", occasion=f"{step.pk}", person=found.user_id)
+    found.ended_at, found.outcome = timezone.now(), Advance.Outcome.COUNTED
+    found.save(update_fields=["ended_at", "outcome"])  # before it settles the step, which ends what is still open
+    _settle(step, decision)
+    return ""
 
 
 def _tell_decided(step: Step, decision: Decision) -> None:

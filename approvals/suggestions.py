@@ -13,7 +13,7 @@ from approvals import revisions
 from audit import services as audit
 from audit.refusal import Blocked, Invalid, Missing, Reason, raise_refusal
 from notifications import services as notifications
-from requests import access, cleaning, content
+from requests import access, cleaning, content, watching
 from requests.models import ChangeRequest, Suggestion
 from requests.states import State
 
@@ -109,7 +109,7 @@ def _answered(found: Suggestion, actor: User, state: str) -> Suggestion:
     )
     word = Suggestion.State(state).label.lower()
     notifications.tell(
-        [found.author],
+        watching.visible(found.change, [found.author]),
         kind="suggestion_answered",
         occasion=f"{found.pk}",
         change=found.change,

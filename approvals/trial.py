@@ -85,7 +85,7 @@ def _told_apart(was: Mapping[tuple[str, int], policy.StepPlan], now: Mapping[tup
     texts = [f"would have needed a {plan.label.lower()}" for key, plan in now.items() if key not in was]
     texts += [f"would not have needed a {plan.label.lower()}" for key, plan in was.items() if key not in now]
     for key, plan in now.items():
-        if key in was and plan.quorum != was[key].quorum:
+        if key in was and (plan.mode, set(plan.roles), plan.needed) != (was[key].mode, set(was[key].roles), was[key].needed):
             texts.append(f"would have had their {plan.label.lower()} from {plan.quorum.words()}")
         if key in was and plan.checklist != was[key].checklist:
             texts.append(f"would have been reviewed by another checklist ({plan.label.lower()})")
@@ -112,6 +112,19 @@ def simulate(rules: Mapping[str, Any], facts: policy.Facts, requester: User | No
     for plan in plans:
         stages[plan.deferred, plan.stage].append(plan)
     return [([_seat(step, holders) for step in steps], _stage_warning(steps, holders)) for _, steps in sorted(stages.items())]
+
+
+def warnings(rules: Mapping[str, Any]) -> list[str]:
+    """Where changes would be stuck today, whoever requests them: each priority with every condition met. Two queries."""
+    everything = dict.fromkeys(("security_answers", "security_component", "downtime", "users_affected"), True)
+    found = []
+    for priority in rules:
+        named = {t.removeprefix(policy.COMPONENT) for stage in rules[priority]["stages"] for step in stage for t in step["when"]}
+        facts = policy.Facts(priority, **everything, risk="high", components=frozenset(named))
+        for seats, warning in simulate(rules, facts):
+            found += [f"{priority}, {seat.step.label.lower()}: {seat.warning}" for seat in seats if seat.warning]
+            found += [f"{priority}, stage {seats[0].step.stage}: {warning}"] if warning else []
+    return list(dict.fromkeys(found))
 
 
 def _seats(step: policy.StepPlan, holders: Mapping[str, Mapping[int, str]]) -> list[set[int]]:

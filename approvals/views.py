@@ -30,6 +30,8 @@ CARD = (
     *(
         "kind",
         "roles",
+        "mode",
+        "needed",
         "round",
         "deferred",
         "priority",

@@ -16,6 +16,7 @@ from changemgmt.http import Request, record_refusal, status_of
 from implementation import page, timeline, verbs
 from implementation.case import Case
 from requests import risk
+from requests import services as requests
 from requests.components import record_of
 from requests.models import ChangeRequest
 
@@ -81,6 +82,10 @@ def _show(request: Request, step: Step, failed: dict[str, Any] | None = None, st
 
 def _decide(request: Request, step: Step) -> HttpResponse:
     try:
+        if request.POST.get("verdict") == "comment":  # says something, and comes back with all that was ticked
+            requests.comment(actor=request.user, number=step.change.number, text=request.POST.get("comment", ""))
+            messages.success(request, "Your comment is on the change's page; nothing is decided yet.")
+            return _show(request, step, {"values": {name: value for name, value in request.POST.items() if name != "comment"}})
         said = verbs.decide_by_form(request, step.change.number, step.pk)
     except Missing:
         raise

@@ -247,7 +247,9 @@ def _by_telephone(case: Case) -> dict[str, Any]:
     """For an emergency: the step whose approval the on-call engineer may record, and the answer that this person owes (A4)."""
     if not case.change.is_emergency:
         return {}
-    step = next((s for s in case.steps if s.kind == policy.EMERGENCY and s.state == s.State.OPEN and s.ratify_by is None), None)
+    step = next(
+        (s for s in case.steps if s.kind == policy.EMERGENCY and not s.deferred and s.state == s.State.OPEN and s.ratify_by is None), None
+    )
     on_call = step is not None and case.actor.may_write and case.actor.has_role(Role.ON_CALL_ENGINEER)
     return {
         "telephone": {

@@ -14,8 +14,9 @@ from django.utils import timezone
 from accounts.models import User
 from approvals import advance, assessment, ratification, revisions, security, suggestions, telephone
 from approvals import services as approvals
+from approvals.models import Step
 from approvals.policy import EMERGENCY
-from audit.refusal import Invalid, Missing, Refused
+from audit.refusal import Blocked, Invalid, Missing, Refused
 from changemgmt.http import Request, record_refusal, status_of
 from implementation import evidence, reviews, services, views
 from requests import access, cleaning, forms, lifecycle, sharing, watching
@@ -154,7 +155,11 @@ VERBS: dict[str, tuple[Verb, str | Callable[[Any], str], str]] = {
         "Your answer is recorded.",
         "change",
     ),
-    "transfer": (lambda a, n, p: requests.transfer(actor=a, number=n, requester=p.get("requester", "").strip()), "Handed over.", "change"),
+    "transfer": (
+        lambda a, n, p: requests.transfer(actor=a, number=n, requester=cleaning.username_of(p.get("requester", "").strip())),
+        "Handed over.",
+        "change",
+    ),
     "add-security": (
         lambda a, n, p: security.add(actor=a, number=n, reason=p.get("reason", "")),
         "The security review is added; security has been told.",
@@ -168,8 +173,8 @@ VERBS: dict[str, tuple[Verb, str | Callable[[Any], str], str]] = {
     "watch": (lambda a, n, p: watching.watch(actor=a, number=n), "You are told how it goes on.", "change"),
     "unwatch": (lambda a, n, p: watching.unwatch(actor=a, number=n), "You are not told any more.", "change"),
     "grant": (
-        lambda a, n, p: sharing.grant(actor=a, number=n, to=p.get("to", "").strip() or p.get("role", "")),
-        "They may see it from now on.",
+        lambda a, n, p: sharing.grant(actor=a, number=n, to=cleaning.username_of(p.get("to", "").strip()) or p.get("role", "")),
+        lambda done: f"{done} may see it from now on.",
         "change",
     ),
     "ungrant": (lambda a, n, p: sharing.withdraw(actor=a, number=n, to=p.get("to", "")), "The grant is taken back.", "change"),
@@ -314,7 +319,16 @@ def decide_by_form(request: Request, number: str, step_id: int) -> str:
             on_behalf_of=request.POST.get("on_behalf_of", ""),
         )
         also = request.POST.getlist("also") if decision.verdict == decision.Verdict.APPROVE else []
-        for key in also[:5]:
-            advance.sign(actor=request.user, number=number, step_id=_number(key), version=version)
+        signed = [_sign_ahead(request, number, _number(key), version) for key in also[:1]]
     done = "Authorised" if decision.step.kind == EMERGENCY and decision.verdict == decision.Verdict.APPROVE else decision.word.capitalize()
-    return f"{done}: {number}, {decision.step.label.lower()}."
+    return " ".join([f"{done}: {number}, {decision.step.label.lower()}.", *signed])
+
+
+def _sign_ahead(request: Request, number: str, key: int, version: int) -> str:
+    """The next stage with it; where that waits for nobody any more, the verdict just given stands, and this is said."""
+    try:
+        with transaction.atomic():
+            advance.sign(actor=request.user, number=number, step_id=key, version=version)
+    except Blocked as refused:
+        return f"The other was not given: {refused}"
+    return f"The {Step.objects.get(pk=key).label.lower()} is given with it."

@@ -70,6 +70,16 @@ def tell(
         nudge()
 
 
+#: kind → says which of a person's gathered messages are still true and still theirs to read.
+StillTrue = Callable[[User, list[Message]], set[int]]
+_still_true: dict[str, StillTrue] = {}
+
+
+def check_before_gathering(kind: str, check: StillTrue) -> None:
+    """Registered once per kind by the app that tells it, when it is ready."""
+    _still_true[kind] = check
+
+
 def next_digest(now: datetime) -> datetime:
     """When the mail of the day goes out next."""
     today = now.replace(hour=settings.DIGEST_HOUR, minute=0, second=0, microsecond=0)
@@ -77,7 +87,7 @@ def next_digest(now: datetime) -> datetime:
 
 
 def send_digests() -> int:
-    """The clock's duty: one mail to each person for whom something was gathered; what is no longer true has been withdrawn before."""
+    """The clock's duty: one mail to each person for whom something was gathered and is still true."""
     due = Message.objects.filter(digest=True, state=Message.State.DUE, due_at__lte=timezone.now())
     people = list(due.order_by("recipient").values_list("recipient", flat=True).distinct()[:BATCH])
     return sum(_gather(person) for person in people)
@@ -87,6 +97,12 @@ def send_digests() -> int:
 def _gather(person: int) -> bool:
     due = Message.objects.filter(digest=True, state=Message.State.DUE, due_at__lte=timezone.now(), recipient=person)
     found = list(due.select_for_update().order_by("id"))
+    reader = User.objects.get(pk=person)
+    for kind, check in _still_true.items():
+        true = check(reader, [message for message in found if message.kind == kind])
+        gone = [message.pk for message in found if message.kind == kind and message.pk not in true]
+        due.filter(pk__in=gone).update(state=Message.State.CANCELLED)
+        found = [message for message in found if message.pk not in gone]
     if not found:
         return False
     many = len(found) > 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from audit.refusal import Invalid
 from changemgmt.http import Request
@@ -42,9 +42,11 @@ def _show(request: Request, *, key: int = 0, error: str = "", status: int = 200)
     return render(request, "proposals/index.html", context, status=status)
 
 
-@require_POST
 def answer(request: Request, key: int) -> HttpResponse:
     """Confirm, decline or withdraw, as the button says."""
+    if request.method != "POST":
+        messages.info(request, "Nothing was recorded; press the button again.")
+        return redirect("proposals:index")
     verb = request.POST.get("verb", "")
     try:
         if verb == "confirm":

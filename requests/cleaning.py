@@ -11,7 +11,6 @@ from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import User
@@ -224,13 +223,20 @@ def _external_refs(value: Any) -> list[dict[str, str]]:
 def person(value: Any) -> User | None:
     if value in (None, ""):
         return None
-    said = prose(value)
-    named = list(User.objects.filter(Q(username=said) | Q(name__iexact=said), is_active=True)[:3])
-    found = [user for user in named if user.username == said] or named
-    if len(found) != 1:
-        problem = "Several people are called" if found else "Nobody here is called"
-        raise Wrong(f"{problem} “{str(value)[:60]}”; give the username{', which is unique' if found else ' or the full name'}.")
-    return found[0]
+    user = User.objects.filter(username=prose(value)).first()
+    if user is None or not user.is_active:
+        raise Wrong(
+            f"{f'{user} is deactivated' if user else f'Nobody here is called “{str(value)[:60]}”'}; give the username of somebody else."
+        )
+    return user
+
+
+def username_of(said: str) -> str:
+    """The username of somebody whom a person named in a form: by username, or by a full name that only one active person has."""
+    if User.objects.filter(username=said).exists():
+        return said
+    named = list(User.objects.filter(name__iexact=said, is_active=True).values_list("username", flat=True)[:2])
+    return named[0] if len(named) == 1 else said
 
 
 def _implementer(value: Any) -> User | None:

@@ -44,13 +44,29 @@ def _usual(values: Any) -> dict[str, User]:
     """Role → the person who usually decides by it. Raises Wrong for a role or person that cannot be."""
     if not isinstance(values, Mapping) or set(values) - set(REVIEWING):
         raise cleaning.Wrong(f"Usual person: name them by role, one of {', '.join(REVIEWING)}.")
-    found = {}
+    found, wrong = {}, {}
     for role, name in values.items():
-        if (person := cleaning.person(name)) is None:
+        try:
+            person = cleaning.person(name)
+        except cleaning.Wrong as problem:
+            wrong[f"usual_{role}"] = f"Usual {label(role).lower()}: {problem}"
             continue
-        if not person.has_role(Role(role)):
-            raise cleaning.Wrong(f"Usual {label(role).lower()}: {person} does not hold that role.")
-        found[str(role)] = person
+        if person and not person.has_role(Role(role)):
+            wrong[f"usual_{role}"] = f"Usual {label(role).lower()}: {person} does not hold that role."
+        elif person:
+            found[str(role)] = person
+    if wrong:
+        raise Invalid(fields=wrong)
+    return found
+
+
+def holders() -> dict[str, list[tuple[str, str]]]:
+    """Reviewing role → (username, name) of who holds it: one query."""
+    rows = User.objects.filter(is_active=True, groups__name__in=REVIEWING).order_by("name", "username")
+    found: dict[str, list[tuple[str, str]]] = {role: [] for role in REVIEWING}
+    for username, name, role in rows.values_list("username", "name", "groups__name"):
+        if role in found:
+            found[role].append((username, name or username))
     return found
 
 

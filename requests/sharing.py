@@ -29,8 +29,8 @@ def refusal(change: ChangeRequest, actor: User) -> list[Reason]:
 
 
 @transaction.atomic
-def grant(*, actor: User, number: str, to: str) -> ChangeRequest:
-    """Let a person (by username) or whoever holds a role see a confidential change. A person is told."""
+def grant(*, actor: User, number: str, to: str) -> str:
+    """Let a person (by username) or whoever holds a role see a confidential change. A person is told. Returns who may see it."""
     change = access.change_to_write(actor, number)
     raise_refusal(refusal(change, actor))
     found = _named(to)
@@ -45,7 +45,7 @@ def grant(*, actor: User, number: str, to: str) -> ChangeRequest:
             subject=f"{change.number}: {actor} lets you see a confidential change",
             body=f"“{change.summary}”. It is absent for everybody else who has no part in it.",
         )
-    return change
+    return str(found) if isinstance(found, User) else f"Every {label(found.name).lower()}"
 
 
 @transaction.atomic

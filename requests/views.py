@@ -181,11 +181,12 @@ def component(request: Request, slug: str = "") -> HttpResponse:
         else:
             messages.success(request, f"{saved} is saved.")
             return redirect("requests:components")
-    usual_roles = [(f"usual_{role}", label(role)) for role in catalogue.REVIEWING]
+    usual_roles = [(f"usual_{role}", label(role), people) for role, people in catalogue.holders().items()]
     context = {
         "component": found,
         "values": values,
         "usual_roles": usual_roles,
+        "usual_wrong": any(name.startswith("usual_") for name in errors),
         "errors": errors,
         "may_manage": catalogue.may_manage(request.user),
     }

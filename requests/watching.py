@@ -72,7 +72,7 @@ def commented(comment: Comment) -> None:
 def whom(comment: Comment) -> tuple[list[User], list[str]]:
     """The people whom a comment mentions and tells, and the names that mean nobody, or nobody who may see the change."""
     names = mentions(comment.text)
-    told = _visible(comment.change, User.objects.filter(username__in=names, is_active=True)) if names else []
+    told = visible(comment.change, User.objects.filter(username__in=names, is_active=True)) if names else []
     return told, [name for name in names if name not in {person.username for person in told}]
 
 
@@ -82,10 +82,10 @@ def mentions(text: str) -> list[str]:
 
 
 def _watchers(change: ChangeRequest) -> list[User]:
-    return _visible(change, User.objects.filter(watches__change=change, is_active=True))
+    return visible(change, User.objects.filter(watches__change=change, is_active=True))
 
 
-def _visible(change: ChangeRequest, people: Iterable[User]) -> list[User]:
+def visible(change: ChangeRequest, people: Iterable[User]) -> list[User]:
     """Those of them who may see the change now."""
     found = list(people)
     if not change.confidential:

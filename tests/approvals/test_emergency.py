@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import Duty, User
+from approvals.models import Policy, Step
 from audit.models import Event
 from changemgmt.tick import tick
 from notifications.models import Message
@@ -126,3 +127,19 @@ def test_whoever_requested_it_ratifies_nothing(desk: Sit, at: Any, settings: Any
     desk("oncall").post(f"/changes/{number}/start")
     refusal = desk("cto").post(f"/changes/{number}/steps/{step_of(desk, number)}/confirmation", {"answer": "ratified"}, expect=403)
     assert refusal["code"] == "own_change"
+
+
+def test_a_half_given_review_does_not_count_after_an_escalation(desk: Sit, at: Any) -> None:
+    """A2: the policy asks two technical reviewers, one of whom approved before it became a P0: the review is still owed afterwards."""
+    at("2026-10-01T09:00Z")
+    rules = Policy.objects.get().rules
+    rules["P2"]["stages"][0][0]["needed"] = 2
+    Policy.objects.update(rules=rules)
+    number = str(desk("engineer").submit("P2")["id"])
+    desk("tech-lead").decide(number, "technical")
+    desk("product-manager").decide(number, "business")
+    desk("engineer").post(f"/changes/{number}/escalate", {"reason": "Down", "emergency_kind": "outage", "emergency_reference": "INC-1"})
+    desk("cto").decide(number, "emergency")
+    desk("oncall").post(f"/changes/{number}/start")
+    desk("oncall").post(f"/changes/{number}/fail", {"reason": "It did not help"})
+    assert set(Step.objects.filter(change__number=number, deferred=True).values_list("kind", flat=True)) == {"technical"}

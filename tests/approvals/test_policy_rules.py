@@ -168,10 +168,14 @@ def test_a_step_that_goes_moves_or_asks_less_widens() -> None:
     ):
         found = policy_check.compare(policy.DEFAULT, other)
         assert any(f.widens and words in f.text and f.text.startswith("P1: ") for f in found), found
+    sees = deepcopy(policy.DEFAULT)
+    sees["P3"]["stages"].append([policy.step_rule("sign_off", ["engineer"])])
+    widens = [found.text for found in policy_check.compare(policy.DEFAULT, sees) if found.widens]
+    assert widens == ["P3: lets one more role decide, and see what is confidential: Engineer."]
     more = deepcopy(policy.DEFAULT)
     more["P3"]["stages"].insert(1, [policy.step_rule("business", ["product-manager"])])
     assert [(f.text, f.widens) for f in policy_check.compare(policy.DEFAULT, more)] == [
-        ("P3: also asks for the 2. business approval, by Product manager.", False)
+        ("P3: also asks for the second business approval, by Product manager.", False)
     ]
 
 
@@ -237,3 +241,19 @@ def broken(priority: str, change: Any) -> dict[str, Any]:
 def test_what_is_not_sound_is_named(found: dict[str, Any], says: str) -> None:
     """A2, A16: no policy lets a change pass with nobody's approval, or an answered yes without security."""
     assert any(text.startswith(says) for text in policy_check.problems(found, {"search"})), policy_check.problems(found, {"search"})
+
+
+def test_only_a_components_mark_makes_a_security_review_waivable() -> None:
+    """A16: asked for by an answer, by risk or always, it can only be decided; nor is one that takes two people waived by one."""
+
+    def waivable(when: list[str], needed: int = 1, **facts: Any) -> bool:
+        found = deepcopy(policy.DEFAULT)
+        found["P2"]["stages"][0][1] |= {"when": when, "needed": needed}
+        return next(plan.waivable for plan in policy.plan(found, policy.Facts("P2", **facts)) if plan.kind == "security")
+
+    both = ["security_answers", "security_component"]
+    assert waivable(both, security_component=True)
+    assert not waivable(both, security_component=True, security_answers=True)
+    assert not waivable([*both, "high_risk"], security_component=True, risk="high")
+    assert not waivable([])
+    assert not waivable(both, needed=2, security_component=True)

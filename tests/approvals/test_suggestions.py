@@ -104,3 +104,13 @@ def test_what_cannot_be_suggested(desk: Sit, at: Any) -> None:
         if Suggestion.objects.filter(change__number=number).count() < 30:
             suggest("tech-lead", number, f"Another way, {index}")
     suggest("tech-lead", number, "One more", expect=409)
+
+
+def test_who_lost_sight_of_the_change_is_not_told_of_the_answer(desk: Sit, at: Any) -> None:
+    """Promise 6: marked confidential meanwhile, its suggester hears nothing of it any more."""
+    at("2026-10-01T09:00Z")
+    number = str(desk("security").submit("P2")["id"])
+    suggest("engineer", number)
+    desk("security").patch(f"/changes/{number}", {"version": 1, "confidential": True})
+    assert answer("security", number, "decline", version=2) == 302
+    assert not Message.objects.filter(kind="suggestion_answered").exists()

@@ -137,7 +137,8 @@ PAGES = [
     ("change-manager", "/settings/duties/"), ("engineer", "/api/v1/docs"), ("engineer", "/accounts/password/change/"), ("engineer", "/settings/people/"), ("admin", "/settings/people/"), ("admin", "/settings/people/new"),
     ("manager", "/reports/2026-09/caused_issue/"), ("manager", "/reports/2026-09/mttr/"), ("engineer", "/accounts/2fa/"), ("engineer", "/accounts/sessions/"), ("tech-lead", "in_review"),
     ("change-manager", "/approvals/waiting/"), ("devops-lead", "/settings/delegations/"), ("change-manager", "/settings/policy/"), ("change-manager", "draft"),
-    ("engineer", "/settings/policy/simulator/?priority=P1&security=on&requester=devops-lead"), ("cto", "/settings/proposals/"), ("devops-lead", "/approvals/"), ("oncall", "in_review"),
+    ("engineer", "/settings/policy/simulator/?priority=P1&security=on&requester=devops-lead"), ("cto", "/settings/proposals/"), ("tech-lead", "card"), ("eng-manager", "card"), ("security", "suggest"), ("oncall", "/settings/duties/"),
+    ("change-manager", "/settings/components/search/"), ("devops-lead", "/approvals/"), ("oncall", "in_review"),
     ("oncall", "implementing"), ("oncall", "completed"), ("devops", "approved"), ("engineer", "changes_requested"), ("auditor", "closed"),
 ]  # fmt: skip
 
@@ -170,6 +171,12 @@ def addresses(page: Any, place: str) -> list[str]:
     """An address as it is, or the tabs of the first change in that state."""
     if place.startswith("/"):
         return [place]
+    if place == "card":
+        page.goto("/approvals/")
+        return [page.locator("ul.queue a.act[href^='/approvals/']").first.get_attribute("href")]
+    if place == "suggest":
+        page.goto("/changes/?state=in_review")
+        return [f"{page.locator('[data-row] a').first.get_attribute('href')}suggest/rollback_plan"]
     if place == "draft":
         page.goto("/settings/policy/")
         page.get_by_label("What it will change").fill("Two tech leads review P1")
