@@ -106,7 +106,7 @@ def _described(rules: dict[str, Any], typed: tuple[str, dict[str, Any]] | None =
         {
             "name": priority,
             "stages": [
-                {"number": number, "missing": _missing(stage),
+                {"number": number, "missing": _missing(stage, number),
                  "label": policy.stage_label(step["kind"] for step in stage) if number else "Owed afterwards",
                  "steps": [_step(f"{priority}-{number}-{index}", step, typed) for index, step in enumerate(stage)]}
                 for number, stage in _stages(rules[priority])
@@ -118,9 +118,9 @@ def _described(rules: dict[str, Any], typed: tuple[str, dict[str, Any]] | None =
     ]  # fmt: skip
 
 
-def _missing(stage: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """The kinds of step that a stage may still get."""
-    taken = {step["kind"] for step in stage} | {policy.EMERGENCY}
+def _missing(stage: list[dict[str, Any]], number: int) -> list[tuple[str, str]]:
+    """The kinds of step that a stage may still get; only reviews are owed after an emergency."""
+    taken = {step["kind"] for step in stage} | {policy.EMERGENCY} | ({policy.SIGN_OFF} if number == 0 else set())
     return [(kind, words) for kind, words in policy.KIND_LABELS.items() if kind not in taken]
 
 
