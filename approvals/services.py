@@ -13,7 +13,7 @@ from accounts.models import Delegation, User
 from approvals import access, policy, rounds, telephone
 from approvals.models import Advance, Decision, Step
 from audit import services as audit
-from audit.refusal import Blocked, Invalid, NotYours, Reason, Stale, raise_refusal
+from audit.refusal import Blocked, Invalid, NotYours, Reason, Refused, Stale, raise_refusal
 from notifications import services as notifications
 from requests import access as requests_access
 from requests import cleaning, content, lifecycle, risk, watching
@@ -166,26 +166,27 @@ def keep(
             decision.save()
     except IntegrityError:
         raise Blocked([Reason("decided", "You have decided in this stage already, or wrote on this change.")]) from None
-    in_a_name = {"on_behalf_of": principal.pk} if principal != actor else {}
-    audit.record(
-        "approval.decide",
-        actor=actor,
-        change=change,
-        data={
-            "step": step.pk,
-            "kind": step.kind,
-            "round": step.round,
-            "verdict": verdict,
-            "role": decision.role,
-            "decision": decision.pk,
-            "content_hash": change.content_hash,
-            **in_a_name,
-            **({"delegation": delegation.pk} if delegation else {}),
-        },
-    )
+    _record(decision)
     if by_telephone:
         telephone.ask(decision)
     return decision
+
+
+def _record(decision: Decision) -> None:
+    """The decision's event, in its transaction; people by key."""
+    data = {
+        "step": decision.step_id,
+        "kind": decision.step.kind,
+        "round": decision.round,
+        "verdict": decision.verdict,
+        "role": decision.role,
+        "decision": decision.pk,
+        "content_hash": decision.content_hash,
+    }
+    for name in ("on_behalf_of", "delegation"):
+        if key := getattr(decision, f"{name}_id"):
+            data[name] = key
+    audit.record("approval.decide", actor=decision.actor, change=decision.change, data=data)
 
 
 def _delegation(giver: User, receiver: User) -> Delegation:
@@ -289,7 +290,7 @@ def _count(change: ChangeRequest, found: Advance) -> str:
     try:
         with transaction.atomic():
             decision = keep(step, found.user, principal, capacity.roles & set(step.roles), "approve", "", {}, by_telephone=False)
-    except NotYours as ended:  # a delegation that ended at this moment
+    except Refused as ended:  # a delegation that ended, or a hand in the content, at this moment
         return str(ended)
     notifications.withdraw(change_id=change.pk, kind="approval_waiting", occasion=f"{step.pk}", person=found.user_id)
     found.ended_at, found.outcome = timezone.now(), Advance.Outcome.COUNTED
