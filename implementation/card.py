@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
-from approvals import access, mail, rounds
+from approvals import access, mail, rounds, suggestions
 from approvals.models import Step
 from audit.refusal import Missing, Reason, Refused, refusal_of
 from changemgmt.http import Request, record_refusal, status_of
@@ -65,6 +65,7 @@ def _show(request: Request, step: Step, failed: dict[str, Any] | None = None, st
             "ahead": case.signs_ahead(mine),
         },
         "post_to": request.path,
+        "may_suggest": not suggestions.refusal(change, request.user),
         "changed_since": timeline.changed_between(case.edits_since),
         "last_verdict": case.last_verdict,
         "changed_since_approval": timeline.changed_between(case.edits_since_approval),

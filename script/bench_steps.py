@@ -1,4 +1,4 @@
-"""`script/bench [--changes N] [--rounds N]`: the steps that exist, against the floor, on the production server.
+"""`script/bench [--changes N] [--rounds N] [--waiting N]`: the steps that exist, against the floor, on the production server.
 
 One JSON line a figure on stdout, a readable table on stderr. The ratio to the floor is what matters; milliseconds differ by machine.
 """
@@ -139,6 +139,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="script/bench")
     parser.add_argument("--changes", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--waiting", type=int, default=0, help="so many more changes wait for the approver whose queue is measured")
     options = parser.parse_args()
     call_command("migrate", verbosity=0)
     call_command("setup_process", stdout=sys.stderr)
@@ -147,10 +148,12 @@ def main() -> int:
     call_command("tick", stdout=sys.stderr)  # as in production, where the months that passed have their stored report
     engineer, lead = cookie("engineer"), cookie("tech-lead")
     needed = 2 * (3 + options.rounds + 8 * max(3, options.rounds // 4)) + 10
-    print(f"· making {needed} drafts", file=sys.stderr)
+    print(f"· making {needed} drafts, and {options.waiting} changes that wait", file=sys.stderr)
     author = User.objects.get(username="engineer")
     day = timezone.now().date().isoformat()
     drafts = [requests.create(actor=author, values={**VALUES, "requested_date": day}).number for _ in range(needed)]
+    for _ in range(options.waiting):
+        approvals.submit(actor=author, number=requests.create(actor=author, values={**VALUES, "requested_date": day}).number)
     for number in drafts[: needed // 2]:
         approvals.submit(actor=author, number=number)
     open_steps = list(
