@@ -20,7 +20,7 @@ from tests.product import Person, running
 from tests.world import TICKS, fields
 
 pytestmark = pytest.mark.journey
-ROUNDS = int(os.environ.get("RACE_ROUNDS", "25"))
+ROUNDS = int(os.environ.get("RACE_ROUNDS", "20"))
 CLIENTS = 16
 Answer = tuple[int, Any]
 
