@@ -17,6 +17,7 @@ from approvals import access, delegations, reminders, suggestions, telephone
 from approvals import services as approvals
 from approvals.models import Decision, Step
 from audit.refusal import Invalid, NotYours, Reason, Refused, Stale, raise_refusal
+from changemgmt.context import MANY, badge
 from changemgmt.http import Request, record_refusal
 from requests import access as requests_access
 from requests import cleaning, listing
@@ -49,13 +50,15 @@ CARD = (
 @require_safe
 def queue(request: Request) -> HttpResponse:
     """What waits for this person, most urgent and oldest first, a page at a time by keyset; beside it what they decided lately."""
-    steps = access.waiting_for(request.user).select_related("change__requester").only(*CARD)
+    waiting = access.waiting_for(request.user).order_by("priority", "id")
     after = request.GET.get("after", "").split("~")
     if len(after) == 2 and after[0] in {"P0", "P1", "P2", "P3"} and after[1].isdecimal() and len(after[1]) < 18:
-        steps = steps.filter(Q(priority__gt=after[0]) | Q(priority=after[0], pk__gt=int(after[1])))
-    # Keys grow with time: within a priority they order as the opening does, and page by one comparison.
-    steps = steps.order_by("priority", "id")
-    found = access.with_whom_for(request.user, list(steps[: PER_PAGE + 1]))
+        waiting = waiting.filter(Q(priority__gt=after[0]) | Q(priority=after[0], pk__gt=int(after[1])))
+    # Keys grow with time: within a priority they order as the opening does, and page by one comparison. One reading of them says what
+    # stands on the page and, on the first, what the badge of the menu says.
+    keys = list(waiting.values_list("pk", flat=True)[: MANY + 1])
+    cards = Step.objects.filter(pk__in=keys[: PER_PAGE + 1]).select_related("change__requester").only(*CARD)
+    found = access.with_whom_for(request.user, list(cards.order_by("priority", "id")))
     more = f"{found[PER_PAGE - 1].priority}~{found[PER_PAGE - 1].pk}" if len(found) > PER_PAGE else ""
     visible = ChangeRequest.objects.visible_to(request.user)
     decided = Decision.objects.filter(actor=request.user, change__in=visible).select_related("change", "step").order_by("-at", "-id")
@@ -77,6 +80,7 @@ def queue(request: Request) -> HttpResponse:
             "done_count": sum(result["done"] for result in results or []),
             "refused_count": sum(not result["done"] for result in results or []),
             "may_steer": request.user.has_role(*STEERING),
+            **({} if len(after) == 2 else {"waiting_count": badge(len(keys))}),
         },
     )
 

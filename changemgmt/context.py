@@ -33,7 +33,11 @@ def shell(request: HttpRequest) -> dict[str, Any]:
 
 def waiting_count(user: Any) -> str:
     """How many steps wait for the person; counted no further than a badge can say."""
-    found = len(access.waiting_for(user).values_list("pk", flat=True).order_by()[: MANY + 1])
+    return badge(len(access.waiting_for(user).values_list("pk", flat=True).order_by()[: MANY + 1]))
+
+
+def badge(found: int) -> str:
+    """A count as the menu shows it."""
     return f"{MANY}+" if found > MANY else str(found or "")
 
 
