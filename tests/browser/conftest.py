@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import TimeoutError
 
 from tests.product import running
 
@@ -51,6 +54,15 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+def _health(product: str) -> str:
+    began = time.monotonic()
+    try:
+        with urllib.request.urlopen(f"{product}/healthz", timeout=10) as answer:
+            return f"{answer.status} in {time.monotonic() - began:.2f} s"
+    except OSError as problem:
+        return f"{problem} after {time.monotonic() - began:.2f} s"
+
+
 @pytest.fixture
 def visit(product: str, chromium: Any) -> Iterator[Callable[..., Any]]:
     """`visit("tech-lead", width=390, theme="dark")`: a page of that person, signed in by one click; script errors fail the test."""
@@ -67,7 +79,14 @@ def visit(product: str, chromium: Any) -> Iterator[Callable[..., Any]]:
             "console",
             lambda message: problems.append(message.text) if message.type == "error" and "status of 4" not in message.text else None,
         )
-        page.goto("/accounts/login/")
+        unanswered: set[str] = set()
+        page.on("request", lambda request: unanswered.add(request.url))
+        for ended in ("requestfinished", "requestfailed"):
+            page.on(ended, lambda request: unanswered.discard(request.url))
+        try:
+            page.goto("/accounts/login/")
+        except TimeoutError as late:  # seen once: say then what hung, the server or the browser
+            raise AssertionError(f"{late}\nUnanswered: {sorted(unanswered)}. The server then: {_health(product)}") from late
         page.locator(f"form:has(input[value='{username}']) button").click()
         page.wait_for_url("**/")
         return page
