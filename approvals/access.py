@@ -214,7 +214,8 @@ def step_for(user: User, number: str, step_id: int, *, lock: bool = False) -> St
 
 
 def waiting_for(user: User) -> StepQuerySet:
-    """The open steps that this person could bring further now, most urgent and oldest first: one query for the whole queue.
+    """The open steps that this person could bring further now, most urgent and oldest first: one query for the whole queue. Keys grow with
+    time, so that within a priority they order as the opening does, and an index has them in that order.
 
     Whoever holds a role of a step, or decides for somebody who does, may see its change (`ChangeQuerySet.visible_to`), so that need
     not be asked again.
@@ -226,7 +227,7 @@ def waiting_for(user: User) -> StepQuerySet:
     if not wanted:
         return Step.objects.none()
     authored = Exists(Author.objects.filter(change=OuterRef("change"), user=user))
-    return Step.objects.filter(wanted, ~authored, state=Step.State.OPEN).order_by("priority", "opened_at", "id")
+    return Step.objects.filter(wanted, ~authored, state=Step.State.OPEN).order_by("priority", "id")
 
 
 def with_whom_for(user: User, steps: list[Step]) -> list[Step]:

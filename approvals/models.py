@@ -137,7 +137,7 @@ class Step(models.Model):
     class Meta:
         ordering = ["change", "-round", "deferred", "stage", "position"]
         indexes = [
-            models.Index(fields=["priority", "opened_at", "id"], name="step_queue", condition=Q(state="open")),
+            models.Index(fields=["priority", "id"], name="step_in_queue", condition=Q(state="open")),
             models.Index(fields=["change", "round", "stage"], name="step_by_change"),
         ]
         constraints = [

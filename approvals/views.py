@@ -50,12 +50,11 @@ CARD = (
 @require_safe
 def queue(request: Request) -> HttpResponse:
     """What waits for this person, most urgent and oldest first, a page at a time by keyset; beside it what they decided lately."""
-    waiting = access.waiting_for(request.user).order_by("priority", "id")
+    waiting = access.waiting_for(request.user)
     after = request.GET.get("after", "").split("~")
     if len(after) == 2 and after[0] in {"P0", "P1", "P2", "P3"} and after[1].isdecimal() and len(after[1]) < 18:
         waiting = waiting.filter(Q(priority__gt=after[0]) | Q(priority=after[0], pk__gt=int(after[1])))
-    # Keys grow with time: within a priority they order as the opening does, and page by one comparison. One reading of them says what
-    # stands on the page and, on the first, what the badge of the menu says.
+    # One reading of the keys says what stands on the page and, on the first, what the badge of the menu says.
     keys = list(waiting.values_list("pk", flat=True)[: MANY + 1])
     cards = Step.objects.filter(pk__in=keys[: PER_PAGE + 1]).select_related("change__requester").only(*CARD)
     found = access.with_whom_for(request.user, list(cards.order_by("priority", "id")))

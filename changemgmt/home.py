@@ -37,7 +37,7 @@ def context_for(user: User) -> dict[str, Any]:
     running = ChangeRequest.objects.visible_to(user).filter(state__in=RUNNING).select_related("implementer").order_by("started_at")
     context["running"] = list(running[:10]) if user.is_devops or user.has_role(*FIGURES_FOR) else []
     if user.may_write:
-        context["waiting"] = list(access.waiting_for(user).select_related("change__requester").order_by("priority", "id")[:5])
+        context["waiting"] = list(access.waiting_for(user).select_related("change__requester")[:5])
         context["mine"] = _mine(user)
         context |= ChangeRequest.objects.filter(requester=user, state__in=OPEN).aggregate(
             mine_count=Count("id"), mine_waiting=Count("id", filter=Q(state__in=ASKING))

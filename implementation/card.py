@@ -95,7 +95,7 @@ def _decide(request: Request, step: Step) -> HttpResponse:
         return _show(request, step, verbs.failed(request, "decide", refused), status_of(refused))
     messages.success(request, said)
     after = access.waiting_for(request.user).filter(Q(priority__gt=step.priority) | Q(priority=step.priority, pk__gt=step.pk))
-    following = after.order_by("priority", "id").first() or access.waiting_for(request.user).order_by("priority", "id").first()
+    following = after.first() or access.waiting_for(request.user).first()
     return (
         redirect("implementation:card", step_id=following.pk) if following and "mail/" not in request.path else redirect("approvals:queue")
     )
