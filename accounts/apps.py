@@ -8,8 +8,12 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         from allauth.account.signals import password_changed, password_reset, password_set
+        from allauth.mfa.signals import authenticator_added
         from django.contrib.auth.signals import user_logged_in
 
+        from accounts import stepup
+
+        authenticator_added.connect(stepup.enrolled, dispatch_uid="accounts.enrolled")
         user_logged_in.connect(begin_session, dispatch_uid="accounts.begin_session")
         for signal in (password_changed, password_reset, password_set):
             signal.connect(end_tokens, dispatch_uid="accounts.end_tokens")

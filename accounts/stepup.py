@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from allauth.account.internal.flows.login import get_authentication_records
+from allauth.account.internal.flows.login import get_authentication_records, record_authentication
+from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.http import HttpRequest
@@ -36,6 +37,12 @@ def answering(request: HttpRequest) -> Iterator[None]:
         yield
     finally:
         _request.reset(token)
+
+
+def enrolled(sender: object, request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: object) -> None:
+    """Whoever enrols an authenticator app has given its code at this moment: it is not asked for again on the page that follows."""
+    if authenticator.type == Authenticator.Type.TOTP:
+        record_authentication(request, user, method="mfa", type=authenticator.type)
 
 
 def require(user: User) -> None:
