@@ -35,6 +35,11 @@ class User(AbstractUser):
     def __str__(self) -> str:
         return self.name or self.username
 
+    @classmethod
+    def deciders(cls) -> models.QuerySet[User]:
+        """Everybody who may decide by a role that they hold: the active ones; whoever holds auditor changes nothing."""
+        return cls.objects.filter(is_active=True).exclude(groups__name=Role.AUDITOR)
+
     def get_full_name(self) -> str:
         return str(self)
 
@@ -102,6 +107,11 @@ class Duty(models.Model):
     class Kind(models.TextChoices):
         EMERGENCY_CONTACT = "emergency-contact", "Emergency contact"
         ON_CALL = "on-call", "On-call"
+
+        @property
+        def role(self) -> Role:
+            """The role that whoever has the duty must hold."""
+            return {"emergency-contact": Role.EMERGENCY_CONTACT, "on-call": Role.ON_CALL_ENGINEER}[self.value]
 
     kind = models.CharField(max_length=20, choices=Kind)
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="duties")

@@ -132,10 +132,9 @@ def add_duty(*, actor: User, kind: str, username: str, starts_at: datetime, ends
     _check_roster_keeper(actor)
     wrong = {}
     person = User.objects.filter(username=username, is_active=True).first() if "\x00" not in username else None
-    needed = {Duty.Kind.EMERGENCY_CONTACT: Role.EMERGENCY_CONTACT, Duty.Kind.ON_CALL: Role.ON_CALL_ENGINEER}
     if kind not in Duty.Kind.values:
         wrong["kind"] = "Duty: choose emergency contact or on-call."
-    elif person is None or needed[Duty.Kind(kind)] not in {group.name for group in person.groups.all()}:
+    elif person is None or Duty.Kind(kind).role not in {group.name for group in person.groups.all()}:
         wrong["user"] = "Person: choose somebody who holds the role of that duty."
     if ends_at and ends_at <= starts_at:
         wrong["ends_at"] = "End: it lies before the start; put it after."

@@ -132,7 +132,7 @@ def duties(request: Request) -> HttpResponse:
         "values": request.POST,
         "missing": missing,
         "may_keep": services.keeps_roster(request.user),
-        "to_hand_over": {duty.pk: list(roster.could_take(duty)[:100]) for duty in mine},
+        "to_hand_over": roster.could_take(mine),
         "handed": {found.duty_id: found for found in Handover.objects.filter(answered_at__isnull=True).select_related("receiver")[:200]},
         "offered": list(roster.waiting_for(request.user)),
     }

@@ -54,13 +54,13 @@ def people_for(step: Step) -> QuerySet[User]:
     if Role.EMERGENCY_CONTACT in step.roles:
         holds |= Q(groups__name=Role.EMERGENCY_CONTACT, pk__in=on_duty)
     authors = Author.objects.filter(change=step.change_id).values("user")
-    return User.objects.filter(holds, is_active=True).exclude(pk__in=authors).exclude(groups__name=Role.AUDITOR).distinct()
+    return User.deciders().filter(holds).exclude(pk__in=authors).distinct()
 
 
 def holders(roles: Collection[str], without: User | None = None) -> dict[str, dict[int, str]]:
     """Role → the people who could decide by it today, key → name; emergency contacts only while on duty. Two queries."""
     found: dict[str, dict[int, str]] = {role: {} for role in roles}
-    rows = User.objects.filter(is_active=True, groups__name__in=roles).exclude(groups__name=Role.AUDITOR)
+    rows = User.deciders().filter(groups__name__in=roles)
     for pk, name, username, role in rows.values_list("pk", "name", "username", "groups__name"):
         if role in found and (without is None or pk != without.pk):
             found[role][pk] = name or username

@@ -69,6 +69,5 @@ def take_back(*, actor: User, number: str, step_id: int) -> None:
     found = Advance.objects.filter(step_id=step_id, step__change=change, user=actor, ended_at__isnull=True).first() if step_id > 0 else None
     if found is None:
         raise Missing([Reason("missing", "You have signed nothing in advance here, or it counts already.")])
-    found.ended_at, found.outcome = timezone.now(), Advance.Outcome.TAKEN_BACK
-    found.save(update_fields=["ended_at", "outcome"])
+    found.end(Advance.Outcome.TAKEN_BACK)
     audit.record("approval.advance_back", actor=actor, change=change, data={"step": step_id})

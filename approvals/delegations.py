@@ -84,7 +84,7 @@ def concerning(person: User) -> list[Delegation]:
 
 def possible(person: User) -> list[User]:
     """To whom the person could delegate: whoever may decide, by name."""
-    writers = User.objects.filter(is_active=True, groups__name__in=list(REQUESTING_ROLES)).exclude(groups__name=Role.AUDITOR)
+    writers = User.deciders().filter(groups__name__in=list(REQUESTING_ROLES))
     return list(writers.exclude(pk=person.pk).distinct().order_by("name", "username")[:500])
 
 

@@ -109,11 +109,12 @@ Place = tuple[str, int, int]
 
 
 def _stage(rules: dict[str, Any], priority: str, stage: int) -> list[dict[str, Any]]:
-    if priority in policy_check.PRIORITIES and stage == 0:
-        return rules[priority]["deferred"]  # type: ignore[no-any-return]
-    if priority in policy_check.PRIORITIES and 1 <= stage <= len(rules[priority]["stages"]):
-        return rules[priority]["stages"][stage - 1]  # type: ignore[no-any-return]
-    raise Missing([Reason("missing", "There is no such stage.")])
+    found: list[list[dict[str, Any]]] = (
+        [rules[priority]["deferred"], *rules[priority]["stages"]] if priority in policy_check.PRIORITIES else []
+    )
+    if not 0 <= stage < len(found):
+        raise Missing([Reason("missing", "There is no such stage.")])
+    return found[stage]
 
 
 def _check(rules: dict[str, Any], place: Place) -> list[dict[str, Any]]:
@@ -236,8 +237,8 @@ def rebase(*, actor: User, key: int) -> PolicyDraft:
     raise_refusal(edit_refusal(actor, draft))
     base = draft.based_on.rules
     draft.rules = {priority: now.rules[priority] if rules == base[priority] else rules for priority, rules in draft.rules.items()}
-    draft.based_on, draft.revision = now, draft.revision + 1
-    draft.save(update_fields=["rules", "based_on", "revision"])
+    draft.based_on, draft.revision, draft.edited_by, draft.edited_at = now, draft.revision + 1, actor, timezone.now()
+    draft.save(update_fields=["rules", "based_on", "revision", "edited_by", "edited_at"])
     audit.record("policy.rebase", actor=actor, data={"draft": draft.pk, "based_on": draft.based_on.version})
     return draft
 

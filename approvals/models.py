@@ -286,6 +286,10 @@ class Advance(models.Model):
     def __str__(self) -> str:
         return f"Advance of {self.user_id} on {self.step_id}"
 
+    def end(self, outcome: str) -> None:
+        self.ended_at, self.outcome = timezone.now(), outcome
+        self.save(update_fields=["ended_at", "outcome"])
+
 
 class Confirmation(models.Model):
     """What the person in whose name an approval was recorded says of it: asked at once, due within 24 hours (A4)."""

@@ -72,6 +72,7 @@ def draft(request: Request, key: int) -> HttpResponse:
 def _show_draft(request: Request, key: int, refused: Refused | None = None) -> HttpResponse:
     """The editor; after a refusal with what was typed, and why."""
     found, current = drafts.draft_for(key), drafts.published()
+    may_edit = not drafts.edit_refusal(request.user, found)
     about = Proposal.objects.filter(kind=drafts.KIND, payload__draft=found.pk).select_related("answered_by")
     typed = _typed(request) if refused and "kind" not in request.POST else None
     context = {
@@ -81,12 +82,12 @@ def _show_draft(request: Request, key: int, refused: Refused | None = None) -> H
         "differences": policy_check.compare(current.rules, found.rules),
         "wrong": policy_check.problems(found.rules, drafts.component_slugs()),
         "stands": drafts.publish_refusal(found, current),
-        "may_edit": not drafts.edit_refusal(request.user, found),
+        "may_edit": may_edit,
         "proposal": about.filter(state="open").first(),
         "refused": refused,
         "refused_at": request.POST.get("place", "") if refused else "",
         "meanwhile": policy_check.compare(found.based_on.rules, current.rules) if found.based_on_id != current.pk else [],
-        "stuck": trial.warnings(found.rules),
+        "stuck": trial.warnings(found.rules) if may_edit else [],
         "declined": Proposal.objects.filter(kind=drafts.KIND, payload__draft=found.pk, state="declined")
         .select_related("answered_by")
         .first(),
@@ -94,7 +95,6 @@ def _show_draft(request: Request, key: int, refused: Refused | None = None) -> H
         "kinds": [(kind, words) for kind, words in policy.KIND_LABELS.items() if kind != policy.EMERGENCY],
         "roles": [(role.value, label(role)) for role in policy_check.DECIDING_ROLES],
         "triggers": list(policy.TRIGGERS.items()),
-        "days": DAYS,
         "most_people": policy_check.MOST_PEOPLE,
     }
     return render(request, "approvals/policy/draft.html", context, status=status_of(refused) if refused else 200)

@@ -146,8 +146,8 @@ def blockers(steps: Sequence[Step]) -> dict[int, list[str]]:
     for change, person in Author.objects.filter(change__in=changes).values_list("change", "user"):
         authors[change].add(person)
     given = Decision.objects.filter(change__in=changes).values_list("change", "round", "deferred", "stage", "actor", "on_behalf_of")
-    for *stage, actor, named in given:
-        decided[tuple(stage)] |= {actor, named}  # type: ignore[index]
+    for change, number, deferred, stage, actor, named in given:
+        decided[change, number, deferred, stage] |= {actor, named or actor}
     away = {d.giver_id: d.receiver for d in Delegation.objects.current().select_related("receiver")}
     prefetch_related_objects(list(steps), StepQuerySet.decisions())
     return {step.pk: _could_decide(step, holders, authors[step.change_id] | decided[_stage(step)], away) for step in steps}

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts import services as accounts
 from accounts.models import Duty, Handover, User
-from accounts.roles import Role
 from audit import services as audit
 from audit.refusal import Blocked, Invalid, Missing, NotYours, Reason, raise_refusal
 from notifications import services as notifications
 from requests import cleaning
 from requests.models import ChangeRequest
 from requests.states import RUNNING, State
-
-NEEDED = {Duty.Kind.EMERGENCY_CONTACT: Role.EMERGENCY_CONTACT, Duty.Kind.ON_CALL: Role.ON_CALL_ENGINEER}
 
 
 def refusal(duty: Duty, actor: User) -> list[Reason]:
@@ -29,10 +28,11 @@ def refusal(duty: Duty, actor: User) -> list[Reason]:
     return []
 
 
-def could_take(duty: Duty) -> QuerySet[User]:
-    """Who could take it: the active holders of its role who do not have it."""
-    needed = NEEDED[Duty.Kind(duty.kind)]
-    return User.objects.filter(is_active=True, groups__name=needed).exclude(pk=duty.user_id).exclude(groups__name=Role.AUDITOR)
+def could_take(duties: Iterable[Duty]) -> dict[int, list[User]]:
+    """Duty → who could take it: the holders of its role but for who has it. A query for each kind of duty, however many duties."""
+    wanted = list(duties)
+    holders = {kind: list(User.deciders().filter(groups__name=Duty.Kind(kind).role)[:200]) for kind in {duty.kind for duty in wanted}}
+    return {duty.pk: [person for person in holders[duty.kind] if person.pk != duty.user_id] for duty in wanted}
 
 
 @transaction.atomic
@@ -41,7 +41,7 @@ def hand_over(*, actor: User, key: int, to: str, note: str) -> Handover:
     duty = _duty(key)
     raise_refusal(refusal(duty, actor))
     note = cleaning.said("note", note, "What is open", "say what the next one must know; “nothing” is an answer.")
-    person = could_take(duty).filter(username=to).first()
+    person = next((found for found in could_take([duty])[duty.pk] if found.username == to), None)
     if person is None:
         raise Invalid(fields={"to": "To: choose somebody who holds the role of that duty."})
     try:
@@ -139,7 +139,7 @@ def _offer(actor: User, key: int) -> Handover:
     found = rows.filter(pk=key).first() if 0 < key < 2**63 else None
     if found is None:
         raise Missing([Reason("missing", "There is no such handover.")])
-    if found.receiver_id != actor.pk or not actor.may_write or NEEDED[Duty.Kind(found.duty.kind)] not in actor.roles:
+    if found.receiver_id != actor.pk or not actor.may_write or Duty.Kind(found.duty.kind).role not in actor.roles:
         raise NotYours([Reason("not_yours", "This duty was offered to somebody else, or you no longer hold its role.")])
     if found.answered_at:
         raise Blocked([Reason("settled", "You have answered that already.")])

@@ -264,10 +264,8 @@ def _take_up(change: ChangeRequest) -> None:
     """What was signed in advance counts now that its stage is open, if whoever signed it may still give it; else they are told."""
     waiting = Advance.objects.filter(step__change=change, step__round=change.round, step__state=Step.State.OPEN, ended_at__isnull=True)
     while change.state == State.IN_REVIEW and (found := waiting.select_related("user", "principal").order_by("id").first()):
-        why = _count(change, found)
-        found.ended_at, found.outcome = timezone.now(), Advance.Outcome.VOID if why else Advance.Outcome.COUNTED
-        found.save(update_fields=["ended_at", "outcome"])
-        if why:
+        if why := _count(change, found):
+            found.end(Advance.Outcome.VOID)
             notifications.tell(
                 watching.visible(change, [found.user]),
                 kind="advance_void",
@@ -293,8 +291,7 @@ def _count(change: ChangeRequest, found: Advance) -> str:
     except Refused as ended:  # a delegation that ended, or a hand in the content, at this moment
         return str(ended)
     notifications.withdraw(change_id=change.pk, kind="approval_waiting", occasion=f"{step.pk}", person=found.user_id)
-    found.ended_at, found.outcome = timezone.now(), Advance.Outcome.COUNTED
-    found.save(update_fields=["ended_at", "outcome"])  # before it settles the step, which ends what is still open
+    found.end(Advance.Outcome.COUNTED)  # before it settles the step, which ends what is still open
     _settle(step, decision)
     return ""
 

@@ -72,9 +72,8 @@ def on_past_changes(old: Mapping[str, Any], new: Mapping[str, Any], user: User, 
 
 
 def _asked(rules: Mapping[str, Any], facts: policy.Facts) -> dict[tuple[str, int], policy.StepPlan]:
-    plans = [*policy.plan(rules, facts), *(policy.plan(rules, facts, deferred=True) if facts.priority == "P0" else [])]
     found: dict[tuple[str, int], policy.StepPlan] = {}
-    for plan in plans:
+    for plan in _all_steps(rules, facts):
         nth = sum(kind == plan.kind for kind, _ in found)
         found[plan.kind, nth] = plan
     return found
@@ -106,8 +105,19 @@ class Seat:
 
 def simulate(rules: Mapping[str, Any], facts: policy.Facts, requester: User | None = None) -> list[tuple[list[Seat], str]]:
     """The stages that these facts ask for; each with who could decide its steps today, and a warning where it could not be filled."""
-    plans = policy.plan(rules, facts) + (policy.plan(rules, facts, deferred=True) if facts.priority == "P0" else [])
-    holders = access.holders({role for plan in plans for role in plan.roles}, without=requester)
+    plans = _all_steps(rules, facts)
+    return _seated(plans, access.holders({role for plan in plans for role in plan.roles}, without=requester))
+
+
+Holders = Mapping[str, Mapping[int, str]]
+
+
+def _all_steps(rules: Mapping[str, Any], facts: policy.Facts) -> list[policy.StepPlan]:
+    """What a change of these facts is asked, also afterwards."""
+    return policy.plan(rules, facts) + (policy.plan(rules, facts, deferred=True) if facts.priority == "P0" else [])
+
+
+def _seated(plans: Sequence[policy.StepPlan], holders: Holders) -> list[tuple[list[Seat], str]]:
     stages: dict[tuple[bool, int], list[policy.StepPlan]] = defaultdict(list)
     for plan in plans:
         stages[plan.deferred, plan.stage].append(plan)
@@ -117,24 +127,26 @@ def simulate(rules: Mapping[str, Any], facts: policy.Facts, requester: User | No
 def warnings(rules: Mapping[str, Any]) -> list[str]:
     """Where changes would be stuck today, whoever requests them: each priority with every condition met. Two queries."""
     everything = dict.fromkeys(("security_answers", "security_component", "downtime", "users_affected"), True)
-    found = []
-    for priority in rules:
-        named = {t.removeprefix(policy.COMPONENT) for stage in rules[priority]["stages"] for step in stage for t in step["when"]}
-        facts = policy.Facts(priority, **everything, risk="high", components=frozenset(named))
-        for seats, warning in simulate(rules, facts):
+    asked: dict[str, list[policy.StepPlan]] = {}
+    for priority, its in rules.items():
+        named = {t.removeprefix(policy.COMPONENT) for stage in (*its["stages"], its["deferred"]) for step in stage for t in step["when"]}
+        asked[priority] = _all_steps(rules, policy.Facts(priority, **everything, risk="high", components=frozenset(named)))
+    holders, found = access.holders({role for plans in asked.values() for plan in plans for role in plan.roles}), list[str]()
+    for priority, plans in asked.items():
+        for seats, warning in _seated(plans, holders):
             found += [f"{priority}, {seat.step.label.lower()}: {seat.warning}" for seat in seats if seat.warning]
             found += [f"{priority}, stage {seats[0].step.stage}: {warning}"] if warning else []
     return list(dict.fromkeys(found))
 
 
-def _seats(step: policy.StepPlan, holders: Mapping[str, Mapping[int, str]]) -> list[set[int]]:
+def _seats(step: policy.StepPlan, holders: Holders) -> list[set[int]]:
     """Who could take each of the step's places."""
     if step.mode == ANY:
         return [{pk for role in step.roles for pk in holders[role]}] * step.needed
     return [set(holders[role]) for role in step.roles]
 
 
-def _seat(step: policy.StepPlan, holders: Mapping[str, Mapping[int, str]]) -> Seat:
+def _seat(step: policy.StepPlan, holders: Holders) -> Seat:
     names = sorted({name for role in step.roles for name in holders[role].values()})
     places = _seats(step, holders)
     missing = len(places) - len(match(places))
@@ -150,7 +162,7 @@ def _seat(step: policy.StepPlan, holders: Mapping[str, Mapping[int, str]]) -> Se
     return Seat(step, names, warning)
 
 
-def _stage_warning(steps: Sequence[policy.StepPlan], holders: Mapping[str, Mapping[int, str]]) -> str:
+def _stage_warning(steps: Sequence[policy.StepPlan], holders: Holders) -> str:
     """Nobody decides twice in a stage: whether there are enough different people for all its steps together (A2)."""
     places = [place for step in steps for place in _seats(step, holders)]
     found = len(match(places))

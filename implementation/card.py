@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 
 from approvals import access, mail, rounds, suggestions
 from approvals.models import Step
-from audit.refusal import Missing, Reason, Refused, refusal_of
+from audit.refusal import Invalid, Missing, Reason, Refused, refusal_of
 from changemgmt.http import Request, record_refusal, status_of
 from implementation import page, timeline, verbs
 from implementation.case import Case
@@ -24,7 +24,7 @@ from requests.models import ChangeRequest
 def card(request: Request, step_id: int) -> HttpResponse:
     """One step of the queue; after the verdict the next one that waits."""
     step = _step(request, step_id)
-    return _show(request, step) if request.method != "POST" else _decide(request, step)
+    return _show(request, step) if request.method != "POST" else _decide(request, step, goes_on=True)
 
 
 def by_mail(request: Request, token: str) -> HttpResponse:
@@ -32,7 +32,7 @@ def by_mail(request: Request, token: str) -> HttpResponse:
     link = mail.read(token, request.user)
     step = _step(request, link.step)
     mail.check_content(link, step)
-    return _show(request, step) if request.method != "POST" else _decide(request, step)
+    return _show(request, step) if request.method != "POST" else _decide(request, step, goes_on=False)
 
 
 def _step(request: Request, key: int) -> Step:
@@ -75,18 +75,16 @@ def _show(request: Request, step: Step, failed: dict[str, Any] | None = None, st
         **page.calendar_rail(case, wants_slots=False),
         "depends_on": case.visible_needs,
         "documented": case.documentation.values if case.documentation else {},
-        "left": access.waiting_for(request.user).count() - 1,
         "failed": failed,
     }
     return render(request, "approvals/card_page.html", context, status=status)
 
 
-def _decide(request: Request, step: Step) -> HttpResponse:
+def _decide(request: Request, step: Step, *, goes_on: bool) -> HttpResponse:
+    """Give the verdict of the form, or say something and come back with all that was ticked; then, where it `goes_on`, the next card."""
     try:
-        if request.POST.get("verdict") == "comment":  # says something, and comes back with all that was ticked
-            requests.comment(actor=request.user, number=step.change.number, text=request.POST.get("comment", ""))
-            messages.success(request, "Your comment is on the change's page; nothing is decided yet.")
-            return _show(request, step, {"values": {name: value for name, value in request.POST.items() if name != "comment"}})
+        if request.POST.get("verdict") == "comment":
+            return _comment(request, step)
         said = verbs.decide_by_form(request, step.change.number, step.pk)
     except Missing:
         raise
@@ -94,8 +92,16 @@ def _decide(request: Request, step: Step) -> HttpResponse:
         record_refusal(request, refused)
         return _show(request, step, verbs.failed(request, "decide", refused), status_of(refused))
     messages.success(request, said)
-    after = access.waiting_for(request.user).filter(Q(priority__gt=step.priority) | Q(priority=step.priority, pk__gt=step.pk))
-    following = after.first() or access.waiting_for(request.user).first()
-    return (
-        redirect("implementation:card", step_id=following.pk) if following and "mail/" not in request.path else redirect("approvals:queue")
-    )
+    waiting = access.waiting_for(request.user)
+    after = waiting.filter(Q(priority__gt=step.priority) | Q(priority=step.priority, pk__gt=step.pk))
+    following = (after.first() or waiting.first()) if goes_on else None
+    return redirect("implementation:card", step_id=following.pk) if following else redirect("approvals:queue")
+
+
+def _comment(request: Request, step: Step) -> HttpResponse:
+    try:
+        requests.comment(actor=request.user, number=step.change.number, text=request.POST.get("comment", ""))
+    except Invalid as refused:
+        raise Invalid(fields={"comment": str(refused)}) from None  # the field's name here
+    messages.success(request, "Your comment is on the change's page; nothing is decided yet.")
+    return _show(request, step, {"values": {name: value for name, value in request.POST.items() if name != "comment"}})

@@ -58,8 +58,7 @@ def propose(*, actor: User, kind: str, subject: str, reason: str, widens: list[s
 
 def could_be_second(proposal: Proposal) -> QuerySet[User]:
     """Who could confirm it today."""
-    holders = User.objects.filter(is_active=True, groups__name__in=SECONDS).exclude(groups__name=Role.AUDITOR)
-    return holders.exclude(pk=proposal.author_id).distinct()
+    return User.deciders().filter(groups__name__in=SECONDS).exclude(pk=proposal.author_id).distinct()
 
 
 def waiting_for(user: User) -> QuerySet[Proposal]:

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts.models import Duty, Handover, User
 from audit.models import Event
@@ -90,3 +93,28 @@ def test_who_may_offer_and_take(desk: Sit, at: Any, second: str) -> None:
     assert browser(second).post(PAGE, {"take": key}).status_code == 403
     assert browser("oncall").post(PAGE, {"take": "x"}).status_code == 404
     assert on_call() == ["oncall"]
+
+
+def test_an_offer_is_seen_and_withdrawn(desk: Sit, at: Any, second: str) -> None:
+    """The page says to whom it is offered; whoever could offer it withdraws it, the person asked is told; the same statements for many duties."""
+    at("2026-10-01T09:00Z")
+    offer("oncall", second)
+    key = Handover.objects.get().pk
+    assert "Offered to Yuki Tanaka" in browser("oncall").get(PAGE).content.decode()
+    assert browser("devops").post(PAGE, {"withdraw": key}).status_code == 403
+    assert browser("oncall").post(PAGE, {"withdraw": key}).status_code == 302
+    assert browser("oncall").post(PAGE, {"withdraw": key}).status_code == 409
+    assert Message.objects.get(kind="handover_withdrawn").recipient.username == second
+    assert on_call() == ["oncall"]
+    manager = browser("change-manager")
+
+    def statements() -> int:
+        manager.get(PAGE)
+        with CaptureQueriesContext(connection) as queries:
+            assert manager.get(PAGE).status_code == 200
+        return len(queries)
+
+    few = statements()
+    for order in range(2, 12):
+        Duty.objects.create(kind="on-call", user=User.objects.get(username=second), order=order, starts_at=timezone.now())
+    assert statements() == few

@@ -34,7 +34,7 @@ def browser(username: str) -> Client:
 def link_for(username: str, number: str, kind: str = "approval_waiting") -> str:
     """The address in that person's latest mail about the change."""
     mail = Message.objects.filter(kind=kind, recipient__username=username, body__contains=number).latest("id")
-    return re.search(r"(/approvals/mail/\S+)", mail.body)[1]  # type: ignore[index]
+    return re.findall(r"/approvals/mail/\S+", mail.body)[0]
 
 
 def form(number: str, verdict: str = "approve", kind: str = "technical", version: int = 1, **more: str) -> dict[str, str]:
@@ -180,9 +180,9 @@ def test_from_the_queue_card_by_card(desk: Sit, at: Any) -> None:
     numbers += [str(desk("engineer").submit("P2")["id"]) for _ in range(12)]
     assert count(numbers[0]) == few <= 20
     queue = lead.get("/approvals/").content.decode()
-    first = re.search(r'act" href="(/approvals/\d+/)"', queue)[1]  # type: ignore[index]
+    first = re.findall(r'act" href="(/approvals/\d+/)"', queue)[0]
     html = lead.get(first).content.decode()
-    for words in ("Deploy search 3.2", "Tested: Redeployed 3.1 over 3.2", "in the last year", "Tue 6 Oct", "12 more wait for you", "T6"):
+    for words in ("Deploy search 3.2", "Tested: Redeployed 3.1 over 3.2", "in the last year", "Tue 6 Oct", "13 wait for you", "T6"):
         assert words in html, words
     answer = lead.post(first, form(numbers[0]))
     second = answer["Location"]
@@ -212,3 +212,42 @@ def test_the_card_shows_what_changed_since_my_verdict_and_since_the_last_approva
     assert "Since it was approved last" in others
     assert "twice" in mine
     assert "twice" in others
+
+
+def test_a_comment_decides_nothing_and_keeps_what_was_ticked(desk: Sit, at: Any) -> None:
+    """Issue 3 item 6: comment without deciding: the card comes back with the ticks; an empty one is said at its field."""
+    at("2026-10-01T09:00Z")
+    number = str(desk("engineer").submit("P2")["id"])
+    key, lead = Step.objects.get(change__number=number, kind="technical").pk, browser("tech-lead")
+    page = lead.post(f"/approvals/{key}/", {"verdict": "comment", "version": "1", "tick_T1": "on", "comment": "Which pool first?"})
+    html = page.content.decode()
+    assert (page.status_code, html.count("checked")) == (200, 1)
+    assert "nothing is decided yet" in html
+    assert not Decision.objects.exists()
+    assert Message.objects.get(kind="comment", recipient__username="engineer").body.startswith("Which pool first?")
+    empty = lead.post(f"/approvals/{key}/", {"verdict": "comment", "version": "1", "tick_T1": "on", "comment": " "})
+    assert empty.status_code == 422
+    assert 'href="#cm"' in empty.content.decode()
+    assert empty.content.decode().count("checked") == 1
+
+
+def test_the_queue_says_for_whom_one_decides(desk: Sit, at: Any) -> None:
+    """“B for A” in the queue too; for what one may decide oneself nobody is named; the same statements for few and for many."""
+    at("2026-10-01T09:00Z")
+    giver = User.objects.get(username="product-manager")
+    delegations.delegate(actor=giver, receiver="senior-devops", starts_at=timezone.now(), ends_at=timezone.now() + timedelta(days=1))
+    client = browser("senior-devops")
+
+    def queue() -> tuple[str, int]:
+        client.get("/approvals/")
+        with CaptureQueriesContext(connection) as queries:
+            html = client.get("/approvals/").content.decode()
+        return html, len(queries)
+
+    desk("engineer").submit("P2")
+    html, few = queue()
+    assert html.count("for Lena Vogt") == 1, "the business approval, not the technical review"
+    for _ in range(10):
+        desk("engineer").submit("P2")
+    html, many = queue()
+    assert (html.count("for Lena Vogt"), many) == (11, few)

@@ -31,7 +31,8 @@ class Runner(threading.Thread):
     def __init__(self, base: str, username: str, line: threading.Barrier) -> None:
         super().__init__(daemon=True)
         person = Person(base, username)
-        self.line, self.act, self.answer = line, ("", "", None), (0, None)
+        self.line, self.answer = line, (0, None)
+        self.act: tuple[Any, ...] = ()
         cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in person.jar)
         self.headers = {"Content-Type": "application/json", "X-CSRFToken": person.csrf, "Referer": base, "Cookie": cookies}
         self.connection = http.client.HTTPConnection(urllib.parse.urlsplit(base).netloc, timeout=60)
@@ -70,7 +71,7 @@ class Track:
         """Runner n does `acts(n)`; even ones are `one`, odd ones `other`. All answers, in their order."""
         team = self.team(one, other)
         for n, runner in enumerate(team):
-            runner.act = acts(n)  # type: ignore[assignment]
+            runner.act = acts(n)
         team[0].line.wait()
         team[0].line.wait()
         answers = [runner.answer for runner in team]

@@ -191,7 +191,7 @@ class History(RuleBasedStateMachine):
         principal = named or (who if own & set(step.roles) or not giver else giver)
         made = Decision.objects.filter(step=step).latest("id")
         if made.delegation_id:
-            assert made.on_behalf_of.username == giver, "only who has delegated is stood in for"  # type: ignore[union-attr]
+            assert made.principal.username == giver, "only who has delegated is stood in for"
             principal = giver
         held = self.roles_of(principal) & set(step.roles)
         assert held, (who, principal, step.roles)
