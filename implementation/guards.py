@@ -15,9 +15,7 @@ from requests import content, lifecycle
 from requests.models import ChangeRequest
 from requests.say import say_instant, say_length, say_until
 from requests.states import RUNNING, State
-from windows.calendar import decide
-from windows.models import lifted_for
-from windows.slots import Taken, named, scope_of
+from windows.slots import Taken, named, start_verdict
 
 MONITORING = timedelta(minutes=30)  # R82, R71
 REOPEN_WITHIN = timedelta(days=7)  # A30
@@ -123,9 +121,7 @@ def _slot_refusal(case: Case) -> list[Reason]:
     end = change.window_end or change.slot_end
     if end is not None and at >= end:
         return [Reason("slot_missed", f"Its slot passed unused: the window ended {say_until(end)}. Book another.", rule="Slot", until=end)]
-    verdict = decide(change.priority, at, at + change.plan_length, case.calendar, scope_of(change))
-    if any(reason.code == "freeze" for reason in verdict.reasons) and (lifted := lifted_for(change, opens)):
-        verdict = decide(change.priority, at, at + change.plan_length, case.calendar, scope_of(change), lifted)
+    verdict = start_verdict(change, at, case.calendar)
     if at >= opens:
         # Its own slot has begun: no later start is open to it without another booking, so none is promised.
         return [Reason(r.code, r.message, r.rule, r.until, None, r.override_roles) for r in verdict.reasons]

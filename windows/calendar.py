@@ -1,129 +1,27 @@
 """The calendar verdict: pure functions over values. No queries, no clock.
 
-`decide` is the only place where windows, freezes and blackouts are judged (R72-R77). Form, page, API, gate, scheduler, worker and
-`start` all ask it. Deny beats allow. Instants are aware and in UTC; intervals are half-open, `[start, end)`.
+`decide` is the only place where windows, freezes, blackouts and lockdowns are judged (R72-R77). Form, page, API, gate, scheduler, worker
+and `start` all ask it. Deny beats allow. Instants are aware and in UTC; intervals are half-open, `[start, end)`.
+
+A change may work where each of its components may: a component in every window that is for it, or for all, and outside every closure
+that is for it, or for all. Windows that touch or overlap are one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
-from zoneinfo import ZoneInfo
-
-import holidays
-from dateutil.rrule import rrulestr
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from audit.refusal import Reason
 from requests.say import say_day, say_instant, say_until
+from windows.recurrence import EMERGENCY, PLANNED, Closure, Day, Occurrence, Window
 
-EMERGENCY = "P0"
+__all__ = ["EMERGENCY", "PLANNED", "Closure", "Day", "Occurrence", "Window"]
 HORIZON = timedelta(days=400)
 EXCEPTION_ROLES = ("cto", "change-manager")
-
-
-@dataclass(frozen=True)
-class Day:
-    """A day of a year: fixed (month, day), the nth weekday of a month, a holiday of a country, or one date; plus an offset in days."""
-
-    month: int = 0
-    day: int = 0
-    weekday: int = -1
-    nth: int = 0
-    country: str = ""
-    holiday: str = ""
-    on: str = ""
-    offset: int = 0
-
-    def of(self, year: int) -> date | None:
-        """That day in `year`, or None if the year has none (29 February, a holiday not yet kept, another year's date)."""
-        found = self._base(year)
-        return found + timedelta(days=self.offset) if found else None
-
-    def _base(self, year: int) -> date | None:
-        if self.on:
-            fixed = date.fromisoformat(self.on)
-            return fixed if fixed.year == year else None
-        if self.holiday:
-            return _holiday(self.country, self.holiday, year)
-        if self.nth:
-            first = date(year, self.month, 1)
-            return first + timedelta(days=(self.weekday - first.weekday()) % 7 + 7 * (self.nth - 1))
-        try:
-            return date(year, self.month, self.day)
-        except ValueError:
-            return None
-
-
-@lru_cache(maxsize=4096)
-def _holiday(country: str, name: str, year: int) -> date | None:
-    # The day itself, not the day off given in its place: the shop's customers do not shop by the day off.
-    kept = holidays.country_holidays(country, years=year, observed=False)
-    days = [day for day in kept.get_named(name, lookup="exact") if day.year == year]
-    return days[0] if days else None
-
-
-@dataclass(frozen=True)
-class Window:
-    """A maintenance window: an RFC 5545 rule in the local time of `zone`, with a duration. No scope means every component."""
-
-    name: str
-    rule: str
-    begins: datetime
-    minutes: int
-    zone: str = "UTC"
-    priorities: frozenset[str] = frozenset({"P1", "P2", "P3"})
-    scope: frozenset[str] = frozenset()
-    capacity: int | None = None
-    until: date | None = None
-
-    def opens(self, priority: str, scope: frozenset[str]) -> bool:
-        return priority in self.priorities and (not self.scope or (bool(scope) and scope <= self.scope))
-
-
-@dataclass(frozen=True)
-class Closure:
-    """A freeze or blackout: from the start of `first` to the end of `last`, in every year; admits `admits` alone."""
-
-    name: str
-    kind: str
-    first: Day
-    last: Day
-    zones: tuple[str, ...] = ("UTC",)
-    admits: frozenset[str] = frozenset({EMERGENCY})
-    scope: frozenset[str] = frozenset()
-
-    def shuts(self, priority: str, scope: frozenset[str]) -> bool:
-        return priority not in self.admits and (not self.scope or not scope or bool(scope & self.scope))
-
-
-@dataclass(frozen=True, order=True)
-class Occurrence:
-    """One window or closure as it falls on the time line."""
-
-    start: datetime
-    end: datetime
-    name: str = field(compare=False)
-    kind: str = field(compare=False)
-    rule: Window | Closure = field(compare=False)
-
-    def admits(self, priority: str, scope: frozenset[str]) -> bool:
-        """Of a window: whether the priority may work in it on these components."""
-        return isinstance(self.rule, Window) and self.rule.opens(priority, scope)
-
-    @property
-    def priorities(self) -> frozenset[str]:
-        """Who may work in the window, or through the closure."""
-        return self.rule.priorities if isinstance(self.rule, Window) else self.rule.admits
-
-    @property
-    def capacity(self) -> int | None:
-        return self.rule.capacity if isinstance(self.rule, Window) else None
-
-    def shuts(self, priority: str, scope: frozenset[str] = frozenset()) -> bool:
-        """Of a freeze or blackout: whether it keeps the priority out."""
-        return isinstance(self.rule, Closure) and self.rule.shuts(priority, scope)
+LOCKDOWN = "lockdown"
+Span = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True)
@@ -134,7 +32,7 @@ class Calendar:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`allowed` for the whole interval asked; else why not, when next, and if now is open, until when."""
+    """`allowed` for the whole interval asked; else why not, when next, and if now is open, until when (None: beyond the horizon)."""
 
     allowed: bool
     reasons: tuple[Reason, ...] = ()
@@ -142,68 +40,69 @@ class Verdict:
     open_until: datetime | None = None
 
 
-@lru_cache(maxsize=4096)
-def _window_year(window: Window, year: int) -> tuple[Occurrence, ...]:
-    """Occurrences that start in the UTC year. A local time that a DST change skips takes the offset from before the gap; one that
-    occurs twice is the first (RFC 5545, 3.3.5). Durations are measured in UTC."""
-    zone, length = ZoneInfo(window.zone), timedelta(minutes=window.minutes)
-    rule = rrulestr(window.rule, dtstart=window.begins)
-    found = []
-    for local in rule.between(datetime(year, 1, 1) - timedelta(days=2), datetime(year + 1, 1, 1) + timedelta(days=2), inc=True):  # noqa: DTZ001
-        start = local.replace(tzinfo=zone).astimezone(UTC)
-        if start.year == year and (window.until is None or local.date() <= window.until):
-            found.append(Occurrence(start, start + length, window.name, "window", window))
-    return tuple(found)
-
-
-@lru_cache(maxsize=4096)
-def _closure_year(closure: Closure, year: int) -> Occurrence | None:
-    first, last = closure.first.of(year), closure.last.of(year)
-    if first is None or last is None:
-        return None
-    if last < first:  # from November to January: the end lies in the next year
-        last = closure.last.of(year + 1)
-        if last is None:
-            return None
-    # The day runs from 00:00 in the earliest to 24:00 in the latest of the zones in which the shop sells (A5).
-    midnight = time(0)
-    start = min(datetime.combine(first, midnight, ZoneInfo(zone)).astimezone(UTC) for zone in closure.zones)
-    end = max(datetime.combine(last + timedelta(days=1), midnight, ZoneInfo(zone)).astimezone(UTC) for zone in closure.zones)
-    return Occurrence(start, end, closure.name, closure.kind, closure)
-
-
 def window_occurrences(calendar: Calendar, start: datetime, end: datetime) -> list[Occurrence]:
     """Every window occurrence that overlaps `[start, end)`, also those that a freeze shuts, by start."""
-    found = [
-        occurrence
-        for window in calendar.windows
-        for year in range((start - timedelta(minutes=window.minutes)).year, end.year + 1)
-        for occurrence in _window_year(window, year)
-        if occurrence.start < end and start < occurrence.end
-    ]
-    return sorted(found)
+    return sorted(found for window in calendar.windows for found in window.occurrences(start, end))
 
 
 def closure_occurrences(calendar: Calendar, start: datetime, end: datetime) -> list[Occurrence]:
-    """Every freeze and blackout that overlaps `[start, end)`, by start."""
-    found = [
-        occurrence
-        for closure in calendar.closures
-        for year in range(start.year - 1, end.year + 2)  # an offset may carry a day over the year's edge
-        if (occurrence := _closure_year(closure, year)) and occurrence.start < end and start < occurrence.end
-    ]
-    return sorted(found)
+    """Every freeze, blackout and lockdown that overlaps `[start, end)`, by start."""
+    return sorted(found for closure in calendar.closures for found in closure.occurrences(start, end))
 
 
 def closed_time(priority: str, scope: frozenset[str], start: datetime, end: datetime, closures: Sequence[Occurrence]) -> timedelta:
-    """How much of `[start, end)` lay in these freezes and blackouts (by start) for the priority; overlaps count once."""
-    total, reached = timedelta(0), start
-    for closure in closures:
-        if closure.shuts(priority, scope):
-            begin, stop = max(reached, closure.start), min(end, closure.end)
-            total += max(timedelta(0), stop - begin)
-            reached = max(reached, stop)
-    return total
+    """How much of `[start, end)` lay in these closures for the priority; overlaps count once."""
+    shut = united((c.start, c.end) for c in closures if c.shuts(priority, scope))
+    return sum((max(timedelta(0), min(end, stop) - max(start, begin)) for begin, stop in shut), timedelta(0))
+
+
+# --- spans of time -----------------------------------------------------------------------------------------------------------------
+
+
+def united(spans: Iterable[Span]) -> list[Span]:
+    """The same time as spans that neither overlap nor touch, in order."""
+    merged: list[Span] = []
+    for begin, end in sorted(spans):
+        if merged and begin <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((begin, end))
+    return merged
+
+
+def common(one: Sequence[Span], other: Sequence[Span]) -> list[Span]:
+    """The time in both; each is united already."""
+    found = []
+    left, right = iter(one), iter(other)
+    a, b = next(left, None), next(right, None)
+    while a and b:
+        begin, end = max(a[0], b[0]), min(a[1], b[1])
+        if begin < end:
+            found.append((begin, end))
+        if a[1] <= b[1]:
+            a = next(left, None)
+        else:
+            b = next(right, None)
+    return found
+
+
+def without(spans: Iterable[Span], taken: Sequence[Span]) -> Iterator[Span]:
+    """The time of `spans` outside of `taken`; both are united already."""
+    first = 0
+    for begin, end in spans:
+        while first < len(taken) and taken[first][1] <= begin:
+            first += 1
+        index = first
+        while index < len(taken) and taken[index][0] < end:
+            if taken[index][0] > begin:
+                yield begin, taken[index][0]
+            begin = max(begin, taken[index][1])
+            index += 1
+        if begin < end:
+            yield begin, end
+
+
+# --- the verdict -------------------------------------------------------------------------------------------------------------------
 
 
 def open_stretches(
@@ -213,32 +112,56 @@ def open_stretches(
     calendar: Calendar,
     scope: frozenset[str] = frozenset(),
     ignoring: frozenset[str] = frozenset(),
-) -> Iterator[tuple[datetime, datetime]]:
-    """The stretches within `[start, end)` in which the priority may work, in order; windows that touch are one stretch.
+) -> Iterator[Span]:
+    """The stretches within `[start, end)` in which the priority may work on all of these components, in order and united.
 
-    `ignoring` names kinds of closure that a granted exception lifts (A6).
+    No scope: a component that no rule names. `ignoring` names kinds of closure that do not count: those that a granted exception lifts
+    (A6), and the lockdown for whoever asks about a time after it.
     """
-    shut = [c for c in closure_occurrences(calendar, start, end) if c.shuts(priority, scope) and c.kind not in ignoring]
-    merged: list[tuple[datetime, datetime]] = []
-    for occurrence in window_occurrences(calendar, start, end):
-        if not occurrence.admits(priority, scope):
-            continue
-        if merged and occurrence.start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], occurrence.end))
-        else:
-            merged.append((occurrence.start, occurrence.end))
-    for opening, closing in merged:
-        begin = opening
-        for closure in shut:
-            if closure.start >= closing or closure.end <= begin:
+    reached: Span | None = None
+    for begin, stop in _pieces(start, end):
+        for opening, closing in _open_within(priority, begin, stop, calendar, scope, ignoring):
+            if reached and opening <= reached[1]:
+                reached = (reached[0], closing)
                 continue
-            if closure.start > begin:
-                yield begin, closure.start
-            begin = max(begin, closure.end)
-            if begin >= closing:
-                break
-        if begin < closing:
-            yield begin, closing
+            if reached:
+                yield reached
+            reached = (opening, closing)
+        if reached and reached[1] < stop:
+            yield reached
+            reached = None
+    if reached:
+        yield reached
+
+
+def _pieces(start: datetime, end: datetime) -> Iterator[Span]:
+    """The time in pieces that grow: the next window is mostly near, and a year is looked at only when it must be."""
+    length = timedelta(days=16)
+    while start < end:
+        stop = min(end, start + length)
+        yield start, stop
+        start, length = stop, length * 2
+
+
+def _open_within(
+    priority: str, start: datetime, end: datetime, calendar: Calendar, scope: frozenset[str], ignoring: frozenset[str]
+) -> Iterator[Span]:
+    windows = [w for w in calendar.windows if priority in w.priorities]
+    # Components that the same windows name have the same time; each kind of component is looked at once.
+    named = {tuple(w for w in windows if w.opens(priority, component)) for component in scope or [None]}
+    spans: list[Span] | None = None
+    for group in named:
+        open_to = united((max(o.start, start), min(o.end, end)) for window in group for o in window.occurrences(start, end))
+        spans = open_to if spans is None else common(spans, open_to)
+    shut = united((c.start, c.end) for c in _shutting(priority, start, end, calendar, scope, ignoring))
+    return without(spans or [], shut)
+
+
+def _shutting(
+    priority: str, start: datetime, end: datetime, calendar: Calendar, scope: frozenset[str], ignoring: frozenset[str]
+) -> list[Occurrence]:
+    closures = [c for c in calendar.closures if c.kind not in ignoring and c.shuts(priority, scope)]
+    return sorted(found for closure in closures for found in closure.occurrences(start, end))
 
 
 def decide(
@@ -256,20 +179,19 @@ def decide(
     """
     if priority == EMERGENCY:
         return Verdict(True, (), start, None)
-    length = end - start
+    length, horizon = end - start, start + HORIZON
     allowed, upcoming, open_until = False, None, None
-    for opening, closing in open_stretches(priority, start, start + HORIZON, calendar, scope, ignoring):
-        if opening <= start < closing:
+    for opening, closing in open_stretches(priority, start, horizon, calendar, scope, ignoring):
+        if opening <= start:
             open_until = closing
             allowed = end <= closing
-        begin = max(opening, start)
-        if upcoming is None and begin + length <= closing and begin < closing:
-            upcoming = begin
-        if upcoming is not None:
+        if opening + length <= closing:
+            upcoming = opening
             break
     if allowed:
-        return Verdict(True, (), start, open_until)
-    return Verdict(False, tuple(_reasons(priority, start, end, calendar, scope, ignoring, open_until, upcoming)), upcoming, open_until)
+        return Verdict(True, (), start, open_until if open_until != horizon else None)
+    reasons = tuple(_reasons(priority, start, end, calendar, scope, ignoring, open_until, upcoming))
+    return Verdict(False, reasons, upcoming, open_until)
 
 
 def _reasons(
@@ -283,17 +205,15 @@ def _reasons(
     upcoming: datetime | None,
 ) -> Iterator[Reason]:
     after = f"next: {say_instant(upcoming)}" if upcoming else f"no start fits within {HORIZON.days} days"
-    shut = [
-        c
-        for c in closure_occurrences(calendar, start, max(end, start + timedelta(seconds=1)))
-        if c.shuts(priority, scope) and c.kind not in ignoring
-    ]
+    shut = _shutting(priority, start, max(end, start + timedelta(seconds=1)), calendar, scope, ignoring)
     for closure in shut:
+        ending = "until it is lifted" if closure.is_open_ended else f"until {say_until(closure.end)}"
+        next_start = "" if closure.is_open_ended and upcoming is None else f"; {after}"
         yield Reason(
             closure.kind,
-            f"{priority} on {say_day(max(start, closure.start))} is inside {closure.name} until {say_until(closure.end)}; {after}.",
+            f"{priority} on {say_day(max(start, closure.start))} is inside {closure.name} {ending}{next_start}.",
             rule=closure.name,
-            until=closure.end,
+            until=None if closure.is_open_ended else closure.end,
             next_allowed_at=upcoming,
             override_roles=EXCEPTION_ROLES if closure.kind == "freeze" else (),
         )
@@ -323,11 +243,20 @@ def next_transition(priority: str, at: datetime, calendar: Calendar, scope: froz
     if priority == EMERGENCY:
         return None
     for opening, closing in open_stretches(priority, at, at + HORIZON, calendar, scope):
-        return closing if opening <= at else opening
+        if opening > at:
+            return opening
+        return closing if closing < at + HORIZON else None
     return None
 
 
-def window_at(calendar: Calendar, start: datetime, end: datetime) -> Occurrence | None:
-    """The window occurrence that a slot belongs to: the one that holds its start and reaches furthest."""
+def window_at(
+    calendar: Calendar, start: datetime, end: datetime, priority: str = "", scope: frozenset[str] = frozenset()
+) -> Occurrence | None:
+    """The window occurrence that a slot belongs to: of those that hold its start and admit it the one that reaches furthest.
+
+    No priority: of all that hold the start.
+    """
     holding = [o for o in window_occurrences(calendar, start, max(end, start + timedelta(seconds=1))) if o.start <= start < o.end]
+    if priority and priority != EMERGENCY:
+        holding = [o for o in holding if any(o.admits(priority, component) for component in scope or [None])]
     return max(holding, key=lambda occurrence: occurrence.end) if holding else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any, Self
 
 from django.conf import settings
 from django.contrib.postgres.constraints import ExclusionConstraint
@@ -23,25 +25,66 @@ def default_admitted() -> list[str]:
     return ["P0"]
 
 
-class MaintenanceWindow(models.Model):
-    """A recurring window in which changes may be implemented (R72, R73)."""
+class VersionQuerySet(models.QuerySet[Any]):
+    def since(self, at: datetime) -> Self:
+        """The versions that counted at that instant, or count later."""
+        return self.filter(Q(till__isnull=True) | Q(till__gt=at))
 
-    name = models.CharField(max_length=80, unique=True)
-    rule = models.CharField(max_length=200, help_text="RFC 5545 recurrence, daily or coarser, like FREQ=WEEKLY;BYDAY=TU.")
+    def in_force(self) -> Self:
+        return self.filter(till__isnull=True)
+
+
+class Version(models.Model):
+    """One version of a calendar rule. An edit ends it and begins the next; what was open last month stays known (promise 7)."""
+
+    name = models.CharField(max_length=80)
+    scope = ArrayField(models.CharField(max_length=60), default=list, blank=True, help_text="Component names; empty means all.")
+    line = models.BigIntegerField(default=0, help_text="Key of the first version of the same rule; 0 for that one itself.")
+    since = models.DateTimeField(null=True, blank=True, help_text="Counts from then on; empty: ever since.")
+    till = models.DateTimeField(null=True, blank=True, help_text="Counted until then; empty: in force.")
+    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    confirmed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    ended_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    reason = models.TextField(blank=True, max_length=2000)
+
+    objects = VersionQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def first_key(self) -> int:
+        return self.line or self.pk
+
+
+class MaintenanceWindow(Version):
+    """A window in which changes may be implemented (R72, R73): recurring, or without a rule one opening alone."""
+
+    rule = models.CharField(max_length=200, blank=True, help_text="RFC 5545 recurrence, daily or coarser, like FREQ=WEEKLY;BYDAY=TU.")
     begins = models.DateTimeField(help_text="First start, read as local time of the zone; its time of day is that of every occurrence.")
     minutes = models.PositiveIntegerField()
     zone = models.CharField(max_length=60, default="UTC")
     priorities = ArrayField(models.CharField(max_length=2), default=default_window_priorities)
-    scope = ArrayField(models.CharField(max_length=60), default=list, blank=True, help_text="Component names; empty means all.")
     capacity = models.PositiveSmallIntegerField(null=True, blank=True)
     until = models.DateField(null=True, blank=True)
+    skips = ArrayField(models.DateField(), default=list, blank=True, help_text="Local days on which it does not open.")
+
+    kind = "window"
 
     class Meta:
         ordering = ["name"]
-        constraints = [models.CheckConstraint(name="window_has_length", condition=Q(minutes__gt=0))]
+        constraints = [
+            models.CheckConstraint(name="window_has_length", condition=Q(minutes__gt=0, minutes__lte=1440)),
+            models.UniqueConstraint(fields=["name"], condition=Q(till__isnull=True), name="one_window_of_a_name"),
+        ]
+        indexes = [models.Index(fields=["till"], name="window_by_end")]
 
-    def __str__(self) -> str:
-        return self.name
+    @property
+    def is_once(self) -> bool:
+        return not self.rule
 
     def value(self) -> calendar.Window:
         return calendar.Window(
@@ -54,47 +97,78 @@ class MaintenanceWindow(models.Model):
             scope=frozenset(self.scope),
             capacity=self.capacity,
             until=self.until,
+            skips=frozenset(self.skips),
+            since=self.since,
+            till=self.till,
+            key=self.pk or 0,
         )
 
 
-class Closure(models.Model):
-    """A code freeze or a blackout period (R75, R76): both admit only P0 by default, and stay separate kinds (A6)."""
+class Closure(Version):
+    """A code freeze or a blackout period (R75, R76): both admit only P0 by default, and stay separate kinds (A6). Or a lockdown: all
+    that is planned is stopped until somebody lifts it."""
 
     class Kind(models.TextChoices):
         FREEZE = "freeze", "Code freeze"
         BLACKOUT = "blackout", "Blackout"
+        LOCKDOWN = "lockdown", "Lockdown"
 
-    name = models.CharField(max_length=80, unique=True)
     kind = models.CharField(max_length=10, choices=Kind)
-    first = models.JSONField(help_text="The first day, as windows.calendar.Day takes it.")
-    last = models.JSONField(help_text="The last day, inclusive.")
+    first = models.JSONField(null=True, blank=True, help_text="The first day, as windows.calendar.Day takes it.")
+    last = models.JSONField(null=True, blank=True, help_text="The last day, inclusive.")
+    starts_at = models.DateTimeField(null=True, blank=True, help_text="Instead of days: once, from this instant on.")
+    ends_at = models.DateTimeField(null=True, blank=True)
     admits = ArrayField(models.CharField(max_length=2), default=default_admitted)
-    scope = ArrayField(models.CharField(max_length=60), default=list, blank=True)
 
     class Meta:
         ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["name"], condition=Q(till__isnull=True), name="one_closure_of_a_name"),
+            models.CheckConstraint(
+                name="closure_by_days_or_instants",
+                condition=Q(starts_at__isnull=True, first__isnull=False, last__isnull=False)
+                | Q(starts_at__isnull=False, first__isnull=True, last__isnull=True),
+            ),
+            models.CheckConstraint(name="closure_ends", condition=Q(ends_at__isnull=True) | Q(ends_at__gt=F("starts_at"))),
+            models.CheckConstraint(
+                name="only_a_lockdown_has_no_end", condition=Q(starts_at__isnull=True) | Q(ends_at__isnull=False) | Q(kind="lockdown")
+            ),
+        ]
+        indexes = [models.Index(fields=["till"], name="closure_by_end")]
 
-    def __str__(self) -> str:
-        return self.name
+    @property
+    def is_once(self) -> bool:
+        return self.starts_at is not None
 
     def value(self) -> calendar.Closure:
         return calendar.Closure(
             name=self.name,
             kind=self.kind,
-            first=calendar.Day(**self.first),
-            last=calendar.Day(**self.last),
+            first=calendar.Day(**self.first) if self.first else None,
+            last=calendar.Day(**self.last) if self.last else None,
             zones=tuple(settings.SHOP_TIME_ZONES),
             admits=frozenset(self.admits),
             scope=frozenset(self.scope),
+            starts=self.starts_at,
+            ends=self.ends_at,
+            since=self.since,
+            till=self.till,
+            key=self.pk or 0,
         )
 
 
 def current_calendar() -> calendar.Calendar:
     """The rules as they are now: two queries."""
-    return calendar.Calendar(
-        windows=tuple(window.value() for window in MaintenanceWindow.objects.all()),
-        closures=tuple(closure.value() for closure in Closure.objects.all()),
-    )
+    return _calendar(MaintenanceWindow.objects.in_force(), Closure.objects.in_force())
+
+
+def calendar_since(at: datetime) -> calendar.Calendar:
+    """The rules as they were at that instant and ever since, each for its time: two queries."""
+    return _calendar(MaintenanceWindow.objects.since(at), Closure.objects.since(at))
+
+
+def _calendar(windows: Iterable[MaintenanceWindow], closures: Iterable[Closure]) -> calendar.Calendar:
+    return calendar.Calendar(tuple(window.value() for window in windows), tuple(closure.value() for closure in closures))
 
 
 class Booking(models.Model):

@@ -74,7 +74,7 @@ def book(change: ChangeRequest, start: datetime, *, actor: User | None, short_no
     calendar, end = current_calendar(), start + change.plan_length
     if not change.is_emergency:
         refuse_if(verdict_for(change, start, calendar).reasons)
-    window = window_at(calendar, start, end)
+    window = window_at(calendar, start, end, change.priority, scope_of(change))
     _take_turns(window.start if window else start)
     against = []
     if not change.is_emergency:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
@@ -12,14 +12,16 @@ from django.db.models import Q
 from accounts.models import User
 from accounts.roles import Role
 from audit.refusal import Reason
-from requests.models import ChangeQuerySet, ChangeRequest
+from requests.models import ChangeQuerySet, ChangeRequest, Component
 from requests.say import say_span
 from requests.states import RUNNING, State
-from windows.calendar import Calendar, Occurrence, Verdict, decide, open_stretches, window_at
+from windows.calendar import LOCKDOWN, Calendar, Occurrence, Verdict, decide, open_stretches, window_at
 from windows.models import current_calendar, lifted_for
 
 SEARCH = timedelta(days=90)
 AROUND = timedelta(days=1)  # wider than any window, so that its places are counted right
+#: Who books looks past a lockdown: its end is not known, bookings are kept meanwhile, and `start` asks again.
+LOOKING_AHEAD = frozenset({LOCKDOWN})
 BOOKED = (State.SCHEDULED, State.IMPLEMENTING, State.VERIFYING, State.ROLLING_BACK)
 
 
@@ -28,11 +30,22 @@ def scope_of(change: ChangeRequest) -> frozenset[str]:
 
 
 def verdict_for(change: ChangeRequest, start: datetime, calendar: Calendar | None = None, end: datetime | None = None) -> Verdict:
-    """The calendar's answer for the change's whole plan from `start`, or until `end`; a granted freeze exception counts (A6)."""
-    calendar, end, scope = calendar or current_calendar(), end or start + change.plan_length, scope_of(change)
-    verdict = decide(change.priority, start, end, calendar, scope)
-    if any(reason.code == "freeze" for reason in verdict.reasons) and (lifted := lifted_for(change, start)):
-        return decide(change.priority, start, end, calendar, scope, lifted)
+    """Whether the plan may be booked at `start`, or until `end`: a granted freeze exception counts (A6), a lockdown does not."""
+    return _verdict(change, start, end or start + change.plan_length, calendar or current_calendar(), start, LOOKING_AHEAD)
+
+
+def start_verdict(change: ChangeRequest, at: datetime, calendar: Calendar) -> Verdict:
+    """Whether the plan may begin at that instant: everything counts, but for an exception granted to its slot (A6)."""
+    return _verdict(change, at, at + change.plan_length, calendar, change.slot_start, frozenset())
+
+
+def _verdict(
+    change: ChangeRequest, start: datetime, end: datetime, calendar: Calendar, slot: datetime | None, ignoring: frozenset[str]
+) -> Verdict:
+    scope = scope_of(change)
+    verdict = decide(change.priority, start, end, calendar, scope, ignoring)
+    if any(reason.code == "freeze" for reason in verdict.reasons) and (lifted := lifted_for(change, slot)):
+        return decide(change.priority, start, end, calendar, scope, ignoring | lifted)
     return verdict
 
 
@@ -55,26 +68,31 @@ class Taken:
         return self.change.state in RUNNING
 
 
-def _related_components(change: ChangeRequest) -> tuple[dict[int, str], dict[int, str], set[int]]:
-    """Our components; those that depend on them or that they depend on; and which of the latter ours need. By key."""
-    own = {component.pk: component.slug for component in change.components.all()}
+def _related_components(own: Collection[int]) -> list[tuple[int, str, bool]]:
+    """Those that depend on our components or that they depend on: key, name, and whether ours need it."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT c.id, c.slug, d.from_component_id = ANY(%s) FROM requests_component c JOIN requests_component_depends_on d"
             " ON (d.from_component_id = c.id AND d.to_component_id = ANY(%s)) OR (d.to_component_id = c.id AND d.from_component_id = ANY(%s))",
             [list(own)] * 3,
         )
-        rows = [(key, slug, is_needed) for key, slug, is_needed in cursor.fetchall() if key not in own]
-    return own, {key: slug for key, slug, _ in rows}, {key for key, _, is_needed in rows if is_needed}
+        return [row for row in cursor.fetchall() if row[0] not in own]
 
 
 def taken_between(change: ChangeRequest, start: datetime, end: datetime, *, and_running: bool = False) -> list[Taken]:
     """Slots of other changes between the instants, and with `and_running` whatever runs now; three queries."""
-    own, related, needed = _related_components(change)
     wanted = Q(state__in=BOOKED, slot_start__lt=end, slot_end__gt=start)
     if and_running:
         wanted |= Q(state__in=RUNNING)
-    others = ChangeRequest.objects.filter(wanted).exclude(pk=change.pk).prefetch_related("components").order_by("slot_start", "id")
+    others = ChangeRequest.objects.filter(wanted).exclude(pk=change.pk).select_related("requester").prefetch_related("components")
+    own = {component.pk: component.slug for component in change.components.all()}
+    related = _related_components(own)
+    return _as_seen_from(own, related, others.order_by("slot_start", "id"))
+
+
+def _as_seen_from(own: dict[int, str], related: list[tuple[int, str, bool]], others: Iterable[ChangeRequest]) -> list[Taken]:
+    """What others have taken, each with the components that it shares with ours or that depend on them."""
+    names, needed = {key: slug for key, slug, _ in related}, {key for key, _, is_needed in related if is_needed}
     found = []
     for other in others:
         theirs = {component.pk for component in other.components.all()}
@@ -84,11 +102,34 @@ def taken_between(change: ChangeRequest, start: datetime, end: datetime, *, and_
                 other.slot_start,
                 other.slot_end,
                 same=frozenset(own[key] for key in theirs & own.keys()),
-                related=frozenset(related[key] for key in theirs & related.keys()),
-                needed=frozenset(related[key] for key in theirs & needed),
+                related=frozenset(names[key] for key in theirs & names.keys()),
+                needed=frozenset(names[key] for key in theirs & needed),
             )
         )
     return found
+
+
+class Book:
+    """Every slot of a span of time, read once and asked for many changes; four queries."""
+
+    def __init__(self, start: datetime, end: datetime) -> None:
+        others = ChangeRequest.objects.filter(state__in=BOOKED, slot_start__lt=end, slot_end__gt=start).select_related("requester")
+        self.changes = list(others.prefetch_related("components", "depends_on").order_by("slot_start", "id"))
+        self.slugs = dict(Component.objects.values_list("id", "slug"))
+        self.edges = list(Component.depends_on.through.objects.values_list("from_component", "to_component"))
+
+    def taken(self, change: ChangeRequest) -> list[Taken]:
+        """As `taken_between` finds it for this change."""
+        own = {component.pk: component.slug for component in change.components.all()}
+        related = [(to, self.slugs[to], True) for begin, to in self.edges if begin in own and to not in own]
+        related += [(begin, self.slugs[begin], False) for begin, to in self.edges if to in own and begin not in own]
+        return _as_seen_from(own, related, (other for other in self.changes if other.pk != change.pk))
+
+    def move(self, change: ChangeRequest, start: datetime | None) -> None:
+        """As if the change had its slot there, or none."""
+        for other in self.changes:
+            if other.pk == change.pk:
+                other.slot_start, other.slot_end = start, start + other.plan_length if start else None
 
 
 def conflicts(
@@ -105,7 +146,7 @@ def conflicts(
     """
     end = start + change.plan_length
     found = [reason for slot in taken if slot.overlaps(start, end) for reason in _against(change, slot, actor)]
-    if full := _full(window_at(calendar, start, end), taken):
+    if full := _full(window_at(calendar, start, end, change.priority, scope_of(change)), taken):
         found.append(full)
     return found + [_out_of_order(needed, actor) for needed in needs if not _comes_before(needed, start)]
 
@@ -119,15 +160,16 @@ def _against(change: ChangeRequest, slot: Taken, actor: User | None) -> Iterator
     assert slot.start is not None
     assert slot.end is not None
     name, span = named(slot.change, actor), say_span(slot.start, slot.end)
+    owner = f" Talk to {slot.change.requester}." if name == slot.change.number else " Talk to the change manager."
     if slot.same:
-        text = f"Booked by {name} on {', '.join(sorted(slot.same))}, {span}."
+        text = f"Booked by {name} on {', '.join(sorted(slot.same))}, {span}.{owner}"
         yield _conflict("same_component", text, "Same component", slot.end)
     elif slot.related:
         relation = "which depends on this change's components or is needed by them"
-        text = f"Booked by {name} on {', '.join(sorted(slot.related))}, {relation}, {span}."
+        text = f"Booked by {name} on {', '.join(sorted(slot.related))}, {relation}, {span}.{owner}"
         yield _conflict("dependent_component", text, "Dependent component", slot.end)
     if change.implementer_id and change.implementer_id == slot.change.implementer_id:
-        yield _conflict("implementer_busy", f"{change.implementer} implements {name} then, {span}.", "Implementer busy", slot.end)
+        yield _conflict("implementer_busy", f"{change.implementer} implements {name} then, {span}.{owner}", "Implementer busy", slot.end)
 
 
 def _full(window: Occurrence | None, taken: Sequence[Taken]) -> Reason | None:
@@ -160,17 +202,34 @@ def named(change: ChangeRequest, actor: User | None) -> str:
 
 def free_slots(change: ChangeRequest, *, after: datetime, limit: int, actor: User | None = None) -> tuple[list[datetime], list[Reason]]:
     """The earliest starts after `after` that fit calendar, plan and other bookings; if none within 90 days, why."""
-    calendar = current_calendar()
     if change.is_emergency:
         return [whole_minute(after)], []  # any time, once authorised (R74)
+    after = earliest(change, after)
+    taken, needs = taken_between(change, after - AROUND, after + SEARCH), list(change.depends_on.all())
+    return fitting(change, after, limit, current_calendar(), taken, needs, actor)
+
+
+def earliest(change: ChangeRequest, after: datetime) -> datetime:
+    """The first minute that may be asked for: the requested date is a lower bound (A7)."""
     if change.requested_date:
         after = max(after, datetime.combine(change.requested_date, time(0), UTC))
-    after = whole_minute(after)
+    return whole_minute(after)
+
+
+def fitting(
+    change: ChangeRequest,
+    after: datetime,
+    limit: int,
+    calendar: Calendar,
+    taken: Sequence[Taken],
+    needs: Sequence[ChangeRequest],
+    actor: User | None = None,
+) -> tuple[list[datetime], list[Reason]]:
+    """`free_slots` by values: up to `limit` starts within 90 days, one per open stretch; if none, why."""
     end, scope, length = after + SEARCH, scope_of(change), change.plan_length
-    taken, needs = taken_between(change, after - AROUND, end), list(change.depends_on.all())
     found: list[datetime] = []
     in_the_way: list[Reason] = []
-    for opening, closing in open_stretches(change.priority, after, end, calendar, scope):
+    for opening, closing in open_stretches(change.priority, after, end, calendar, scope, LOOKING_AHEAD):
         for start in _starts_within(max(opening, after), closing - length, taken):
             against = conflicts(change, start, calendar, taken, needs, actor)
             if not against:
@@ -181,7 +240,7 @@ def free_slots(change: ChangeRequest, *, after: datetime, limit: int, actor: Use
             break
     if found:
         return found, []
-    verdict = decide(change.priority, after, after + length, calendar, scope)
+    verdict = decide(change.priority, after, after + length, calendar, scope, LOOKING_AHEAD)
     return [], in_the_way or list(verdict.reasons) or [Reason("no_slot", "No slot within 90 days fits this plan.")]
 
 
