@@ -27,6 +27,7 @@ from proposals.api import router as proposals_router
 from reports.api import router as reports_router
 from requests.api import router as requests_router
 from windows.api import router as windows_router
+from windows.rules_api import router as rules_router
 
 log = logging.getLogger(__name__)
 DEEPEST = 20
@@ -105,7 +106,7 @@ api = Api(
     urls_namespace="api",
 )
 ROUTERS = (
-    *(requests_router, approvals_router, windows_router, implementation_router),
+    *(requests_router, approvals_router, windows_router, rules_router, implementation_router),
     *(reports_router, proposals_router, audit_router, accounts_router),
 )
 for router in ROUTERS:

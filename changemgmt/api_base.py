@@ -111,14 +111,14 @@ class Door(AuthBase):
 
 DECIDING = re.compile(
     r"/api/v1/(changes/[^/]+/(steps/[^/]+/(decision|confirmation)|review/confirmation|freeze-exception|checks/[^/]+/acceptance)"
-    r"|proposals/[^/]+/(confirm|decline))$"
+    r"|proposals/[^/]+/(confirm|decline)|calendar/rules|calendar/lockdowns(/[^/]+/lift)?)$"
 )
 
 
 def _check_scope(token: ApiToken, request: HttpRequest) -> None:
     """read: GET; write: all but decisions; gate: the gate; report: reports. A token never decides (contract)."""
     path, writing = request.path, request.method in WRITING
-    if DECIDING.match(path):
+    if writing and DECIDING.match(path):
         raise NotYours([Reason("session_needed", "A person decides, signed in; a token cannot.")])
     allowed = {
         ApiToken.Scope.READ: not writing,

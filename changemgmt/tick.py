@@ -32,9 +32,10 @@ from reports import services as reports
 from requests.models import ChangeRequest, IdempotencyKey
 from requests.say import say_until
 from requests.states import State
+from windows import enforcement, lockdown
 from windows import services as windows
 from windows.calendar import closed_time, closure_occurrences
-from windows.models import current_calendar
+from windows.models import calendar_since
 
 log = logging.getLogger(__name__)
 BATCH = 200
@@ -107,12 +108,22 @@ def missed_slots() -> int:
         end = change.window_end or change.slot_end
         if change.state != State.SCHEDULED or end is None or end > now:
             return False
-        windows.displace(change, kind="missed", reason=f"Its slot passed unused: the window ended {say_until(end)}.")
+        if held := lockdown.held_until_its_end(change):
+            windows.displace(
+                change, kind="displaced", reason=f"{held[:1].upper()}{held[1:]} held it until its window ended {say_until(end)}."
+            )
+        else:
+            windows.displace(change, kind="missed", reason=f"Its slot passed unused: the window ended {say_until(end)}.")
         return True
 
     over = ChangeRequest.objects.filter(state=State.SCHEDULED, slot_start__lt=now)
     over = over.annotate(over_at=F("window_end")).filter(over_at__lte=now) | over.filter(window_end__isnull=True, slot_end__lte=now)
     return _each_change(list(over.order_by("slot_start", "id").values_list("pk", flat=True)[:BATCH]), act)
+
+
+def void_slots() -> int:
+    """Bookings that the calendar no longer lets in lose their slot, whoever or whatever edited it (item 4)."""
+    return enforcement.enforce_all()
 
 
 def overruns() -> int:
@@ -133,7 +144,8 @@ def lapses() -> int:
     now, allowance = timezone.now(), settings.APPROVAL_LAPSES_AFTER
     unused = ChangeRequest.objects.filter(state=State.APPROVED, approved_at__lte=now - allowance).order_by("approved_at", "id")
     rows = list(unused.annotate(scope=ArrayAgg("components__slug")).values_list("pk", "priority", "approved_at", "scope"))
-    closures = closure_occurrences(current_calendar(), rows[0][2] or now, now) if rows else []
+    first = rows[0][2] or now if rows else now
+    closures = closure_occurrences(calendar_since(first), first, now) if rows else []
     due = {
         pk: approved
         for pk, priority, approved, scope in rows
@@ -266,6 +278,7 @@ def old_keys() -> int:
 
 DUTIES: dict[str, Callable[[], int]] = {
     "missed_slots": missed_slots,
+    "void_slots": void_slots,
     "overruns": overruns,
     "lapses": lapses,
     "unbooked": unbooked,

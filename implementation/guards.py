@@ -15,6 +15,7 @@ from requests import content, lifecycle
 from requests.models import ChangeRequest
 from requests.say import say_instant, say_length, say_until
 from requests.states import RUNNING, State
+from windows.calendar import LOCKDOWN
 from windows.slots import Taken, named, start_verdict
 
 MONITORING = timedelta(minutes=30)  # R82, R71
@@ -131,6 +132,12 @@ def _slot_refusal(case: Case) -> list[Reason]:
     return [Reason(r.code, r.message, r.rule, r.until, opens, r.override_roles) for r in verdict.reasons]
 
 
+def _lockdown_refusal(case: Case) -> list[Reason]:
+    """A lockdown closes the gate of a running change, too; everything but an emergency stands still until it is lifted."""
+    verdict = start_verdict(case.change, case.at, case.calendar)
+    return [reason for reason in verdict.reasons if reason.code == LOCKDOWN]
+
+
 def _checklist_refusal(case: Case, *phases: str) -> list[Reason]:
     waiting = case.unsettled(*phases)
     if not waiting:
@@ -182,6 +189,8 @@ def gate(case: Case) -> tuple[bool, list[Reason], datetime | None, datetime | No
     change, at = case.change, case.at
     if change.state == State.IMPLEMENTING:
         end = None if change.is_emergency else max((e for e in (change.window_end, change.slot_end) if e), default=None)
+        if held := _lockdown_refusal(case):
+            return False, held, None, None
         if end is None or at < end:
             return True, [], None, end
         return False, [Reason("window_over", f"Its window ended {say_until(end)}.", until=end)], None, None

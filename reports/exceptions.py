@@ -51,7 +51,11 @@ FOUND_BY = {
     | Q(action__in=["implementation.review", "implementation.document"], data__late=True),
 }
 #: exception → what the last booking before the run says; an emergency needs no notice and stands in nobody's way (A12)
-BOOKED_WITH = {"short_notice": _says("short_notice_reason"), "overrides": _says("override_reason")}
+BOOKED_WITH = {
+    "short_notice": _says("short_notice_reason"),
+    "overrides": _says("override_reason"),
+    "one_off_openings": Q(data__one_off=True),
+}
 
 
 def count(changes: list[int], start: datetime, end: datetime) -> dict[str, int]:

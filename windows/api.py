@@ -14,8 +14,9 @@ from changemgmt.http import Request
 from requests import access, cleaning
 from requests.models import ChangeRequest
 from windows import services, slots
-from windows.calendar import closure_occurrences, decide, next_transition, window_occurrences
-from windows.models import current_calendar
+from windows.calendar import closure_occurrences, window_occurrences
+from windows.explain import explain
+from windows.models import calendar_since, current_calendar
 
 router = Router(tags=["Calendar"])
 LONGEST = timedelta(days=400)
@@ -88,7 +89,7 @@ def calendar(request: Request) -> Any:
         raise Invalid(fields={"to": "to: the end must lie after the start."})
     if end - start > LONGEST:
         raise Invalid(fields={"to": "to: ask for at most 400 days."})
-    rules = current_calendar()
+    rules = calendar_since(start)
     closures = closure_occurrences(rules, start, end)
     windows = [
         {
@@ -103,7 +104,14 @@ def calendar(request: Request) -> Any:
         for o in window_occurrences(rules, start, end)
     ]
     freezes = [
-        {"name": c.name, "kind": c.kind, "start": c.start, "end": c.end, "admits": sorted(c.priorities), "scope": sorted(c.rule.scope)}
+        {
+            "name": c.name,
+            "kind": c.kind,
+            "start": c.start,
+            "end": None if c.is_open_ended else c.end,
+            "admits": sorted(c.priorities),
+            "scope": sorted(c.rule.scope),
+        }
         for c in closures
     ]
     bookings = [_booking(change) for change in slots.bookings_between(request.user, start, end).prefetch_related("components")]
@@ -133,11 +141,13 @@ def state(request: Request, at: str = "", priority: str = "P1", component: str =
         scope = frozenset(found.slug for found in cleaning.component_list(component.split(","))) if component else frozenset()
     except cleaning.Wrong as problem:
         raise Invalid(fields={"component": f"component: {problem}"}) from None
-    rules = current_calendar()
-    verdict = decide(priority, when, when, rules, scope)
+    answer = explain(priority, when, current_calendar(), scope)
     return {
-        "open": verdict.allowed,
-        "reasons": [reason.as_dict() for reason in verdict.reasons],
-        "next_transition_at": next_transition(priority, when, rules, scope),
-        "next_open_at": verdict.next_allowed_start,
+        "open": answer.open,
+        "sentence": answer.sentence,
+        "rule": answer.rule,
+        "until": answer.until,
+        "reasons": [reason.as_dict() for reason in answer.reasons],
+        "next_transition_at": answer.next_transition,
+        "next_open_at": answer.next_start,
     }

@@ -5,9 +5,14 @@ class WindowsConfig(AppConfig):
     name = "windows"
 
     def ready(self) -> None:
+        from proposals import services as proposals
         from requests.lifecycle import follow
-        from windows import services
+        from windows import entries, rules, services
+
+        proposals.register(rules.KIND, rules.proposals_kind)
 
         follow("approve")(services.book_on_approval)
         for ending in ("revise", "escalate", "cancel", "complete", "finish_rollback", "fail"):
             follow(ending)(services.release)
+        for move in entries.MOVES:
+            follow(move)(entries.follow_slot)

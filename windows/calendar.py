@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from audit.refusal import Reason
 from requests.say import say_day, say_instant, say_until
-from windows.recurrence import EMERGENCY, PLANNED, Closure, Day, Occurrence, Window
+from windows.recurrence import EMERGENCY, PLANNED, Closure, Day, Occurrence, Rule, Window
 
 __all__ = ["EMERGENCY", "PLANNED", "Closure", "Day", "Occurrence", "Window"]
 HORIZON = timedelta(days=400)
@@ -28,6 +28,20 @@ Span = tuple[datetime, datetime]
 class Calendar:
     windows: tuple[Window, ...] = ()
     closures: tuple[Closure, ...] = ()
+
+    @classmethod
+    def of(cls, rules: Iterable[Rule]) -> Calendar:
+        found = list(rules)
+        return cls(tuple(rule for rule in found if isinstance(rule, Window)), tuple(rule for rule in found if isinstance(rule, Closure)))
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        return (*self.windows, *self.closures)
+
+    @property
+    def named_components(self) -> frozenset[str]:
+        """Components that some rule names; all others are alike."""
+        return frozenset().union(*(rule.scope for rule in self.rules))
 
 
 @dataclass(frozen=True)

@@ -195,6 +195,46 @@ class Booking(models.Model):
         return f"{self.change_id} on {self.component_id}"
 
 
+class FeedEntry(models.Model):
+    """What calendar programs know of a change's slot: the sequence grows with each move, and a slot that was lost is told as cancelled."""
+
+    change = models.OneToOneField(ChangeRequest, on_delete=models.CASCADE, related_name="feed_entry")
+    sequence = models.PositiveIntegerField(default=0)
+    start = models.DateTimeField()
+    end = models.DateTimeField()
+    cancelled = models.BooleanField(default=False)
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["start"], name="feed_entry_by_start")]
+
+    def __str__(self) -> str:
+        return f"{self.change_id}, {self.sequence}"
+
+
+class Feed(models.Model):
+    """The address of an iCalendar feed: shown once, kept as a hash, opens nothing else, and shows what its owner may see now (F33)."""
+
+    class Kind(models.TextChoices):
+        PERSONAL = "personal", "My changes"
+        TEAM = "team", "A team's changes"
+        PUBLIC = "public", "Windows and freezes alone"
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="feeds")
+    kind = models.CharField(max_length=10, choices=Kind)
+    team = models.CharField(max_length=80, blank=True)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(editable=False)
+    last_used_at = models.DateTimeField(null=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.team}".strip()
+
+
 class FreezeException(models.Model):
     """CTO and change manager together let one change into one slot inside a code freeze, never a blackout (A6)."""
 

@@ -16,7 +16,8 @@ from requests import access, cleaning, lifecycle
 from requests.models import ChangeRequest
 from requests.say import say_instant, say_span
 from requests.states import State
-from windows.calendar import decide, window_at
+from windows.calendar import Window, decide, window_at
+from windows.entries import follow_slot
 from windows.models import Booking, FreezeException, current_calendar
 from windows.slots import AROUND, conflicts, free_slots, scope_of, taken_between, verdict_for
 
@@ -71,6 +72,7 @@ def override_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
 
 def book(change: ChangeRequest, start: datetime, *, actor: User | None, short_notice_reason: str = "", override_reason: str = "") -> None:
     """Put a locked change into a slot, or raise Blocked. The calendar is never overridden, a conflict only with a reason."""
+    _calendar_stands()
     calendar, end = current_calendar(), start + change.plan_length
     if not change.is_emergency:
         refuse_if(verdict_for(change, start, calendar).reasons)
@@ -88,6 +90,7 @@ def book(change: ChangeRequest, start: datetime, *, actor: User | None, short_no
     release(change)
     change.slot_start, change.slot_end = start, end if end > start else start + timedelta(minutes=1)
     change.window_name, change.window_start, change.window_end = (window.name, window.start, window.end) if window else ("", None, None)
+    change.slot_told = 0
     rows = [
         Booking(
             change=change, component=component, during=(change.slot_start, change.slot_end), exclusive=not (change.is_emergency or against)
@@ -103,11 +106,18 @@ def book(change: ChangeRequest, start: datetime, *, actor: User | None, short_no
         ) from None
     notice = {"short_notice_reason": short_notice_reason} if is_short else {}
     override = {"override_reason": override_reason, "overridden": [reason.code for reason in against]} if against else {}
+    one_off = {"one_off": True} if window and isinstance(window.rule, Window) and not window.rule.rule else {}
     name = "reschedule" if change.state == State.SCHEDULED else "schedule"
     lifecycle.perform(
-        change, name, actor=actor, start=start.isoformat(), end=end.isoformat(), window=change.window_name, **notice, **override
+        change, name, actor=actor, start=start.isoformat(), end=end.isoformat(), window=change.window_name, **notice, **override, **one_off
     )
     _tell_booked(change, actor)
+
+
+def _calendar_stands() -> None:
+    """Nobody edits the calendar between our look at it and our booking; bookers do not wait for each other here."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock_shared(hashtext('calendar'))")
 
 
 def _take_turns(window_start: datetime) -> None:
@@ -166,6 +176,7 @@ def extend_booking(change: ChangeRequest) -> None:
     try:
         with transaction.atomic():
             Booking.objects.filter(change=change).update(during=(change.slot_start, change.slot_end))
+            follow_slot(change)
     except IntegrityError:
         raise Blocked([Reason("same_component", "Another change is booked on one of its components right after its slot.")]) from None
 

@@ -29,9 +29,11 @@ def scope_of(change: ChangeRequest) -> frozenset[str]:
     return frozenset(component.slug for component in change.components.all())
 
 
-def verdict_for(change: ChangeRequest, start: datetime, calendar: Calendar | None = None, end: datetime | None = None) -> Verdict:
+def verdict_for(
+    change: ChangeRequest, start: datetime, calendar: Calendar | None = None, end: datetime | None = None, slot: datetime | None = None
+) -> Verdict:
     """Whether the plan may be booked at `start`, or until `end`: a granted freeze exception counts (A6), a lockdown does not."""
-    return _verdict(change, start, end or start + change.plan_length, calendar or current_calendar(), start, LOOKING_AHEAD)
+    return _verdict(change, start, end or start + change.plan_length, calendar or current_calendar(), slot or start, LOOKING_AHEAD)
 
 
 def start_verdict(change: ChangeRequest, at: datetime, calendar: Calendar) -> Verdict:

@@ -22,7 +22,7 @@ COLUMNS: dict[str, dict[str, Any]] = {
         "affects_authorization": False, "affects_data_access": False, "affects_network": False, "requested_date": None,
         "estimated_minutes": None, "external_refs": "[]", "implementer_id": None, "confidential": False, "major": False,
         "requester_id": None, "requester_role": "", "decider_roles": [], "slot_start": None, "slot_end": None, "window_name": "",
-        "window_start": None, "window_end": None, "slots_missed": 0, "created_at": None, "submitted_at": None, "approved_at": None,
+        "window_start": None, "window_end": None, "slots_missed": 0, "slot_told": 0, "created_at": None, "submitted_at": None, "approved_at": None,
         "started_at": None, "finished_at": None, "completed_at": None, "rollback_started_at": None, "ended_at": None, "closed_at": None,
         "overrun_at": None, "updated_at": None,
     },

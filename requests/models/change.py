@@ -208,6 +208,9 @@ class ChangeRequest(models.Model):
     window_start = models.DateTimeField(null=True, blank=True)
     window_end = models.DateTimeField(null=True, blank=True)
     slots_missed = models.PositiveSmallIntegerField(default=0)
+    slot_told = models.PositiveSmallIntegerField(
+        default=0, help_text="How far its people have been told of the slot: 1 a day before, 2 two hours before, 3 when it opened."
+    )
 
     # Stamps, made by transitions.
     created_at = models.DateTimeField(default=timezone.now, editable=False)

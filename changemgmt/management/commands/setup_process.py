@@ -71,10 +71,17 @@ class Command(BaseCommand):
     def calendar(self) -> int:
         made = 0
         for row in WINDOWS:
-            made += MaintenanceWindow.objects.get_or_create(name=row["name"], defaults=row)[1]
+            made += self._rule(MaintenanceWindow, row)
         for row in CLOSURES:
-            made += Closure.objects.get_or_create(name=row["name"], defaults=row)[1]
+            made += self._rule(Closure, row)
         return made
+
+    def _rule(self, model: type[MaintenanceWindow] | type[Closure], row: dict[str, Any]) -> bool:
+        """A default rule is made once; edited, renamed or ended since, it is left alone."""
+        if model.objects.filter(name=row["name"]).exists():
+            return False
+        model.objects.create(**row)
+        return True
 
     def policy(self) -> int:
         if Policy.objects.exists():

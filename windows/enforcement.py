@@ -1,0 +1,120 @@
+"""The calendar enforced on what is booked: asked again after every edit and at every tick (item 4, promise 2).
+
+Level-triggered: which bookings does the calendar, as it is now, no longer let in? Those lose their slot, with the reason, and their
+people are told; a P3 is booked again. A lockdown holds: bookings stay, and `start` refuses until it is lifted.
+"""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect_right
+from collections.abc import Iterator
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from audit import services as audit
+from audit.refusal import Reason
+from requests.models import ChangeRequest
+from requests.states import State
+from windows import services
+from windows.calendar import EMERGENCY, Calendar, Span, open_stretches, window_at, window_occurrences
+from windows.models import current_calendar
+from windows.slots import LOOKING_AHEAD, scope_of, verdict_for
+
+log = logging.getLogger(__name__)
+
+
+def enforce_all() -> int:
+    """Move every booking that the calendar has made void; how many. After an edit, and at every tick for whatever that did not reach."""
+    return len([key for key in void(current_calendar()) if move(key)])
+
+
+def void(calendar: Calendar) -> list[int]:
+    """Keys of scheduled changes whose slot the calendar does not let in any more, or whose window has moved; by slot. Two queries."""
+    now = timezone.now()
+    scheduled = ChangeRequest.objects.filter(state=State.SCHEDULED, slot_end__gt=now).exclude(priority=EMERGENCY)
+    changes = list(scheduled.only("priority", *SLOT).prefetch_related("components").order_by("slot_start", "id"))
+    return [change.pk for change in _void_of(changes, calendar, now)]
+
+
+SLOT = ("slot_start", "slot_end", "window_name", "window_start", "window_end")
+
+
+def _void_of(changes: list[ChangeRequest], calendar: Calendar, now: datetime) -> Iterator[ChangeRequest]:
+    if not changes:
+        return
+    end = max(change.slot_end for change in changes if change.slot_end)
+    named = calendar.named_components
+    known = {(o.name, o.start, o.end) for o in window_occurrences(calendar, now, end)}
+    open_for: dict[tuple[str, frozenset[str]], list[Span]] = {}
+    for change in changes:
+        # Components that no rule names are alike: one of them stands for all.
+        scope = scope_of(change)
+        kind = (change.priority, scope & named | frozenset(sorted(scope - named)[:1] and ["-"]))
+        if kind not in open_for:
+            open_for[kind] = list(open_stretches(change.priority, now, end, calendar, kind[1], LOOKING_AHEAD))
+        fits = _holds(open_for[kind], max(change.slot_start or now, now), change.slot_end or now)
+        if not fits or (change.window_name, change.window_start, change.window_end) not in known:
+            yield change
+
+
+def _holds(stretches: list[Span], start: datetime, end: datetime) -> bool:
+    index = bisect_right(stretches, (start, datetime.max.replace(tzinfo=start.tzinfo))) - 1
+    return index >= 0 and stretches[index][0] <= start and end <= stretches[index][1]
+
+
+def move(key: int) -> bool:
+    """Look again at one change, locked, in a transaction of its own: displace it, or follow its window. Whether anything was done."""
+    try:
+        with transaction.atomic():
+            found = ChangeRequest.objects.select_for_update(of=("self",)).select_related("requester", "implementer").filter(pk=key).first()
+            return found is not None and enforce(found)
+    except Exception:
+        log.exception("Enforcing the calendar on change %s", key)
+        return False
+
+
+def enforce(change: ChangeRequest) -> bool:
+    """Hold a locked change's booking against the calendar as it is now."""
+    now = timezone.now()
+    if change.state != State.SCHEDULED or change.is_emergency or change.slot_start is None or change.slot_end is None:
+        return False
+    if change.slot_end <= now:
+        return False  # its window passes; `missed` is the tick's
+    calendar = current_calendar()
+    rest = _rest_verdict(change, calendar, now)
+    if rest:
+        services.displace(change, kind="displaced", reason=_said(rest))
+        return True
+    return _follow_window(change, calendar)
+
+
+def _rest_verdict(change: ChangeRequest, calendar: Calendar, now: datetime) -> tuple[Reason, ...]:
+    """Why the part of the slot that is still to come is shut; empty if it is open."""
+    assert change.slot_start is not None
+    if change.slot_start >= now:
+        return verdict_for(change, change.slot_start, calendar, change.slot_end).reasons
+    return verdict_for(change, now, calendar, change.slot_end, slot=change.slot_start).reasons
+
+
+def _said(reasons: tuple[Reason, ...]) -> str:
+    return " ".join(dict.fromkeys(reason.message for reason in reasons))
+
+
+def _follow_window(change: ChangeRequest, calendar: Calendar) -> bool:
+    """A window that got another name, beginning or end while the slot still fits: the booking says so, too."""
+    assert change.slot_start is not None
+    assert change.slot_end is not None
+    at = max(change.slot_start, timezone.now())
+    window = window_at(calendar, at, change.slot_end, change.priority, scope_of(change))
+    if window is None or (change.window_name, change.window_start, change.window_end) == (window.name, window.start, window.end):
+        return False
+    before = {"window": change.window_name, "end": change.window_end.isoformat() if change.window_end else None}
+    change.window_name, change.window_start, change.window_end = window.name, window.start, window.end
+    change.save(update_fields=["window_name", "window_start", "window_end"])
+    audit.record(
+        "change.window_moved", change=change, data={"before": before, "after": {"window": window.name, "end": window.end.isoformat()}}
+    )
+    return True
