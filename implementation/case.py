@@ -143,7 +143,7 @@ class Case:
     @cached_property
     def taken(self) -> list[slots.Taken]:
         """What other changes have booked or are running, while this one's plan would run from now."""
-        return slots.taken_between(self.change, self.at, self.at + self.change.plan_length, and_running=True)
+        return slots.taken_between(slots.Plan.of(self.change), self.at, self.at + self.change.plan_length, and_running=True)
 
     # --- the run -------------------------------------------------------------------------------------------------------------------
 

@@ -288,8 +288,9 @@ def calendar_rail(case: Case, *, wants_slots: bool) -> dict[str, Any]:
             "verdict_end": start + change.plan_length,
         }
         if not change.slot_start:
-            taken = slots.taken_between(change, start - slots.AROUND, start + slots.AROUND)
-            rail["conflicts"] = slots.conflicts(change, start, case.calendar, taken, case.needs, case.actor)
+            plan = slots.Plan.of(change)
+            taken = slots.taken_between(plan, start - slots.AROUND, start + slots.AROUND)
+            rail["conflicts"] = slots.conflicts(plan, start, case.calendar, taken, case.needs, case.actor)
     may = case.actor.may_write and planned and not windows.schedule_refusal(change, case.actor)
     if may and (change.state == State.APPROVED or wants_slots):
         starts, why = slots.free_slots(change, after=case.at, limit=4, actor=case.actor)

@@ -142,3 +142,26 @@ document.addEventListener("keydown", (event) => {
     rows[next].scrollIntoView({ block: "nearest" });
   }
 });
+
+// A booking dragged to a window opens the page that says what the calendar thinks of it; nothing moves before a button there.
+for (const grid of document.querySelectorAll("[data-drag]")) {
+  const target = (event) => event.target.closest("[data-start]");
+  grid.addEventListener("dragstart", (event) => {
+    const booking = event.target.closest("[data-change]");
+    if (booking) event.dataTransfer.setData("text/plain", booking.dataset.change);
+  });
+  grid.addEventListener("dragover", (event) => { if (target(event)) { event.preventDefault(); target(event).classList.add("is-target"); } });
+  grid.addEventListener("dragleave", (event) => { if (target(event)) target(event).classList.remove("is-target"); });
+  grid.addEventListener("drop", (event) => {
+    const to = target(event), change = event.dataTransfer.getData("text/plain");
+    event.preventDefault();
+    if (to && /^CR-[0-9-]+$/.test(change)) location.assign(`/calendar/move/?change=${change}&start=${encodeURIComponent(to.dataset.start)}`);
+  });
+}
+
+// One's own zone is offered beside those in the list, and a choice shows at once.
+for (const form of document.querySelectorAll("[data-zones]")) {
+  const own = Intl.DateTimeFormat().resolvedOptions().timeZone, zones = form.elements.zone;
+  if (own && ![...zones.options].some((option) => option.value === own)) zones.add(new Option(own, own), 1);
+  form.addEventListener("change", (event) => { if (event.target.matches("select")) form.requestSubmit(); });
+}

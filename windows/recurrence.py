@@ -165,6 +165,11 @@ class Occurrence:
         return self.rule.capacity if isinstance(self.rule, Window) else None
 
     @property
+    def admitted(self) -> str:
+        """Who may work in it or through it, in words."""
+        return ", ".join(sorted(self.priorities)) or "nobody"
+
+    @property
     def is_open_ended(self) -> bool:
         return self.end == FOREVER
 

@@ -26,7 +26,7 @@ from requests.states import State
 from windows import effects, fields
 from windows.calendar import LOCKDOWN, Calendar, decide
 from windows.models import Closure, FreezeException, MaintenanceWindow, current_calendar, lifted_for
-from windows.slots import AROUND, LOOKING_AHEAD, SEARCH, Book, earliest, fitting, scope_of
+from windows.slots import AROUND, LOOKING_AHEAD, SEARCH, Book, Plan, fitting, scope_of
 from windows.widening import widens
 
 KIND = "calendar"  # of its proposals
@@ -277,8 +277,9 @@ def _shut_out(change: ChangeRequest, found: Consequence, now: datetime, granted:
 
 
 def _next_start(change: ChangeRequest, calendar: Calendar, book: Book, now: datetime) -> datetime | None:
-    after = earliest(change, now + timedelta(hours=24))
+    plan = Plan.of(change)
+    after = plan.earliest(now + timedelta(hours=24))
     until = after + SEARCH
-    taken = [slot for slot in book.taken(change) if slot.start and slot.end and slot.end > after - AROUND and slot.start < until]
-    starts, _ = fitting(change, after, 1, calendar, taken, list(change.depends_on.all()))
+    taken = [slot for slot in book.taken(plan) if slot.start and slot.end and slot.end > after - AROUND and slot.start < until]
+    starts, _ = fitting(plan, after, 1, calendar, taken, list(change.depends_on.all()))
     return starts[0] if starts else None

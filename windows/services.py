@@ -19,7 +19,7 @@ from requests.states import State
 from windows.calendar import Window, decide, window_at
 from windows.entries import follow_slot
 from windows.models import Booking, FreezeException, current_calendar
-from windows.slots import AROUND, conflicts, free_slots, scope_of, taken_between, verdict_for
+from windows.slots import AROUND, Plan, conflicts, free_slots, scope_of, taken_between, verdict_for
 
 NOTICE = timedelta(hours=24)  # A12
 PROPOSALS = 5
@@ -80,8 +80,9 @@ def book(change: ChangeRequest, start: datetime, *, actor: User | None, short_no
     _take_turns(window.start if window else start)
     against = []
     if not change.is_emergency:
-        taken = taken_between(change, start - AROUND, end + AROUND)
-        against = conflicts(change, start, calendar, taken, list(change.depends_on.all()), actor)
+        plan = Plan.of(change)
+        taken = taken_between(plan, start - AROUND, end + AROUND)
+        against = conflicts(plan, start, calendar, taken, list(change.depends_on.all()), actor)
     if against and not override_reason:
         raise Blocked(against)
     is_short = not change.is_emergency and start - timezone.now() < NOTICE

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from django.db import connection
 from django.db.models import Q
@@ -13,7 +13,7 @@ from accounts.models import User
 from accounts.roles import Role
 from audit.refusal import Reason
 from requests.models import ChangeQuerySet, ChangeRequest, Component
-from requests.say import say_span
+from requests.say import say_length, say_span
 from requests.states import RUNNING, State
 from windows.calendar import LOCKDOWN, Calendar, Occurrence, Verdict, decide, open_stretches, window_at
 from windows.models import current_calendar, lifted_for
@@ -52,6 +52,34 @@ def _verdict(
 
 
 @dataclass(frozen=True)
+class Plan:
+    """What is to be fitted in: a change's, or one that nobody has written down yet. `components` are keys and names."""
+
+    priority: str
+    components: Mapping[int, str]
+    length: timedelta
+    implementer: User | None = None
+    change: int | None = None
+    from_day: date | None = None
+
+    @classmethod
+    def of(cls, change: ChangeRequest) -> Plan:
+        components = {component.pk: component.slug for component in change.components.all()}
+        implementer = change.implementer if change.implementer_id else None
+        return cls(change.priority, components, change.plan_length, implementer, change.pk, change.requested_date)
+
+    @property
+    def scope(self) -> frozenset[str]:
+        return frozenset(self.components.values())
+
+    def earliest(self, after: datetime) -> datetime:
+        """The first minute that may be asked for: the requested date is a lower bound (A7)."""
+        if self.from_day:
+            after = max(after, datetime.combine(self.from_day, time(0), UTC))
+        return whole_minute(after)
+
+
+@dataclass(frozen=True)
 class Taken:
     """Another change's slot or run, as far as it matters to ours. A P0 runs without a slot."""
 
@@ -81,18 +109,16 @@ def _related_components(own: Collection[int]) -> list[tuple[int, str, bool]]:
         return [row for row in cursor.fetchall() if row[0] not in own]
 
 
-def taken_between(change: ChangeRequest, start: datetime, end: datetime, *, and_running: bool = False) -> list[Taken]:
+def taken_between(plan: Plan, start: datetime, end: datetime, *, and_running: bool = False) -> list[Taken]:
     """Slots of other changes between the instants, and with `and_running` whatever runs now; three queries."""
     wanted = Q(state__in=BOOKED, slot_start__lt=end, slot_end__gt=start)
     if and_running:
         wanted |= Q(state__in=RUNNING)
-    others = ChangeRequest.objects.filter(wanted).exclude(pk=change.pk).select_related("requester").prefetch_related("components")
-    own = {component.pk: component.slug for component in change.components.all()}
-    related = _related_components(own)
-    return _as_seen_from(own, related, others.order_by("slot_start", "id"))
+    others = ChangeRequest.objects.filter(wanted).exclude(pk=plan.change or 0).select_related("requester").prefetch_related("components")
+    return _as_seen_from(plan.components, _related_components(plan.components), others.order_by("slot_start", "id"))
 
 
-def _as_seen_from(own: dict[int, str], related: list[tuple[int, str, bool]], others: Iterable[ChangeRequest]) -> list[Taken]:
+def _as_seen_from(own: Mapping[int, str], related: list[tuple[int, str, bool]], others: Iterable[ChangeRequest]) -> list[Taken]:
     """What others have taken, each with the components that it shares with ours or that depend on them."""
     names, needed = {key: slug for key, slug, _ in related}, {key for key, _, is_needed in related if is_needed}
     found = []
@@ -120,12 +146,12 @@ class Book:
         self.slugs = dict(Component.objects.values_list("id", "slug"))
         self.edges = list(Component.depends_on.through.objects.values_list("from_component", "to_component"))
 
-    def taken(self, change: ChangeRequest) -> list[Taken]:
-        """As `taken_between` finds it for this change."""
-        own = {component.pk: component.slug for component in change.components.all()}
+    def taken(self, plan: Plan) -> list[Taken]:
+        """As `taken_between` finds it for this plan."""
+        own = plan.components
         related = [(to, self.slugs[to], True) for begin, to in self.edges if begin in own and to not in own]
         related += [(begin, self.slugs[begin], False) for begin, to in self.edges if to in own and begin not in own]
-        return _as_seen_from(own, related, (other for other in self.changes if other.pk != change.pk))
+        return _as_seen_from(own, related, (other for other in self.changes if other.pk != plan.change))
 
     def move(self, change: ChangeRequest, start: datetime | None) -> None:
         """As if the change had its slot there, or none."""
@@ -135,20 +161,20 @@ class Book:
 
 
 def conflicts(
-    change: ChangeRequest,
+    plan: Plan,
     start: datetime,
     calendar: Calendar,
     taken: Sequence[Taken],
     needs: Sequence[ChangeRequest],
     actor: User | None = None,
 ) -> list[Reason]:
-    """What stands against booking the change at `start`: each kind a reason of its own, naming the other change.
+    """What stands against booking the plan at `start`: each kind a reason of its own, naming the other change.
 
     `taken` is from `taken_between`, `needs` are the changes that this one depends on. The change manager may override each (A27).
     """
-    end = start + change.plan_length
-    found = [reason for slot in taken if slot.overlaps(start, end) for reason in _against(change, slot, actor)]
-    if full := _full(window_at(calendar, start, end, change.priority, scope_of(change)), taken):
+    end = start + plan.length
+    found = [reason for slot in taken if slot.overlaps(start, end) for reason in _against(plan, slot, actor)]
+    if full := _full(window_at(calendar, start, end, plan.priority, plan.scope), taken):
         found.append(full)
     return found + [_out_of_order(needed, actor) for needed in needs if not _comes_before(needed, start)]
 
@@ -157,7 +183,7 @@ def _conflict(code: str, message: str, rule: str, until: datetime | None = None)
     return Reason(code, message, rule=rule, until=until, override_roles=(Role.CHANGE_MANAGER,))
 
 
-def _against(change: ChangeRequest, slot: Taken, actor: User | None) -> Iterator[Reason]:
+def _against(plan: Plan, slot: Taken, actor: User | None) -> Iterator[Reason]:
     """What one overlapping slot has against ours: its components, and its implementer."""
     assert slot.start is not None
     assert slot.end is not None
@@ -170,8 +196,8 @@ def _against(change: ChangeRequest, slot: Taken, actor: User | None) -> Iterator
         relation = "which depends on this change's components or is needed by them"
         text = f"Booked by {name} on {', '.join(sorted(slot.related))}, {relation}, {span}.{owner}"
         yield _conflict("dependent_component", text, "Dependent component", slot.end)
-    if change.implementer_id and change.implementer_id == slot.change.implementer_id:
-        yield _conflict("implementer_busy", f"{change.implementer} implements {name} then, {span}.{owner}", "Implementer busy", slot.end)
+    if plan.implementer and plan.implementer.pk == slot.change.implementer_id:
+        yield _conflict("implementer_busy", f"{plan.implementer} implements {name} then, {span}.{owner}", "Implementer busy", slot.end)
 
 
 def _full(window: Occurrence | None, taken: Sequence[Taken]) -> Reason | None:
@@ -206,44 +232,46 @@ def free_slots(change: ChangeRequest, *, after: datetime, limit: int, actor: Use
     """The earliest starts after `after` that fit calendar, plan and other bookings; if none within 90 days, why."""
     if change.is_emergency:
         return [whole_minute(after)], []  # any time, once authorised (R74)
-    after = earliest(change, after)
-    taken, needs = taken_between(change, after - AROUND, after + SEARCH), list(change.depends_on.all())
-    return fitting(change, after, limit, current_calendar(), taken, needs, actor)
-
-
-def earliest(change: ChangeRequest, after: datetime) -> datetime:
-    """The first minute that may be asked for: the requested date is a lower bound (A7)."""
-    if change.requested_date:
-        after = max(after, datetime.combine(change.requested_date, time(0), UTC))
-    return whole_minute(after)
+    plan = Plan.of(change)
+    after = plan.earliest(after)
+    taken, needs = taken_between(plan, after - AROUND, after + SEARCH), list(change.depends_on.all())
+    return fitting(plan, after, limit, current_calendar(), taken, needs, actor)
 
 
 def fitting(
-    change: ChangeRequest,
+    plan: Plan,
     after: datetime,
     limit: int,
     calendar: Calendar,
     taken: Sequence[Taken],
-    needs: Sequence[ChangeRequest],
+    needs: Sequence[ChangeRequest] = (),
     actor: User | None = None,
 ) -> tuple[list[datetime], list[Reason]]:
     """`free_slots` by values: up to `limit` starts within 90 days, one per open stretch; if none, why."""
-    end, scope, length = after + SEARCH, scope_of(change), change.plan_length
+    end, length = after + SEARCH, plan.length
     found: list[datetime] = []
     in_the_way: list[Reason] = []
-    for opening, closing in open_stretches(change.priority, after, end, calendar, scope, LOOKING_AHEAD):
+    for opening, closing in open_stretches(plan.priority, after, end, calendar, plan.scope, LOOKING_AHEAD):
         for start in _starts_within(max(opening, after), closing - length, taken):
-            against = conflicts(change, start, calendar, taken, needs, actor)
+            against = conflicts(plan, start, calendar, taken, needs, actor)
             if not against:
                 found.append(start)
                 break  # one proposal per stretch: the earliest
             in_the_way = in_the_way or against
         if len(found) >= limit:
             break
-    if found:
-        return found, []
-    verdict = decide(change.priority, after, after + length, calendar, scope, LOOKING_AHEAD)
-    return [], in_the_way or list(verdict.reasons) or [Reason("no_slot", "No slot within 90 days fits this plan.")]
+    return found, [] if found else in_the_way or _why_none(plan, after, calendar)
+
+
+def _why_none(plan: Plan, after: datetime, calendar: Calendar) -> list[Reason]:
+    """No stretch of 90 days is long enough, or none is open at all: which of the two, and what could be done."""
+    stretches = list(open_stretches(plan.priority, after, after + SEARCH, calendar, plan.scope, LOOKING_AHEAD))
+    if not stretches:
+        return list(decide(plan.priority, after, after + plan.length, calendar, plan.scope, LOOKING_AHEAD).reasons)
+    begin, stop = max(stretches, key=lambda stretch: stretch[1] - stretch[0])
+    longest = f"the longest window within 90 days has {say_length(stop - begin)} ({say_span(begin, stop)})"
+    text = f"The plan takes {say_length(plan.length)}, and {longest}. Split it, shorten it, or ask for a one-off opening."
+    return [Reason("no_fit", text, rule="Maintenance windows")]
 
 
 def _starts_within(begin: datetime, latest: datetime, taken: Sequence[Taken]) -> list[datetime]:

@@ -1,182 +1,397 @@
-"""The calendar: a month as a picture, and the same as a table."""
+"""The calendar's pages: month, week, by component, agenda; a date; “is it open?”; the slot finder; a move before it is made."""
 
 from __future__ import annotations
 
 import calendar as gregorian
 import re
-from collections.abc import Iterable
-from datetime import UTC, date, datetime, time, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from audit.refusal import Invalid
 from changemgmt.http import Request
-from requests.models import ChangeRequest
-from windows import slots
-from windows.calendar import Calendar, Occurrence, closure_occurrences, decide, window_occurrences
+from requests import access, cleaning
+from requests.models import CANARY_STAGES, ChangeRequest
+from requests.say import say_instant
+from windows import board, fields, lockdown, services, slots
+from windows.board import Board, Filters, Shown
+from windows.calendar import EMERGENCY, decide, open_stretches
+from windows.explain import explain
 from windows.models import current_calendar
 
+VIEWS = {"month": "Month", "week": "Week", "timeline": "By component", "agenda": "Agenda"}
 SHOWN_PER_WINDOW = 6
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+#: Zones to choose from without typing; whoever needs another writes it into the address, and their own is offered by the page.
+ZONES = (
+    *("UTC", "America/Los_Angeles", "America/Denver", "America/Chicago", "America/New_York", "America/Sao_Paulo", "Europe/London"),
+    *("Europe/Berlin", "Europe/Helsinki", "Africa/Johannesburg", "Asia/Dubai", "Asia/Kolkata", "Asia/Singapore", "Asia/Tokyo"),
+    *("Australia/Sydney", "Pacific/Auckland"),
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the address asks for; whatever cannot be taken is left out and said in `wrong`."""
+
+    view: str
+    at: date
+    zone: ZoneInfo
+    filters: Filters
+    wrong: tuple[str, ...]
+
+    @classmethod
+    def of(cls, request: Request) -> Asked:
+        query, wrong = request.GET, []
+        zone_name = query.get("zone", "UTC")[:60] or "UTC"
+        if not fields.is_zone(zone_name):
+            wrong.append(f"There is no time zone “{zone_name}”; times are in UTC.")
+        zone = fields.zone_of(zone_name)
+        priority = query.get("priority", "")
+        if priority and priority not in ("P1", "P2", "P3"):
+            wrong.append("Choose P1, P2 or P3; a P0 may start at any time.")
+            priority = ""
+        try:
+            found = frozenset(
+                c.slug for c in cleaning.component_list([slug for slug in re.split(r"[\s,]+", query.get("component", "")) if slug])
+            )
+        except cleaning.Wrong as problem:
+            wrong.append(str(problem))
+            found = frozenset()
+        today = timezone.now().astimezone(zone).date()
+        view = query.get("view", "month")
+        return cls(view if view in VIEWS else "month", _day(query.get("at", ""), today), zone, Filters(priority, found), tuple(wrong))
+
+
+def _day(text: str, today: date) -> date:
+    """A day, or a month's first; today for what is neither."""
+    if re.fullmatch(r"(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])(-[0-3][0-9])?", text):
+        try:
+            return date.fromisoformat(text if len(text) == 10 else f"{text}-01")
+        except ValueError:
+            pass
+    return today
 
 
 @require_safe
 def calendar(request: Request) -> HttpResponse:
-    """One month in UTC: windows open and shut, closures, bookings; four queries, whatever the month holds."""
-    now = timezone.now()
-    month = _month(request.GET.get("month", ""), now.date())
-    first, days = gregorian.monthrange(month.year, month.month)
-    grid_start = month - timedelta(days=first)
-    weeks = (first + days + 6) // 7
-    start = datetime.combine(grid_start, time(0), UTC)
-    end = start + timedelta(weeks=weeks)
-    rules = current_calendar()
-    closures = closure_occurrences(rules, start, end)
-    windows = _windows(request, rules, closures, start, end)
-    grid = [_week(grid_start + timedelta(weeks=index), month, now.date(), windows, closures) for index in range(weeks)]
-    next_month, previous = (month + timedelta(days=32)).replace(day=1), (month - timedelta(days=1)).replace(day=1)
-    verdict = decide("P1", max(now, datetime.combine(month, time(0), UTC)), max(now, datetime.combine(month, time(0), UTC)), rules)
-    in_month = [window for window in windows if window["start"].month == month.month]
+    """A month or a week in the zone asked for: four queries, whatever it holds."""
+    asked, now = Asked.of(request), timezone.now()
+    month = asked.at.replace(day=1)
+    by_week = asked.view in ("week", "timeline")
+    if by_week:
+        first, days = asked.at - timedelta(days=asked.at.weekday()), 7
+        previous, following = first - timedelta(days=7), first + timedelta(days=7)
+    else:
+        before, length = gregorian.monthrange(month.year, month.month)
+        first, days = month - timedelta(days=before), (before + length + 6) // 7 * 7
+        previous, following = (month - timedelta(days=1)).replace(day=1), (month + timedelta(days=32)).replace(day=1)
+    found = board.read(request.user, first, days, asked.zone, asked.filters)
+    begin, end = (first, first + timedelta(days=7)) if by_week else (month, following)
+    today = now.astimezone(asked.zone).date()
     context = {
-        "month": month,
+        "asked": asked,
+        "views": VIEWS,
+        "title": f"{first.day} {first:%b} to {(end - timedelta(days=1)).day} {end - timedelta(days=1):%b %Y}"
+        if by_week
+        else f"{month:%B %Y}",
         "previous": previous,
-        "following": next_month,
-        "today": now.date(),
-        "grid": grid,
-        "open_count": sum(not w["shut_by"] for w in in_month),
-        "next_open": verdict.next_allowed_start,
-        "is_open": verdict.allowed,
-        "agenda": _agenda(rules, windows, closures, month, next_month),
-        "is_ahead": month > now.date(),
-        "weekdays": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"],
+        "following": following,
+        "today": today,
+        "zones": ZONES if asked.zone.key in ZONES else (*ZONES, asked.zone.key),
+        "weekdays": WEEKDAYS,
+        "summary": _summary(found, begin, end, asked, now),
+        "agenda": _agenda(found, begin, end),
+        "lockdowns": lockdown.in_force() if any(c.kind == "lockdown" for c in found.closures) else [],
+        "may_edit": request.user.may_write and request.user.has_role("change-manager"),
+        "may_move": request.user.is_devops or request.user.has_role("change-manager"),
+        **PARTS[asked.view](found, first, days, month, today, now),
     }
-    return render(request, "windows/calendar.html", context)
+    with timezone.override(asked.zone):
+        return render(request, "windows/calendar.html", context)
 
 
-def _month(text: str, today: date) -> date:
-    if re.fullmatch(r"(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])", text):
-        return date.fromisoformat(f"{text}-01")
-    return today.replace(day=1)
-
-
-def _windows(request: Request, rules: Calendar, closures: list[Occurrence], start: datetime, end: datetime) -> list[dict[str, Any]]:
-    """Every window occurrence with what is booked or held in it and what shuts it."""
-    booked = list(slots.bookings_between(request.user, start, end))
-    held = list(slots.held_between(request.user, start, end))
-    found: list[dict[str, Any]] = []
-    for occurrence in window_occurrences(rules, start, end):
-        inside = [
-            _booking(change, "booked") for change in booked if change.slot_start and occurrence.start <= change.slot_start < occurrence.end
-        ]
-        inside += [
-            _booking(change, "held")
-            for change in held
-            if change.requested_window_start and occurrence.start <= change.requested_window_start < occurrence.end
-        ]
-        shut_by = [closure.name for closure in closures if closure.start < occurrence.end and occurrence.start < closure.end]
-        found.append(
-            {
-                "start": occurrence.start,
-                "end": occurrence.end,
-                "name": occurrence.name,
-                "shut_by": shut_by,
-                "bookings": inside[:SHOWN_PER_WINDOW],
-                "more": max(0, len(inside) - SHOWN_PER_WINDOW),
-                "count": len(inside),
-                "capacity": occurrence.capacity,
-            }
-        )
-    outside = [change for change in booked if change.slot_start and not any(w["start"] <= change.slot_start < w["end"] for w in found)]
-    for change in outside:  # an emergency needs no window
-        found.append(
-            {
-                "start": change.slot_start,
-                "end": change.slot_end,
-                "name": "Emergency",
-                "shut_by": [],
-                "bookings": [_booking(change, "booked")],
-                "more": 0,
-                "count": 1,
-                "capacity": None,
-                "emergency": True,
-            }
-        )
-    return sorted(found, key=lambda window: window["start"])
-
-
-def _booking(change: ChangeRequest, kind: str) -> dict[str, Any]:
+def _summary(found: Board, first: date, end: date, asked: Asked, now: datetime) -> dict[str, Any]:
+    """How many windows are open in the time shown, and when the next start after it is."""
+    begin, stop = board.day_span(first, asked.zone)[0], board.day_span(end, asked.zone)[0]
+    shown = [window for window in found.windows if window.occurrence and begin <= window.start < stop]
+    open_ones = [window for window in shown if not window.is_shut]
+    priority, scope = asked.filters.priorities[0], asked.filters.scope
+    last = max((window.end for window in open_ones), default=max(begin, now))
+    shutting = [c for c in found.closures if c.shuts(priority, scope) and last <= c.start < stop]
+    after = decide(priority, max(stop, now), max(stop, now), found.rules, scope) if shutting or not open_ones else None
     return {
-        "number": change.number,
-        "summary": change.summary,
-        "priority": change.priority,
-        "kind": kind,
-        "url": change.get_absolute_url(),
-        "state": change.state,
+        "count": len(open_ones),
+        "shut": len(shown) - len(open_ones),
+        "then": min((c.start for c in shutting), default=None),
+        "next": after.next_allowed_start if after else None,
+        "is_past": stop <= now,
     }
 
 
-def _week(monday: date, month: date, today: date, windows: Iterable[dict[str, Any]], closures: list[Occurrence]) -> dict[str, Any]:
+def _month(found: Board, first: date, days: int, month: date, today: date, now: datetime) -> dict[str, Any]:
+    weeks = [_week_row(found, first + timedelta(weeks=index), month, today) for index in range(days // 7)]
+    return {"grid": weeks, "panel": _panel(found, now), "cut": SHOWN_PER_WINDOW}
+
+
+def _week_row(found: Board, monday: date, month: date, today: date) -> dict[str, Any]:
     """Seven days and the closure bands that run over them."""
+    bands = _bands(found, monday)
+    covered = {column for band in bands for column in range(band["from"], band["to"])}
     days = []
     for offset in range(7):
         day = monday + timedelta(days=offset)
-        days.append(
-            {
-                "date": day,
-                "out": day.month != month.month,
-                "today": day == today,
-                "column": offset + 1,
-                "windows": [window for window in windows if window["start"].date() == day],
-            }
-        )
-    bands = _bands(monday, closures)
-    covered = {column for band in bands for column in range(band["from"], band["to"])}
-    for row in days:
-        row["in_band"] = row["column"] in covered
+        place = {"column": offset + 1, "out": day.month != month.month, "today": day == today, "in_band": offset + 1 in covered}
+        days.append({"date": day, "windows": found.on(day), **place})
     return {"days": days, "bands": bands}
 
 
-def _bands(monday: date, closures: list[Occurrence]) -> list[dict[str, Any]]:
-    """Overlapping closures are one band with all its reasons; a band breaks where its reasons change."""
-    by_day: list[tuple[str, ...]] = []
-    for offset in range(7):
-        begin = datetime.combine(monday + timedelta(days=offset), time(0), UTC)
-        by_day.append(tuple(f"{c.kind}|{c.name}" for c in closures if c.start < begin + timedelta(days=1) and begin < c.end))
+def _bands(found: Board, monday: date) -> list[dict[str, Any]]:
+    """Overlapping closures are one band with all its reasons (A6); a band breaks where its reasons change."""
     bands: list[dict[str, Any]] = []
-    for offset, reasons in enumerate(by_day):
+    for offset in range(7):
+        reasons = [(c.kind, c.name) for c in found.closures_on(monday + timedelta(days=offset))]
         if not reasons:
             continue
         if bands and bands[-1]["to"] == offset + 1 and bands[-1]["reasons"] == reasons:
             bands[-1]["to"] = offset + 2
         else:
-            kinds = {reason.split("|")[0] for reason in reasons}
-            names = [reason.split("|")[1].removeprefix("the ") for reason in reasons]
-            bands.append(
-                {
-                    "from": offset + 1,
-                    "to": offset + 2,
-                    "reasons": reasons,
-                    "kind": "blackout" if "blackout" in kinds else "freeze",
-                    "text": _sentence_case(", ".join(names)),
-                }
-            )
+            names = ", ".join(name.removeprefix("the ") for _, name in reasons)
+            kinds = {kind for kind, _ in reasons}
+            kind = next(kind for kind in ("lockdown", "blackout", "freeze") if kind in kinds)
+            bands.append({"from": offset + 1, "to": offset + 2, "reasons": reasons, "kind": kind, "text": names[:1].upper() + names[1:]})
     return bands
 
 
-def _sentence_case(text: str) -> str:
-    """The first letter alone: names keep theirs."""
-    return text[:1].upper() + text[1:]
+def _panel(found: Board, now: datetime) -> dict[str, Any] | None:
+    """The window to look at closely: the next with a conflict, else the next with something in it."""
+    ahead = [window for window in found.windows if window.end > now and window.items and window.occurrence]
+    chosen = next((window for window in ahead if window.conflicts), ahead[0] if ahead else None)
+    return _laned(chosen, now) if chosen else None
 
 
-def _agenda(rules: Calendar, windows: list[dict[str, Any]], closures: list[Occurrence], start: date, end: date) -> list[dict[str, Any]]:
-    """The month as rows: open windows with their bookings, and closures with the windows that they shut."""
+def _laned(window: Shown, now: datetime) -> dict[str, Any]:
+    length = window.end - window.start
+    marks = [window.start + length * part / 4 for part in range(4)]
+    passed = round((now - window.start) / length * 100, 2) if window.start <= now < window.end else None
+    return {"window": window, "lanes": board.lanes(window), "marks": marks, "now": passed}
+
+
+def _timeline(found: Board, first: date, days: int, month: date, today: date, now: datetime) -> dict[str, Any]:
+    return {"panels": [_laned(window, now) for window in found.windows]}
+
+
+LEAST_HOURS = 4
+
+
+def _week(found: Board, first: date, days: int, month: date, today: date, now: datetime) -> dict[str, Any]:
+    """Seven days beside each other, from the first hour in which anything happens to the last."""
+    hours = [_hours(window.start, window.end, found.zone) for window in found.windows]
+    begin = int(min((begin for begin, _ in hours), default=0))
+    end = min(24, max(int(max((stop for _, stop in hours), default=LEAST_HOURS) + 0.999), begin + LEAST_HOURS))
+    begin = max(0, min(begin, end - LEAST_HOURS))
+    columns = []
+    for offset in range(7):
+        day = first + timedelta(days=offset)
+        columns.append(
+            {
+                "date": day,
+                "today": day == today,
+                "closures": found.closures_on(day),
+                "windows": [_block(window, found.zone, begin, end) for window in found.on(day)],
+                "now": _share(now.astimezone(found.zone), begin, end) if day == today else None,
+            }
+        )
+    return {"columns": columns, "hours": [f"{hour:02}:00" for hour in range(begin, end)], "hour_count": end - begin}
+
+
+def _hours(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[float, float]:
+    """Local hours of the day on which it begins; what runs past midnight ends at 24."""
+    begin = start.astimezone(zone)
+    first = begin.hour + begin.minute / 60
+    return first, min(24.0, first + (end - start).total_seconds() / 3600)
+
+
+def _share(at: datetime, begin: int, end: int) -> float | None:
+    hour = at.hour + at.minute / 60
+    return round((hour - begin) / (end - begin) * 100, 2) if begin <= hour < end else None
+
+
+def _block(window: Shown, zone: ZoneInfo, begin: int, end: int) -> dict[str, Any]:
+    first, last = _hours(window.start, window.end, zone)
+    placed = board.bars(window.items, window.start, window.end)
+    levels = max((bar.level for bar in placed), default=0) + 1
+    across = [{"bar": bar, "left": round(bar.level / levels * 100, 2), "width": round(100 / levels, 2)} for bar in placed]
+    top, height = (first - begin) / (end - begin) * 100, (last - first) / (end - begin) * 100
+    return {"window": window, "top": round(top, 2), "height": round(height, 2), "bars": across[: SHOWN_PER_WINDOW * 2]}
+
+
+PARTS = {"month": _month, "week": _week, "timeline": _timeline, "agenda": lambda *_: {}}
+
+
+def _agenda(found: Board, first: date, end: date) -> list[dict[str, Any]]:
+    """The time shown as rows: windows open or partly open with their bookings, and closures with the windows that they shut."""
+    begin, stop = board.day_span(first, found.zone)[0], board.day_span(end, found.zone)[0]
     rows: list[dict[str, Any]] = []
-    for closure in closures:
-        last = closure.end - timedelta(seconds=1)
-        if closure.start.date() < end and last.date() >= start:
-            shut = len(window_occurrences(rules, closure.start, closure.end))
-            rows.append({"at": closure.start, "closure": closure, "last": last, "shut": shut})
-    rows += [{"at": w["start"], "window": w} for w in windows if start <= w["start"].date() < end and not w["shut_by"]]
-    return sorted(rows, key=lambda row: row["at"])
+    for closure in found.closures:
+        if closure.start < stop and closure.end > begin:
+            shut = [w for w in found.windows if any(c is closure for c in w.shut_by)]
+            rows.append({"at": max(closure.start, begin), "closure": closure, "shut": len(shut)})
+    rows += [{"at": w.start, "window": w} for w in found.windows if begin <= w.start < stop and (not w.is_shut or w.items)]
+    return sorted(rows, key=lambda row: (row["at"], "window" in row))
+
+
+# --- one date --------------------------------------------------------------------------------------------------------------------------
+
+
+@require_safe
+def day(request: Request, day: date) -> HttpResponse:
+    """What is open on a date, for whom and why; what is booked."""
+    asked, now = Asked.of(request), timezone.now()
+    found = board.read(request.user, day, 1, asked.zone, asked.filters)
+    rows = [_day_row(priority, found, asked) for priority in (EMERGENCY, *asked.filters.priorities)]
+    context = {
+        "day": day,
+        "asked": asked,
+        "zones": ZONES if asked.zone.key in ZONES else (*ZONES, asked.zone.key),
+        "previous": day - timedelta(days=1),
+        "following": day + timedelta(days=1),
+        "today": now.astimezone(asked.zone).date(),
+        "rows": rows,
+        "board": found,
+    }
+    with timezone.override(asked.zone):
+        return render(request, "windows/day.html", context)
+
+
+def _day_row(priority: str, found: Board, asked: Asked) -> dict[str, Any]:
+    if priority == EMERGENCY:
+        return {"priority": priority, "always": True}
+    scope = asked.filters.scope
+    spans = list(open_stretches(priority, found.start, found.end, found.rules, scope))
+    shut = [c for c in found.closures if c.shuts(priority, scope)]
+    verdict = decide(priority, found.start, found.start, found.rules, scope)
+    return {"priority": priority, "spans": spans, "shut": shut, "next": None if spans else verdict.next_allowed_start}
+
+
+# --- questions -------------------------------------------------------------------------------------------------------------------------
+
+
+@require_safe
+def is_open(request: Request) -> HttpResponse:
+    """“Is it open at T for P?”, with the rule, until when, and the next start (item 7)."""
+    query, errors = request.GET, {}
+    at, scope, priority = timezone.now(), frozenset[str](), query.get("priority", "P1")
+    if priority not in ChangeRequest.Priority.values:
+        errors["priority"], priority = "Priority: choose one of P0, P1, P2, P3.", "P1"
+    try:
+        at = cleaning.instant(query["at"]) if query.get("at") else at
+    except cleaning.Wrong as problem:
+        errors["at"] = f"When: {problem}"
+    try:
+        scope = _scope(query.get("component", ""))
+    except cleaning.Wrong as problem:
+        errors["component"] = f"Components: {problem}"
+    context = {
+        "errors": errors,
+        "values": {"at": query.get("at", ""), "component": query.get("component", "")},
+        "priority": priority,
+        "priorities": ChangeRequest.Priority.values,
+        "answer": None if errors else explain(priority, at, current_calendar(), scope),
+        "at": at,
+    }
+    return render(request, "windows/is_open.html", context, status=422 if errors else 200)
+
+
+def _scope(text: str) -> frozenset[str]:
+    return frozenset(c.slug for c in cleaning.component_list([slug for slug in re.split(r"[\s,]+", text) if slug]))
+
+
+@require_safe
+def find(request: Request) -> HttpResponse:
+    """The slot finder for a plan that nobody has written down yet: the earliest starts that fit everything, or why none does."""
+    query = request.GET
+    values = {name: query.get(name, "") for name in ("component", "work", "rollback", "from")}
+    context: dict[str, Any] = {
+        "values": values,
+        "errors": {},
+        "priority": query.get("priority", "P2"),
+        "canary": query.get("canary") == "yes",
+    }
+    if query.get("work") or query.get("component"):
+        try:
+            plan = _typed_plan(request)
+            after = plan.earliest(timezone.now() + (services.NOTICE if query.get("notice") != "none" else timedelta(0)))
+            taken = slots.taken_between(plan, after - slots.AROUND, after + slots.SEARCH)
+            starts, why = slots.fitting(plan, after, 8, current_calendar(), taken, (), request.user)
+            context |= {"starts": [(start, start + plan.length) for start in starts], "why": why, "plan": plan}
+        except Invalid as refused:
+            context["errors"] = refused.fields
+    return render(request, "windows/find.html", context, status=422 if context["errors"] else 200)
+
+
+def _typed_plan(request: Request) -> slots.Plan:
+    query, wrong = request.GET, {}
+    minutes: dict[str, int] = {}
+    for name, label, least in (("work", "Work", 1), ("rollback", "Rollback", 0)):
+        text = query.get(name, "").strip() or "0"
+        if not re.fullmatch(r"\d{1,5}", text) or int(text) < least:
+            wrong[name] = f"{label}: give whole minutes, like 45."
+        else:
+            minutes[name] = int(text)
+    priority = query.get("priority", "P2")
+    if priority not in ("P1", "P2", "P3"):
+        wrong["priority"] = "Priority: choose P1, P2 or P3; a P0 may start at any time."
+    components, first = {}, None
+    try:
+        found = cleaning.component_list([slug for slug in re.split(r"[\s,]+", query.get("component", "")) if slug])
+        components = {component.pk: component.slug for component in found}
+    except cleaning.Wrong as problem:
+        wrong["component"] = f"Components: {problem}"
+    try:
+        first = cleaning.calendar_day(query.get("from", ""))
+    except cleaning.Wrong as problem:
+        wrong["from"] = f"From: {problem}"
+    if wrong:
+        raise Invalid(fields=wrong)
+    canary = CANARY_STAGES if query.get("canary") == "yes" else timedelta(0)
+    return slots.Plan(priority, components, timedelta(minutes=minutes["work"] + minutes["rollback"]) + canary, from_day=first)
+
+
+@require_safe
+def move(request: Request) -> HttpResponse:
+    """A change that was dragged to another time: the verdict there, and a button. Looking moves nothing."""
+    change = access.change_for(request.user, request.GET.get("change", "")[:40])
+    try:
+        start = cleaning.instant(request.GET.get("start", ""))
+    except cleaning.Wrong as problem:
+        raise Invalid(fields={"start": f"Start: {problem}"}) from None
+    end, now, calendar_now = start + change.plan_length, timezone.now(), current_calendar()
+    plan = slots.Plan.of(change)
+    verdict = slots.verdict_for(change, start, calendar_now)
+    taken = slots.taken_between(plan, start - slots.AROUND, end + slots.AROUND)
+    conflicts = slots.conflicts(plan, start, calendar_now, taken, list(change.depends_on.all()), request.user)
+    refusal = services.schedule_refusal(change, request.user)
+    too_early = change.requested_date and start.date() < change.requested_date
+    before = [f"The requested date {change.requested_date} is the earliest."] if too_early else []
+    before += [f"{say_instant(start)} has passed."] if start < now else []
+    context = {
+        "change": change,
+        "start": start,
+        "end": end,
+        "verdict": verdict,
+        "conflicts": conflicts,
+        "refusal": refusal,
+        "before": before,
+        "is_short": not change.is_emergency and now <= start < now + services.NOTICE,
+        "may_override": bool(conflicts) and not services.override_refusal(change, request.user),
+        "may": verdict.allowed and not refusal and not before,
+        "starts": slots.free_slots(change, after=start, limit=3, actor=request.user)[0] if not verdict.allowed or conflicts else [],
+    }
+    return render(request, "windows/move.html", context)

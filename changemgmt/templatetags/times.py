@@ -73,6 +73,52 @@ def span(start: datetime | None, end: datetime | None) -> SafeString:
     return _time(start, say.say_span(start, end)) if start and end else SafeString("")
 
 
+def _here(at: datetime) -> datetime:
+    """In the zone that the page shows; UTC unless somebody chose another."""
+    return timezone.localtime(at)
+
+
+@register.filter
+def local_clock(at: datetime | None) -> SafeString:
+    """02:00, in the zone that the page shows."""
+    return _time(at, f"{_here(at):%H:%M}") if at else SafeString("")
+
+
+@register.filter
+def local_end(at: datetime | None) -> SafeString:
+    """An end: 24:00 rather than 00:00, in the zone that the page shows."""
+    return _time(at, "24:00" if f"{_here(at):%H:%M}" == "00:00" else f"{_here(at):%H:%M}") if at else SafeString("")
+
+
+@register.filter
+def local_day(at: datetime | None) -> str:
+    """Tue 5 Jan 2027, in the zone that the page shows; the year where it is not this one."""
+    return day(_here(at)) if at else ""
+
+
+@register.filter
+def local_last_day(at: datetime | None) -> str:
+    """The day that an end belongs to: midnight is the day before."""
+    return day(_here(at) - timedelta(seconds=1)) if at else ""
+
+
+@register.filter
+def local_iso_day(at: datetime) -> str:
+    """2027-01-05: that day's page, in the zone that this one shows."""
+    return f"{_here(at):%Y-%m-%d}"
+
+
+@register.filter
+def local_midnight(at: datetime) -> bool:
+    return f"{_here(at):%H:%M}" == "00:00"
+
+
+@register.filter
+def unlocalised(value: float) -> str:
+    """A number as a stylesheet takes it."""
+    return f"{value:g}"
+
+
 @register.filter
 def lasting(value: timedelta | int | None) -> str:
     if value is None:

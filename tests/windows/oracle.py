@@ -66,6 +66,8 @@ def first_instant_of(zone: str, day: date, minute: int) -> int:
     """When the clocks of the zone first show that minute of that day; if they skip it, when they would without the skip."""
     shown = (day.toordinal() - EPOCH.toordinal()) * DAY + minute * 60
     before, after = offset_at(zone, shown - 26 * 3600), offset_at(zone, shown + 26 * 3600)
+    if before == after:
+        return shown - before
     fitting = [shown - ahead for ahead in (before, after) if offset_at(zone, shown - ahead) == ahead]
     return min(fitting, default=shown - before)
 

@@ -1,0 +1,317 @@
+"""What a stretch of the calendar holds, for pages to show: windows open and shut, closures, bookings, conflicts. Reads only.
+
+Days and hours are those of the zone asked for; everything else stays in UTC.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
+from zoneinfo import ZoneInfo
+
+from django.contrib.postgres.aggregates import ArrayAgg
+from django.db.models import Q, Value
+
+from accounts.models import User
+from requests.models import ChangeQuerySet, ChangeRequest, Component
+from requests.states import State
+from windows.calendar import Calendar, Span, closure_occurrences, united, window_occurrences, without
+from windows.models import calendar_since
+from windows.recurrence import PLANNED, Closure, Occurrence, Window
+
+LONGEST_SLOT = timedelta(days=7)  # nothing that is booked lasts longer; a P0 that does is shown where it began
+OVER = frozenset({State.COMPLETED, State.ROLLED_BACK, State.FAILED, State.CLOSED})
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What part of the calendar somebody looks at: one priority or all planned ones, some components or all."""
+
+    priority: str = ""
+    components: frozenset[str] = frozenset()
+
+    @property
+    def priorities(self) -> tuple[str, ...]:
+        return (self.priority,) if self.priority else PLANNED
+
+    @property
+    def scope(self) -> frozenset[str]:
+        return self.components
+
+
+@dataclass
+class Item:
+    """A booked slot, or one held until its change is approved (A7), and what it gets in the way of."""
+
+    change: ChangeRequest
+    start: datetime
+    end: datetime
+    held: bool
+    slugs: frozenset[str]
+    conflicts: list[str] = field(default_factory=list)
+
+    @property
+    def is_over(self) -> bool:
+        return self.change.state in OVER
+
+    @property
+    def may_move(self) -> bool:
+        return bool(self.change.state == State.SCHEDULED)
+
+
+@dataclass
+class Shown:
+    """A window occurrence as a page shows it: for whom it is open and when, what shuts it, what is in it."""
+
+    occurrence: Occurrence | None
+    start: datetime
+    end: datetime
+    name: str
+    open_for: dict[str, list[Span]] = field(default_factory=dict)
+    asked: tuple[str, ...] = ()
+    shut_by: list[Occurrence] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
+
+    @property
+    def is_emergency(self) -> bool:
+        """Work outside every window: an emergency needs none."""
+        return self.occurrence is None
+
+    @property
+    def is_shut(self) -> bool:
+        return self.occurrence is not None and not any(self.open_for.values())
+
+    @property
+    def only(self) -> str:
+        """Who alone may work in it, where that is not everybody asked about."""
+        names = [name for name, spans in self.open_for.items() if spans]
+        return ", ".join(names) if len(names) < len(self.asked) else ""
+
+    @property
+    def partly(self) -> list[Span]:
+        """The part that is open, where a closure takes another part of it."""
+        spans = united(span for found in self.open_for.values() for span in found)
+        return spans if spans and spans != [(self.start, self.end)] else []
+
+    @property
+    def conflicts(self) -> list[str]:
+        return list(dict.fromkeys(text for item in self.items for text in item.conflicts))
+
+    @property
+    def booked(self) -> int:
+        return sum(not item.held for item in self.items)
+
+    @property
+    def held(self) -> int:
+        return sum(item.held for item in self.items)
+
+    @property
+    def capacity(self) -> int | None:
+        return self.occurrence.capacity if self.occurrence else None
+
+    @property
+    def is_once(self) -> bool:
+        return self.occurrence is not None and isinstance(self.occurrence.rule, Window) and not self.occurrence.rule.rule
+
+
+@dataclass
+class Board:
+    start: datetime
+    end: datetime
+    zone: ZoneInfo
+    rules: Calendar
+    closures: list[Occurrence]
+    windows: list[Shown]
+
+    def on(self, day: date) -> list[Shown]:
+        """The windows that open on that local day."""
+        return self._by_day.get(day, [])
+
+    @cached_property
+    def _by_day(self) -> dict[date, list[Shown]]:
+        found: dict[date, list[Shown]] = defaultdict(list)
+        for window in self.windows:
+            found[window.start.astimezone(self.zone).date()].append(window)
+        return found
+
+    def closures_on(self, day: date) -> list[Occurrence]:
+        begin, end = day_span(day, self.zone)
+        return [closure for closure in self.closures if closure.start < end and begin < closure.end]
+
+
+def day_span(day: date, zone: ZoneInfo) -> Span:
+    """Local midnight to local midnight, as instants."""
+    begin, end = (datetime.combine(found, time(0), zone).astimezone(UTC) for found in (day, day + timedelta(days=1)))
+    return begin, end
+
+
+def read(viewer: User, first: date, days: int, zone: ZoneInfo, filters: Filters) -> Board:
+    """Everything between two local midnights; four queries at most, whatever it holds."""
+    start, end = day_span(first, zone)[0], day_span(first + timedelta(days=days), zone)[0]
+    rules = calendar_since(start)
+    closures = [c for c in closure_occurrences(rules, start, end) if _concerns(c, filters)]
+    windows = [_shown(o, closures, filters) for o in window_occurrences(rules, start, end) if _is_asked(o, filters)]
+    items = [item for change in _changes(viewer, start, end, filters) if (item := _item(change))]
+    _find_conflicts(items)
+    outside = _place(items, windows)
+    return Board(start, end, zone, rules, closures, sorted([*windows, *outside], key=lambda window: (window.start, window.name)))
+
+
+def _concerns(closure: Occurrence, filters: Filters) -> bool:
+    rule = closure.rule
+    assert isinstance(rule, Closure)
+    for_these = not filters.components or not rule.scope or bool(rule.scope & filters.components)
+    return for_these and (not filters.priority or filters.priority not in rule.admits)
+
+
+def _is_asked(window: Occurrence, filters: Filters) -> bool:
+    rule = window.rule
+    assert isinstance(rule, Window)
+    for_these = not filters.components or not rule.scope or bool(rule.scope & filters.components)
+    return for_these and (not filters.priority or filters.priority in rule.priorities)
+
+
+def _shown(occurrence: Occurrence, closures: Sequence[Occurrence], filters: Filters) -> Shown:
+    rule = occurrence.rule
+    assert isinstance(rule, Window)
+    asked = tuple(name for name in filters.priorities if name in rule.priorities)
+    scope = filters.components or rule.scope
+    near = [c for c in closures if c.start < occurrence.end and occurrence.start < c.end]
+    open_for = {
+        name: list(without([(occurrence.start, occurrence.end)], united((c.start, c.end) for c in near if c.shuts(name, scope))))
+        for name in asked
+    }
+    shut_by = [c for c in near if any(c.shuts(name, scope) for name in asked)]
+    return Shown(occurrence, occurrence.start, occurrence.end, occurrence.name, open_for, filters.priorities, shut_by)
+
+
+def _changes(viewer: User, start: datetime, end: datetime, filters: Filters) -> ChangeQuerySet:
+    """Visible changes with a slot in the time, or that hold a requested window in it; one query."""
+    booked = Q(slot_start__lt=end, slot_start__gte=start - LONGEST_SLOT, slot_end__gt=start)
+    held = Q(state=State.IN_REVIEW, requested_window_start__lt=end, requested_window_start__gte=start)
+    rows = ChangeRequest.objects.visible_to(viewer).filter(booked | held)
+    if filters.priority:
+        rows = rows.filter(priority__in=[filters.priority, "P0"])
+    if filters.components:
+        named = ChangeRequest.components.through.objects.filter(component__slug__in=filters.components)
+        rows = rows.filter(pk__in=named.values("changerequest"))
+    slugs = ArrayAgg("components__slug", filter=Q(components__isnull=False), default=Value([]))
+    return rows.only(*COLUMNS).annotate(slugs=slugs).order_by("slot_start", "id")
+
+
+COLUMNS = (
+    *("number", "summary", "priority", "state", "slot_start", "slot_end", "window_name", "requested_window_start"),
+    *("estimated_minutes", "rollback_minutes", "strategy", "implementer_id"),
+)
+
+
+def _item(change: ChangeRequest) -> Item | None:
+    slugs = frozenset(change.slugs)  # type: ignore[attr-defined]  # annotated
+    if change.slot_start and change.slot_end:
+        return Item(change, change.slot_start, change.slot_end, False, slugs)
+    if change.requested_window_start:
+        length = max(change.plan_length, timedelta(minutes=1))
+        return Item(change, change.requested_window_start, change.requested_window_start + length, True, slugs)
+    return None
+
+
+def _find_conflicts(items: list[Item]) -> None:
+    """Who is in whose way: the same component, one that depends on it, the same implementer. What is over is in nobody's way."""
+    pairs = list(_overlapping([item for item in items if not item.is_over]))
+    needs = _needs() if any(not one.slugs & other.slugs for one, other in pairs) else {}
+    for one, other in pairs:
+        text = _against(one, other, needs)
+        if text:
+            one.conflicts.append(text)
+            other.conflicts.append(text)
+
+
+def _overlapping(items: list[Item]) -> Iterable[tuple[Item, Item]]:
+    running: list[Item] = []
+    for item in sorted(items, key=lambda found: found.start):
+        running = [other for other in running if other.end > item.start]
+        for other in running:
+            yield other, item
+        running.append(item)
+
+
+def _needs() -> dict[str, frozenset[str]]:
+    """Component → those that it depends on."""
+    edges = Component.depends_on.through.objects.values_list("from_component__slug", "to_component__slug")
+    found: dict[str, set[str]] = defaultdict(set)
+    for begin, to in edges:
+        found[begin].add(to)
+    return {slug: frozenset(needed) for slug, needed in found.items()}
+
+
+def _against(one: Item, other: Item, needs: dict[str, frozenset[str]]) -> str:
+    names = f"{one.change.number} and {other.change.number}"
+    if same := one.slugs & other.slugs:
+        return f"Same component: {names} both touch {', '.join(sorted(same))}."
+    for first, second in ((one, other), (other, one)):
+        needed = frozenset().union(*(needs.get(slug, frozenset()) for slug in first.slugs)) & second.slugs
+        if needed:
+            what, number = ", ".join(sorted(needed)), second.change.number
+            return f"Dependent component: {first.change.number} works on what needs {what}, which {number} touches."
+    if one.change.implementer_id and one.change.implementer_id == other.change.implementer_id:
+        return f"Implementer busy: one person implements {names} at the same time."
+    return ""
+
+
+def _place(items: list[Item], windows: list[Shown]) -> list[Shown]:
+    """Put each item into its window: the one of its name, else the first that holds its start; what is outside of all is shown by itself."""
+    outside: dict[tuple[datetime, str], Shown] = {}
+    for item in items:
+        holding = [window for window in windows if window.start <= item.start < window.end]
+        named = [window for window in holding if window.name == item.change.window_name]
+        if holding:
+            (named or holding)[0].items.append(item)
+            continue
+        name = "Emergency" if item.change.priority == "P0" else "Outside a window"
+        outside.setdefault((item.start, name), Shown(None, item.start, item.end, name)).items.append(item)
+    return list(outside.values())
+
+
+# --- lanes -----------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Bar:
+    """An item on a line of time, in per cent of it; `level` where others overlap it."""
+
+    item: Item
+    left: float
+    width: float
+    level: int
+
+
+@dataclass(frozen=True)
+class Lane:
+    name: str
+    bars: list[Bar]
+
+    @property
+    def levels(self) -> int:
+        return max((bar.level for bar in self.bars), default=0) + 1
+
+
+def lanes(window: Shown) -> list[Lane]:
+    """A window's bookings by component, to scale."""
+    names = sorted({slug for item in window.items for slug in item.slugs})
+    return [Lane(name, bars([item for item in window.items if name in item.slugs], window.start, window.end)) for name in names]
+
+
+def bars(items: Sequence[Item], start: datetime, end: datetime) -> list[Bar]:
+    """Items on the line from `start` to `end`; one that overlaps another goes a level down."""
+    whole, found = end - start, []
+    ends: list[datetime] = []
+    for item in sorted(items, key=lambda each: (each.start, each.change.pk)):
+        level = next((index for index, free in enumerate(ends) if free <= item.start), len(ends))
+        ends[level : level + 1] = [item.end]
+        left = max(0.0, (item.start - start) / whole * 100)
+        right = min(100.0, (item.end - start) / whole * 100)
+        found.append(Bar(item, round(left, 2), round(max(right - left, 2), 2), level))
+    return found
