@@ -10,6 +10,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
+from django.dispatch import Signal
 from django.utils import timezone
 
 from accounts.models import ApiToken, Duty, User
@@ -103,8 +104,13 @@ def _wrong_password(person: User, password: str) -> dict[str, str]:
     return {}
 
 
+#: Sent with `person`: higher apps end what they have opened to that person's secrets.
+tokens_revoked = Signal()
+
+
 def revoke_tokens(person: User, actor: User) -> None:
     """A new password ends what was opened with the old one, API tokens too (F56)."""
+    tokens_revoked.send(sender=User, person=person)
     ended = ApiToken.objects.filter(user=person, revoked_at__isnull=True).update(revoked_at=timezone.now())
     if ended:
         audit.record("token.revoke_all", actor=actor, data={"user": person.pk, "tokens": ended})

@@ -165,3 +165,11 @@ for (const form of document.querySelectorAll("[data-zones]")) {
   if (own && ![...zones.options].some((option) => option.value === own)) zones.add(new Option(own, own), 1);
   form.addEventListener("change", (event) => { if (event.target.matches("select")) form.requestSubmit(); });
 }
+
+// Fields that belong to a choice show with it: data-for="name:value,value".
+for (const part of document.querySelectorAll("[data-for]")) {
+  const [name, values] = part.dataset.for.split(":"), form = part.closest("form");
+  const show = () => { part.hidden = !values.split(",").includes(form.elements[name].value); };
+  form.addEventListener("change", show);
+  show();
+}

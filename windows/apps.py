@@ -5,10 +5,12 @@ class WindowsConfig(AppConfig):
     name = "windows"
 
     def ready(self) -> None:
+        from accounts.services import tokens_revoked
         from proposals import services as proposals
         from requests.lifecycle import follow
-        from windows import entries, rules, services
+        from windows import entries, feeds, rules, services
 
+        tokens_revoked.connect(feeds.on_tokens_revoked)
         proposals.register(rules.KIND, rules.proposals_kind)
 
         follow("approve")(services.book_on_approval)

@@ -1,11 +1,20 @@
 from django.urls import path, register_converter
 
-from windows import views
+from windows import feed_views, rule_views, views
 from windows.converters import DayConverter
 
 register_converter(DayConverter, "day")
 app_name = "windows"
 urlpatterns = [
+    path("calendar/rules/", rule_views.index, name="rules"),
+    path("calendar/rules/new/<slug:kind>/", rule_views.new, name="new_rule"),
+    path("calendar/rules/preview/<slug:kind>/", rule_views.preview, name="preview_rule"),
+    path("calendar/rules/<slug:model>/<int:key>/", rule_views.edit, name="rule"),
+    path("calendar/proposed/<int:key>/", rule_views.proposed, name="proposed"),
+    path("calendar/import/", feed_views.import_ics, name="import"),
+    path("calendar/feeds/", feed_views.feeds, name="feeds"),
+    path("feeds/<str:token>/changes.ics", feed_views.feed, name="feed"),
+    path("calendar/lockdown/", rule_views.lockdowns, name="lockdown"),
     path("calendar/", views.calendar, name="calendar"),
     path("calendar/day/<day:day>/", views.day, name="day"),
     path("calendar/open/", views.is_open, name="is_open"),

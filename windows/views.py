@@ -188,6 +188,7 @@ def _timeline(found: Board, first: date, days: int, month: date, today: date, no
 
 
 LEAST_HOURS = 4
+CHIPS_PER_HOUR = 4  # as high as the stylesheet makes an hour
 
 
 def _week(found: Board, first: date, days: int, month: date, today: date, now: datetime) -> dict[str, Any]:
@@ -225,11 +226,10 @@ def _share(at: datetime, begin: int, end: int) -> float | None:
 
 def _block(window: Shown, zone: ZoneInfo, begin: int, end: int) -> dict[str, Any]:
     first, last = _hours(window.start, window.end, zone)
-    placed = board.bars(window.items, window.start, window.end)
-    levels = max((bar.level for bar in placed), default=0) + 1
-    across = [{"bar": bar, "left": round(bar.level / levels * 100, 2), "width": round(100 / levels, 2)} for bar in placed]
     top, height = (first - begin) / (end - begin) * 100, (last - first) / (end - begin) * 100
-    return {"window": window, "top": round(top, 2), "height": round(height, 2), "bars": across[: SHOWN_PER_WINDOW * 2]}
+    room = max(1, int((last - first) * CHIPS_PER_HOUR) - 1)
+    place = {"top": round(top, 2), "height": round(height, 2)}
+    return place | {"window": window, "room": f":{room}", "shown": room, "more": len(window.items) - room}
 
 
 PARTS = {"month": _month, "week": _week, "timeline": _timeline, "agenda": lambda *_: {}}

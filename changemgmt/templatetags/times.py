@@ -120,6 +120,12 @@ def unlocalised(value: float) -> str:
 
 
 @register.filter
+def span_length(span: tuple[datetime, datetime]) -> str:
+    """How long a stretch of time is: 55 d 22 h."""
+    return say.say_length(span[1] - span[0])
+
+
+@register.filter
 def lasting(value: timedelta | int | None) -> str:
     if value is None:
         return ""

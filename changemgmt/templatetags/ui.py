@@ -58,6 +58,7 @@ ICONS = sorted(
     | {icon for _, icon, _ in STEP_STATES.values()}
     | {
         "house",
+        "pencil",
         "list",
         "inbox",
         "calendar",

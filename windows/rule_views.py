@@ -1,0 +1,250 @@
+"""The calendar's rules: read by everybody, edited by the change manager with the consequence before their eyes; lockdown; import."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from audit.refusal import Invalid, Missing, Refused, raise_refusal
+from changemgmt.http import Request, record_refusal, status_of
+from proposals.models import Proposal
+from windows import fields, lockdown, rule_forms, rules
+from windows.calendar import HORIZON
+from windows.models import Closure, MaintenanceWindow
+from windows.recurrence import PLANNED
+from windows.views import ZONES
+from windows.words import MONTHS, NTH, WEEKDAYS, say, say_for
+
+PER_PAGE = 30
+SHOWN_NEXT = 14
+REPEATS = [("weekly", "Weekly"), ("daily", "Daily"), ("monthly", "Monthly, by weekday"), ("rule", "By a rule of its own")]
+NAMES = {"window": "maintenance window", "opening": "one-off opening", "closing": "freeze or blackout"}
+
+
+@require_safe
+def index(request: Request) -> HttpResponse:
+    """Every rule in force, what waits for a second person, and what was edited lately."""
+    now = timezone.now()
+    windows = list(MaintenanceWindow.objects.in_force().select_related("made_by"))
+    closures = list(Closure.objects.in_force().exclude(kind="lockdown").select_related("made_by"))
+    ended = [*_ended(MaintenanceWindow), *_ended(Closure)]
+    context = {
+        "groups": [
+            ("Maintenance windows", "window", [_line(row) for row in windows if row.rule]),
+            ("One-off openings", "opening", [_line(row) for row in windows if not row.rule and _is_ahead(row)]),
+            ("Freezes and blackouts", "closing", [_line(row) for row in closures if not row.ends_at or row.ends_at > now]),
+        ],
+        "waiting": Proposal.objects.filter(kind=rules.KIND, state="open").select_related("author").order_by("id")[:PER_PAGE],
+        "ended": sorted(ended, key=lambda row: row.till, reverse=True)[:10],
+        "lockdowns": lockdown.in_force(),
+        "may_edit": not rules.edit_refusal(request.user),
+    }
+    return render(request, "windows/rules.html", context)
+
+
+def _ended(model: type[MaintenanceWindow] | type[Closure]) -> list[Any]:
+    rows = model.objects.filter(till__isnull=False).select_related("ended_by").order_by("-till")[:10]
+    for row in rows:
+        row.said = say(row)
+    return list(rows)
+
+
+def _is_ahead(row: MaintenanceWindow) -> bool:
+    return next(iter(row.value().occurrences(timezone.now(), timezone.now() + HORIZON)), None) is not None
+
+
+def _line(row: MaintenanceWindow | Closure) -> dict[str, Any]:
+    now = timezone.now()
+    coming = next(iter(row.value().occurrences(now, now + HORIZON)), None)
+    kind = "window" if isinstance(row, MaintenanceWindow) else "closure"
+    return {"row": row, "kind": kind, "said": say(row), "whom": say_for(row), "next": coming}
+
+
+# --- the editor ------------------------------------------------------------------------------------------------------------------------
+
+
+def new(request: Request, kind: str) -> HttpResponse:
+    """A new rule: what it would do is shown while it is typed, and again before it is saved."""
+    if kind not in rule_forms.KINDS:
+        raise Http404
+    if request.method == "POST":
+        return _saved(request, kind, None)
+    shown = rule_forms.shown(kind, None)
+    preset = {
+        name: request.GET[name][:200] for name in ("name", "begins_day", "begins_time", "minutes", "scope", "reason") if name in request.GET
+    }
+    return _editor(request, kind, None, shown | preset)
+
+
+def edit(request: Request, model: str, key: int) -> HttpResponse:
+    """A rule in force."""
+    if model not in rules.MODELS:
+        raise Http404
+    row = rules.row_of(model, key)
+    kind = "closing" if isinstance(row, Closure) else "window" if row.rule else "opening"
+    if isinstance(row, Closure) and row.kind == "lockdown":
+        return redirect("windows:lockdown")
+    if request.method == "POST":
+        return _saved(request, kind, row)
+    return _editor(request, kind, row, rule_forms.shown(kind, row))
+
+
+def _saved(request: Request, kind: str, row: MaintenanceWindow | Closure | None) -> HttpResponse:
+    """Save, or end, what the form says. A refusal shows the form again with everything that was typed."""
+    typed = rule_forms.typed(request.POST)
+    ends = request.POST.get("intent") == "end" and row is not None
+    edit = rules.Edit(rule_forms.KINDS[kind], row.pk if row else None, None if ends else rule_forms.values(kind, typed))
+    try:
+        proposal = rules.save(actor=request.user, edits=[edit], reason=request.POST.get("reason", ""))
+    except Refused as refused:
+        record_refusal(request, refused)
+        return _editor(request, kind, row, typed, refused)
+    if proposal:
+        messages.success(request, "It allows more than now, so it waits for a second person; whoever can confirm it has been told.")
+        return redirect(proposal)
+    messages.success(request, "It is in effect. Whoever lost a slot by it has been told.")
+    return redirect("windows:rules")
+
+
+def _editor(
+    request: Request, kind: str, row: MaintenanceWindow | Closure | None, typed: dict[str, Any], refused: Refused | None = None
+) -> HttpResponse:
+    errors = refused.fields if isinstance(refused, Invalid) else {}
+    context = {
+        "kind": kind,
+        "model": rule_forms.KINDS[kind],
+        "what": NAMES[kind],
+        "row": row,
+        "said": say(row) if row else "",
+        "values": typed,
+        "errors": errors,
+        "refused": refused,
+        "may_edit": not rules.edit_refusal(request.user),
+        "zones": ZONES if typed.get("zone") in ZONES else (*ZONES, typed.get("zone", "UTC")),
+        "repeats": REPEATS,
+        "weekdays": list(WEEKDAYS.items()),
+        "weekday_numbers": list(enumerate(WEEKDAYS.values())),
+        "months": list(enumerate(MONTHS, start=1)),
+        "nths": list(NTH.items()),
+        "priorities": PLANNED,
+        "countries": fields.countries(),
+        "holidays": {name: fields.holiday_names(typed.get(f"{name}_country", "")) for name in ("first", "last")},
+        "versions": _versions(row),
+        **_consequence(request, kind, row.pk if row else None, typed, strict=False),
+    }
+    return render(request, "windows/rule.html", context, status=status_of(refused) if refused else 200)
+
+
+def _versions(row: MaintenanceWindow | Closure | None) -> list[Any]:
+    """The rule's earlier versions, the newest first."""
+    if row is None:
+        return []
+    model = type(row)
+    found = model.objects.filter(till__isnull=False).select_related("made_by", "ended_by").order_by("-id")
+    lines = list((found.filter(line=row.first_key) | found.filter(pk=row.first_key))[:10])
+    for line in lines:
+        line.said = say(line)
+    return lines
+
+
+@require_POST
+def preview(request: Request, kind: str) -> HttpResponse:
+    """While somebody types: what the rule would do, or what is still missing. Nothing is stored."""
+    if kind not in rule_forms.KINDS:
+        raise Http404
+    typed = rule_forms.typed(request.POST)
+    key = request.POST.get("key", "")
+    context = {
+        "countries_of": {name: fields.holiday_names(typed.get(f"{name}_country", "")) for name in ("first", "last")},
+        "is_closing": kind == "closing",
+        **_consequence(request, kind, int(key) if key.isdecimal() and len(key) < 18 else None, typed, strict=True),
+    }
+    return render(request, "windows/rule_preview.html", context)
+
+
+def _consequence(request: Request, kind: str, key: int | None, typed: dict[str, Any], *, strict: bool) -> dict[str, Any]:
+    """The consequence of what is typed so far, the occurrences of the year ahead, or what keeps it from being a rule."""
+    edit = rules.Edit(rule_forms.KINDS[kind], key, rule_forms.values(kind, typed))
+    if not strict and not typed.get("name"):
+        return {"consequence": None, "missing": {}}
+    try:
+        values = fields.clean(edit.kind, edit.values or {})
+        now = timezone.now()
+        occurrences = list(fields.version(edit.kind, values).value().occurrences(now, now + timedelta(days=365)))
+        found = rules.consequence([edit], request.user)
+    except Invalid as refused:
+        return {"consequence": None, "missing": refused.fields}
+    except (Missing, Refused) as refused:
+        return {"consequence": None, "missing": {"": str(refused)}}
+    return {"consequence": found, "occurrences": occurrences[:SHOWN_NEXT], "occurrence_count": len(occurrences), "missing": {}}
+
+
+@require_safe
+def proposed(request: Request, key: int) -> HttpResponse:
+    """What a proposal about the calendar would do, as things stand now, for whoever is to confirm it."""
+    proposal = get_object_or_404(Proposal.objects.select_related("author"), pk=key, kind=rules.KIND)
+    edits = [rules.Edit(**edit) for edit in proposal.payload["edits"]]
+    context: dict[str, Any] = {"proposal": proposal, "lines": [_proposed_line(edit) for edit in edits]}
+    try:
+        context["consequence"] = rules.consequence(edits, request.user) if proposal.state == Proposal.State.OPEN else None
+    except Refused as refused:
+        context["overtaken"] = str(refused)
+    return render(request, "windows/proposed.html", context)
+
+
+def _proposed_line(edit: rules.Edit) -> dict[str, Any]:
+    """An edit in words: the rule before and after."""
+    model = rules.MODELS[edit.kind]
+    before = model.objects.filter(pk=edit.key).first() if edit.key else None
+    after = fields.version(edit.kind, fields.clean(edit.kind, edit.values)) if edit.values is not None else None
+    return {
+        "name": after.name if after else before.name if before else "",
+        "before": f"{say(before)}; {say_for(before)}" if before else "",
+        "after": f"{say(after)}; {say_for(after)}" if after else "",
+    }
+
+
+# --- lockdown --------------------------------------------------------------------------------------------------------------------------
+
+
+def lockdowns(request: Request) -> HttpResponse:
+    """What is locked down and what that holds; stop, and lift."""
+    refused: Refused | None = None
+    if request.method == "POST":
+        try:
+            return _locked_or_lifted(request)
+        except Refused as problem:
+            record_refusal(request, problem)
+            refused = problem
+    typed = request.POST.get("components", "")
+    scope = [slug for slug in typed.replace(",", " ").split() if slug][:50]
+    known = refused.fields if isinstance(refused, Invalid) else {}
+    context = {
+        "found": [(row, lockdown.holds(row.scope, request.user)) for row in lockdown.in_force()],
+        "would": lockdown.holds([], request.user) if not scope or "scope" in known else lockdown.holds(scope, request.user),
+        "may": not lockdown.refusal(request.user),
+        "refused": refused,
+        "errors": known,
+        "values": {"components": typed, "reason": request.POST.get("reason", "")},
+        "lifting": request.POST.get("key", ""),
+    }
+    return render(request, "windows/lockdown.html", context, status=status_of(refused) if refused else 200)
+
+
+def _locked_or_lifted(request: Request) -> HttpResponse:
+    raise_refusal(lockdown.refusal(request.user))
+    reason, key = request.POST.get("reason", ""), request.POST.get("key", "")
+    if key:
+        found = lockdown.lift(actor=request.user, key=int(key) if key.isdecimal() and len(key) < 18 else 0, reason=reason)
+        messages.success(request, f"{found.name[:1].upper()}{found.name[1:]} is lifted; what it held may go on.")
+    else:
+        scope = [slug for slug in request.POST.get("components", "").replace(",", " ").split() if slug]
+        made = lockdown.lock_down(actor=request.user, scope=scope, reason=reason)
+        messages.success(request, f"Stopped: {made.name}. Whoever it stops has been told.")
+    return redirect("windows:lockdown")
