@@ -18,8 +18,8 @@ from requests import content, sharing
 from requests import services as requests
 from requests.models import CANARY_STAGES, ChangeRequest
 from requests.states import EDITABLE, ENDED, RUNNING, State
+from windows import forecast, slots
 from windows import services as windows
-from windows import slots
 
 PRIMARY = ("submit", "start", "finish", "complete", "finish_rollback", "review", "confirm", "document", "schedule", "close")
 BAD = frozenset({State.REJECTED, State.ROLLING_BACK, State.ROLLED_BACK, State.FAILED})
@@ -300,6 +300,8 @@ def calendar_rail(case: Case, *, wants_slots: bool) -> dict[str, Any]:
             "no_slots": why,
             "may_schedule": True,
         }
+    elif change.state in EDITABLE:  # who sees free slots sees when it could be
+        rail["forecast"] = forecast.of(change, case.calendar, case.needs)
     return rail
 
 

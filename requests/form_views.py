@@ -24,6 +24,7 @@ from requests.components import record_of
 from requests.models import ChangeRequest, Component, IdempotencyKey
 from requests.say import say_length
 from requests.states import State
+from windows import forecast, slots
 from windows.calendar import HORIZON, Calendar, decide, open_stretches
 from windows.models import current_calendar
 
@@ -81,9 +82,17 @@ def _preview(user: User, values: dict[str, Any], change: ChangeRequest | None) -
         "shown_priority": known.priority,
         **_suggestion(known, picked),
         "verdict": _verdict(known, frozenset(plain["components"])),
+        "forecast": _forecast(known, picked, change),
         "plan_length": known.plan_length,
         "plan_has_canary": known.strategy == ChangeRequest.Strategy.CANARY,
     }
+
+
+def _forecast(known: ChangeRequest, picked: list[Component], change: ChangeRequest | None) -> forecast.Forecast | None:
+    """When what is typed so far would probably be live, and by when it has to be submitted for that."""
+    components = {component.pk: component.slug for component in picked}
+    plan = slots.Plan(known.priority, components, known.plan_length, change=change.pk if change else None, from_day=known.requested_date)
+    return forecast.ahead(plan, State.DRAFT)
 
 
 def _suggestion(known: ChangeRequest, picked: list[Component]) -> dict[str, Any]:

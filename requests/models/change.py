@@ -238,6 +238,11 @@ class ChangeRequest(models.Model):
             models.Index(fields=["state", "-created_at", "-id"], name="change_by_state"),
             models.Index(fields=["requester", "-created_at", "-id"], name="change_by_requester"),
             models.Index(fields=["priority", "-created_at", "-id"], name="change_by_priority"),
+            models.Index(
+                fields=["priority", "-approved_at"],
+                name="change_by_approval",
+                condition=Q(approved_at__isnull=False, submitted_at__isnull=False),
+            ),
             models.Index(fields=["slot_start"], name="change_by_slot", condition=Q(slot_start__isnull=False)),
             models.Index(fields=["ended_at"], name="change_by_end", condition=Q(ended_at__isnull=False)),
             models.Index(

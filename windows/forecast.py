@@ -1,0 +1,98 @@
+"""When a change will probably be live, and what it takes to make that (item 8): reviews as long as they lately took, notice, a slot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median
+
+from django.utils import timezone
+
+from requests.models import ChangeRequest
+from requests.say import say_instant, say_length, say_until
+from requests.states import State
+from windows import slots
+from windows.calendar import EMERGENCY, Calendar
+from windows.models import current_calendar
+
+NOTICE = timedelta(hours=24)  # A12
+LATELY, AT_MOST = timedelta(days=90), 200
+FEW = 5  # fewer reviews than that say nothing about the next
+ASSUMED = timedelta(hours=24)
+UNSUBMITTED = (State.DRAFT, State.CHANGES_REQUESTED)
+
+
+@dataclass(frozen=True)
+class Reviews:
+    """How long a priority's reviews lately took, from first submission to approval: the median, of how many."""
+
+    length: timedelta
+    count: int
+
+    @property
+    def said(self) -> str:
+        if self.count < FEW:
+            return f"reviews are assumed to take {say_length(self.length)}, too few are measured yet"
+        return f"reviews here take {say_length(self.length)} (median of {self.count})"
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """`start` is None where nothing fits; `submit_by` is for what is not submitted yet."""
+
+    sentence: str
+    start: datetime | None = None
+    submit_by: datetime | None = None
+
+
+def reviews(priority: str) -> Reviews:
+    """One query: the latest approvals of that priority within 90 days."""
+    rows = ChangeRequest.objects.filter(priority=priority, approved_at__gte=timezone.now() - LATELY, submitted_at__isnull=False)
+    stamps = rows.order_by("-approved_at").values_list("submitted_at", "approved_at")[:AT_MOST]
+    took = [(approved - submitted).total_seconds() for submitted, approved in stamps if submitted and approved and approved >= submitted]
+    return Reviews(timedelta(seconds=median(took)) if len(took) >= FEW else ASSUMED, len(took))
+
+
+def of(change: ChangeRequest, calendar: Calendar | None = None, needs: Sequence[ChangeRequest] = ()) -> Forecast | None:
+    """The forecast of a draft or an open change; None for one that runs or has ended, or whose plan has no length yet."""
+    if change.state == State.SCHEDULED and change.slot_start:
+        return Forecast(f"Live {say_instant(change.slot_start)}, as booked.", change.slot_start)
+    if change.state not in (*UNSUBMITTED, State.IN_REVIEW, State.APPROVED):
+        return None
+    return ahead(slots.Plan.of(change), change.state, change.submitted_at, calendar, needs)
+
+
+def ahead(
+    plan: slots.Plan,
+    state: str,
+    submitted_at: datetime | None = None,
+    calendar: Calendar | None = None,
+    needs: Sequence[ChangeRequest] = (),
+) -> Forecast | None:
+    """The forecast of a plan in that state, also of one that is only being typed."""
+    if plan.priority == EMERGENCY:
+        return Forecast("A P0 may start as soon as it is authorised.")
+    if not plan.priority or not plan.length:
+        return None
+    now = timezone.now()
+    lately = reviews(plan.priority) if state != State.APPROVED else Reviews(timedelta(0), 0)
+    ready = now if state == State.APPROVED else now + lately.length
+    if state == State.IN_REVIEW and submitted_at:
+        ready = max(now, submitted_at + lately.length)
+    after = plan.earliest(ready + NOTICE)
+    taken = slots.taken_between(plan, after - slots.AROUND, after + slots.SEARCH)
+    starts, why = slots.fitting(plan, after, 1, calendar or current_calendar(), taken, needs)
+    if not starts:
+        return Forecast(" ".join(reason.message for reason in why))
+    return _said(starts[0], state, lately)
+
+
+def _said(start: datetime, state: str, lately: Reviews) -> Forecast:
+    if state == State.APPROVED:
+        return Forecast(f"Live at the earliest {say_instant(start)}, with 24 h of notice.", start)
+    because = f"{lately.said}, notice needs 24 h."
+    if state == State.IN_REVIEW:
+        return Forecast(f"Live probably {say_instant(start)}: {because}", start)
+    submit_by = (start - NOTICE - lately.length).replace(second=0, microsecond=0)
+    return Forecast(f"Live probably {say_instant(start)}, if submitted by {say_until(submit_by)}: {because}", start, submit_by)
