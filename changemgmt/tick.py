@@ -24,7 +24,7 @@ from audit.models import Event
 from audit.refusal import Refused
 from changemgmt import clock
 from changemgmt.models import Heartbeat
-from implementation import reviews
+from implementation import foresight, reviews
 from implementation import services as implementation
 from implementation.models import Review
 from notifications import services as notifications
@@ -124,6 +124,11 @@ def missed_slots() -> int:
 def void_slots() -> int:
     """Bookings that the calendar no longer lets in lose their slot, whoever or whatever edited it (item 4)."""
     return enforcement.enforce_all()
+
+
+def slots_ahead() -> int:
+    """A day and two hours before a slot what would stop it is told, and when it opens, that it may start (item 8)."""
+    return _each_change(list(foresight.due().order_by("slot_start", "id").values_list("pk", flat=True)[:BATCH]), foresight.tell)
 
 
 def overruns() -> int:
@@ -279,6 +284,7 @@ def old_keys() -> int:
 DUTIES: dict[str, Callable[[], int]] = {
     "missed_slots": missed_slots,
     "void_slots": void_slots,
+    "slots_ahead": slots_ahead,
     "overruns": overruns,
     "lapses": lapses,
     "unbooked": unbooked,

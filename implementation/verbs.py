@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -37,18 +38,25 @@ def _yes(post: Post, name: str) -> bool | None:
     return {"yes": True, "no": False}.get(post.get(name, ""))
 
 
-def _schedule(actor: User, number: str, post: Post) -> Any:
+def _start(post: Post) -> datetime:
     try:
-        start = cleaning.instant(post.get("start", ""))
+        return cleaning.instant(post.get("start", ""))
     except cleaning.Wrong as problem:
         raise Invalid(fields={"start": f"Start: {problem}"}) from None
+
+
+def _schedule(actor: User, number: str, post: Post) -> Any:
     return windows.schedule(
         actor=actor,
         number=number,
-        start=start,
+        start=_start(post),
         short_notice_reason=post.get("short_notice_reason", ""),
         override_reason=post.get("override_reason", ""),
     )
+
+
+def _ask_opening(actor: User, number: str, post: Post) -> Any:
+    return windows.ask_for_opening(actor=actor, number=number, start=_start(post), reason=post.get("reason", ""))
 
 
 def _document(actor: User, number: str, post: Post) -> Any:
@@ -180,6 +188,7 @@ VERBS: dict[str, tuple[Verb, str | Callable[[Any], str], str]] = {
     "ungrant": (lambda a, n, p: sharing.withdraw(actor=a, number=n, to=p.get("to", "")), "The grant is taken back.", "change"),
     "comment": (lambda a, n, p: requests.comment(actor=a, number=n, text=p.get("text", "")), _commented, "change"),
     "schedule": (_schedule, "Booked.", "change"),
+    "ask-opening": (_ask_opening, "The change managers have been asked.", "change"),
     "unschedule": (lambda a, n, p: windows.unschedule(actor=a, number=n, reason=p.get("reason", "")), "The slot is free again.", "change"),
     "take-over": (lambda a, n, p: services.take_over(actor=a, number=n), "You implement it now.", "run"),
     "start": (lambda a, n, p: services.start(actor=a, number=n), "Started.", "run"),
@@ -239,6 +248,10 @@ def act(request: Request, number: str, verb: str) -> HttpResponse:
         copy = requests.clone(actor=request.user, number=number)
         messages.success(request, f"{copy.number} is a draft copy of {number}.")
         return redirect(f"/changes/{copy.number}/edit")
+    if verb == "split":
+        part = requests.split(actor=request.user, number=number)
+        messages.success(request, f"{part.number} is the next part and waits for {number}. Shorten both until each fits.")
+        return redirect(f"/changes/{part.number}/edit")
     if verb not in VERBS:
         raise Http404
     do, said, tab = VERBS[verb]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
@@ -90,6 +91,20 @@ def clone(*, actor: User, number: str) -> ChangeRequest:
     """A new draft with the same content, linked to where it came from."""
     source = access.change_for(actor, number)
     return create(actor=actor, values=copyable(source), copied_from=source)
+
+
+@transaction.atomic
+def split(*, actor: User, number: str) -> ChangeRequest:
+    """A second part of a change that is too long for any window: a draft with the same content that waits for the first (item 3)."""
+    source = access.change_for(actor, number)
+    values = copyable(source)
+    first, part = re.subn(r" \(part (\d+)\)$", "", source.summary)
+    count = int(source.summary.rpartition("(part ")[2].rstrip(")")) if part else 1
+    values["summary"] = f"{first[:185]} (part {count + 1})"
+    values["dependencies"] = [*(source.dependencies or []), source.number][-cleaning.MAX_ITEMS :]
+    made = create(actor=actor, values=values, copied_from=source)
+    audit.record("change.split", actor=actor, change=made, data={"from": source.pk})
+    return made
 
 
 @transaction.atomic

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from urllib.parse import urlencode
 
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
@@ -14,8 +15,8 @@ from audit.refusal import Blocked, Invalid, NotYours, Reason, raise_refusal, ref
 from notifications import services as notifications
 from requests import access, cleaning, lifecycle
 from requests.models import ChangeRequest
-from requests.say import say_instant, say_span
-from requests.states import State
+from requests.say import say_instant, say_length, say_span
+from requests.states import EDITABLE, State
 from windows.calendar import Window, decide, window_at
 from windows.entries import follow_slot
 from windows.models import Booking, FreezeException, current_calendar
@@ -281,6 +282,41 @@ def book_earliest(change: ChangeRequest) -> bool:
         body=f"{' '.join(reasons)} It is looked for again every day; shorten the plan or choose other components to have one sooner.",
     )
     return False
+
+
+@transaction.atomic
+def ask_for_opening(*, actor: User, number: str, start: datetime, reason: str) -> ChangeRequest:
+    """Ask the change managers for a window of its own where a plan fits none: they open it with a second person, or say why not (item 3)."""
+    change = access.change_to_write(actor, number)
+    if actor != change.requester and not actor.is_devops and not actor.has_role(Role.CHANGE_MANAGER):
+        raise NotYours([Reason("not_yours", "The requester, a DevOps role or the change manager asks for an opening.")])
+    if change.is_emergency or change.state not in EDITABLE or not change.plan_length:
+        raise Blocked([Reason("state", "An opening is for a planned change that has not begun and whose plan has a length.")])
+    reason = cleaning.said("reason", reason, "Reason", "say why it cannot be shorter or wait for a window.")
+    start = start.replace(second=0, microsecond=0)
+    if start < timezone.now():
+        raise Invalid(fields={"start": f"Start: {say_instant(start)} has passed; choose a later one."})
+    minutes = min(int(change.plan_length.total_seconds() // 60), 1440)
+    audit.record(
+        "change.opening_asked", actor=actor, change=change, data={"start": start.isoformat(), "minutes": minutes, "reason": reason}
+    )
+    preset = {
+        "name": f"Opening for {change.number}",
+        "begins_day": f"{start:%Y-%m-%d}",
+        "begins_time": f"{start:%H:%M}",
+        "minutes": minutes,
+    }
+    preset |= {"scope": ", ".join(sorted(scope_of(change))), "reason": reason[:200]}
+    notifications.tell(
+        User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True).exclude(pk=actor.pk),
+        kind="opening_asked",
+        occasion=f"{start}",
+        change=change,
+        subject=f"{change.number} asks for a one-off opening, {say_instant(start)}",
+        body=f"“{change.summary}” takes {say_length(change.plan_length)} and fits no window. {actor}: {reason}",
+        path=f"/calendar/rules/new/opening/?{urlencode(preset)}",
+    )
+    return change
 
 
 # --- the freeze exception (A6) -----------------------------------------------------------------------------------------------------

@@ -176,7 +176,7 @@ def conflicts(
     found = [reason for slot in taken if slot.overlaps(start, end) for reason in _against(plan, slot, actor)]
     if full := _full(window_at(calendar, start, end, plan.priority, plan.scope), taken):
         found.append(full)
-    return found + [_out_of_order(needed, actor) for needed in needs if not _comes_before(needed, start)]
+    return found + [_out_of_order(needed, actor) for needed in needs if not comes_before(needed, start)]
 
 
 def _conflict(code: str, message: str, rule: str, until: datetime | None = None) -> Reason:
@@ -211,7 +211,8 @@ def _full(window: Occurrence | None, taken: Sequence[Taken]) -> Reason | None:
     return _conflict("window_full", text, window.name, window.end)
 
 
-def _comes_before(needed: ChangeRequest, start: datetime) -> bool:
+def comes_before(needed: ChangeRequest, start: datetime) -> bool:
+    """Whether what is needed is done, or booked to end before that start."""
     booked_before = needed.state in BOOKED and needed.slot_end is not None and needed.slot_end <= start
     return needed.is_done or booked_before
 

@@ -59,6 +59,7 @@ ICONS = sorted(
     | {
         "house",
         "pencil",
+        "split",
         "list",
         "inbox",
         "calendar",

@@ -1,0 +1,91 @@
+"""No surprise at the window (item 8): a day and two hours before a slot the start guard is asked as of the slot, and only what would
+fail is told, with its remedy; when the slot opens, whether it may start.
+
+Level-triggered: however late, each change is told once how it stands, never twice the same.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+from django.utils import timezone
+
+from audit import services as audit
+from audit.refusal import Reason
+from implementation import guards
+from implementation.case import Case
+from notifications import services as notifications
+from requests.models import ChangeQuerySet, ChangeRequest
+from requests.say import say_instant, say_length, say_until
+from requests.states import State
+from windows import slots
+from windows.models import FeedEntry
+
+DAY, HOURS, OPEN = 1, 2, 3  # as `slot_told` counts
+BEFORE = {DAY: timedelta(hours=24), HOURS: timedelta(hours=2), OPEN: timedelta(0)}
+
+
+def due() -> ChangeQuerySet:
+    """Scheduled changes whose people are to be told more of their slot than they have been."""
+    now = timezone.now()
+    reached = Q()
+    for stage, before in BEFORE.items():
+        reached |= Q(slot_start__lte=now + before, slot_told__lt=stage)
+    return ChangeRequest.objects.filter(reached, state=State.SCHEDULED, slot_end__gt=now).exclude(priority="P0")
+
+
+def tell(change: ChangeRequest) -> bool:
+    """Tell what the latest stage has to say of a locked change; whether there was one."""
+    now, start = timezone.now(), change.slot_start
+    if change.state != State.SCHEDULED or start is None or change.is_emergency:
+        return False
+    stage = max((stage for stage, before in BEFORE.items() if start <= now + before), default=0)
+    if stage <= change.slot_told:
+        return False
+    change.slot_told = stage
+    change.save(update_fields=["slot_told"])
+    reasons = _would_fail(change, start) if stage != OPEN else guards.run_refusal(Case(change, change.implementer or change.requester))
+    if reasons:
+        audit.record("change.foreseen", change=change, data={"hours": _hours(stage), "reasons": [reason.message for reason in reasons]})
+    if reasons or stage == OPEN:
+        _send(change, stage, start, reasons)
+    return True
+
+
+def _hours(stage: int) -> int:
+    return int(BEFORE[stage].total_seconds() // 3600)
+
+
+def _would_fail(change: ChangeRequest, start: datetime) -> list[Reason]:
+    """What stands against starting at the slot's beginning, as far as it can be known now."""
+    case = Case(change, change.implementer or change.requester, start)
+    on_time = {needed.pk for needed in case.needs if slots.comes_before(needed, start)}
+    # What runs now will have ended, and what is booked before it will be completed: if not, `start` says so then.
+    if all(needed.pk in on_time for needed in case.needs):
+        case.needs = []
+    return [reason for reason in guards.run_refusal(case) if reason.code != "component_busy"]
+
+
+def _send(change: ChangeRequest, stage: int, start: datetime, reasons: list[Reason]) -> None:
+    entry = FeedEntry.objects.filter(change=change).first()
+    due_at = max(start - BEFORE[stage], entry.updated_at) if entry else start - BEFORE[stage]
+    things = f"{len(reasons)} thing{'s' if len(reasons) > 1 else ''}"
+    if stage == OPEN:
+        end = say_until(change.window_end or change.slot_end or start)
+        subject = f"{change.number} cannot start yet: {things} in the way" if reasons else f"{change.number} may start now, until {end}"
+    else:
+        subject = f"{change.number} starts {say_instant(start)}, but {things} would stop it"
+    lead = f"“{change.summary}”"
+    if stage != OPEN:
+        lead += f" is booked for {say_instant(start)}, in {say_length(start - timezone.now())}"
+    notifications.tell(
+        [person for person in (change.implementer, change.requester) if person],
+        kind="slot_open" if stage == OPEN else "foreseen",
+        occasion=f"{start} {stage}",
+        change=change,
+        subject=subject,
+        body="\n".join([f"{lead}.", *(f"- {reason.message}" for reason in reasons)]),
+        due_at=due_at,
+        path=f"{change.get_absolute_url()}implementation/",
+    )
