@@ -72,7 +72,7 @@ def _show(request: Request, step: Step, failed: dict[str, Any] | None = None, st
         "suggested": risk.suggest(change.risk_answers, record) if change.risk_answers else None,
         "record": record,
         "plan": page.plan(change),
-        **page.calendar_rail(case, wants_slots=False),
+        **page.calendar_rail(case, wants_slots=False, foresees=False),
         "depends_on": case.visible_needs,
         "documented": case.documentation.values if case.documentation else {},
         "failed": failed,

@@ -275,7 +275,7 @@ def plan(change: ChangeRequest) -> dict[str, Any] | None:
     return {"work": work, "canary": canary, "rollback": back, "total": work + canary + back, "start": start, "turn_back": turn_back}
 
 
-def calendar_rail(case: Case, *, wants_slots: bool) -> dict[str, Any]:
+def calendar_rail(case: Case, *, wants_slots: bool, foresees: bool = True) -> dict[str, Any]:
     """The calendar's verdict on the slot booked or asked for, and free slots to choose from where that is the next thing."""
     change = case.change
     rail: dict[str, Any] = {}
@@ -300,7 +300,7 @@ def calendar_rail(case: Case, *, wants_slots: bool) -> dict[str, Any]:
             "no_slots": why,
             "may_schedule": True,
         }
-    elif change.state in EDITABLE:  # who sees free slots sees when it could be
+    elif foresees and change.state in EDITABLE:  # who sees free slots sees when it could be
         rail["forecast"] = forecast.of(change, case.calendar, case.needs)
     return rail
 

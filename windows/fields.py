@@ -7,8 +7,9 @@ closure `name kind first last starts ends admits scope`; days are as `windows.re
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -66,11 +67,47 @@ def recurrence(value: Any) -> str:
             raise Wrong(f"{name} cannot be “{found[:40]}”.")
     if int(parts.get("INTERVAL", 1)) > MOST_OFTEN[parts["FREQ"]]:
         raise Wrong(f"INTERVAL is at most {MOST_OFTEN[parts['FREQ']]} here; whoever looks a year ahead must see it.")
-    if re.search(r"\d", parts.get("BYDAY", "")) and parts["FREQ"] in ("DAILY", "WEEKLY"):
-        raise Wrong("a number before a weekday, like 2TU, goes with FREQ=MONTHLY or YEARLY.")
-    if "BYSETPOS" in parts and not parts.keys() & {"BYDAY", "BYMONTHDAY", "BYMONTH"}:
-        raise Wrong("BYSETPOS picks among the days that BYDAY or BYMONTHDAY name; give one of them.")
+    if wrong := _no_match(parts):
+        raise Wrong(wrong)
     return ";".join(f"{name}={found}" for name, found in parts.items())
+
+
+def _no_match(parts: dict[str, str]) -> str:
+    """What would make a rule that never matches, or that readers of calendars take in different ways: looking for its first day would
+    take for ever."""
+    freq, days = parts["FREQ"], [day for day in parts.get("BYDAY", "").split(",") if day]
+    numbered = [day for day in days if len(day) > 2]
+    unfit = {
+        "DAILY": {"BYDAY", "BYMONTH", "BYMONTHDAY", "BYSETPOS"},
+        "WEEKLY": {"BYMONTHDAY", "BYSETPOS"},
+        "MONTHLY": {"BYMONTH"},
+        "YEARLY": set[str](),
+    }[freq] & parts.keys()
+    if unfit:
+        return f"{min(unfit)} does not go with FREQ={freq} here; choose a coarser FREQ."
+    if numbered and freq == "WEEKLY":
+        return "a number before a weekday, like 2TU, goes with FREQ=MONTHLY or YEARLY."
+    if numbered and len(numbered) < len(days):
+        return "give all weekdays with a number, like 1MO,2TU, or all without."
+    if "BYSETPOS" not in parts:
+        return _no_such_date(parts)
+    months = len(parts.get("BYMONTH", "").split(",")) if freq == "YEARLY" and "BYMONTH" in parts else 1
+    if numbered or ("BYMONTHDAY" in parts) == bool(days) or (freq == "YEARLY" and "BYMONTH" not in parts):
+        return "BYSETPOS picks among plain weekdays or among days of the month; give one of the two, and with YEARLY the months."
+    among = months * (4 * len(days) if days else len(parts["BYMONTHDAY"].split(",")))
+    if any(abs(int(place)) > among for place in parts["BYSETPOS"].split(",")):
+        return f"BYSETPOS picks at most the {among}th here."
+    return _no_such_date(parts)
+
+
+def _no_such_date(parts: dict[str, str]) -> str:
+    """A day of the month that none of its months has."""
+    if parts["FREQ"] != "YEARLY" or "BYMONTHDAY" not in parts or "BYMONTH" not in parts:
+        return ""
+    longest = max(monthrange(2024, int(month))[1] for month in parts["BYMONTH"].split(","))
+    if all(abs(int(day)) > longest for day in parts["BYMONTHDAY"].split(",")):
+        return "it matches no day: none of its months is that long."
+    return ""
 
 
 def _local(value: Any) -> datetime:
@@ -329,6 +366,9 @@ def _amiss_closure(found: dict[str, Any]) -> dict[str, str]:
     days = [Day(**found[name]).of(date.fromisoformat(found[name]["on"]).year) for name in ("first", "last") if "on" in found[name]]
     if len(days) == 2 and days[0] and days[1] and days[1] < days[0]:
         return {"last": "Last day: it lies before the first; choose a later one."}
+    since = datetime.combine(days[0], time(0), UTC) if days and days[0] else timezone.now()
+    if next(iter(closure_version(found).value().occurrences(since - timedelta(days=400), since + LOOKED_AHEAD)), None) is None:
+        return {"last": "Last day: with that first day it never comes; for one time across the year's end, give a start and an end."}
     return {}
 
 

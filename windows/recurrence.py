@@ -135,7 +135,8 @@ class Closure:
 
     def occurrences(self, start: datetime, end: datetime) -> Iterator[Occurrence]:
         """Those that overlap `[start, end)`, by start."""
-        years = range(start.year - 1, end.year + 2) if self.starts is None else [0]  # an offset may carry a day over the year's edge
+        # A closure may last for nearly a year, and an offset carry it over the year's edge.
+        years = range(start.year - 2, end.year + 2) if self.starts is None else [0]
         for year in years:
             found = _closure_year(self, year)
             if found is not None and found.start < end and start < found.end:
@@ -218,14 +219,15 @@ def rule_parts(rule: str) -> dict[str, str]:
 
 
 def _anchored(window: Window, begin: datetime) -> tuple[datetime, str]:
-    """The same rule, begun a whole number of its intervals later: a rule that runs since 2000 is not counted from 2000 each time."""
+    """The same rule, begun a whole number of its intervals later: a rule that runs since 2000 is not counted from 2000 each time.
+
+    A month or year is counted whole, also the one in which it begins; whatever lies before `begins` is left out afterwards.
+    """
     parts, begins = rule_parts(window.rule), window.begins
     every, freq = int(parts.get("INTERVAL", 1)), parts["FREQ"]
-    if begins >= begin:
-        return begins, window.rule
     if freq in ("DAILY", "WEEKLY"):
         step = every * (7 if freq == "WEEKLY" else 1)
-        return begins + timedelta(days=(begin - begins).days // step * step), window.rule
+        return begins + timedelta(days=max(0, (begin - begins).days) // step * step), window.rule
     if not parts.keys() & {"BYDAY", "BYMONTHDAY"}:
         parts["BYMONTHDAY"] = str(begins.day)
         if freq == "YEARLY":

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from dateutil.rrule import rrulestr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -179,3 +180,32 @@ def test_scopes_open_and_shut_for_their_components_alone() -> None:
     everywhere = Window(name="All", rule="FREQ=DAILY", begins=datetime(2020, 1, 1, 2), minutes=60)
     assert not decide("P2", at, at, Calendar((everywhere,), (freeze,)), frozenset({"payments"})).allowed
     assert decide("P2", at, at, Calendar((everywhere,), (freeze,)), frozenset({"search"})).allowed
+
+
+FREQUENT = st.one_of(
+    st.builds(lambda n: f"FREQ=DAILY;INTERVAL={n}", st.integers(1, 366)),
+    st.builds(lambda n, days, wkst: f"FREQ=WEEKLY;INTERVAL={n};BYDAY={','.join(sorted(days))};WKST={wkst}", st.integers(1, 53), st.sets(st.sampled_from(["MO", "WE", "SU"]), min_size=1), st.sampled_from(["MO", "SU"])),
+    st.builds(lambda n: f"FREQ=WEEKLY;INTERVAL={n}", st.integers(1, 53)),
+    st.builds(lambda n, day: f"FREQ=MONTHLY;INTERVAL={n};BYDAY={day}", st.integers(1, 12), st.sampled_from(["1MO", "-1FR", "5TH", "MO"])),
+    st.builds(lambda n: f"FREQ=MONTHLY;INTERVAL={n}", st.integers(1, 12)),
+    st.builds(lambda n, rest: f"FREQ=YEARLY;INTERVAL={n}{rest}", st.integers(1, 4), st.sampled_from(["", ";BYMONTH=2;BYMONTHDAY=29", ";BYMONTH=11;BYDAY=4TH", ";BYDAY=1MO", ";BYMONTH=3"])),
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(rule=FREQUENT, begins=st.datetimes(datetime(2000, 1, 1), datetime(2026, 12, 31)), year=st.integers(2024, 2040))
+def test_a_rule_that_runs_since_long_falls_where_it_would_counted_from_its_first_day(rule: str, begins: datetime, year: int) -> None:
+    """R72, R73: the jump to the years that are looked at changes nothing, whatever the interval."""
+    begins = begins.replace(second=0, microsecond=0)
+    start, end = datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)
+    whole = rrulestr(rule, dtstart=begins).between(begins - timedelta(days=1), datetime(year + 1, 1, 1), inc=True)
+    counted = [at.replace(tzinfo=UTC) for at in whole if at < datetime(year + 1, 1, 1)]
+    found = [o.start for o in Window("Night", rule, begins, 60).occurrences(start, end) if o.start >= start]
+    assert found == [at for at in counted if at >= start]
+
+
+def test_a_closure_of_nearly_a_year_is_not_lost_at_its_end() -> None:
+    """A5: what belongs to the year before last still holds."""
+    freeze = Closure(name="the long freeze", kind="freeze", first=Day(month=12, day=28, offset=10), last=Day(month=12, day=25, offset=10))
+    found = closure_occurrences(Calendar(closures=(freeze,)), utc("2026-01-01"), utc("2026-01-04"))
+    assert [(c.start, c.end) for c in found] == [(utc("2025-01-07"), utc("2026-01-05"))]
