@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -45,6 +46,7 @@ def feeds(request: Request) -> HttpResponse:
     return render(request, "windows/feeds.html", context, status=422 if errors else 200)
 
 
+@login_not_required
 @require_safe
 @never_cache
 def feed(request: Request, token: str) -> HttpResponse:

@@ -20,6 +20,8 @@ from changemgmt.api import api
 from proposals.models import Proposal
 from tests.machine.test_who_may import Road
 from tests.world import Desk
+from windows import lockdown, rules
+from windows.models import MaintenanceWindow
 
 pytestmark = pytest.mark.django_db
 Sit = Callable[[str], Desk]
@@ -35,6 +37,9 @@ PAGES: dict[str, str | set[str]] = {
     "settings/policy/": "signed", "settings/policy/versions/<int:version>/": "signed", "settings/policy/simulator/": "signed",
     "settings/policy/drafts/new": "post", "settings/policy/drafts/<int:key>/": "signed", "settings/policy/drafts/<int:key>/trial/": "signed",
     "settings/policy/drafts/<int:key>/edit": "redirect", "settings/policy/drafts/<int:key>/publish": "redirect",
+    "calendar/rules/": "signed", "calendar/rules/new/<slug:kind>/": "signed", "calendar/rules/preview/<slug:kind>/": "post", "calendar/rules/<slug:model>/<int:key>/": "signed",
+    "calendar/proposed/<int:key>/": "signed", "calendar/lockdown/": "signed", "calendar/import/": {"change-manager"}, "calendar/feeds/": "signed",
+    "calendar/day/<day:day>/": "signed", "calendar/open/": "signed", "calendar/find/": "signed", "calendar/move/": "missing", "feeds/<str:token>/changes.ics": "never there",
     "changes/": "signed", "changes/export.csv": "signed", "changes/new": "writer", "changes/preview": "post", "changes/<str:number>/edit": "edit",
     "changes/<str:number>/suggest/<slug:field>": "suggest", "changes/<str:number>/": "change", "changes/<str:number>/implementation/": "change", "changes/<str:number>/history/": "change",
     "changes/<str:number>/audit/": "change", "changes/<str:number>/decide/<int:step_id>": "redirect", "changes/<str:number>/act/<slug:verb>": "redirect",
@@ -51,7 +56,7 @@ ALLAUTH = {
 }  # fmt: skip
 #: Operations of the API: operationId → "signed", "change" (read), "write" (of a change), or the people who may.
 OPERATIONS: dict[str, str | set[str]] = {
-    **dict.fromkeys(["list_changes", "list_components", "list_approvals", "list_proposals", "get_calendar", "get_calendar_state", "get_monthly_report", "get_me"], "signed"),
+    **dict.fromkeys(["list_changes", "list_components", "list_approvals", "list_proposals", "get_calendar", "get_calendar_state", "list_calendar_rules", "list_lockdowns", "preview_calendar_rules", "get_monthly_report", "get_me"], "signed"),
     **dict.fromkeys(["get_change", "list_steps", "list_slots", "list_actions", "ask_gate", "list_checklist", "list_issues", "get_documentation"], "change"),
     **dict.fromkeys([
         "edit_change", "submit_change", "cancel_change", "clone_change", "escalate_change", "transfer_change", "comment_on_change", "decide_step", "confirm_step",
@@ -60,6 +65,7 @@ OPERATIONS: dict[str, str | set[str]] = {
         "open_issue", "edit_issue", "write_review", "confirm_review", "document_emergency"], "write"),
     "create_change": "writer", "create_component": {"change-manager", "admin"}, "edit_component": {"change-manager", "admin"},
     "confirm_proposal": {"cto", "devops-lead"}, "decline_proposal": {"cto", "devops-lead"},
+    "save_calendar_rules": {"change-manager"}, "lock_down": {"change-manager"}, "lift_lockdown": {"change-manager"},
     "list_events": {"auditor", "change-manager"}, "verify_audit": {"auditor", "change-manager"},
 }  # fmt: skip
 READERS = {"manager", "auditor", "admin"}  # who hold no role that requests or decides
@@ -145,7 +151,13 @@ def keys(objects: dict[str, str]) -> dict[str, int]:
     made = drafts.publish(actor=manager, key=draft.pk, revision=draft.revision, reason="To see who may confirm it")
     assert isinstance(made, Proposal)
     step = Step.objects.get(change__number=objects["review"], kind="technical", state="open")
-    return {"key": draft.pk, "proposal_id": made.pk, "version": 1, "step_id": step.pk}
+    opening = rules.Edit("window", None, {"name": "Opening", "rule": "", "begins": "2026-10-10T08:00", "minutes": 60})
+    proposed = rules.save(actor=manager, edits=[opening], reason="To see who may look at it")
+    assert proposed is not None
+    locked = lockdown.lock_down(actor=manager, scope=["cdn"], reason="To see who may lift it")
+    window = MaintenanceWindow.objects.get(name="Primary").pk
+    known = {"key": draft.pk, "proposal_id": made.pk, "version": 1, "step_id": step.pk, "lockdown_id": locked.pk}
+    return known | {"calendar/rules": window, "calendar/proposed": proposed.pk}
 
 
 def _filled(route: str, number: str, keys: dict[str, int]) -> str:
@@ -160,13 +172,16 @@ def _filled(route: str, number: str, keys: dict[str, int]) -> str:
         "username": "engineer",
         "name": "caused_issue",
     }
-    values |= {name: str(key) for name, key in keys.items()}
+    values |= {name: str(key) for name, key in keys.items()} | {"kind": "window", "model": "window", "day": "2026-11-24"}
+    values["key"] = str(next((key for name, key in keys.items() if route.startswith(name)), keys["key"]))
     return re.sub(r"<\w+:(\w+)>", lambda found: values[found[1]], route)
 
 
 def _wanted(who: str | set[str], name: str, hidden: bool) -> set[int]:
     if who == "all":
         return {200, 503}
+    if who == "never there":
+        return {404}
     if who == "post":
         return {405, 302} if name in ("nobody", "disabled") else {405}
     if name in ("nobody", "disabled"):
@@ -207,11 +222,18 @@ def test_every_operation_answers_exactly_who_may(desk: Sit, objects: dict[str, s
                 answer = client.generic(
                     method,
                     address,
-                    b"" if method == "GET" else _json(BODY if "proposal" not in operation else {"reason": "Because"}),
+                    b"" if method == "GET" else _json(_body(operation)),
                     content_type="application/json",
                 )
                 hidden = kind == "secret" and name not in insiders
                 assert answer.status_code in _allowed(who, name, hidden), (operation, kind, name, answer.status_code, answer.content[:200])
+
+
+def _body(operation: str) -> Any:
+    if operation in ("preview_calendar_rules", "save_calendar_rules"):
+        values = {"name": operation, "kind": "freeze", "starts": "2026-10-20T00:00Z", "ends": "2026-10-21T00:00Z"}
+        return {"edits": [{"kind": "closure", "values": values}], **({"reason": "Because"} if operation.startswith("save") else {})}
+    return {"reason": "Because"} if "proposal" in operation or "lock" in operation else BODY
 
 
 def _json(body: Any) -> bytes:
