@@ -11,7 +11,6 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
 
 from audit.refusal import Invalid, Refused, raise_refusal
 from changemgmt.http import Request, record_refusal, status_of
@@ -47,18 +46,24 @@ def feeds(request: Request) -> HttpResponse:
 
 
 @login_not_required
-@require_safe
 @never_cache
 def feed(request: Request, token: str) -> HttpResponse:
     """The feed itself: whoever has the address reads what its owner may see; it opens nothing else."""
+    if request.method not in ("GET", "HEAD"):
+        return _unlogged("A feed is read, with GET.", 405)
     found = service.opened_by(token)
     if found is None:
-        response = HttpResponse("There is no such feed.\n", content_type="text/plain; charset=utf-8", status=404)
-        response._has_been_logged = True  # type: ignore[attr-defined]  # the address is a secret, whatever became of it
-        return response
+        return _unlogged("There is no such feed.", 404)
     answer = HttpResponse(service.write(found), content_type="text/calendar; charset=utf-8")
     answer["Content-Disposition"] = 'inline; filename="changes.ics"'
     return answer
+
+
+def _unlogged(text: str, status: int) -> HttpResponse:
+    """A refusal that leaves its address out of the log: it is a secret, whatever became of it."""
+    response = HttpResponse(f"{text}\n", content_type="text/plain; charset=utf-8", status=status)
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
 
 
 def import_ics(request: Request) -> HttpResponse:

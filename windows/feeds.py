@@ -146,8 +146,8 @@ def _window_events(window: Occurrence, closures: list[Occurrence], now: datetime
     zone = ZoneInfo(rule.zone)
     for begin, stop in united(open_to):
         event = _event(f"window-{rule.key}-{begin:%Y%m%dT%H%M}", f"{window.name} window", now)
-        event.add("dtstart", _in_zone(begin, zone))
-        event.add("dtend", _in_zone(stop, zone))
+        for name, at in zip(("dtstart", "dtend"), _in_zone(begin, stop, zone), strict=True):
+            event.add(name, at)
         where = f" on {', '.join(sorted(rule.scope))}" if rule.scope else ""
         event.add("description", f"{window.admitted} may start{where}.")
         event.add("categories", ["WINDOW"])
@@ -155,11 +155,13 @@ def _window_events(window: Occurrence, closures: list[Occurrence], now: datetime
         yield event
 
 
-def _in_zone(at: datetime, zone: ZoneInfo) -> datetime:
-    """In the rule's zone, unless that clock time comes twice there: a reader could take the wrong one, so then in UTC."""
-    local = at.astimezone(zone)
-    twice = local.replace(fold=0).astimezone(UTC) != local.replace(fold=1).astimezone(UTC)
-    return at.astimezone(UTC) if twice or zone.key == "UTC" else local
+def _in_zone(begin: datetime, stop: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """In the rule's zone; in UTC if a clock time of the two comes twice there, or clocks change between them: readers differ then."""
+    local = begin.astimezone(zone), stop.astimezone(zone)
+    plain = all(at.replace(fold=0).utcoffset() == at.replace(fold=1).utcoffset() for at in local)
+    if zone.key != "UTC" and plain and local[0].utcoffset() == local[1].utcoffset():
+        return local
+    return begin.astimezone(UTC), stop.astimezone(UTC)
 
 
 def _event(uid: str, summary: str, now: datetime) -> icalendar.Event:

@@ -25,7 +25,11 @@ def october(at: Any) -> None:
 
 
 def told(kind: str, number: str) -> list[Message]:
-    return list(Message.objects.filter(kind=kind, change_id=ChangeRequest.objects.get(number=number).pk, recipient__username="engineer").order_by("id"))
+    return list(
+        Message.objects.filter(kind=kind, change_id=ChangeRequest.objects.get(number=number).pk, recipient__username="engineer").order_by(
+            "id"
+        )
+    )
 
 
 @pytest.fixture(autouse=True)
