@@ -200,3 +200,57 @@ def test_double_submit(track: Track) -> None:
         answers = track.race("engineer", "engineer", lambda n: ("POST", f"/changes/{number}/submit"))  # noqa: B023
         assert statuses(answers) == {200: 1, 409: CLIENTS - 1}, answers
         assert len(track.person("auditor").get(f"/changes/{number}/steps")["items"]) == 2
+
+
+def approved(track: Track, components: list[str]) -> str:
+    number = submitted(track, "P2", components=components)
+    track.person("tech-lead").decide(number, "technical")
+    track.person("product-manager").decide(number, "business")
+    track.person("eng-manager").decide(number, "sign_off")
+    track.person("devops-lead").decide(number, "sign_off")
+    return number
+
+
+SLOT = "2026-10-20T02:00:00Z"  # where the demonstration has booked nothing
+
+
+def bookers(track: Track, numbers: list[str]) -> tuple[list[str], list[Answer]]:
+    """Everybody books their own change at the same instant; who has the slot now, and all answers."""
+    answers = track.race("devops", "devops2", lambda n: ("POST", f"/changes/{numbers[n]}/schedule", {"start": SLOT}))
+    assert set(statuses(answers)) <= {200, 409}, answers
+    return [number for number, (status, _) in zip(numbers, answers, strict=True) if status == 200], answers
+
+
+def give_back(track: Track, winners: list[str]) -> None:
+    for number in winners:
+        assert track.person("auditor").get(f"/changes/{number}")["slot"]["start"] == SLOT
+        track.person("devops").post(f"/changes/{number}/unschedule", {"reason": "The next round"})
+
+
+def test_sixteen_bookers_of_one_slot(track: Track) -> None:
+    """F25, issue 4: sixteen changes of one component, one slot: one has it, the others read who."""
+    numbers = [approved(track, ["search"]) for _ in range(CLIENTS)]
+    for _ in range(ROUNDS):
+        winners, answers = bookers(track, numbers)
+        assert len(winners) == 1, statuses(answers)
+        for status, answer in answers:
+            if status == 409:
+                (reason,) = [found for found in answer["reasons"] if found["code"] == "same_component"]
+                assert winners[0] in reason["message"], answer
+        give_back(track, winners)
+
+
+def test_sixteen_bookers_of_a_window_with_three_places(track: Track) -> None:
+    """Issue 4: no two touch the same component; three get a place, each time, and the others read that it is full."""
+    manager = track.person("change-manager")
+    for index in range(CLIENTS):
+        manager.post("/components", {"slug": f"alone-{index}", "name": f"Alone {index}"}, expect=201)
+    window = next(row for row in manager.get("/calendar/rules")["windows"] if row["name"] == "Primary")
+    values = {name: value for name, value in window.items() if name not in ("key", "by", "reason", "since")} | {"capacity": 3}
+    manager.post("/calendar/rules", {"edits": [{"kind": "window", "key": window["key"], "values": values}], "reason": "Three at a time"})
+    numbers = [approved(track, [f"alone-{index}"]) for index in range(CLIENTS)]
+    for _ in range(ROUNDS):
+        winners, answers = bookers(track, numbers)
+        assert len(winners) == 3, statuses(answers)
+        assert all({reason["code"] for reason in answer["reasons"]} == {"window_full"} for status, answer in answers if status == 409)
+        give_back(track, winners)
