@@ -23,6 +23,8 @@ from windows.models import calendar_since
 from windows.recurrence import PLANNED, Closure, Occurrence, Window
 
 LONGEST_SLOT = timedelta(days=7)  # nothing that is booked lasts longer; a P0 that does is shown where it began
+MOST_SAID = 3  # conflicts of one booking that are put into words
+MOST_LANES, MOST_LEVELS = 20, 8
 OVER = frozenset({State.COMPLETED, State.ROLLED_BACK, State.FAILED, State.CLOSED})
 
 
@@ -96,7 +98,7 @@ class Shown:
         spans = united(span for found in self.open_for.values() for span in found)
         return spans if spans and spans != [(self.start, self.end)] else []
 
-    @property
+    @cached_property
     def conflicts(self) -> list[str]:
         return list(dict.fromkeys(text for item in self.items for text in item.conflicts))
 
@@ -223,8 +225,9 @@ def _find_conflicts(items: list[Item]) -> None:
     pairs = list(_overlapping([item for item in items if not item.is_over]))
     needs = _needs() if any(not one.slugs & other.slugs for one, other in pairs) else {}
     for one, other in pairs:
-        text = _against(one, other, needs)
-        if text:
+        if len(one.conflicts) >= MOST_SAID and len(other.conflicts) >= MOST_SAID:
+            continue
+        if text := _against(one, other, needs):
             one.conflicts.append(text)
             other.conflicts.append(text)
 
@@ -290,8 +293,11 @@ class Bar:
 
 @dataclass(frozen=True)
 class Lane:
+    """One component's bookings; `hidden` are those for which there was no room."""
+
     name: str
     bars: list[Bar]
+    hidden: int = 0
 
     @property
     def levels(self) -> int:
@@ -299,9 +305,16 @@ class Lane:
 
 
 def lanes(window: Shown) -> list[Lane]:
-    """A window's bookings by component, to scale."""
+    """A window's bookings by component, to scale, as far as a page has room."""
     names = sorted({slug for item in window.items for slug in item.slugs})
-    return [Lane(name, bars([item for item in window.items if name in item.slugs], window.start, window.end)) for name in names]
+    return [
+        _lane(name, bars([item for item in window.items if name in item.slugs], window.start, window.end)) for name in names[:MOST_LANES]
+    ]
+
+
+def _lane(name: str, placed: list[Bar]) -> Lane:
+    shown = [bar for bar in placed if bar.level < MOST_LEVELS]
+    return Lane(name, shown, len(placed) - len(shown))
 
 
 def bars(items: Sequence[Item], start: datetime, end: datetime) -> list[Bar]:
