@@ -194,7 +194,7 @@ def main() -> int:
         "search": (get("/changes/?q=catalogue"), get("/search"), "/changes/?q=catalogue"),
         "change": (get(f"/changes/{closed}/"), get("/change"), f"/changes/{closed}/"),
         "queue": (get("/approvals/", lead), get("/queue"), "/approvals/"),
-        "calendar": (get(f"/calendar/?month={month}"), get("/calendar"), f"/calendar/?month={month}"),
+        "calendar": (get(f"/calendar/?at={month}"), get("/calendar"), f"/calendar/?at={month}"),
         "report": (get(f"/reports/{before}/"), get("/report"), f"/reports/{before}/"),
         "gate": (get(f"/api/v1/gate/{closed}"), get("/gate"), f"/api/v1/gate/{closed}"),
         "submit": (submit, write, ""),

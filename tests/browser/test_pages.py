@@ -132,7 +132,11 @@ def test_a_run_goes_on_while_the_page_is_open(visit: Visit) -> None:
 
 PAGES = [
     ("-", "/accounts/login/"), ("engineer", "/"), ("tech-lead", "/"), ("manager", "/"), ("tech-lead", "/approvals/"), ("engineer", "/changes/"), ("engineer", "/changes/new"),
-    ("engineer", "/changes/?q=nothing-like-it"), ("engineer", "/calendar/"), ("engineer", "/calendar/?month=2026-11"), ("manager", "/reports/"), ("manager", "/reports/2026-09/"),
+    ("engineer", "/changes/?q=nothing-like-it"), ("engineer", "/calendar/"), ("engineer", "/calendar/?at=2026-11"),
+    ("change-manager", "/calendar/?view=week"), ("change-manager", "/calendar/?view=timeline&zone=Asia/Kolkata"), ("engineer", "/calendar/?view=agenda&at=2026-11"), ("engineer", "/calendar/day/2026-10-08/"),
+    ("engineer", "/calendar/open/?at=2026-11-24T02:00"), ("engineer", "/calendar/find/?priority=P2&component=search&work=60&rollback=15"), ("change-manager", "/calendar/rules/"),
+    ("change-manager", "/calendar/rules/window/1/"), ("change-manager", "/calendar/rules/new/closing/"), ("engineer", "/calendar/rules/new/opening/"), ("change-manager", "/calendar/lockdown/"),
+    ("change-manager", "/calendar/import/"), ("engineer", "/calendar/feeds/"), ("manager", "/reports/"), ("manager", "/reports/2026-09/"),
     ("auditor", "/audit/?verify=1"), ("engineer", "/settings/"), ("engineer", "/settings/me/"), ("engineer", "/settings/tokens/"), ("change-manager", "/settings/components/new"),
     ("change-manager", "/settings/duties/"), ("engineer", "/api/v1/docs"), ("engineer", "/accounts/password/change/"), ("engineer", "/settings/people/"), ("admin", "/settings/people/"), ("admin", "/settings/people/new"),
     ("manager", "/reports/2026-09/caused_issue/"), ("manager", "/reports/2026-09/mttr/"), ("engineer", "/accounts/2fa/"), ("engineer", "/accounts/sessions/"), ("tech-lead", "in_review"),
