@@ -24,7 +24,7 @@ from reports import exceptions, lists, metrics
 from reports.models import MonthlyReport
 from requests.models import ChangeRequest
 from windows.calendar import Closure, closed_time, closure_occurrences
-from windows.models import current_calendar
+from windows.models import calendar_since
 
 ISSUED_AFTER = timedelta(days=2)  # the 3rd at 00:00 UTC, after the last review deadline
 OLDEST = 36  # months that a tick catches up with after a long downtime
@@ -50,7 +50,7 @@ def _frozen_times(waits: dict[int, tuple[str, datetime, datetime]]) -> dict[int,
     if not waits:
         return {}
     first, last = min(asked for _, asked, _ in waits.values()), max(began for *_, began in waits.values())
-    closures = closure_occurrences(current_calendar(), first, last)
+    closures = closure_occurrences(calendar_since(first), first, last)
     scopes: dict[int, set[str]] = defaultdict(set)
     if any(isinstance(closure.rule, Closure) and closure.rule.scope for closure in closures):
         touched = ChangeRequest.components.through.objects.filter(changerequest__in=list(waits))
