@@ -21,8 +21,8 @@ from requests.states import State
 from windows.calendar import Calendar, Span, closure_occurrences, united, window_occurrences, without
 from windows.models import calendar_since
 from windows.recurrence import PLANNED, Closure, Occurrence, Window
+from windows.slots import LONGEST_SLOT
 
-LONGEST_SLOT = timedelta(days=7)  # nothing that is booked lasts longer; a P0 that does is shown where it began
 MOST_SAID = 3  # conflicts of one booking that are put into words
 MOST_LANES, MOST_LEVELS = 20, 8
 OVER = frozenset({State.COMPLETED, State.ROLLED_BACK, State.FAILED, State.CLOSED})

@@ -20,6 +20,7 @@ from windows.models import current_calendar, lifted_for
 
 SEARCH = timedelta(days=90)
 AROUND = timedelta(days=1)  # wider than any window, so that its places are counted right
+LONGEST_SLOT = timedelta(days=7)  # nothing that is booked lasts longer; an emergency that does is shown where it began
 #: Who books looks past a lockdown: its end is not known, bookings are kept meanwhile, and `start` asks again.
 LOOKING_AHEAD = frozenset({LOCKDOWN})
 BOOKED = (State.SCHEDULED, State.IMPLEMENTING, State.VERIFYING, State.ROLLING_BACK)
@@ -288,13 +289,5 @@ def whole_minute(at: datetime) -> datetime:
 
 def bookings_between(actor: User, start: datetime, end: datetime) -> ChangeQuerySet:
     """Visible changes with a slot in `[start, end)`, by start, for the calendar."""
-    return ChangeRequest.objects.visible_to(actor).filter(slot_start__lt=end, slot_end__gt=start).order_by("slot_start", "id")
-
-
-def held_between(actor: User, start: datetime, end: datetime) -> ChangeQuerySet:
-    """Changes in review that hold a requested window tentatively (A7): shown hatched, in nobody's way."""
-    return (
-        ChangeRequest.objects.visible_to(actor)
-        .filter(state=State.IN_REVIEW, requested_window_start__lt=end, requested_window_start__gte=start)
-        .order_by("requested_window_start", "id")
-    )
+    near = ChangeRequest.objects.visible_to(actor).filter(slot_start__gte=start - LONGEST_SLOT)
+    return near.filter(slot_start__lt=end, slot_end__gt=start).order_by("slot_start", "id")
