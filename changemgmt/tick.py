@@ -108,12 +108,9 @@ def missed_slots() -> int:
         end = change.window_end or change.slot_end
         if change.state != State.SCHEDULED or end is None or end > now:
             return False
-        if held := lockdown.held_until_its_end(change):
-            windows.displace(
-                change, kind="displaced", reason=f"{held[:1].upper()}{held[1:]} held it until its window ended {say_until(end)}."
-            )
-        else:
-            windows.displace(change, kind="missed", reason=f"Its slot passed unused: the window ended {say_until(end)}.")
+        held = lockdown.held_until_its_end(change)
+        why = f"{held[:1].upper()}{held[1:]} held it until its window ended" if held else "Its slot passed unused: the window ended"
+        windows.displace(change, kind="displaced" if held else "missed", reason=f"{why} {say_until(end)}.", due_at=end)
         return True
 
     over = ChangeRequest.objects.filter(state=State.SCHEDULED, slot_start__lt=now)

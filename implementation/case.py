@@ -29,8 +29,10 @@ HANDS = tuple(f"change.{verb}" for verb in ("start", "take_over", "finish", "com
 class Case:
     """`change` for `actor` at `at` (default: now)."""
 
-    def __init__(self, change: ChangeRequest, actor: User, at: datetime | None = None) -> None:
+    def __init__(self, change: ChangeRequest, actor: User, at: datetime | None = None, *, for_all: bool = False) -> None:
+        """`for_all`: what is said goes to everybody who may see the change, so that it names no other that is confidential."""
         self.change, self.actor, self.at = change, actor, at or timezone.now()
+        self.reader: User | None = None if for_all else actor
 
     # --- approval ----------------------------------------------------------------------------------------------------------------
 

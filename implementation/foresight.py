@@ -45,12 +45,17 @@ def tell(change: ChangeRequest) -> bool:
         return False
     change.slot_told = stage
     change.save(update_fields=["slot_told"])
-    reasons = _would_fail(change, start) if stage != OPEN else guards.run_refusal(Case(change, change.implementer or change.requester))
+    reasons = _would_fail(change, start) if stage != OPEN else guards.run_refusal(_case(change, now))
     if reasons:
         audit.record("change.foreseen", change=change, data={"hours": _hours(stage), "reasons": [reason.message for reason in reasons]})
     if reasons or stage == OPEN:
         _send(change, stage, start, reasons)
     return True
+
+
+def _case(change: ChangeRequest, at: datetime) -> Case:
+    """Told to several and kept in the trail: in words that everybody may read who may see the change."""
+    return Case(change, change.implementer or change.requester, at, for_all=True)
 
 
 def _hours(stage: int) -> int:
@@ -59,17 +64,16 @@ def _hours(stage: int) -> int:
 
 def _would_fail(change: ChangeRequest, start: datetime) -> list[Reason]:
     """What stands against starting at the slot's beginning, as far as it can be known now."""
-    case = Case(change, change.implementer or change.requester, start)
-    on_time = {needed.pk for needed in case.needs if slots.comes_before(needed, start)}
+    case = _case(change, start)
     # What runs now will have ended, and what is booked before it will be completed: if not, `start` says so then.
-    if all(needed.pk in on_time for needed in case.needs):
-        case.needs = []
+    case.needs = [needed for needed in case.needs if not slots.comes_before(needed, start)]
     return [reason for reason in guards.run_refusal(case) if reason.code != "component_busy"]
 
 
 def _send(change: ChangeRequest, stage: int, start: datetime, reasons: list[Reason]) -> None:
     entry = FeedEntry.objects.filter(change=change).first()
     due_at = max(start - BEFORE[stage], entry.updated_at) if entry else start - BEFORE[stage]
+    booking = entry.sequence if entry else 0
     things = f"{len(reasons)} thing{'s' if len(reasons) > 1 else ''}"
     if stage == OPEN:
         end = say_until(change.window_end or change.slot_end or start)
@@ -82,7 +86,7 @@ def _send(change: ChangeRequest, stage: int, start: datetime, reasons: list[Reas
     notifications.tell(
         [person for person in (change.implementer, change.requester) if person],
         kind="slot_open" if stage == OPEN else "foreseen",
-        occasion=f"{start} {stage}",
+        occasion=f"{start} {stage} {booking}",
         change=change,
         subject=subject,
         body="\n".join([f"{lead}.", *(f"- {reason.message}" for reason in reasons)]),

@@ -149,7 +149,7 @@ def _checklist_refusal(case: Case, *phases: str) -> list[Reason]:
 
 def _dependency_refusal(case: Case) -> list[Reason]:
     return [
-        Reason("dependency", f"It needs {named(needed, case.actor)} to be completed first.", rule="Dependency")
+        Reason("dependency", f"It needs {named(needed, case.reader)} to be completed first.", rule="Dependency")
         for needed in case.needs
         if not needed.is_done
     ]
@@ -160,7 +160,7 @@ def _component_refusal(case: Case) -> list[Reason]:
     found = [
         Reason(
             "component_busy",
-            f"Component busy: {named(slot.change, case.actor)} is running on {', '.join(sorted(slot.same | slot.needed))}.",
+            f"Component busy: {named(slot.change, case.reader)} is running on {', '.join(sorted(slot.same | slot.needed))}.",
             rule="Component busy",
         )
         for slot in running_beside(case)
@@ -169,7 +169,7 @@ def _component_refusal(case: Case) -> list[Reason]:
     for slot in case.taken:
         if slot.same and slot.start is not None and slot.change.state == State.SCHEDULED and slot.start >= ours_ends:
             text = (
-                f"Next booking: {named(slot.change, case.actor)} on {', '.join(sorted(slot.same))} from {say_until(slot.start)}; "
+                f"Next booking: {named(slot.change, case.reader)} on {', '.join(sorted(slot.same))} from {say_until(slot.start)}; "
                 "the plan no longer fits before it."
             )
             found.append(Reason("does_not_fit", text, rule="Next booking", until=slot.end))

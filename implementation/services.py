@@ -23,10 +23,11 @@ from requests.access import change_to_write
 from requests.models import ChangeRequest, Component
 from requests.say import say_instant, say_until
 from requests.states import State
+from windows import turns
 from windows.calendar import decide
 from windows.models import current_calendar
 from windows.services import extend_booking, hold_for_run
-from windows.slots import scope_of
+from windows.slots import scope_of, start_verdict
 
 MAX_EXTENSION = 60  # minutes in all (A25)
 START_LOCK = 7_301_141
@@ -71,6 +72,7 @@ def start(*, actor: User, number: str) -> ChangeRequest:
     """Begin: everything is judged again, at this instant, under lock (promises 1 and 2)."""
     change = change_to_write(actor, number)
     _take_turns(change)
+    turns.calendar_stands()
     case = Case(change, actor)
     raise_refusal(guards.start_refusal(case))
     beside = [slot.change.pk for slot in guards.running_beside(case)] if change.is_emergency else []
@@ -81,10 +83,18 @@ def start(*, actor: User, number: str) -> ChangeRequest:
     if before:
         ratification.start_before(change, actor)
     hold_for_run(change)
-    facts: dict[str, Any] = {"priority": change.priority} | before | ({"running_beside": beside} if beside else {})
+    one_off = {"one_off": True} if _needs_an_opening(case) else {}
+    facts: dict[str, Any] = {"priority": change.priority} | one_off | before | ({"running_beside": beside} if beside else {})
     lifecycle.perform(change, "start", actor=actor, **facts, **({"undone": undone} if undone else {}))
     notifications.withdraw(change_id=change.pk, kind="booked")
     return change
+
+
+def _needs_an_opening(case: Case) -> bool:
+    """Whether it starts only because of a one-off opening; the report names those."""
+    if case.change.is_emergency or all(window.rule for window in case.calendar.windows):
+        return False
+    return not start_verdict(case.change, case.at, case.calendar.without_openings()).allowed
 
 
 def _take_turns(change: ChangeRequest) -> None:

@@ -46,6 +46,11 @@ def _booked(data: Data) -> str:
     return f"booked the slot {_at(data.get('start'))}" + (f", {data['window']} window" if data.get("window") else "")
 
 
+def _window_moved(data: Data) -> str:
+    now = data.get("after", {})
+    return f"Its window is now {now.get('window', '')}, until {_at(now.get('end'))}"
+
+
 def _edited(data: Data) -> str:
     count = len(data.get("fields", {}))
     return f"edited {count} field{'' if count == 1 else 's'}"
@@ -103,7 +108,7 @@ SENTENCES: dict[str, tuple[str, str, Said]] = {
         lambda d: f"The requested window, {_at(d.get('start'))}, was not free",
     ),
     "change.foreseen": ("warn", "calendar-clock", lambda d: f"It would not start: {' '.join(d.get('reasons', []))}"),
-    "change.window_moved": ("neutral", "calendar-clock", lambda d: f"Its window has moved: {d.get('after', {}).get('window', '')}"),
+    "change.window_moved": ("neutral", "calendar-clock", _window_moved),
     "change.opening_asked": ("neutral", "calendar-plus", lambda d: f"asked for a one-off opening, {_at(d.get('start'))}"),
     "change.split": ("neutral", "split", "made a further part of another change"),
     "change.no_slot": ("warn", "calendar-x", "No slot within 90 days fits"),

@@ -40,6 +40,7 @@ def _says(name: str) -> Q:
 FOUND_BY = {
     "freeze_exceptions": Q(action="change.freeze_exception", data__granted=True),
     "phone_approvals_unconfirmed": Q(action="approval.confirmation_overdue") | Q(action="approval.confirm", data__answer="not_approved"),
+    "one_off_openings": Q(action="change.start", data__one_off=True),
     "unauthorised_starts": Q(action="change.start", data__unauthorised=True),
     "raised_to_p0": Q(action="change.escalate") | Q(action="change.revise", data__fields__priority__1="P0"),
     "p0_not_justified": Q(action="implementation.review_confirm", data__p0_justified=False),
@@ -54,7 +55,6 @@ FOUND_BY = {
 BOOKED_WITH = {
     "short_notice": _says("short_notice_reason"),
     "overrides": _says("override_reason"),
-    "one_off_openings": Q(data__one_off=True),
 }
 
 

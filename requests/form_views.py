@@ -154,6 +154,8 @@ def _verdict(known: ChangeRequest, scope: frozenset[str]) -> dict[str, Any] | No
     if start is None:
         return None
     verdict = decide(known.priority, start, start + known.plan_length, calendar, scope)
+    if not verdict.allowed and verdict.next_allowed_start is None and verdict.reasons[0].code in ("does_not_fit", "outside_window"):
+        return _too_long(known, start, calendar)
     if verdict.allowed:
         return {"tone": "ok", "icon": "calendar-check", "start": start, "end": start + known.plan_length, "until": verdict.open_until}
     return {

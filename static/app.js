@@ -159,11 +159,10 @@ for (const grid of document.querySelectorAll("[data-drag]")) {
   });
 }
 
-// One's own zone is offered beside those in the list, and a choice shows at once.
+// One's own zone is offered beside those in the list.
 for (const form of document.querySelectorAll("[data-zones]")) {
   const own = Intl.DateTimeFormat().resolvedOptions().timeZone, zones = form.elements.zone;
   if (own && ![...zones.options].some((option) => option.value === own)) zones.add(new Option(own, own), 1);
-  form.addEventListener("change", (event) => { if (event.target.matches("select")) form.requestSubmit(); });
 }
 
 // Fields that belong to a choice show with it: data-for="name:value,value".

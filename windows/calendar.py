@@ -38,6 +38,10 @@ class Calendar:
     def rules(self) -> tuple[Rule, ...]:
         return (*self.windows, *self.closures)
 
+    def without_openings(self) -> Calendar:
+        """The same without what opens once."""
+        return Calendar(tuple(window for window in self.windows if window.rule), self.closures)
+
     @property
     def named_components(self) -> frozenset[str]:
         """Components that some rule names; all others are alike."""

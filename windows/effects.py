@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from windows.calendar import HORIZON, Calendar, Span, open_stretches, without
+from windows.calendar import HORIZON, LOCKDOWN, Calendar, Span, open_stretches, without
 from windows.recurrence import PLANNED
 
 SHUT_TOO_LONG = timedelta(days=30)
+A_DAY = timedelta(days=1)
+LOCKED = frozenset({LOCKDOWN})
 MONTHS = 12
 
 
@@ -35,6 +37,7 @@ class Effect:
     """For one priority: the open time gained and lost in the year ahead, usable hours by month, and the longest time shut."""
 
     priorities: tuple[str, ...]
+    components: list[str]
     gained: list[Span]
     lost: list[Span]
     months: list[Month]
@@ -45,7 +48,11 @@ class Effect:
     def too_long(self) -> bool:
         """Whether the edit would keep the priority out for more than 30 days at a stretch, and longer than now."""
         after, before = self.shut.after, self.shut.before
-        return after is not None and length(after) > SHUT_TOO_LONG and (before is None or length(after) > length(before))
+        return after is not None and length(after) > SHUT_TOO_LONG and (before is None or length(after) >= length(before) + A_DAY)
+
+    def is_like(self, other: Effect) -> bool:
+        """Whether it says the same of another component."""
+        return (self.priorities, self.gained, self.lost, self.months) == (other.priorities, other.gained, other.lost, other.months)
 
     @property
     def hours(self) -> tuple[float, float]:
@@ -60,15 +67,20 @@ def length(span: Span) -> timedelta:
     return span[1] - span[0]
 
 
-def compare(before: Calendar, after: Calendar, at: datetime, scope: frozenset[str] = frozenset()) -> list[Effect]:
-    """The effect in the 400 days from `at` for each planned priority; those alike are one."""
+def compare(before: Calendar, after: Calendar, at: datetime, component: str = "") -> list[Effect]:
+    """The effect in the 400 days from `at` on a component for each planned priority; those alike are one. A lockdown is looked past.
+
+    No component: one that no rule names.
+    """
+    scope = frozenset({component}) if component else frozenset[str]()
     found: dict[tuple[tuple[Span, ...], tuple[Span, ...]], list[str]] = {}
     for priority in PLANNED:
-        was, will = (tuple(open_stretches(priority, at, at + HORIZON, rules, scope)) for rules in (before, after))
+        was, will = (tuple(open_stretches(priority, at, at + HORIZON, rules, scope, LOCKED)) for rules in (before, after))
         found.setdefault((was, will), []).append(priority)
     return [
         Effect(
             priorities=tuple(names),
+            components=[component],
             gained=list(without(will, was)),
             lost=list(without(was, will)),
             months=list(_months(at, was, will)),

@@ -7,7 +7,6 @@ people are told; a P3 is booked again. A lockdown holds: bookings stay, and `sta
 from __future__ import annotations
 
 import logging
-from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -19,16 +18,18 @@ from audit.refusal import Reason
 from requests.models import ChangeRequest
 from requests.states import State
 from windows import services
-from windows.calendar import EMERGENCY, Calendar, Span, open_stretches, window_at, window_occurrences
-from windows.models import current_calendar
-from windows.slots import LOOKING_AHEAD, scope_of, verdict_for
+from windows.calendar import EMERGENCY, HORIZON, Calendar, window_at, window_occurrences
+from windows.models import FeedEntry, current_calendar, last_edit
+from windows.openness import Openness
+from windows.slots import scope_of, verdict_for
 
 log = logging.getLogger(__name__)
+BATCH = 200  # at a time; the tick goes on with the rest
 
 
 def enforce_all() -> int:
     """Move every booking that the calendar has made void; how many. After an edit, and at every tick for whatever that did not reach."""
-    return len([key for key in void(current_calendar()) if move(key)])
+    return len([key for key in void(current_calendar())[:BATCH] if move(key)])
 
 
 def void(calendar: Calendar) -> list[int]:
@@ -45,24 +46,12 @@ SLOT = ("slot_start", "slot_end", "window_name", "window_start", "window_end")
 def _void_of(changes: list[ChangeRequest], calendar: Calendar, now: datetime) -> Iterator[ChangeRequest]:
     if not changes:
         return
-    end = max(change.slot_end for change in changes if change.slot_end)
-    named = calendar.named_components
+    end = min(max(change.slot_end for change in changes if change.slot_end), now + HORIZON)
     known = {(o.name, o.start, o.end) for o in window_occurrences(calendar, now, end)}
-    open_for: dict[tuple[str, frozenset[str]], list[Span]] = {}
+    openness = Openness(calendar, now, end)
     for change in changes:
-        # Components that no rule names are alike: one of them stands for all.
-        scope = scope_of(change)
-        kind = (change.priority, scope & named | frozenset(sorted(scope - named)[:1] and ["-"]))
-        if kind not in open_for:
-            open_for[kind] = list(open_stretches(change.priority, now, end, calendar, kind[1], LOOKING_AHEAD))
-        fits = _holds(open_for[kind], max(change.slot_start or now, now), change.slot_end or now)
-        if not fits or (change.window_name, change.window_start, change.window_end) not in known:
+        if not openness.holds(change) or (change.window_name, change.window_start, change.window_end) not in known:
             yield change
-
-
-def _holds(stretches: list[Span], start: datetime, end: datetime) -> bool:
-    index = bisect_right(stretches, (start, datetime.max.replace(tzinfo=start.tzinfo))) - 1
-    return index >= 0 and stretches[index][0] <= start and end <= stretches[index][1]
 
 
 def move(key: int) -> bool:
@@ -86,7 +75,7 @@ def enforce(change: ChangeRequest) -> bool:
     calendar = current_calendar()
     rest = _rest_verdict(change, calendar, now)
     if rest:
-        services.displace(change, kind="displaced", reason=_said(rest))
+        services.displace(change, kind="displaced", reason=_said(rest), due_at=_since(change, now))
         return True
     return _follow_window(change, calendar)
 
@@ -97,6 +86,12 @@ def _rest_verdict(change: ChangeRequest, calendar: Calendar, now: datetime) -> t
     if change.slot_start >= now:
         return verdict_for(change, change.slot_start, calendar, change.slot_end).reasons
     return verdict_for(change, now, calendar, change.slot_end, slot=change.slot_start).reasons
+
+
+def _since(change: ChangeRequest, now: datetime) -> datetime:
+    """When the slot became void: with the last edit of the calendar, though not before it was booked."""
+    entry = FeedEntry.objects.filter(change=change).first()
+    return min(now, max(filter(None, (last_edit(), entry.updated_at if entry else None)), default=now))
 
 
 def _said(reasons: tuple[Reason, ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from django.contrib import messages
@@ -80,8 +81,8 @@ def import_ics(request: Request) -> HttpResponse:
             record_refusal(request, problem)
             refused = problem
             context["errors"] = problem.fields if isinstance(problem, Invalid) else {"": str(problem)}
-            if request.POST.get("edits"):
-                context |= _shown(request, _edits(request.POST["edits"]), [], 0)
+            with suppress(Refused, KeyError, TypeError, AttributeError, ValueError):  # whatever of it can still be shown
+                context |= _shown(request, _edits(request.POST.get("edits", "")), [], 0)
     return render(request, "windows/import.html", context, status=status_of(refused) if refused else 200)
 
 

@@ -53,6 +53,8 @@ def recurrence(value: Any) -> str:
     text = cleaning.prose(value).upper().replace(" ", "").removeprefix("RRULE:")
     if not text:
         return ""
+    if text.endswith("BYDAY="):
+        raise Wrong("tick at least one day.")
     if len(text) > 200 or not re.fullmatch(r"[A-Z]+=[^=;]+(;[A-Z]+=[^=;]+)*", text):
         raise Wrong("write it like FREQ=WEEKLY;BYDAY=TU.")
     parts = rule_parts(text)
@@ -116,7 +118,7 @@ def _local(value: Any) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise Wrong("write local day and time, like 2026-11-03T02:00.") from None
+        raise Wrong("choose the day and the time at which it opens, like 2026-11-03T02:00.") from None
     if found.tzinfo is not None:
         raise Wrong("leave the offset out; the time zone has its own field.")
     _reasonable(found.year)
@@ -158,7 +160,7 @@ def zones() -> tuple[str, ...]:
 
 def zone(value: Any) -> str:
     text = cleaning.prose(value) or "UTC"
-    if text != "UTC" and text not in available_timezones():
+    if text not in zones():
         raise Wrong("choose a zone of the IANA list, like Europe/Berlin.")
     return text
 
@@ -225,10 +227,7 @@ def _base_day(found: dict[str, Any]) -> dict[str, Any]:
             raise Wrong("write a day like 2026-11-03.")
         return {"on": on.isoformat()}
     if found.keys() == {"country", "holiday"}:
-        country, name = cleaning.prose(found["country"]).upper(), cleaning.prose(found["holiday"])
-        if name not in holiday_names(country):
-            raise Wrong(f"choose a country of the list and one of its holidays; {country[:10] or 'none'} has no “{name[:60]}”.")
-        return {"country": country, "holiday": name}
+        return _a_holiday(cleaning.prose(found["country"]).upper(), cleaning.prose(found["holiday"]))
     if found.keys() == {"month", "weekday", "nth"}:
         nth = number("nth", -1, 5)
         if not nth:
@@ -250,11 +249,26 @@ def countries() -> tuple[str, ...]:
     return tuple(sorted(holidays.list_supported_countries(include_aliases=False)))
 
 
-@cache
+def _a_holiday(country: str, name: str) -> dict[str, Any]:
+    """A holiday by its name, however its letters are written."""
+    known = {one.casefold(): one for one in holiday_names(country)}
+    if not known:
+        raise Wrong(f"“{country[:10]}” is no country of the list; take two letters like US or DE.")
+    if not name:
+        raise Wrong("choose the holiday.")
+    if name.casefold() not in known:
+        near = [one for one in known.values() if name.casefold() in one.casefold()][:3] or list(known.values())[:6]
+        raise Wrong(f"{country} has no “{name[:60]}”; choose one like {', '.join(near)}.")
+    return {"country": country, "holiday": known[name.casefold()]}
+
+
 def holiday_names(country: str) -> tuple[str, ...]:
     """The holidays of a country, as `Day` names them."""
-    if country not in countries():
-        return ()
+    return _holiday_names(country) if country in countries() else ()
+
+
+@cache
+def _holiday_names(country: str) -> tuple[str, ...]:
     kept = holidays.country_holidays(country, years=range(2024, 2030), observed=False)
     return tuple(sorted({name for names in kept.values() for name in str(names).split("; ")}))
 
@@ -290,7 +304,7 @@ CLOSURE: dict[str, Clean] = {
 LABELS = {
     "name": "Name",
     "rule": "Recurrence",
-    "begins": "First start",
+    "begins": "Opens",
     "minutes": "Length",
     "zone": "Time zone",
     "priorities": "Priorities",
@@ -317,7 +331,8 @@ def clean(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
             found[name] = cleaner(values.get(name, _unsaid(kind).get(name)))
         except Wrong as problem:
             text = str(problem)
-            wrong[name] = f"{LABELS[name]}: {text[:1].lower() + text[1:]}"
+            plain = text[1:2].islower() or text[1:2] == " "
+            wrong[name] = f"{LABELS[name]}: {text[:1].lower() + text[1:] if plain else text}"
     if not wrong:
         wrong = dict(_amiss_window(found) if kind == "window" else _amiss_closure(found))
     if wrong:

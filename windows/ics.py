@@ -129,12 +129,20 @@ def _spans(event: icalendar.Event, now: datetime) -> Iterator[tuple[datetime, da
             yield begin, end
         return
     for rule in rules if isinstance(rules, list) else [rules] if rules is not None else []:
-        if TOO_OFTEN & {str(freq).upper() for freq in rule.get("FREQ", [])}:
-            raise cleaning.Wrong("it comes more than once a day, which no rule here may")
+        _check_rule(rule)
     alone = icalendar.Calendar()
     alone.add_component(event)
     for occurrence in recurring_ical_events.of(alone, skip_bad_series=False).between(now, now + AHEAD)[:MOST_RULES]:
         yield _span(occurrence)
+
+
+def _check_rule(rule: Any) -> None:
+    """The grammar of our own rules, with an end: anything else could be expanded for ever."""
+    parts = {str(name).upper(): [str(value) for value in values] for name, values in rule.items()}
+    if TOO_OFTEN & {freq.upper() for freq in parts.get("FREQ", [])}:
+        raise cleaning.Wrong("it comes more than once a day, which no rule here may")
+    kept = {name: values for name, values in parts.items() if name not in ("COUNT", "UNTIL")}
+    fields.recurrence(";".join(f"{name}={','.join(values)}" for name, values in kept.items()))
 
 
 def _span(event: icalendar.Event) -> tuple[datetime, datetime]:

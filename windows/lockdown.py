@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -21,6 +21,7 @@ from notifications import services as notifications
 from requests import cleaning
 from requests.models import ChangeQuerySet, ChangeRequest
 from requests.states import RUNNING, State
+from windows import turns
 from windows.calendar import EMERGENCY, LOCKDOWN
 from windows.models import Closure, calendar_since
 from windows.slots import scope_of
@@ -31,7 +32,7 @@ SHOWN = 50
 
 @dataclass(frozen=True)
 class Held:
-    """What a lockdown stops: running changes, whose gate closes, and booked ones that could start within a day."""
+    """What a lockdown stops: running changes, whose gate closes, and booked ones, the next first."""
 
     running: list[ChangeRequest]
     booked: list[ChangeRequest]
@@ -55,10 +56,11 @@ def holds(scope: list[str], viewer: User) -> Held:
     return Held(list(seen.filter(state__in=RUNNING)[:SHOWN]), list(seen.filter(state=State.SCHEDULED)[:SHOWN]))
 
 
-def _concerned(scope: list[str]) -> ChangeQuerySet:
-    """Running changes, and those that could start within a day."""
+def _concerned(scope: list[str], within: timedelta | None = None) -> ChangeQuerySet:
+    """Running changes, and those that are booked, or booked within that time."""
     now = timezone.now()
-    soon = Q(state=State.SCHEDULED, slot_start__lt=now + SOON, slot_end__gt=now)
+    soon = Q(state=State.SCHEDULED, slot_end__gt=now)
+    soon &= Q(slot_start__lt=now + within) if within else Q()
     rows = ChangeRequest.objects.filter(Q(state__in=RUNNING) | soon).exclude(priority=EMERGENCY)
     if scope:
         rows = rows.filter(pk__in=ChangeRequest.components.through.objects.filter(component__slug__in=scope).values("changerequest"))
@@ -75,14 +77,13 @@ def lock_down(*, actor: User, scope: list[str], reason: str) -> Closure:
     except cleaning.Wrong as problem:
         raise Invalid(fields={"scope": f"Components: {problem}"}) from None
     on = f" of {', '.join(scope[:3])}{f' and {len(scope) - 3} more' if len(scope) > 3 else ''}" if scope else ""
+    turns.edit_calendar()
     now = timezone.now()
-    try:
-        with transaction.atomic():
-            made = Closure.objects.create(
-                name=f"the lockdown{on}"[:80], kind=LOCKDOWN, scope=scope, starts_at=now, since=now, made_by=actor, reason=reason
-            )
-    except IntegrityError:
-        raise Blocked([Reason("settled", f"“The lockdown{on}” is in force already.")]) from None
+    if any(set(row.scope) == set(scope) for row in in_force()):
+        raise Blocked([Reason("settled", f"“The lockdown{on}” is in force already.")])
+    made = Closure.objects.create(
+        name=f"the lockdown{on}"[:80], kind=LOCKDOWN, scope=scope, starts_at=now, since=now, made_by=actor, reason=reason
+    )
     audit.record("calendar.lockdown", actor=actor, data={"rule": made.pk, "scope": scope, "reason": reason})
     _tell(
         made,
@@ -96,6 +97,7 @@ def lock_down(*, actor: User, scope: list[str], reason: str) -> Closure:
 def lift(*, actor: User, key: int, reason: str) -> Closure:
     """End a lockdown: what it held may go on where it was. Raises NotYours, Missing, Blocked (somebody was first)."""
     raise_refusal(refusal(actor))
+    turns.edit_calendar()
     locked = Closure.objects.select_for_update().filter(kind=LOCKDOWN)
     found: Closure | None = locked.filter(pk=key).first() if 0 < key < 2**63 else None
     if found is None:
@@ -117,7 +119,7 @@ def lift(*, actor: User, key: int, reason: str) -> Closure:
 def _tell(lockdown: Closure, subject: str, body: str) -> None:
     """Whoever runs or is about to run what it stops, and change managers."""
     kind = "lockdown_lifted" if lockdown.till else "lockdown"
-    held = _concerned(lockdown.scope).select_related("requester", "implementer")
+    held = _concerned(lockdown.scope, SOON).select_related("requester", "implementer")
     people = {person for change in held for person in (change.requester, change.implementer) if person}
     people |= set(User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True))
     notifications.tell(people, kind=kind, occasion=f"{lockdown.pk}", subject=subject, body=body, path="/calendar/lockdown/")
@@ -128,9 +130,9 @@ def held_until_its_end(change: ChangeRequest) -> str:
     end = change.window_end or change.slot_end
     if end is None or change.slot_start is None:
         return ""
-    scope = scope_of(change)
+    scope, last = scope_of(change), max(change.slot_start, end - change.plan_length)  # the last moment at which its plan still fitted
     for closure in calendar_since(change.slot_start).closures:
         holds = closure.kind == LOCKDOWN and closure.shuts(change.priority, scope)
-        if holds and any(True for _ in closure.occurrences(change.slot_start, end)):
+        if holds and any(True for _ in closure.occurrences(last, max(end, last + timedelta(minutes=1)))):
             return closure.name
     return ""

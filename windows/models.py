@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import ArrayField, DateTimeRangeField
 from django.db import models
-from django.db.models import F, Func, Q, Value
+from django.db.models import F, Func, Max, Q, Value
 from django.utils import timezone
 
 from requests.models import ChangeRequest, Component
@@ -100,7 +100,7 @@ class MaintenanceWindow(Version):
             skips=frozenset(self.skips),
             since=self.since,
             till=self.till,
-            key=self.pk or 0,
+            key=self.first_key or 0,
         )
 
 
@@ -123,7 +123,7 @@ class Closure(Version):
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.UniqueConstraint(fields=["name"], condition=Q(till__isnull=True), name="one_closure_of_a_name"),
+            models.UniqueConstraint(fields=["name"], condition=Q(till__isnull=True) & ~Q(kind="lockdown"), name="one_closure_of_a_name"),
             models.CheckConstraint(
                 name="closure_by_days_or_instants",
                 condition=Q(starts_at__isnull=True, first__isnull=False, last__isnull=False)
@@ -153,8 +153,14 @@ class Closure(Version):
             ends=self.ends_at,
             since=self.since,
             till=self.till,
-            key=self.pk or 0,
+            key=self.first_key or 0,
         )
+
+
+def last_edit() -> datetime | None:
+    """When the rules were edited last."""
+    found = [model.objects.aggregate(since=Max("since"), till=Max("till")) for model in (MaintenanceWindow, Closure)]
+    return max((at for row in found for at in row.values() if at is not None), default=None)
 
 
 def current_calendar() -> calendar.Calendar:

@@ -190,7 +190,7 @@ def _clipped(rule: Window | Closure, start: datetime, end: datetime) -> Occurren
     return Occurrence(start, end, rule.name, rule.kind, rule) if start < end else None
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)  # a year of a daily window holds some 80 kB
 def _window_year(window: Window, year: int) -> tuple[list[datetime], list[Occurrence]]:
     """Starts, and occurrences that start in the UTC year. A local time that a DST change skips takes the offset from before the gap; one
     that occurs twice is the first (RFC 5545, 3.3.5). Durations are measured in UTC."""

@@ -52,7 +52,7 @@ def _rule(post: dict[str, Any]) -> str:
         return f"FREQ=DAILY{interval}"
     if repeat == "weekly":
         days = [day for day in WEEKDAYS if day in post["days"]]
-        return f"FREQ=WEEKLY{interval}" + (f";BYDAY={','.join(days)}" if days else "")
+        return f"FREQ=WEEKLY{interval};BYDAY={','.join(days)}"
     if repeat == "monthly":
         return f"FREQ=MONTHLY{interval};BYDAY={post.get('nth', '')}{post.get('nth_day', '')}"
     return str(post.get("rule", "")) or "FREQ="

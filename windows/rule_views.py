@@ -13,11 +13,13 @@ from django.views.decorators.http import require_POST, require_safe
 
 from audit.refusal import Invalid, Missing, Refused, raise_refusal
 from changemgmt.http import Request, record_refusal, status_of
+from proposals import services as proposals
 from proposals.models import Proposal
+from requests import cleaning
 from windows import fields, lockdown, rule_forms, rules
-from windows.calendar import HORIZON
+from windows.calendar import HORIZON, closure_occurrences
 from windows.models import Closure, MaintenanceWindow
-from windows.recurrence import PLANNED
+from windows.recurrence import PLANNED, Occurrence, Window
 from windows.views import ZONES
 from windows.words import MONTHS, NTH, WEEKDAYS, say, say_for
 
@@ -86,6 +88,9 @@ def edit(request: Request, model: str, key: int) -> HttpResponse:
     """A rule in force."""
     if model not in rules.MODELS:
         raise Http404
+    found = rules.MODELS[model].objects.filter(pk=key).first()
+    if found is not None and found.till is not None and request.method != "POST":
+        return _as_it_is_now(request, model, found)
     row = rules.row_of(model, key)
     kind = "closing" if isinstance(row, Closure) else "window" if row.rule else "opening"
     if isinstance(row, Closure) and row.kind == "lockdown":
@@ -95,26 +100,54 @@ def edit(request: Request, model: str, key: int) -> HttpResponse:
     return _editor(request, kind, row, rule_forms.shown(kind, row))
 
 
+def _as_it_is_now(request: Request, model: str, old: MaintenanceWindow | Closure) -> HttpResponse:
+    """The address of an earlier version: on to the one in force, or to the list, which says who ended it."""
+    current = next((row for row in rules.MODELS[model].objects.in_force() if row.first_key == old.first_key), None)
+    if current is not None:
+        return redirect("windows:rule", model=model, key=current.pk)
+    messages.info(request, f"“{old.name}” was ended{f' by {old.ended_by}' if old.ended_by else ''}.")
+    return redirect("windows:rules")
+
+
 def _saved(request: Request, kind: str, row: MaintenanceWindow | Closure | None) -> HttpResponse:
     """Save, or end, what the form says. A refusal shows the form again with everything that was typed."""
     typed = rule_forms.typed(request.POST)
     ends = request.POST.get("intent") == "end" and row is not None
     edit = rules.Edit(rule_forms.KINDS[kind], row.pk if row else None, None if ends else rule_forms.values(kind, typed))
     try:
-        proposal = rules.save(actor=request.user, edits=[edit], reason=request.POST.get("reason", ""))
+        raise_refusal(rules.edit_refusal(request.user))
+        reason = cleaning.said("reason", request.POST.get("reason", ""), "Reason", "say why; whoever looks at the calendar reads it.")
+        found = rules.consequence([edit], request.user)
+        if (ends or (found.displaced_count and not found.widens)) and request.POST.get("seen") != str(found.displaced_count):
+            return _editor(request, kind, row, typed, asks=found, ends=ends)
+        proposal = rules.save(actor=request.user, edits=[edit], reason=reason)
     except Refused as refused:
         record_refusal(request, refused)
         return _editor(request, kind, row, typed, refused)
     if proposal:
         messages.success(request, "It allows more than now, so it waits for a second person; whoever can confirm it has been told.")
         return redirect(proposal)
-    messages.success(request, "It is in effect. Whoever lost a slot by it has been told.")
+    count = found.displaced_count
+    lost = (
+        f"{count} change{'s lose their slots' if count > 1 else ' loses its slot'}; their people are told."
+        if count
+        else "Nobody loses a slot."
+    )
+    messages.success(request, f"It is in effect. {lost}")
     return redirect("windows:rules")
 
 
 def _editor(
-    request: Request, kind: str, row: MaintenanceWindow | Closure | None, typed: dict[str, Any], refused: Refused | None = None
+    request: Request,
+    kind: str,
+    row: MaintenanceWindow | Closure | None,
+    typed: dict[str, Any],
+    refused: Refused | None = None,
+    *,
+    asks: rules.Consequence | None = None,
+    ends: bool = False,
 ) -> HttpResponse:
+    """The form; with `asks` it says what would happen and asks once more, before anybody loses a slot or a rule ends."""
     errors = refused.fields if isinstance(refused, Invalid) else {}
     context = {
         "kind": kind,
@@ -136,7 +169,9 @@ def _editor(
         "countries": fields.countries(),
         "holidays": {name: fields.holiday_names(typed.get(f"{name}_country", "")) for name in ("first", "last")},
         "versions": _versions(row),
-        **_consequence(request, kind, row.pk if row else None, typed, strict=False),
+        "asks": asks,
+        "ends": ends,
+        **({"consequence": asks} if asks else _consequence(request, kind, row.pk if row else None, typed, strict=False)),
     }
     return render(request, "windows/rule.html", context, status=status_of(refused) if refused else 200)
 
@@ -163,6 +198,7 @@ def preview(request: Request, kind: str) -> HttpResponse:
     context = {
         "countries_of": {name: fields.holiday_names(typed.get(f"{name}_country", "")) for name in ("first", "last")},
         "is_closing": kind == "closing",
+        "may_edit": not rules.edit_refusal(request.user),
         **_consequence(request, kind, int(key) if key.isdecimal() and len(key) < 18 else None, typed, strict=True),
     }
     return render(request, "windows/rule_preview.html", context)
@@ -176,13 +212,30 @@ def _consequence(request: Request, kind: str, key: int | None, typed: dict[str, 
     try:
         values = fields.clean(edit.kind, edit.values or {})
         now = timezone.now()
-        occurrences = list(fields.version(edit.kind, values).value().occurrences(now, now + timedelta(days=365)))
+        rule = fields.version(edit.kind, values).value()
+        occurrences = list(rule.occurrences(now, now + timedelta(days=365)))
         found = rules.consequence([edit], request.user)
     except Invalid as refused:
         return {"consequence": None, "missing": refused.fields}
     except (Missing, Refused) as refused:
         return {"consequence": None, "missing": {"": str(refused)}}
-    return {"consequence": found, "occurrences": occurrences[:SHOWN_NEXT], "occurrence_count": len(occurrences), "missing": {}}
+    return {
+        "consequence": found,
+        "occurrences": [(occurrence, _shut_by(occurrence, found)) for occurrence in occurrences[:SHOWN_NEXT]],
+        "occurrence_count": len(occurrences),
+        "is_past": next(iter(rule.occurrences(now, now + fields.LOOKED_AHEAD)), None) is None,
+        "missing": {},
+    }
+
+
+def _shut_by(occurrence: Occurrence, found: rules.Consequence) -> str:
+    """What takes the whole of a window occurrence, in words."""
+    if not isinstance(occurrence.rule, Window):
+        return ""
+    over = closure_occurrences(found.after, occurrence.start, occurrence.end)
+    whole = [c for c in over if c.start <= occurrence.start and occurrence.end <= c.end]
+    names = [c.name for c in whole if all(c.shuts(priority, occurrence.rule.scope) for priority in occurrence.priorities)]
+    return ", ".join(names)
 
 
 @require_safe
@@ -190,8 +243,10 @@ def proposed(request: Request, key: int) -> HttpResponse:
     """What a proposal about the calendar would do, as things stand now, for whoever is to confirm it."""
     proposal = get_object_or_404(Proposal.objects.select_related("author"), pk=key, kind=rules.KIND)
     edits = [rules.Edit(**edit) for edit in proposal.payload["edits"]]
-    context: dict[str, Any] = {"proposal": proposal, "lines": [_proposed_line(edit) for edit in edits]}
+    may_answer = not proposals.answer_refusal(proposal, request.user)
+    context: dict[str, Any] = {"proposal": proposal, "lines": [], "may_answer": may_answer}
     try:
+        context["lines"] = [_proposed_line(edit) for edit in edits]
         context["consequence"] = rules.consequence(edits, request.user) if proposal.state == Proposal.State.OPEN else None
     except Refused as refused:
         context["overtaken"] = str(refused)

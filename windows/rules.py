@@ -11,28 +11,30 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role
 from audit import services as audit
-from audit.refusal import Blocked, Invalid, Missing, Reason, Stale, raise_refusal
+from audit.refusal import Blocked, Invalid, Missing, NotYours, Reason, Stale, raise_refusal
 from proposals import services as proposals
 from proposals.models import Proposal
 from requests import cleaning
 from requests.models import ChangeRequest
 from requests.states import State
-from windows import effects, fields
-from windows.calendar import LOCKDOWN, Calendar, decide
+from windows import effects, fields, turns
+from windows.calendar import HORIZON, LOCKDOWN, Calendar
 from windows.models import Closure, FreezeException, MaintenanceWindow, current_calendar, lifted_for
-from windows.slots import AROUND, LOOKING_AHEAD, SEARCH, Book, Plan, fitting, scope_of
+from windows.openness import Openness
+from windows.slots import AROUND, SEARCH, Book, Plan, fitting
 from windows.widening import widens
 
 KIND = "calendar"  # of its proposals
 MODELS: dict[str, type[MaintenanceWindow] | type[Closure]] = {"window": MaintenanceWindow, "closure": Closure}
 MOST_RULES = 500
 SHOWN_DISPLACED = 50
+MOST_SHOWN_COMPONENTS = 8
 Row = MaintenanceWindow | Closure
 
 
@@ -53,7 +55,7 @@ class Displaced:
     """A booked change that the edit would move, why, and where it would fit next."""
 
     change: ChangeRequest
-    name: str
+    was: datetime | None
     reasons: tuple[Reason, ...]
     next_start: datetime | None
 
@@ -70,16 +72,23 @@ class Consequence:
     displaced_count: int = 0
 
     @property
+    def hidden(self) -> int:
+        """Displaced changes that are not listed: there are too many, or this person may not see them."""
+        return self.displaced_count - len(self.displaced)
+
+    @property
     def warnings(self) -> list[str]:
         """What whoever saves it must know at once (item 1): a priority shut out for long, or for good."""
         found = []
         for effect in self.effects:
-            names = ", ".join(effect.priorities)
+            names = ", ".join(effect.priorities) + (f" on {', '.join(effect.components)}" if any(effect.components) else "")
             if effect.never and not effect.is_none:
                 found.append(f"{names} could not start at all within the next 400 days.")
             elif effect.too_long and effect.shut.after:
                 days = effects.length(effect.shut.after).days
                 found.append(f"{names} could not start for {days} days at a stretch.")
+        if self.widens and self.effects and all(effect.is_none for effect in self.effects):
+            found.append("It opens nothing within 400 days: a freeze covers it, or another window is open then anyway.")
         return found
 
 
@@ -113,10 +122,12 @@ def save(*, actor: User, edits: Sequence[Edit], reason: str) -> Proposal | None:
     Raises NotYours, Stale (somebody edited the rule since), Invalid (fields, by name).
     """
     raise_refusal(edit_refusal(actor))
-    _take_turns()
+    _check_once(edits)
     reason = cleaning.said("reason", reason, "Reason", "say why; whoever looks at the calendar reads it.")
+    made = [_made(edit) for edit in edits]
+    turns.edit_calendar()  # what takes time is done before
     now = timezone.now()
-    ready = [_prepared(edit) for edit in edits]
+    ready = [_prepared(edit, new) for edit, new in zip(edits, made, strict=True)]
     _check_names(ready)
     _check_something_changes(ready)
     lines = [line for old, new, _ in ready for line in widens(old.value() if old else None, new.value() if new else None, now)]
@@ -126,27 +137,31 @@ def save(*, actor: User, edits: Sequence[Edit], reason: str) -> Proposal | None:
     return None
 
 
-def _take_turns() -> None:
-    """Whoever saves waits for whoever books, and the other way round: nobody books by a rule that has just gone. Bookers share the lock."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('calendar'))")
+def _check_once(edits: Sequence[Edit]) -> None:
+    """One rule edited twice would be two rules, each of them no wider than the one."""
+    keys = [(edit.kind, edit.key) for edit in edits if edit.key is not None]
+    if len(keys) != len(set(keys)):
+        raise Invalid(fields={"edits": "Edits: a rule may be edited once in one save."})
+
+
+def _made(edit: Edit) -> Row | None:
+    """The version that an edit begins, unsaved; Invalid names what is wrong with it."""
+    if edit.kind not in MODELS:
+        raise Invalid(fields={"kind": "Kind: choose window or closure."})
+    return None if edit.values is None else fields.version(edit.kind, fields.clean(edit.kind, edit.values))
 
 
 Prepared = tuple[Row | None, Row | None, Edit]
 
 
-def _prepared(edit: Edit) -> Prepared:
-    """The version that ends, the one that begins, unsaved, and the edit."""
-    if edit.kind not in MODELS:
-        raise Invalid(fields={"kind": "Kind: choose window or closure."})
+def _prepared(edit: Edit, new: Row | None) -> Prepared:
+    """The version that ends, as it is now, the one that begins, and the edit."""
     old = row_of(edit.kind, edit.key) if edit.key is not None else None
     if isinstance(old, Closure) and old.kind == LOCKDOWN:
         raise Blocked([Reason("state", "A lockdown is lifted, not edited.")])
-    if edit.values is None:
-        if old is None:
-            raise Invalid(fields={"key": "Key: say which rule ends."})
-        return old, None, edit
-    return old, fields.version(edit.kind, fields.clean(edit.kind, edit.values)), edit
+    if old is None and new is None:
+        raise Invalid(fields={"key": "Key: say which rule ends."})
+    return old, new, edit
 
 
 def _check_names(ready: Sequence[Prepared]) -> None:
@@ -180,10 +195,11 @@ def _apply(ready: Sequence[Prepared], *, actor: User, confirmed_by: User | None,
     from windows import enforcement
 
     now = timezone.now()
-    for old, new, edit in ready:
+    for old, _, _ in ready:
         if old:
             old.till, old.ended_by = now, actor
             old.save(update_fields=["till", "ended_by"])
+    for old, new, edit in ready:
         if new:
             new.line, new.since, new.made_by, new.confirmed_by, new.reason = (old.first_key if old else 0), now, actor, confirmed_by, reason
             new.save()
@@ -205,11 +221,14 @@ def _apply(ready: Sequence[Prepared], *, actor: User, confirmed_by: User | None,
 
 def _carry_out(proposal: Proposal, actor: User) -> None:
     """A second person has confirmed: it takes effect as it was proposed, if nobody has edited the rules meanwhile."""
-    _take_turns()
+    turns.edit_calendar()
+    edits = [Edit(**edit) for edit in proposal.payload["edits"]]
     try:
-        ready = [_prepared(Edit(**edit)) for edit in proposal.payload["edits"]]
+        raise_refusal(edit_refusal(proposal.author))  # whoever may edit no more proposes nothing any more
+        _check_once(edits)
+        ready = [_prepared(edit, _made(edit)) for edit in edits]
         _check_names(ready)
-    except (Stale, Missing, Invalid) as refused:
+    except (Stale, Missing, Invalid, NotYours) as refused:
         why = f"It cannot be carried out any more: {refused} Decline it, or let {proposal.author} withdraw it."
         raise Blocked([Reason("overtaken", why)]) from None
     _apply(ready, actor=proposal.author, confirmed_by=actor, reason=proposal.reason)
@@ -228,14 +247,29 @@ proposals_kind = proposals.Kind(carry_out=_carry_out, give_back=_nothing_held)
 def consequence(edits: Sequence[Edit], actor: User) -> Consequence:
     """What the edits would do; anybody may look. A fixed number of queries, and nothing is stored."""
     now, before = timezone.now(), current_calendar()
-    ready = [_prepared(edit) for edit in edits]
+    _check_once(edits)
+    ready = [_prepared(edit, _made(edit)) for edit in edits]
     _check_names(ready)
     after = _edited(before, ready)
     lines = [line for old, new, _ in ready for line in widens(old.value() if old else None, new.value() if new else None, now)]
-    scope = frozenset().union(*(rule.scope for old, new, _ in ready for rule in (old, new) if rule))
-    shown = frozenset(sorted(scope)[:1])  # all that the rule names are alike to it
-    found = Consequence(before, after, lines, effects.compare(before, after, now, shown))
+    found = Consequence(before, after, lines, _effects(before, after, ready, now))
     _displaced(found, actor, now)
+    return found
+
+
+def _effects(before: Calendar, after: Calendar, ready: Sequence[Prepared], now: datetime) -> list[effects.Effect]:
+    """The effect on everything, if a rule is for everything, and on each component that the rules name; those alike are one."""
+    touched = [rule for old, new, _ in ready for rule in (old, new) if rule]
+    named = sorted(frozenset().union(*(rule.scope for rule in touched)))[:MOST_SHOWN_COMPONENTS]
+    everything = [""] if any(not rule.scope for rule in touched) else []
+    found: list[effects.Effect] = []
+    for component in [*everything, *named]:
+        for effect in effects.compare(before, after, now, component):
+            alike = next((one for one in found if one.is_like(effect)), None)
+            if alike is None:
+                found.append(effect)
+            else:
+                alike.components.append(component)
     return found
 
 
@@ -247,33 +281,30 @@ def _edited(before: Calendar, ready: Sequence[Prepared]) -> Calendar:
 
 def _displaced(found: Consequence, actor: User, now: datetime) -> None:
     """The booked changes that the edit shuts out, in the order of their slots, each with the slot that it would get in its turn."""
-    book = Book(now, now + timedelta(days=400))
-    waiting = [change for change in book.changes if change.state == State.SCHEDULED and change.slot_start and change.slot_end]
+    book = Book(now, now + HORIZON)
+    waiting = [change for change in book.changes if change.state == State.SCHEDULED and not change.is_emergency]
     granted = set(FreezeException.objects.filter(slot_start__gte=now).values_list("change", "slot_start"))
-    shut = [(change, reasons) for change in waiting if (reasons := _shut_out(change, found, now, granted))]
+    was, will = Openness(found.before, now, now + HORIZON), Openness(found.after, now, now + HORIZON)
+    shut = [(change, reasons) for change in waiting if (reasons := _shut_out(change, was, will, granted))]
     found.displaced_count = len(shut)
+    slots = {change.pk: change.slot_start for change, _ in shut}
     for change, _ in shut:
         book.move(change, None)
-    visible = set(ChangeRequest.objects.visible_to(actor).filter(pk__in=[change.pk for change, _ in shut]).values_list("pk", flat=True))
-    for change, reasons in shut[:SHOWN_DISPLACED]:
+    visible = set(ChangeRequest.objects.visible_to(actor).filter(pk__in=slots).values_list("pk", flat=True))
+    for change, reasons in [pair for pair in shut if pair[0].pk in visible][:SHOWN_DISPLACED]:
         start = _next_start(change, found.after, book, now)
         book.move(change, start)
-        name = change.number if change.pk in visible else "a confidential change"
-        found.displaced.append(Displaced(change, name, reasons, start))
+        found.displaced.append(Displaced(change, slots[change.pk], reasons, start))
 
 
-def _shut_out(change: ChangeRequest, found: Consequence, now: datetime, granted: set[tuple[int, datetime]]) -> tuple[Reason, ...]:
+def _shut_out(change: ChangeRequest, was: Openness, will: Openness, granted: set[tuple[int, datetime]]) -> tuple[Reason, ...]:
     """Why the edit lets its slot in no longer; empty if it does, or did not before either."""
-    assert change.slot_start is not None
-    assert change.slot_end is not None
-    start, scope = max(change.slot_start, now), scope_of(change)
-    was = decide(change.priority, start, max(change.slot_end, start), found.before, scope, LOOKING_AHEAD)
-    will = decide(change.priority, start, max(change.slot_end, start), found.after, scope, LOOKING_AHEAD)
-    if will.allowed or not was.allowed:
+    if will.holds(change):
         return ()
-    if (change.pk, change.slot_start) in granted and (lifted := lifted_for(change, change.slot_start)):
-        will = decide(change.priority, start, change.slot_end, found.after, scope, LOOKING_AHEAD | lifted)
-    return will.reasons
+    lifted = lifted_for(change, change.slot_start) if (change.pk, change.slot_start) in granted else frozenset()
+    if not was.holds(change) and not (lifted and not was.reasons(change, lifted)):
+        return ()
+    return will.reasons(change, lifted)
 
 
 def _next_start(change: ChangeRequest, calendar: Calendar, book: Book, now: datetime) -> datetime | None:

@@ -58,7 +58,12 @@ def preview(request: Request, body: PreviewIn) -> Any:
         "warnings": found.warnings,
         "effects": [_effect_out(effect) for effect in found.effects],
         "displaced": [
-            {"change": item.name, "reasons": [reason.as_dict() for reason in item.reasons], "next_start": item.next_start}
+            {
+                "change": item.change.number,
+                "was": item.was,
+                "reasons": [reason.as_dict() for reason in item.reasons],
+                "next_start": item.next_start,
+            }
             for item in found.displaced
         ],
         "displaced_count": found.displaced_count,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlencode
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.models import User
@@ -17,7 +18,8 @@ from requests import access, cleaning, lifecycle
 from requests.models import ChangeRequest
 from requests.say import say_instant, say_length, say_span
 from requests.states import EDITABLE, State
-from windows.calendar import Window, decide, window_at
+from windows import turns
+from windows.calendar import HORIZON, decide, window_at
 from windows.entries import follow_slot
 from windows.models import Booking, FreezeException, current_calendar
 from windows.slots import AROUND, Plan, conflicts, free_slots, scope_of, taken_between, verdict_for
@@ -54,6 +56,8 @@ def schedule(*, actor: User, number: str, start: datetime, short_notice_reason: 
         raise Invalid(fields={"start": f"Start: {say_instant(start)} has passed; choose a later one."})
     if change.requested_date and start.date() < change.requested_date and not change.is_emergency:
         raise Invalid(fields={"start": f"Start: the requested date {change.requested_date} is the earliest; choose that day or later."})
+    if start - now > HORIZON:
+        raise Invalid(fields={"start": f"Start: choose one within {HORIZON.days} days; the calendar is not looked at further ahead."})
     short_notice_reason = cleaning.said("short_notice_reason", short_notice_reason, "Short-notice reason")
     override_reason = cleaning.said("override_reason", override_reason, "Override reason")
     if override_reason:
@@ -73,12 +77,12 @@ def override_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
 
 def book(change: ChangeRequest, start: datetime, *, actor: User | None, short_notice_reason: str = "", override_reason: str = "") -> None:
     """Put a locked change into a slot, or raise Blocked. The calendar is never overridden, a conflict only with a reason."""
-    _calendar_stands()
+    turns.calendar_stands()
     calendar, end = current_calendar(), start + change.plan_length
     if not change.is_emergency:
         refuse_if(verdict_for(change, start, calendar).reasons)
     window = window_at(calendar, start, end, change.priority, scope_of(change))
-    _take_turns(window.start if window else start)
+    turns.book_window(window.start if window else start)
     against = []
     if not change.is_emergency:
         plan = Plan.of(change)
@@ -108,24 +112,11 @@ def book(change: ChangeRequest, start: datetime, *, actor: User | None, short_no
         ) from None
     notice = {"short_notice_reason": short_notice_reason} if is_short else {}
     override = {"override_reason": override_reason, "overridden": [reason.code for reason in against]} if against else {}
-    one_off = {"one_off": True} if window and isinstance(window.rule, Window) and not window.rule.rule else {}
     name = "reschedule" if change.state == State.SCHEDULED else "schedule"
     lifecycle.perform(
-        change, name, actor=actor, start=start.isoformat(), end=end.isoformat(), window=change.window_name, **notice, **override, **one_off
+        change, name, actor=actor, start=start.isoformat(), end=end.isoformat(), window=change.window_name, **notice, **override
     )
     _tell_booked(change, actor)
-
-
-def _calendar_stands() -> None:
-    """Nobody edits the calendar between our look at it and our booking; bookers do not wait for each other here."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock_shared(hashtext('calendar'))")
-
-
-def _take_turns(window_start: datetime) -> None:
-    """Bookers of one window come one after the other, so that places and neighbours are counted right."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"window {window_start.isoformat()}"])
 
 
 def _tell_booked(change: ChangeRequest, actor: User | None) -> None:
@@ -183,8 +174,11 @@ def extend_booking(change: ChangeRequest) -> None:
         raise Blocked([Reason("same_component", "Another change is booked on one of its components right after its slot.")]) from None
 
 
-def displace(change: ChangeRequest, *, kind: str, reason: str) -> None:
-    """Take the slot away from a locked change because the clock or the calendar made it void, tell its people, and book a P3 again."""
+def displace(change: ChangeRequest, *, kind: str, reason: str, due_at: datetime) -> None:
+    """Take the slot away from a locked change because the clock or the calendar made it void, tell its people, and book a P3 again.
+
+    `due_at` is when it became void: what is told much later is marked late.
+    """
     was = say_span(change.slot_start, change.slot_end) if change.slot_start and change.slot_end else "its slot"
     missed = kind == "missed"
     slot = change.slot_start
@@ -206,10 +200,11 @@ def displace(change: ChangeRequest, *, kind: str, reason: str) -> None:
     notifications.tell(
         people,
         kind=kind,
-        occasion=f"{slot}",
+        occasion=f"{slot} as of {timezone.now().isoformat()}",  # it may be booked there again, and lose it again
         change=change,
         subject=f"{change.number} {'missed' if missed else 'lost'} its slot, {was}",
         body=f"{reason} {then}",
+        due_at=due_at,
     )
 
 
@@ -233,7 +228,7 @@ def _try_book(change: ChangeRequest, start: datetime) -> bool:
     notice = ""
     if start - timezone.now() < NOTICE:
         notice = "The window asked for at submission was less than 24 hours away when the last approval came."
-    if change.requested_date and start.date() < change.requested_date:
+    if (change.requested_date and start.date() < change.requested_date) or start - timezone.now() > HORIZON:
         return False
     try:
         with transaction.atomic():
@@ -300,17 +295,18 @@ def ask_for_opening(*, actor: User, number: str, start: datetime, reason: str) -
     audit.record(
         "change.opening_asked", actor=actor, change=change, data={"start": start.isoformat(), "minutes": minutes, "reason": reason}
     )
-    preset = {
-        "name": f"Opening for {change.number}",
+    preset: dict[str, Any] = {
+        # Everybody reads a rule's name and reason.
+        "name": "One-off opening" if change.confidential else f"Opening for {change.number}",
         "begins_day": f"{start:%Y-%m-%d}",
         "begins_time": f"{start:%H:%M}",
         "minutes": minutes,
     }
-    preset |= {"scope": ", ".join(sorted(scope_of(change))), "reason": reason[:200]}
+    preset |= {"scope": ", ".join(sorted(scope_of(change)))} | ({} if change.confidential else {"reason": reason[:200]})
     notifications.tell(
         User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True).exclude(pk=actor.pk),
         kind="opening_asked",
-        occasion=f"{start}",
+        occasion=f"{start} as of {timezone.now().isoformat()}",
         change=change,
         subject=f"{change.number} asks for a one-off opening, {say_instant(start)}",
         body=f"“{change.summary}” takes {say_length(change.plan_length)} and fits no window. {actor}: {reason}",

@@ -142,7 +142,9 @@ class Book:
     """Every slot of a span of time, read once and asked for many changes; four queries."""
 
     def __init__(self, start: datetime, end: datetime) -> None:
-        others = ChangeRequest.objects.filter(state__in=BOOKED, slot_start__lt=end, slot_end__gt=start).select_related("requester")
+        others = ChangeRequest.objects.filter(state__in=BOOKED, slot_start__lt=end, slot_end__gt=start).select_related(
+            "requester", "implementer"
+        )
         self.changes = list(others.prefetch_related("components", "depends_on").order_by("slot_start", "id"))
         self.slugs = dict(Component.objects.values_list("id", "slug"))
         self.edges = list(Component.depends_on.through.objects.values_list("from_component", "to_component"))
@@ -175,7 +177,7 @@ def conflicts(
     """
     end = start + plan.length
     found = [reason for slot in taken if slot.overlaps(start, end) for reason in _against(plan, slot, actor)]
-    if full := _full(window_at(calendar, start, end, plan.priority, plan.scope), taken):
+    if full := _full(window_at(calendar, start, end, plan.priority, plan.scope), calendar, taken):
         found.append(full)
     return found + [_out_of_order(needed, actor) for needed in needs if not comes_before(needed, start)]
 
@@ -201,15 +203,22 @@ def _against(plan: Plan, slot: Taken, actor: User | None) -> Iterator[Reason]:
         yield _conflict("implementer_busy", f"{plan.implementer} implements {name} then, {span}.{owner}", "Implementer busy", slot.end)
 
 
-def _full(window: Occurrence | None, taken: Sequence[Taken]) -> Reason | None:
-    """A window with a capacity that is used up."""
+def _full(window: Occurrence | None, calendar: Calendar, taken: Sequence[Taken]) -> Reason | None:
+    """A window with a capacity that is used up: by what is booked or runs in it, also since before its rule was edited."""
     if window is None or window.capacity is None:
         return None
-    used = sum(slot.change.window_start == window.start and slot.change.window_name == window.name for slot in taken)
+    used = sum(slot.overlaps(window.start, window.end) and _is_in(slot, window, calendar) for slot in taken)
     if used < window.capacity:
         return None
     text = f"{window.name} on {say_span(window.start, window.end)} has {window.capacity} places, all taken."
     return _conflict("window_full", text, window.name, window.end)
+
+
+def _is_in(slot: Taken, window: Occurrence, calendar: Calendar) -> bool:
+    assert slot.start is not None
+    begin = max(slot.start, window.start)
+    own = window_at(calendar, begin, max(begin, slot.end or begin), slot.change.priority, scope_of(slot.change))
+    return own is not None and own.name == window.name
 
 
 def comes_before(needed: ChangeRequest, start: datetime) -> bool:

@@ -21,9 +21,10 @@ from requests.models import CANARY_STAGES, ChangeRequest
 from requests.say import say_instant
 from windows import board, fields, lockdown, services, slots
 from windows.board import Board, Filters, Shown
-from windows.calendar import EMERGENCY, decide, open_stretches
+from windows.calendar import EMERGENCY, decide, open_stretches, window_occurrences
 from windows.explain import explain
 from windows.models import current_calendar
+from windows.recurrence import Occurrence
 
 VIEWS = {"month": "Month", "week": "Week", "timeline": "By component", "agenda": "Agenda"}
 SHOWN_PER_WINDOW = 6
@@ -156,7 +157,8 @@ def _bands(found: Board, monday: date) -> list[dict[str, Any]]:
     """Overlapping closures are one band with all its reasons (A6); a band breaks where its reasons change."""
     bands: list[dict[str, Any]] = []
     for offset in range(7):
-        reasons = [(c.kind, c.name) for c in found.closures_on(monday + timedelta(days=offset))]
+        over = sorted(found.closures_on(monday + timedelta(days=offset)), key=lambda c: c.end - c.start)  # the rarest name first
+        reasons = [(c.kind, c.name) for c in over]
         if not reasons:
             continue
         if bands and bands[-1]["to"] == offset + 1 and bands[-1]["reasons"] == reasons:
@@ -205,6 +207,7 @@ def _week(found: Board, first: date, days: int, month: date, today: date, now: d
                 "date": day,
                 "today": day == today,
                 "closures": found.closures_on(day),
+                "shut": [_shut_block(c, day, found.zone, begin, end) for c in found.closures_on(day) if not c.rule.scope],
                 "windows": [_block(window, found.zone, begin, end) for window in found.on(day)],
                 "now": _share(now.astimezone(found.zone), begin, end) if day == today else None,
             }
@@ -217,6 +220,15 @@ def _hours(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[float, float
     begin = start.astimezone(zone)
     first = begin.hour + begin.minute / 60
     return first, min(24.0, first + (end - start).total_seconds() / 3600)
+
+
+def _shut_block(closure: Occurrence, day: date, zone: ZoneInfo, begin: int, end: int) -> dict[str, Any]:
+    """The hours of a day that a closure takes, as far as the grid shows them."""
+    first, last = board.day_span(day, zone)
+    start, stop = max(closure.start, first), min(closure.end, last)
+    top = max(0.0, ((start - first).total_seconds() / 3600 - begin) / (end - begin) * 100)
+    bottom = min(100.0, ((stop - first).total_seconds() / 3600 - begin) / (end - begin) * 100)
+    return {"kind": closure.kind, "top": round(top, 2), "height": round(max(0.0, bottom - top), 2)}
 
 
 def _share(at: datetime, begin: int, end: int) -> float | None:
@@ -241,10 +253,17 @@ def _agenda(found: Board, first: date, end: date) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for closure in found.closures:
         if closure.start < stop and closure.end > begin:
-            shut = [w for w in found.windows if any(c is closure for c in w.shut_by)]
-            rows.append({"at": max(closure.start, begin), "closure": closure, "shut": len(shut)})
+            rows.append({"at": max(closure.start, begin), "closure": closure, "shut": _shut_windows(found, closure)})
     rows += [{"at": w.start, "window": w} for w in found.windows if begin <= w.start < stop and (not w.is_shut or w.items)]
     return sorted(rows, key=lambda row: (row["at"], "window" in row))
+
+
+def _shut_windows(found: Board, closure: Occurrence) -> int:
+    """How many windows the whole closure takes, also those outside the time shown."""
+    if closure.is_open_ended:
+        return 0
+    falling = window_occurrences(found.rules, closure.start, closure.end)
+    return sum(any(closure.shuts(p, o.rule.scope or closure.rule.scope) for p in o.priorities) for o in falling)
 
 
 # --- one date --------------------------------------------------------------------------------------------------------------------------
@@ -276,8 +295,9 @@ def _day_row(priority: str, found: Board, asked: Asked) -> dict[str, Any]:
     scope = asked.filters.scope
     spans = list(open_stretches(priority, found.start, found.end, found.rules, scope))
     shut = [c for c in found.closures if c.shuts(priority, scope)]
+    but = [c for c in found.closures if c not in shut and priority not in c.priorities and not scope]
     verdict = decide(priority, found.start, found.start, found.rules, scope)
-    return {"priority": priority, "spans": spans, "shut": shut, "next": None if spans else verdict.next_allowed_start}
+    return {"priority": priority, "spans": spans, "shut": shut, "but": but, "next": None if spans else verdict.next_allowed_start}
 
 
 # --- questions -------------------------------------------------------------------------------------------------------------------------
@@ -324,7 +344,7 @@ def find(request: Request) -> HttpResponse:
         "priority": query.get("priority", "P2"),
         "canary": query.get("canary") == "yes",
     }
-    if query.get("work") or query.get("component"):
+    if query:
         try:
             plan = _typed_plan(request)
             after = plan.earliest(timezone.now() + (services.NOTICE if query.get("notice") != "none" else timedelta(0)))
@@ -392,6 +412,8 @@ def move(request: Request) -> HttpResponse:
         "is_short": not change.is_emergency and now <= start < now + services.NOTICE,
         "may_override": bool(conflicts) and not services.override_refusal(change, request.user),
         "may": verdict.allowed and not refusal and not before,
-        "starts": slots.free_slots(change, after=start, limit=3, actor=request.user)[0] if not verdict.allowed or conflicts else [],
+        "starts": slots.free_slots(change, after=start, limit=3, actor=request.user)[0]
+        if not verdict.allowed or conflicts or before
+        else [],
     }
     return render(request, "windows/move.html", context)

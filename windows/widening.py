@@ -31,6 +31,8 @@ def _window(old: Window | None, new: Window, at: datetime) -> Iterator[str]:
         if first := next(iter(_always(new).occurrences(at, at + COMPARED)), None):
             more = "" if not new.rule else ", and again by its rule"
             yield f"{', '.join(sorted(new.priorities))} may start in {new.name}: {say_span(first.start, first.end)} {first.start.year}{more}."
+        elif new.begins.date() > at.date():
+            yield f"{', '.join(sorted(new.priorities))} may start in {new.name}, from {say_date(new.begins)} on."
         return
     if added := sorted(new.priorities - old.priorities):
         yield f"{', '.join(added)} may start in {new.name}."

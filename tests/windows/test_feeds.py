@@ -240,6 +240,21 @@ def test_what_cannot_be_a_rule_is_left_out_and_said() -> None:
     assert any("at most 24 hours" in text for text in windows.left_out)
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "FREQ=DAILY;INTERVAL=0",
+        "FREQ=DAILY;BYHOUR=0,1;BYMINUTE=0,1;BYSECOND=0,1",
+        "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30",
+        "FREQ=YEARLY;BYYEARDAY=400",
+    ],
+)
+def test_a_rule_that_could_be_expanded_for_ever_is_left_out(rule: str) -> None:
+    """F52."""
+    found = taken(ics_file(*event("UID:1", "SUMMARY:Trap", "DTSTART:19900101T000000Z", "DTEND:19900101T010000Z", f"RRULE:{rule}")))
+    assert (found.edits, len(found.left_out)) == ([], 1)
+
+
 def test_an_import_is_looked_at_first_and_then_saved(desk: Sit) -> None:
     """Item 9: the page shows rules and consequence; nothing is stored before the second button; openings wait for a second person."""
     number = booked(desk)
