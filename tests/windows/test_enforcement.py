@@ -328,3 +328,22 @@ def test_the_forecast_says_when_and_by_when(desk: Sit) -> None:
     client = desk("engineer").client
     page = client.get(f"/changes/{draft.number}/").content.decode()
     assert "Live probably Tue 6 Oct 2026, 02:00 UTC" in page
+
+
+def test_what_is_told_before_a_slot_names_no_confidential_change(desk: Sit, at: Any) -> None:
+    """Promise 6: mail and trail go to several people; another change's number goes to none of them."""
+    secret = booked(desk, "2026-10-13T02:00Z", components=["cdn"])
+    number = booked(desk, "2026-10-13T03:00Z", dependencies=[secret])
+    version = desk("engineer").get(f"/changes/{secret}")["version"]
+    desk("engineer").patch(f"/changes/{secret}", {"version": version, "confidential": True})
+    desk("engineer").post(f"/changes/{secret}/unschedule", {"reason": "Not ready"})
+    at("2026-10-13T02:00Z")
+    tick()
+    (message,) = told("foreseen", number)
+    assert "It needs a confidential change to be completed first." in message.body
+    assert secret not in message.body
+    client = desk("engineer2").client
+    client.force_login(desk("engineer2").user)
+    shown = client.get(f"/changes/{number}/").content.decode()
+    assert "It would not start" in shown
+    assert secret not in shown
