@@ -9,16 +9,24 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from django.apps import AppConfig
 from django.conf import settings
 
 from changemgmt import env
+
+
+class People(AppConfig):
+    """The product's users, without what the product hangs on signing in."""
+
+    name = "accounts"
+
 
 settings.configure(
     SECRET_KEY=os.environ["SECRET_KEY"],
     ALLOWED_HOSTS=["127.0.0.1"],
     ROOT_URLCONF=__name__,
     DATABASES={"default": env.database(os.environ["DATABASE_URL"]) | {"CONN_MAX_AGE": 600}},
-    INSTALLED_APPS=["accounts", "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"],
+    INSTALLED_APPS=[f"{__name__}.People", "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"],
     AUTH_USER_MODEL="accounts.User",
     USE_TZ=True,
     MIDDLEWARE=[
