@@ -6,7 +6,7 @@ Days and hours are those of the zone asked for; everything else stays in UTC.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
@@ -222,31 +222,31 @@ def _item(change: ChangeRequest) -> Item | None:
 
 def _find_conflicts(items: list[Item]) -> None:
     """Who is in whose way: the same component, one that depends on it, the same implementer. What is over is in nobody's way."""
-    pairs = list(_overlapping([item for item in items if not item.is_over]))
-    needs = _needs() if any(not one.slugs & other.slugs for one, other in pairs) else {}
-    for one, other in pairs:
-        if len(one.conflicts) >= MOST_SAID and len(other.conflicts) >= MOST_SAID:
-            continue
-        if text := _against(one, other, needs):
-            one.conflicts.append(text)
-            other.conflicts.append(text)
+    needs, running = _needs() if len(items) > 1 else {}, defaultdict[str, list[Item]](list)
+    for item in sorted((item for item in items if not item.is_over), key=lambda found: found.start):
+        own = [*item.slugs, f"@{item.change.implementer_id}"] if item.change.implementer_id else list(item.slugs)
+        near = {slug for name in item.slugs for slug in (*needs.get(name, ()), *needs.get(f"{name}<", ()))}
+        met = {id(other): other for key in {*own, *near} for other in running[key] if other.end > item.start}
+        for other in met.values():
+            if len(item.conflicts) < MOST_SAID or len(other.conflicts) < MOST_SAID:
+                _say_conflict(other, item, needs)
+        for key in own:
+            running[key].append(item)
 
 
-def _overlapping(items: list[Item]) -> Iterable[tuple[Item, Item]]:
-    running: list[Item] = []
-    for item in sorted(items, key=lambda found: found.start):
-        running = [other for other in running if other.end > item.start]
-        for other in running:
-            yield other, item
-        running.append(item)
+def _say_conflict(one: Item, other: Item, needs: dict[str, frozenset[str]]) -> None:
+    if text := _against(one, other, needs):
+        one.conflicts.append(text)
+        other.conflicts.append(text)
 
 
 def _needs() -> dict[str, frozenset[str]]:
-    """Component → those that it depends on."""
+    """Component → those that it depends on, and as `slug<` those that depend on it."""
     edges = Component.depends_on.through.objects.values_list("from_component__slug", "to_component__slug")
     found: dict[str, set[str]] = defaultdict(set)
     for begin, to in edges:
         found[begin].add(to)
+        found[f"{to}<"].add(begin)
     return {slug: frozenset(needed) for slug, needed in found.items()}
 
 

@@ -435,7 +435,13 @@ def as_sent(row: MaintenanceWindow | Closure) -> dict[str, Any]:
 
 
 def is_zone(name: str) -> bool:
-    return name in available_timezones()
+    return name in _known_zones()
+
+
+@cache
+def _known_zones() -> frozenset[str]:
+    """Read once: the machine's list of zones is a tree of files."""
+    return frozenset(available_timezones())
 
 
 def zone_of(name: str) -> ZoneInfo:
