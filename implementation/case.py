@@ -21,7 +21,7 @@ from implementation.models import Check, ChecklistItem, Documentation, Review
 from requests.models import ChangeRequest
 from windows import slots
 from windows.calendar import Calendar
-from windows.models import current_calendar
+from windows.models import FeedEntry, current_calendar
 
 HANDS = tuple(f"change.{verb}" for verb in ("start", "take_over", "finish", "complete", "roll_back", "finish_rollback", "fail"))
 
@@ -129,6 +129,12 @@ class Case:
     @cached_property
     def calendar(self) -> Calendar:
         return current_calendar()
+
+    @cached_property
+    def lost_slot(self) -> datetime | None:
+        """When the slot was that it had and has no more."""
+        entry = FeedEntry.objects.filter(change=self.change, cancelled=True).first()
+        return entry.start if entry else None
 
     @cached_property
     def needs(self) -> list[ChangeRequest]:

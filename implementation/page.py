@@ -17,6 +17,7 @@ from implementation.models import ChecklistItem, Issue
 from requests import content, sharing
 from requests import services as requests
 from requests.models import CANARY_STAGES, ChangeRequest
+from requests.say import say_instant
 from requests.states import EDITABLE, ENDED, RUNNING, State
 from windows import forecast, slots
 from windows import services as windows
@@ -114,6 +115,9 @@ def _next_step(case: Case, found: list[all_actions.Action]) -> dict[str, Any]:
         title, sentence = "Changes were requested", "Answer by editing, then submit it again: its reviewers are asked anew."
     elif chosen.name == "submit" and not chosen.allowed:
         title, sentence = "Not complete yet", ""
+    elif chosen.name == "schedule" and case.lost_slot:
+        title = f"It lost its slot, {say_instant(case.lost_slot)}"
+        sentence = "Why, its activity says. Choose another; the approval stands."
     opens = next((reason.next_allowed_at for reason in chosen.reasons if reason.next_allowed_at), None)
     return {"kind": "act", "action": chosen, "title": title, "sentence": sentence, "rollback": rolling, "opens": opens}
 

@@ -23,6 +23,7 @@ from implementation import evidence, reviews, services, views
 from requests import access, cleaning, forms, lifecycle, sharing, watching
 from requests import services as requests
 from requests.models import Comment
+from requests.say import say_span
 from requests.states import EDITABLE
 from windows import services as windows
 
@@ -187,7 +188,7 @@ VERBS: dict[str, tuple[Verb, str | Callable[[Any], str], str]] = {
     ),
     "ungrant": (lambda a, n, p: sharing.withdraw(actor=a, number=n, to=p.get("to", "")), "The grant is taken back.", "change"),
     "comment": (lambda a, n, p: requests.comment(actor=a, number=n, text=p.get("text", "")), _commented, "change"),
-    "schedule": (_schedule, "Booked.", "change"),
+    "schedule": (_schedule, lambda done: f"Booked: {say_span(done.slot_start, done.slot_end)}.", "change"),
     "ask-opening": (_ask_opening, "The change managers have been asked.", "change"),
     "unschedule": (lambda a, n, p: windows.unschedule(actor=a, number=n, reason=p.get("reason", "")), "The slot is free again.", "change"),
     "take-over": (lambda a, n, p: services.take_over(actor=a, number=n), "You implement it now.", "run"),

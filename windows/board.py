@@ -56,6 +56,11 @@ class Item:
     conflicts: list[str] = field(default_factory=list)
 
     @property
+    def owner(self) -> str:
+        """Whom to talk to about it."""
+        return str(self.change.requester)
+
+    @property
     def is_over(self) -> bool:
         return self.change.state in OVER
 
@@ -201,12 +206,12 @@ def _changes(viewer: User, start: datetime, end: datetime, filters: Filters) -> 
         named = ChangeRequest.components.through.objects.filter(component__slug__in=filters.components)
         rows = rows.filter(pk__in=named.values("changerequest"))
     slugs = ArrayAgg("components__slug", filter=Q(components__isnull=False), default=Value([]))
-    return rows.only(*COLUMNS).annotate(slugs=slugs).order_by("slot_start", "id")
+    return rows.select_related("requester").only(*COLUMNS).annotate(slugs=slugs).order_by("slot_start", "id")
 
 
 COLUMNS = (
     *("number", "summary", "priority", "state", "slot_start", "slot_end", "window_name", "requested_window_start"),
-    *("estimated_minutes", "rollback_minutes", "strategy", "implementer_id"),
+    *("estimated_minutes", "rollback_minutes", "strategy", "implementer_id", "requester__name", "requester__username"),
 )
 
 
@@ -251,14 +256,14 @@ def _needs() -> dict[str, frozenset[str]]:
 
 
 def _against(one: Item, other: Item, needs: dict[str, frozenset[str]]) -> str:
-    names = f"{one.change.number} and {other.change.number}"
+    names = f"{one.change.number} ({one.owner}) and {other.change.number} ({other.owner})"
     if same := one.slugs & other.slugs:
         return f"Same component: {names} both touch {', '.join(sorted(same))}."
     for first, second in ((one, other), (other, one)):
         needed = frozenset().union(*(needs.get(slug, frozenset()) for slug in first.slugs)) & second.slugs
         if needed:
-            what, number = ", ".join(sorted(needed)), second.change.number
-            return f"Dependent component: {first.change.number} works on what needs {what}, which {number} touches."
+            what, number = ", ".join(sorted(needed)), f"{second.change.number} ({second.owner})"
+            return f"Dependent component: {first.change.number} ({first.owner}) works on what needs {what}, which {number} touches."
     if one.change.implementer_id and one.change.implementer_id == other.change.implementer_id:
         return f"Implementer busy: one person implements {names} at the same time."
     return ""

@@ -34,7 +34,7 @@ def _window_values(kind: str, post: dict[str, Any]) -> dict[str, Any]:
         "name": post.get("name", ""),
         "rule": "" if kind == "opening" else _rule(post),
         "begins": f"{post.get('begins_day', '')}T{post.get('begins_time', '')}",
-        "minutes": post.get("minutes", ""),
+        "minutes": _minutes(post.get("minutes", "")),
         "zone": post.get("zone", "UTC"),
         "priorities": post["priorities"],
         "scope": post.get("scope", ""),
@@ -42,6 +42,13 @@ def _window_values(kind: str, post: dict[str, Any]) -> dict[str, Any]:
         "until": None if kind == "opening" else post.get("until", ""),
         "skips": [] if kind == "opening" else post.get("skips", ""),
     }
+
+
+def _minutes(text: str) -> str:
+    """3:00, 3 h and 180 are the same; whatever is none of these is left for `fields.clean` to refuse."""
+    if found := re.fullmatch(r"\s*(\d{1,2}):([0-5]\d)\s*", text) or re.fullmatch(r"\s*(\d{1,2})\s*h\s*(\d{1,2})?(?:\s*min)?\s*", text):
+        return str(int(found[1]) * 60 + int(found[2] or 0))
+    return text
 
 
 def _rule(post: dict[str, Any]) -> str:

@@ -277,7 +277,7 @@ def lockdowns(request: Request) -> HttpResponse:
         except Refused as problem:
             record_refusal(request, problem)
             refused = problem
-    typed = request.POST.get("components", "")
+    typed = request.POST.get("components", "") or request.GET.get("components", "")[:2000]
     scope = [slug for slug in typed.replace(",", " ").split() if slug][:50]
     known = refused.fields if isinstance(refused, Invalid) else {}
     context = {

@@ -117,3 +117,19 @@ def test_the_form_says_when_it_will_be_live(visit: Visit) -> None:
     page.locator("[name=estimated_minutes]").blur()
     page.locator("#forecast").wait_for()
     assert re.search(r"Live probably .+, if submitted by .+ notice needs 24 h\.", page.locator("#forecast").inner_text())
+
+
+def test_what_a_lockdown_would_stop_follows_what_is_typed(visit: Visit, product: str) -> None:
+    """Item 5: named components alone; the token stays out of the address."""
+    number = booked(product, "2026-11-03T02:00Z", "recommendations")
+    page = visit("change-manager")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto("/calendar/lockdown/")
+    page.locator("#id_components").press_sequentially("cdn")
+    page.wait_for_timeout(1200)
+    assert number not in page.locator("#would").inner_text()
+    page.locator("#id_components").fill("")
+    page.locator("#id_components").press_sequentially("recommendations")
+    page.locator("#would").get_by_text(number).wait_for()
+    assert not any("csrf" in url for url in asked)

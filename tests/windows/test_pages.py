@@ -113,7 +113,7 @@ def test_conflicts_are_named_in_every_view(desk: Sit) -> None:
     desk("change-manager").post(f"/changes/{second}/schedule", {"start": "2026-10-06T02:15Z", "override_reason": "Two halves of one"})
     for view in VIEWS:
         shown = page(desk, f"/calendar/?view={view}&at=2026-10-06")
-        assert f"Same component: {first} and {second} both touch search." in shown, view
+        assert f"Same component: {first} (Ines Moreau) and {second} (Ines Moreau) both touch search." in shown, view
     assert "Primary window, conflict" in shown
 
 
