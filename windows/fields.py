@@ -7,35 +7,22 @@ closure `name kind first last starts ends admits scope`; days are as `windows.re
 from __future__ import annotations
 
 import re
-from calendar import monthrange
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
 
-import holidays
 from django.utils import timezone
 
 from audit.refusal import Invalid
 from requests import cleaning
 from requests.cleaning import Wrong
+from windows.days import a_date, check_year, day
+from windows.grammar import recurrence
 from windows.models import Closure, MaintenanceWindow
-from windows.recurrence import EMERGENCY, LONGEST_WINDOW, PLANNED, Day, Window, rule_parts
+from windows.recurrence import EMERGENCY, LONGEST_WINDOW, PLANNED, Day, Window
+from windows.zones import zone
 
 LOOKED_AHEAD = timedelta(days=5 * 366)
-FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
-MOST_OFTEN = {"DAILY": 366, "WEEKLY": 53, "MONTHLY": 12, "YEARLY": 4}  # the largest INTERVAL
-WEEKDAY = r"(?:MO|TU|WE|TH|FR|SA|SU)"
-PARTS = {
-    "FREQ": r"[A-Z]+",
-    "INTERVAL": r"[1-9]\d{0,2}",
-    "BYDAY": rf"(?:[+-]?[1-5])?{WEEKDAY}(?:,(?:[+-]?[1-5])?{WEEKDAY})*",
-    "BYMONTH": r"(?:[1-9]|1[0-2])(?:,(?:[1-9]|1[0-2]))*",
-    "BYMONTHDAY": r"-?(?:[1-9]|[12]\d|3[01])(?:,-?(?:[1-9]|[12]\d|3[01]))*",
-    "BYSETPOS": r"-?[1-9]\d?(?:,-?[1-9]\d?)*",
-    "WKST": WEEKDAY,
-}
 Clean = Callable[[Any], Any]
 
 
@@ -48,70 +35,6 @@ def _name(value: Any) -> str:
     return text
 
 
-def recurrence(value: Any) -> str:
-    """An RFC 5545 rule, daily or coarser and without an end of its own; empty: once."""
-    text = cleaning.prose(value).upper().replace(" ", "").removeprefix("RRULE:")
-    if not text:
-        return ""
-    if text.endswith("BYDAY="):
-        raise Wrong("tick at least one day.")
-    if len(text) > 200 or not re.fullmatch(r"[A-Z]+=[^=;]+(;[A-Z]+=[^=;]+)*", text):
-        raise Wrong("write it like FREQ=WEEKLY;BYDAY=TU.")
-    parts = rule_parts(text)
-    if parts.get("FREQ") not in FREQUENCIES:
-        raise Wrong("a window opens at most once a day: FREQ is DAILY, WEEKLY, MONTHLY or YEARLY.")
-    for name, found in parts.items():
-        if name in ("COUNT", "UNTIL"):
-            raise Wrong(f"leave {name} out and give the last day in its own field.")
-        if name not in PARTS:
-            raise Wrong(f"{name[:20]} is not taken here; use {', '.join(PARTS)}.")
-        if not re.fullmatch(PARTS[name], found):
-            raise Wrong(f"{name} cannot be “{found[:40]}”.")
-    if int(parts.get("INTERVAL", 1)) > MOST_OFTEN[parts["FREQ"]]:
-        raise Wrong(f"INTERVAL is at most {MOST_OFTEN[parts['FREQ']]} here; whoever looks a year ahead must see it.")
-    if wrong := _no_match(parts):
-        raise Wrong(wrong)
-    return ";".join(f"{name}={found}" for name, found in parts.items())
-
-
-def _no_match(parts: dict[str, str]) -> str:
-    """What would make a rule that never matches, or that readers of calendars take in different ways: looking for its first day would
-    take for ever."""
-    freq, days = parts["FREQ"], [day for day in parts.get("BYDAY", "").split(",") if day]
-    numbered = [day for day in days if len(day) > 2]
-    unfit = {
-        "DAILY": {"BYDAY", "BYMONTH", "BYMONTHDAY", "BYSETPOS"},
-        "WEEKLY": {"BYMONTHDAY", "BYSETPOS"},
-        "MONTHLY": {"BYMONTH"},
-        "YEARLY": set[str](),
-    }[freq] & parts.keys()
-    if unfit:
-        return f"{min(unfit)} does not go with FREQ={freq} here; choose a coarser FREQ."
-    if numbered and freq == "WEEKLY":
-        return "a number before a weekday, like 2TU, goes with FREQ=MONTHLY or YEARLY."
-    if numbered and len(numbered) < len(days):
-        return "give all weekdays with a number, like 1MO,2TU, or all without."
-    if "BYSETPOS" not in parts:
-        return _no_such_date(parts)
-    months = len(parts.get("BYMONTH", "").split(",")) if freq == "YEARLY" and "BYMONTH" in parts else 1
-    if numbered or ("BYMONTHDAY" in parts) == bool(days) or (freq == "YEARLY" and "BYMONTH" not in parts):
-        return "BYSETPOS picks among plain weekdays or among days of the month; give one of the two, and with YEARLY the months."
-    among = months * (4 * len(days) if days else len(parts["BYMONTHDAY"].split(",")))
-    if any(abs(int(place)) > among for place in parts["BYSETPOS"].split(",")):
-        return f"BYSETPOS picks at most the {among}th here."
-    return _no_such_date(parts)
-
-
-def _no_such_date(parts: dict[str, str]) -> str:
-    """A day of the month that none of its months has."""
-    if parts["FREQ"] != "YEARLY" or "BYMONTHDAY" not in parts or "BYMONTH" not in parts:
-        return ""
-    longest = max(monthrange(2024, int(month))[1] for month in parts["BYMONTH"].split(","))
-    if all(abs(int(day)) > longest for day in parts["BYMONTHDAY"].split(",")):
-        return "it matches no day: none of its months is that long."
-    return ""
-
-
 def _local(value: Any) -> datetime:
     """A local time without an offset, to the minute, kept as if it were UTC."""
     text = cleaning.prose(value)
@@ -121,20 +44,15 @@ def _local(value: Any) -> datetime:
         raise Wrong("choose the day and the time at which it opens, like 2026-11-03T02:00.") from None
     if found.tzinfo is not None:
         raise Wrong("leave the offset out; the time zone has its own field.")
-    _reasonable(found.year)
+    check_year(found.year)
     return found.replace(second=0, microsecond=0, tzinfo=UTC)
-
-
-def _reasonable(year: int) -> None:
-    if not 2000 <= year <= 2100:
-        raise Wrong("choose a year from 2000 to 2100.")
 
 
 def _instant(value: Any) -> datetime | None:
     if value in (None, ""):
         return None
     found = cleaning.instant(value)
-    _reasonable(found.year)
+    check_year(found.year)
     return found.replace(second=0, microsecond=0)
 
 
@@ -149,20 +67,6 @@ def _whole(least: int, most: int, like: str) -> Callable[[Any], int | None]:
         return value
 
     return clean
-
-
-@cache
-def zones() -> tuple[str, ...]:
-    """Every zone that may be chosen, UTC first."""
-    kept = sorted(name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/", "posix/", "right/")))
-    return ("UTC", *kept)
-
-
-def zone(value: Any) -> str:
-    text = cleaning.prose(value) or "UTC"
-    if text not in zones():
-        raise Wrong("choose a zone of the IANA list, like Europe/Berlin.")
-    return text
 
 
 def _priorities(choices: tuple[str, ...]) -> Clean:
@@ -180,97 +84,12 @@ def _scope(value: Any) -> list[str]:
     return sorted({component.slug for component in cleaning.component_list(value)}) if value else []
 
 
-def _date(value: Any) -> date | None:
-    text = cleaning.prose(value)
-    if not text:
-        return None
-    try:
-        found = date.fromisoformat(text)
-    except ValueError:
-        raise Wrong("write a day like 2026-11-03.") from None
-    _reasonable(found.year)
-    return found
-
-
 def _dates(value: Any) -> list[date]:
     if isinstance(value, str):
         value = [day for day in re.split(r"[\s,]+", value) if day]
     if not isinstance(value, list) or len(value) > 400:
         raise Wrong("list at most 400 days, like 2026-11-03, 2026-11-05.")
-    return sorted({day for day in map(_date, value) if day})
-
-
-def day(value: Any) -> dict[str, Any] | None:
-    """A day of the year as `Day` takes it; checked to exist within five years by whoever knows today."""
-    if value in (None, "", {}):
-        return None
-    if not isinstance(value, Mapping) or set(value) - {"month", "day", "weekday", "nth", "country", "holiday", "on", "offset"}:
-        raise Wrong("give month and day, or month, weekday and nth, or country and holiday, or on; and an offset in days.")
-    found = dict(value)
-    offset = found.pop("offset", 0) or 0
-    if isinstance(offset, bool) or not isinstance(offset, int) or not -60 <= offset <= 60:
-        raise Wrong("the offset is a whole number of days from -60 to 60.")
-    made = _base_day(found)
-    return made | ({"offset": offset} if offset else {})
-
-
-def _base_day(found: dict[str, Any]) -> dict[str, Any]:
-    def number(name: str, least: int, most: int) -> int:
-        given = found.get(name)
-        if isinstance(given, bool) or not isinstance(given, int) or not least <= given <= most:
-            raise Wrong(f"{name} is a whole number from {least} to {most}.")
-        return given
-
-    if found.keys() == {"on"}:
-        on = _date(found["on"])
-        if on is None:
-            raise Wrong("write a day like 2026-11-03.")
-        return {"on": on.isoformat()}
-    if found.keys() == {"country", "holiday"}:
-        return _a_holiday(cleaning.prose(found["country"]).upper(), cleaning.prose(found["holiday"]))
-    if found.keys() == {"month", "weekday", "nth"}:
-        nth = number("nth", -1, 5)
-        if not nth:
-            raise Wrong("nth is 1 to 5, or -1 for the last.")
-        return {"month": number("month", 1, 12), "weekday": number("weekday", 0, 6), "nth": nth}
-    if found.keys() == {"month", "day"}:
-        month, of_month = number("month", 1, 12), number("day", 1, 31)
-        try:
-            date(2024, month, of_month)
-        except ValueError:
-            raise Wrong(f"month {month} has no day {of_month}.") from None
-        return {"month": month, "day": of_month}
-    raise Wrong("give month and day, or month, weekday and nth, or country and holiday, or on.")
-
-
-@cache
-def countries() -> tuple[str, ...]:
-    """ISO codes of the countries whose holidays are known."""
-    return tuple(sorted(holidays.list_supported_countries(include_aliases=False)))
-
-
-def _a_holiday(country: str, name: str) -> dict[str, Any]:
-    """A holiday by its name, however its letters are written."""
-    known = {one.casefold(): one for one in holiday_names(country)}
-    if not known:
-        raise Wrong(f"“{country[:10]}” is no country of the list; take two letters like US or DE.")
-    if not name:
-        raise Wrong("choose the holiday.")
-    if name.casefold() not in known:
-        near = [one for one in known.values() if name.casefold() in one.casefold()][:3] or list(known.values())[:6]
-        raise Wrong(f"{country} has no “{name[:60]}”; choose one like {', '.join(near)}.")
-    return {"country": country, "holiday": known[name.casefold()]}
-
-
-def holiday_names(country: str) -> tuple[str, ...]:
-    """The holidays of a country, as `Day` names them."""
-    return _holiday_names(country) if country in countries() else ()
-
-
-@cache
-def _holiday_names(country: str) -> tuple[str, ...]:
-    kept = holidays.country_holidays(country, years=range(2024, 2030), observed=False)
-    return tuple(sorted({name for names in kept.values() for name in str(names).split("; ")}))
+    return sorted({day for day in map(a_date, value) if day})
 
 
 def _kind(value: Any) -> str:
@@ -288,7 +107,7 @@ WINDOW: dict[str, Clean] = {
     "priorities": _priorities(PLANNED),
     "scope": _scope,
     "capacity": _whole(1, 500, "4"),
-    "until": _date,
+    "until": a_date,
     "skips": _dates,
 }
 CLOSURE: dict[str, Clean] = {
@@ -432,18 +251,3 @@ def as_sent(row: MaintenanceWindow | Closure) -> dict[str, Any]:
         "admits": list(row.admits),
         "scope": list(row.scope),
     }
-
-
-def is_zone(name: str) -> bool:
-    return name in _known_zones()
-
-
-@cache
-def _known_zones() -> frozenset[str]:
-    """Read once: the machine's list of zones is a tree of files."""
-    return frozenset(available_timezones())
-
-
-def zone_of(name: str) -> ZoneInfo:
-    """That zone, or UTC for a name that is none."""
-    return ZoneInfo(name) if is_zone(name) else ZoneInfo("UTC")

@@ -13,7 +13,7 @@ import recurring_ical_events
 
 from audit.refusal import Invalid
 from requests import cleaning
-from windows import fields
+from windows import fields, grammar
 from windows.recurrence import FOREVER, LONGEST_WINDOW, PLANNED
 
 LARGEST = 1_000_000
@@ -142,7 +142,7 @@ def _check_rule(rule: Any) -> None:
     if TOO_OFTEN & {freq.upper() for freq in parts.get("FREQ", [])}:
         raise cleaning.Wrong("it comes more than once a day, which no rule here may")
     kept = {name: values for name, values in parts.items() if name not in ("COUNT", "UNTIL")}
-    fields.recurrence(";".join(f"{name}={','.join(values)}" for name, values in kept.items()))
+    grammar.recurrence(";".join(f"{name}={','.join(values)}" for name, values in kept.items()))
 
 
 def _span(event: icalendar.Event) -> tuple[datetime, datetime]:

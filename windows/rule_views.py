@@ -16,7 +16,7 @@ from changemgmt.http import Request, record_refusal, status_of
 from proposals import services as proposals
 from proposals.models import Proposal
 from requests import cleaning
-from windows import fields, lockdown, rule_forms, rules
+from windows import days, fields, lockdown, rule_forms, rules
 from windows.calendar import HORIZON, closure_occurrences
 from windows.models import Closure, MaintenanceWindow
 from windows.recurrence import PLANNED, Occurrence, Window
@@ -166,8 +166,8 @@ def _editor(
         "months": list(enumerate(MONTHS, start=1)),
         "nths": list(NTH.items()),
         "priorities": PLANNED,
-        "countries": fields.countries(),
-        "holidays": {name: fields.holiday_names(typed.get(f"{name}_country", "")) for name in ("first", "last")},
+        "countries": days.countries(),
+        "holidays": {name: days.holiday_names(typed.get(f"{name}_country", "")) for name in ("first", "last")},
         "versions": _versions(row),
         "asks": asks,
         "ends": ends,
@@ -196,7 +196,7 @@ def preview(request: Request, kind: str) -> HttpResponse:
     typed = rule_forms.typed(request.POST)
     key = request.POST.get("key", "")
     context = {
-        "countries_of": {name: fields.holiday_names(typed.get(f"{name}_country", "")) for name in ("first", "last")},
+        "countries_of": {name: days.holiday_names(typed.get(f"{name}_country", "")) for name in ("first", "last")},
         "is_closing": kind == "closing",
         "may_edit": not rules.edit_refusal(request.user),
         **_consequence(request, kind, int(key) if key.isdecimal() and len(key) < 18 else None, typed, strict=True),

@@ -1,6 +1,6 @@
 from django.urls import path, register_converter
 
-from windows import feed_views, rule_views, views
+from windows import feed_views, question_views, rule_views, views
 from windows.converters import DayConverter
 
 register_converter(DayConverter, "day")
@@ -17,7 +17,7 @@ urlpatterns = [
     path("calendar/lockdown/", rule_views.lockdowns, name="lockdown"),
     path("calendar/", views.calendar, name="calendar"),
     path("calendar/day/<day:day>/", views.day, name="day"),
-    path("calendar/open/", views.is_open, name="is_open"),
-    path("calendar/find/", views.find, name="find"),
-    path("calendar/move/", views.move, name="move"),
+    path("calendar/open/", question_views.is_open, name="is_open"),
+    path("calendar/find/", question_views.find, name="find"),
+    path("calendar/move/", question_views.move, name="move"),
 ]

@@ -1,4 +1,4 @@
-"""The calendar's pages: month, week, by component, agenda; a date; “is it open?”; the slot finder; a move before it is made."""
+"""The calendar's pages: month, week, by component, agenda; and a date."""
 
 from __future__ import annotations
 
@@ -14,16 +14,11 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from audit.refusal import Invalid
 from changemgmt.http import Request
-from requests import access, cleaning
-from requests.models import CANARY_STAGES, ChangeRequest
-from requests.say import say_instant
-from windows import board, fields, lockdown, services, slots
+from requests import cleaning
+from windows import board, lockdown, zones
 from windows.board import Board, Filters, Shown
 from windows.calendar import EMERGENCY, decide, open_stretches, window_occurrences
-from windows.explain import explain
-from windows.models import current_calendar
 from windows.recurrence import Occurrence
 
 VIEWS = {"month": "Month", "week": "Week", "timeline": "By component", "agenda": "Agenda"}
@@ -51,9 +46,9 @@ class Asked:
     def of(cls, request: Request) -> Asked:
         query, wrong = request.GET, []
         zone_name = query.get("zone", "UTC")[:60] or "UTC"
-        if not fields.is_zone(zone_name):
+        if not zones.is_zone(zone_name):
             wrong.append(f"There is no time zone “{zone_name}”; times are in UTC.")
-        zone = fields.zone_of(zone_name)
+        zone = zones.zone_of(zone_name)
         priority = query.get("priority", "")
         if priority and priority not in ("P1", "P2", "P3"):
             wrong.append("Choose P1, P2 or P3; a P0 may start at any time.")
@@ -298,122 +293,3 @@ def _day_row(priority: str, found: Board, asked: Asked) -> dict[str, Any]:
     but = [c for c in found.closures if c not in shut and priority not in c.priorities and not scope]
     verdict = decide(priority, found.start, found.start, found.rules, scope)
     return {"priority": priority, "spans": spans, "shut": shut, "but": but, "next": None if spans else verdict.next_allowed_start}
-
-
-# --- questions -------------------------------------------------------------------------------------------------------------------------
-
-
-@require_safe
-def is_open(request: Request) -> HttpResponse:
-    """“Is it open at T for P?”, with the rule, until when, and the next start (item 7)."""
-    query, errors = request.GET, {}
-    at, scope, priority = timezone.now(), frozenset[str](), query.get("priority", "P1")
-    if priority not in ChangeRequest.Priority.values:
-        errors["priority"], priority = "Priority: choose one of P0, P1, P2, P3.", "P1"
-    try:
-        at = cleaning.instant(query["at"]) if query.get("at") else at
-    except cleaning.Wrong as problem:
-        errors["at"] = f"When: {problem}"
-    try:
-        scope = _scope(query.get("component", ""))
-    except cleaning.Wrong as problem:
-        errors["component"] = f"Components: {problem}"
-    context = {
-        "errors": errors,
-        "values": {"at": query.get("at", ""), "component": query.get("component", "")},
-        "priority": priority,
-        "priorities": ChangeRequest.Priority.values,
-        "answer": None if errors else explain(priority, at, current_calendar(), scope),
-        "at": at,
-    }
-    return render(request, "windows/is_open.html", context, status=422 if errors else 200)
-
-
-def _scope(text: str) -> frozenset[str]:
-    return frozenset(c.slug for c in cleaning.component_list([slug for slug in re.split(r"[\s,]+", text) if slug]))
-
-
-@require_safe
-def find(request: Request) -> HttpResponse:
-    """The slot finder for a plan that nobody has written down yet: the earliest starts that fit everything, or why none does."""
-    query = request.GET
-    values = {name: query.get(name, "") for name in ("component", "work", "rollback", "from")}
-    context: dict[str, Any] = {
-        "values": values,
-        "errors": {},
-        "priority": query.get("priority", "P2"),
-        "canary": query.get("canary") == "yes",
-    }
-    if query:
-        try:
-            plan = _typed_plan(request)
-            after = plan.earliest(timezone.now() + (services.NOTICE if query.get("notice") != "none" else timedelta(0)))
-            taken = slots.taken_between(plan, after - slots.AROUND, after + slots.SEARCH)
-            starts, why = slots.fitting(plan, after, 8, current_calendar(), taken, (), request.user)
-            context |= {"starts": [(start, start + plan.length) for start in starts], "why": why, "plan": plan}
-        except Invalid as refused:
-            context["errors"] = refused.fields
-    return render(request, "windows/find.html", context, status=422 if context["errors"] else 200)
-
-
-def _typed_plan(request: Request) -> slots.Plan:
-    query, wrong = request.GET, {}
-    minutes: dict[str, int] = {}
-    for name, label, least in (("work", "Work", 1), ("rollback", "Rollback", 0)):
-        text = query.get(name, "").strip() or "0"
-        if not re.fullmatch(r"\d{1,5}", text) or int(text) < least:
-            wrong[name] = f"{label}: give whole minutes, like 45."
-        else:
-            minutes[name] = int(text)
-    priority = query.get("priority", "P2")
-    if priority not in ("P1", "P2", "P3"):
-        wrong["priority"] = "Priority: choose P1, P2 or P3; a P0 may start at any time."
-    components, first = {}, None
-    try:
-        found = cleaning.component_list([slug for slug in re.split(r"[\s,]+", query.get("component", "")) if slug])
-        components = {component.pk: component.slug for component in found}
-    except cleaning.Wrong as problem:
-        wrong["component"] = f"Components: {problem}"
-    try:
-        first = cleaning.calendar_day(query.get("from", ""))
-    except cleaning.Wrong as problem:
-        wrong["from"] = f"From: {problem}"
-    if wrong:
-        raise Invalid(fields=wrong)
-    canary = CANARY_STAGES if query.get("canary") == "yes" else timedelta(0)
-    return slots.Plan(priority, components, timedelta(minutes=minutes["work"] + minutes["rollback"]) + canary, from_day=first)
-
-
-@require_safe
-def move(request: Request) -> HttpResponse:
-    """A change that was dragged to another time: the verdict there, and a button. Looking moves nothing."""
-    change = access.change_for(request.user, request.GET.get("change", "")[:40])
-    try:
-        start = cleaning.instant(request.GET.get("start", ""))
-    except cleaning.Wrong as problem:
-        raise Invalid(fields={"start": f"Start: {problem}"}) from None
-    end, now, calendar_now = start + change.plan_length, timezone.now(), current_calendar()
-    plan = slots.Plan.of(change)
-    verdict = slots.verdict_for(change, start, calendar_now)
-    taken = slots.taken_between(plan, start - slots.AROUND, end + slots.AROUND)
-    conflicts = slots.conflicts(plan, start, calendar_now, taken, list(change.depends_on.all()), request.user)
-    refusal = services.schedule_refusal(change, request.user)
-    too_early = change.requested_date and start.date() < change.requested_date
-    before = [f"The requested date {change.requested_date} is the earliest."] if too_early else []
-    before += [f"{say_instant(start)} has passed."] if start < now else []
-    context = {
-        "change": change,
-        "start": start,
-        "end": end,
-        "verdict": verdict,
-        "conflicts": conflicts,
-        "refusal": refusal,
-        "before": before,
-        "is_short": not change.is_emergency and now <= start < now + services.NOTICE,
-        "may_override": bool(conflicts) and not services.override_refusal(change, request.user),
-        "may": verdict.allowed and not refusal and not before,
-        "starts": slots.free_slots(change, after=start, limit=3, actor=request.user)[0]
-        if not verdict.allowed or conflicts or before
-        else [],
-    }
-    return render(request, "windows/move.html", context)
