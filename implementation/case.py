@@ -20,7 +20,7 @@ from audit.refusal import Reason
 from implementation.models import Check, ChecklistItem, Documentation, Review
 from requests.models import ChangeRequest
 from windows import slots
-from windows.calendar import Calendar
+from windows.calendar import LOCKDOWN, Calendar, Closure
 from windows.models import FeedEntry, current_calendar
 
 HANDS = tuple(f"change.{verb}" for verb in ("start", "take_over", "finish", "complete", "roll_back", "finish_rollback", "fail"))
@@ -129,6 +129,13 @@ class Case:
     @cached_property
     def calendar(self) -> Calendar:
         return current_calendar()
+
+    @cached_property
+    def lockdowns(self) -> list[Closure]:
+        """The lockdowns that hold it now."""
+        change, calendar = self.change, self.calendar
+        locked = [closure for closure in calendar.closures if closure.kind == LOCKDOWN]
+        return [closure for closure in locked if closure.shuts(change.priority, slots.scope_of(change))] if locked else []
 
     @cached_property
     def lost_slot(self) -> datetime | None:

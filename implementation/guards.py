@@ -15,8 +15,8 @@ from requests import content, lifecycle
 from requests.models import ChangeRequest
 from requests.say import say_instant, say_length, say_until
 from requests.states import RUNNING, State
-from windows.calendar import LOCKDOWN
-from windows.slots import Taken, named, start_verdict
+from windows.calendar import LOCKDOWN, Calendar, decide
+from windows.slots import Taken, named, scope_of, start_verdict
 
 MONITORING = timedelta(minutes=30)  # R82, R71
 REOPEN_WITHIN = timedelta(days=7)  # A30
@@ -134,7 +134,9 @@ def _slot_refusal(case: Case) -> list[Reason]:
 
 def _lockdown_refusal(case: Case) -> list[Reason]:
     """A lockdown closes the gate of a running change, too; everything but an emergency stands still until it is lifted."""
-    verdict = start_verdict(case.change, case.at, case.calendar)
+    if not case.lockdowns:
+        return []
+    verdict = decide(case.change.priority, case.at, case.at, Calendar((), tuple(case.lockdowns)), scope_of(case.change))
     return [reason for reason in verdict.reasons if reason.code == LOCKDOWN]
 
 

@@ -21,7 +21,6 @@ from requests.say import say_instant
 from requests.states import EDITABLE, ENDED, RUNNING, State
 from windows import forecast, slots
 from windows import services as windows
-from windows.calendar import LOCKDOWN, Closure
 
 PRIMARY = ("submit", "start", "finish", "complete", "finish_rollback", "review", "confirm", "document", "schedule", "close")
 BAD = frozenset({State.REJECTED, State.ROLLING_BACK, State.ROLLED_BACK, State.FAILED})
@@ -280,19 +279,11 @@ def plan(change: ChangeRequest) -> dict[str, Any] | None:
     return {"work": work, "canary": canary, "rollback": back, "total": work + canary + back, "start": start, "turn_back": turn_back}
 
 
-def _lockdown_over(case: Case) -> Closure | None:
-    """The lockdown that holds it now, if one does."""
-    change = case.change
-    if change.state not in (State.APPROVED, State.SCHEDULED, *RUNNING) or change.is_emergency:
-        return None
-    over = (c for c in case.calendar.closures if c.kind == LOCKDOWN and c.shuts(change.priority, slots.scope_of(change)))
-    return next(over, None)
-
-
 def calendar_rail(case: Case, *, wants_slots: bool, foresees: bool = True) -> dict[str, Any]:
     """The calendar's verdict on the slot booked or asked for, and free slots to choose from where that is the next thing."""
     change = case.change
-    rail: dict[str, Any] = {"held": _lockdown_over(case)}
+    can_be_held = change.state in (State.APPROVED, State.SCHEDULED, *RUNNING) and not change.is_emergency
+    rail: dict[str, Any] = {"held": next(iter(case.lockdowns), None) if can_be_held else None}
     start = change.slot_start or change.requested_window_start
     planned = change.state in EDITABLE and not change.is_emergency
     if start and planned and change.estimated_minutes:

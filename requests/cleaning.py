@@ -161,6 +161,11 @@ def _window(value: Any) -> datetime | None:
     return start
 
 
+def names(text: str) -> list[str]:
+    """What somebody typed between commas and spaces."""
+    return [name for name in re.split(r"[\s,]+", text) if name]
+
+
 def component_list(value: Any) -> list[Component]:
     if value is None:
         return []

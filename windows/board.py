@@ -39,10 +39,6 @@ class Filters:
     def priorities(self) -> tuple[str, ...]:
         return (self.priority,) if self.priority else PLANNED
 
-    @property
-    def scope(self) -> frozenset[str]:
-        return self.components
-
 
 @dataclass
 class Item:

@@ -15,6 +15,7 @@ from django.views.decorators.cache import never_cache
 
 from audit.refusal import Invalid, Refused, raise_refusal
 from changemgmt.http import Request, record_refusal, status_of
+from requests import cleaning
 from windows import feeds as service
 from windows import fields, ics, rules
 from windows.models import Feed
@@ -90,7 +91,7 @@ def _look(request: Request) -> dict[str, Any]:
     sent = request.FILES.get("file")
     if sent is None:
         raise Invalid(fields={"file": "File: choose an .ics file."})
-    scope = [slug for slug in request.POST.get("scope", "").replace(",", " ").split() if slug]
+    scope = cleaning.names(request.POST.get("scope", ""))
     kind = request.POST.get("as", "")
     found = ics.read(sent.read(ics.LARGEST + 1), as_kind=kind, now=timezone.now(), scope=scope, admits=["P0"])
     return _shown(request, [rules.Edit(**edit) for edit in found.edits], found.left_out, found.past)

@@ -19,7 +19,7 @@ from requests.cleaning import Wrong
 from windows.days import a_date, check_year, day
 from windows.grammar import recurrence
 from windows.models import Closure, MaintenanceWindow
-from windows.recurrence import EMERGENCY, LONGEST_WINDOW, PLANNED, Day, Window
+from windows.recurrence import EMERGENCY, LONGEST_WINDOW, PLANNED, Day
 from windows.zones import zone
 
 LOOKED_AHEAD = timedelta(days=5 * 366)
@@ -80,13 +80,13 @@ def _priorities(choices: tuple[str, ...]) -> Clean:
 
 def _scope(value: Any) -> list[str]:
     if isinstance(value, str):
-        value = [slug for slug in re.split(r"[\s,]+", value) if slug]
+        value = cleaning.names(value)
     return sorted({component.slug for component in cleaning.component_list(value)}) if value else []
 
 
 def _dates(value: Any) -> list[date]:
     if isinstance(value, str):
-        value = [day for day in re.split(r"[\s,]+", value) if day]
+        value = cleaning.names(value)
     if not isinstance(value, list) or len(value) > 400:
         raise Wrong("list at most 400 days, like 2026-11-03, 2026-11-05.")
     return sorted({day for day in map(a_date, value) if day})
@@ -170,7 +170,7 @@ def _amiss_window(found: dict[str, Any]) -> dict[str, str]:
         return {"minutes": "Length: say how long it is open, in minutes, like 120."}
     if not found["priorities"]:
         return {"priorities": "Priorities: choose at least one; nobody could work in it."}
-    made = window_value(found)
+    made = window_version(found).value()
     begins = found["begins"]
     if next(iter(made.occurrences(begins - timedelta(days=2), begins + LOOKED_AHEAD)), None) is None:
         if found["until"] and found["until"] < begins.date():
@@ -204,11 +204,6 @@ def _amiss_closure(found: dict[str, Any]) -> dict[str, str]:
     if next(iter(closure_version(found).value().occurrences(since - timedelta(days=400), since + LOOKED_AHEAD)), None) is None:
         return {"last": "Last day: with that first day it never comes; for one time across the year's end, give a start and an end."}
     return {}
-
-
-def window_value(found: Mapping[str, Any]) -> Window:
-    """The window that these clean values say, unsaved."""
-    return window_version(found).value()
 
 
 def window_version(found: Mapping[str, Any]) -> MaintenanceWindow:

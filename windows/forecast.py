@@ -15,8 +15,8 @@ from requests.states import State
 from windows import slots
 from windows.calendar import EMERGENCY, Calendar
 from windows.models import current_calendar
+from windows.services import NOTICE
 
-NOTICE = timedelta(hours=24)  # A12
 LATELY, AT_MOST = timedelta(days=90), 200
 FEW = 5  # fewer reviews than that say nothing about the next
 ASSUMED = timedelta(hours=24)

@@ -48,7 +48,7 @@ def is_open(request: Request) -> HttpResponse:
 
 
 def _scope(text: str) -> frozenset[str]:
-    return frozenset(c.slug for c in cleaning.component_list([slug for slug in re.split(r"[\s,]+", text) if slug]))
+    return frozenset(c.slug for c in cleaning.component_list(cleaning.names(text)))
 
 
 @require_safe
@@ -65,7 +65,7 @@ def find(request: Request) -> HttpResponse:
     if query:
         try:
             plan = _typed_plan(request)
-            after = plan.earliest(timezone.now() + (services.NOTICE if query.get("notice") != "none" else timedelta(0)))
+            after = plan.earliest(timezone.now() + services.NOTICE)
             taken = slots.taken_between(plan, after - slots.AROUND, after + slots.SEARCH)
             starts, why = slots.fitting(plan, after, 8, current_calendar(), taken, (), request.user)
             context |= {"starts": [(start, start + plan.length) for start in starts], "why": why, "plan": plan}
@@ -88,7 +88,7 @@ def _typed_plan(request: Request) -> slots.Plan:
         wrong["priority"] = "Priority: choose P1, P2 or P3; a P0 may start at any time."
     components, first = {}, None
     try:
-        found = cleaning.component_list([slug for slug in re.split(r"[\s,]+", query.get("component", "")) if slug])
+        found = cleaning.component_list(cleaning.names(query.get("component", "")))
         components = {component.pk: component.slug for component in found}
     except cleaning.Wrong as problem:
         wrong["component"] = f"Components: {problem}"

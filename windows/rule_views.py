@@ -278,7 +278,7 @@ def lockdowns(request: Request) -> HttpResponse:
             record_refusal(request, problem)
             refused = problem
     typed = request.POST.get("components", "") or request.GET.get("components", "")[:2000]
-    scope = [slug for slug in typed.replace(",", " ").split() if slug][:50]
+    scope = cleaning.names(typed)[:50]
     known = refused.fields if isinstance(refused, Invalid) else {}
     context = {
         "found": [(row, lockdown.holds(row.scope, request.user)) for row in lockdown.in_force()],
@@ -299,7 +299,7 @@ def _locked_or_lifted(request: Request) -> HttpResponse:
         found = lockdown.lift(actor=request.user, key=int(key) if key.isdecimal() and len(key) < 18 else 0, reason=reason)
         messages.success(request, f"{found.name[:1].upper()}{found.name[1:]} is lifted; what it held may go on.")
     else:
-        scope = [slug for slug in request.POST.get("components", "").replace(",", " ").split() if slug]
+        scope = cleaning.names(request.POST.get("components", ""))
         made = lockdown.lock_down(actor=request.user, scope=scope, reason=reason)
         messages.success(request, f"Stopped: {made.name}. Whoever it stops has been told.")
     return redirect("windows:lockdown")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -27,6 +27,7 @@ from windows import effects, fields, turns
 from windows.calendar import HORIZON, LOCKDOWN, Calendar
 from windows.models import Closure, FreezeException, MaintenanceWindow, current_calendar, lifted_for
 from windows.openness import Openness
+from windows.services import NOTICE
 from windows.slots import AROUND, SEARCH, Book, Plan, fitting
 from windows.widening import widens
 
@@ -289,11 +290,11 @@ def _displaced(found: Consequence, actor: User, now: datetime) -> None:
     found.displaced_count = len(shut)
     slots = {change.pk: change.slot_start for change, _ in shut}
     for change, _ in shut:
-        book.move(change, None)
+        change.slot_start = change.slot_end = None  # the book holds the same objects: its slot is free for the others
     visible = set(ChangeRequest.objects.visible_to(actor).filter(pk__in=slots).values_list("pk", flat=True))
     for change, reasons in [pair for pair in shut if pair[0].pk in visible][:SHOWN_DISPLACED]:
         start = _next_start(change, found.after, book, now)
-        book.move(change, start)
+        change.slot_start, change.slot_end = start, start + change.plan_length if start else None
         found.displaced.append(Displaced(change, slots[change.pk], reasons, start))
 
 
@@ -309,7 +310,7 @@ def _shut_out(change: ChangeRequest, was: Openness, will: Openness, granted: set
 
 def _next_start(change: ChangeRequest, calendar: Calendar, book: Book, now: datetime) -> datetime | None:
     plan = Plan.of(change)
-    after = plan.earliest(now + timedelta(hours=24))
+    after = plan.earliest(now + NOTICE)
     until = after + SEARCH
     taken = [slot for slot in book.taken(plan) if slot.start and slot.end and slot.end > after - AROUND and slot.start < until]
     starts, _ = fitting(plan, after, 1, calendar, taken, list(change.depends_on.all()))

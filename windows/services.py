@@ -29,17 +29,21 @@ PROPOSALS = 5
 MISSED_BEFORE_HANDING_OVER = 2  # A7
 
 
+def _bookers_refusal(change: ChangeRequest, actor: User, what: str) -> list[Reason]:
+    """The slot of a change is for its requester, the DevOps roles and the change manager."""
+    if actor == change.requester or actor.is_devops or actor.has_role(Role.CHANGE_MANAGER):
+        return []
+    return [Reason("not_yours", f"The requester, a DevOps role or the change manager {what}.")]
+
+
 def schedule_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     """Why this person may not book this change now, the slot apart."""
-    if actor != change.requester and not actor.is_devops and not actor.has_role(Role.CHANGE_MANAGER):
-        return [Reason("not_yours", "The requester, a DevOps role or the change manager books the slot.")]
-    return lifecycle.state_refusal(change, "reschedule" if change.state == State.SCHEDULED else "schedule")
+    refusal = _bookers_refusal(change, actor, "books the slot")
+    return refusal or lifecycle.state_refusal(change, "reschedule" if change.state == State.SCHEDULED else "schedule")
 
 
 def unschedule_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
-    if actor != change.requester and not actor.is_devops and not actor.has_role(Role.CHANGE_MANAGER):
-        return [Reason("not_yours", "The requester, a DevOps role or the change manager gives up the slot.")]
-    return lifecycle.state_refusal(change, "unschedule")
+    return _bookers_refusal(change, actor, "gives up the slot") or lifecycle.state_refusal(change, "unschedule")
 
 
 @transaction.atomic
@@ -283,8 +287,7 @@ def book_earliest(change: ChangeRequest) -> bool:
 def ask_for_opening(*, actor: User, number: str, start: datetime, reason: str) -> ChangeRequest:
     """Ask the change managers for a window of its own where a plan fits none: they open it with a second person, or say why not (item 3)."""
     change = access.change_to_write(actor, number)
-    if actor != change.requester and not actor.is_devops and not actor.has_role(Role.CHANGE_MANAGER):
-        raise NotYours([Reason("not_yours", "The requester, a DevOps role or the change manager asks for an opening.")])
+    raise_refusal(_bookers_refusal(change, actor, "asks for an opening"))
     if change.is_emergency or change.state not in EDITABLE or not change.plan_length:
         raise Blocked([Reason("state", "An opening is for a planned change that has not begun and whose plan has a length.")])
     reason = cleaning.said("reason", reason, "Reason", "say why it cannot be shorter or wait for a window.")

@@ -156,12 +156,6 @@ class Book:
         related += [(begin, self.slugs[begin], False) for begin, to in self.edges if to in own and begin not in own]
         return _as_seen_from(own, related, (other for other in self.changes if other.pk != plan.change))
 
-    def move(self, change: ChangeRequest, start: datetime | None) -> None:
-        """As if the change had its slot there, or none."""
-        for other in self.changes:
-            if other.pk == change.pk:
-                other.slot_start, other.slot_end = start, start + other.plan_length if start else None
-
 
 def conflicts(
     plan: Plan,

@@ -54,9 +54,7 @@ class Asked:
             wrong.append("Choose P1, P2 or P3; a P0 may start at any time.")
             priority = ""
         try:
-            found = frozenset(
-                c.slug for c in cleaning.component_list([slug for slug in re.split(r"[\s,]+", query.get("component", "")) if slug])
-            )
+            found = frozenset(component.slug for component in cleaning.component_list(cleaning.names(query.get("component", ""))))
         except cleaning.Wrong as problem:
             wrong.append(str(problem))
             found = frozenset()
@@ -118,7 +116,7 @@ def _summary(found: Board, first: date, end: date, asked: Asked, now: datetime) 
     begin, stop = board.day_span(first, asked.zone)[0], board.day_span(end, asked.zone)[0]
     shown = [window for window in found.windows if window.occurrence and begin <= window.start < stop]
     open_ones = [window for window in shown if not window.is_shut]
-    priority, scope = asked.filters.priorities[0], asked.filters.scope
+    priority, scope = asked.filters.priorities[0], asked.filters.components
     last = max((window.end for window in open_ones), default=max(begin, now))
     shutting = [c for c in found.closures if c.shuts(priority, scope) and last <= c.start < stop]
     after = decide(priority, max(stop, now), max(stop, now), found.rules, scope) if shutting or not open_ones else None
@@ -287,7 +285,7 @@ def day(request: Request, day: date) -> HttpResponse:
 def _day_row(priority: str, found: Board, asked: Asked) -> dict[str, Any]:
     if priority == EMERGENCY:
         return {"priority": priority, "always": True}
-    scope = asked.filters.scope
+    scope = asked.filters.components
     spans = list(open_stretches(priority, found.start, found.end, found.rules, scope))
     shut = [c for c in found.closures if c.shuts(priority, scope)]
     but = [c for c in found.closures if c not in shut and priority not in c.priorities and not scope]
