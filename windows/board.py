@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.contrib.postgres.aggregates import ArrayAgg
-from django.db.models import Q, Value
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef, Q, Value
+from django.db.models.functions import Coalesce, NullIf
 
 from accounts.models import User
-from requests.models import ChangeQuerySet, ChangeRequest, Component
+from requests.models import ChangeRequest, Component, plan_length
 from requests.states import State
 from windows.calendar import Calendar, Span, closure_occurrences, united, window_occurrences, without
 from windows.models import calendar_since
@@ -40,29 +42,38 @@ class Filters:
         return (self.priority,) if self.priority else PLANNED
 
 
-@dataclass
+@dataclass(slots=True)
 class Item:
-    """A booked slot, or one held until its change is approved (A7), and what it gets in the way of."""
+    """A booked slot, or one held until its change is approved (A7), and what it gets in the way of.
 
-    change: ChangeRequest
+    It holds what a calendar says of a change and no more: a busy month has 800 of them.
+    """
+
+    pk: int
+    number: str
+    summary: str
+    priority: str
+    state: str
+    window_name: str
+    implementer_id: int | None
+    owner: str  # whom to talk to about it
+    slugs: frozenset[str]
     start: datetime
     end: datetime
     held: bool
-    slugs: frozenset[str]
     conflicts: list[str] = field(default_factory=list)
 
     @property
-    def owner(self) -> str:
-        """Whom to talk to about it."""
-        return str(self.change.requester)
+    def url(self) -> str:
+        return f"/changes/{self.number}/"
 
     @property
     def is_over(self) -> bool:
-        return self.change.state in OVER
+        return self.state in OVER
 
     @property
     def may_move(self) -> bool:
-        return bool(self.change.state == State.SCHEDULED)
+        return self.state == State.SCHEDULED
 
 
 @dataclass
@@ -157,7 +168,7 @@ def read(viewer: User, first: date, days: int, zone: ZoneInfo, filters: Filters)
     rules = calendar_since(start)
     closures = [c for c in closure_occurrences(rules, start, end) if _concerns(c, filters)]
     windows = [_shown(o, closures, filters) for o in window_occurrences(rules, start, end) if _is_asked(o, filters)]
-    items = [item for change in _changes(viewer, start, end, filters) if (item := _item(change))]
+    items = _items(viewer, start, end, filters)
     _find_conflicts(items)
     outside = _place(items, windows)
     return Board(start, end, zone, rules, closures, sorted([*windows, *outside], key=lambda window: (window.start, window.name)))
@@ -191,7 +202,7 @@ def _shown(occurrence: Occurrence, closures: Sequence[Occurrence], filters: Filt
     return Shown(occurrence, occurrence.start, occurrence.end, occurrence.name, open_for, filters.priorities, shut_by)
 
 
-def _changes(viewer: User, start: datetime, end: datetime, filters: Filters) -> ChangeQuerySet:
+def _items(viewer: User, start: datetime, end: datetime, filters: Filters) -> list[Item]:
     """Visible changes with a slot in the time, or that hold a requested window in it; one query."""
     booked = Q(slot_start__lt=end, slot_start__gte=start - LONGEST_SLOT, slot_end__gt=start)
     held = Q(state=State.IN_REVIEW, requested_window_start__lt=end, requested_window_start__gte=start)
@@ -201,33 +212,35 @@ def _changes(viewer: User, start: datetime, end: datetime, filters: Filters) -> 
     if filters.components:
         named = ChangeRequest.components.through.objects.filter(component__slug__in=filters.components)
         rows = rows.filter(pk__in=named.values("changerequest"))
-    slugs = ArrayAgg("components__slug", filter=Q(components__isnull=False), default=Value([]))
-    return rows.select_related("requester").only(*COLUMNS).annotate(slugs=slugs).order_by("slot_start", "id")
+    touched = ChangeRequest.components.through.objects.filter(changerequest=OuterRef("pk"))
+    owner = Coalesce(NullIf("requester__name", Value("")), "requester__username")
+    slugs = ArraySubquery(touched.values("component__slug"))
+    return [_item(*row) for row in rows.order_by("slot_start", "id").values_list(*SAID, owner, slugs, *TIMES)]
 
 
-COLUMNS = (
-    *("number", "summary", "priority", "state", "slot_start", "slot_end", "window_name", "requested_window_start"),
-    *("estimated_minutes", "rollback_minutes", "strategy", "implementer_id", "requester__name", "requester__username"),
-)
+SAID = ("pk", "number", "summary", "priority", "state", "window_name", "implementer_id")
+TIMES = ("slot_start", "slot_end", "requested_window_start", "estimated_minutes", "rollback_minutes", "strategy")
 
 
-def _item(change: ChangeRequest) -> Item | None:
-    slugs = frozenset(change.slugs)  # type: ignore[attr-defined]  # annotated
-    if change.slot_start and change.slot_end:
-        return Item(change, change.slot_start, change.slot_end, False, slugs)
-    if change.requested_window_start:
-        length = max(change.plan_length, timedelta(minutes=1))
-        return Item(change, change.requested_window_start, change.requested_window_start + length, True, slugs)
-    return None
+def _item(*row: Any) -> Item:
+    """The columns SAID, owner, slugs and TIMES."""
+    pk, number, summary, priority, state, window, implementer, owner, slugs, start, end, asked, work, rollback, strategy = row
+    held = start is None
+    if held:
+        start, end = asked, asked + max(plan_length(work, rollback, strategy), timedelta(minutes=1))
+    return Item(pk, number, summary, priority, state, window, implementer, owner, frozenset(slugs), start, end, held)
 
 
 def _find_conflicts(items: list[Item]) -> None:
     """Who is in whose way: the same component, one that depends on it, the same implementer. What is over is in nobody's way."""
     needs, running = _needs() if len(items) > 1 else {}, defaultdict[str, list[Item]](list)
     for item in sorted((item for item in items if not item.is_over), key=lambda found: found.start):
-        own = [*item.slugs, f"@{item.change.implementer_id}"] if item.change.implementer_id else list(item.slugs)
+        own = [*item.slugs, f"@{item.implementer_id}"] if item.implementer_id else list(item.slugs)
         near = {slug for name in item.slugs for slug in (*needs.get(name, ()), *needs.get(f"{name}<", ()))}
-        met = {id(other): other for key in {*own, *near} for other in running[key] if other.end > item.start}
+        met: dict[int, Item] = {}
+        for key in {*own, *near}:
+            running[key] = [other for other in running[key] if other.end > item.start]
+            met.update((other.pk, other) for other in running[key])
         for other in met.values():
             if len(item.conflicts) < MOST_SAID or len(other.conflicts) < MOST_SAID:
                 _say_conflict(other, item, needs)
@@ -252,15 +265,15 @@ def _needs() -> dict[str, frozenset[str]]:
 
 
 def _against(one: Item, other: Item, needs: dict[str, frozenset[str]]) -> str:
-    names = f"{one.change.number} ({one.owner}) and {other.change.number} ({other.owner})"
+    names = f"{one.number} ({one.owner}) and {other.number} ({other.owner})"
     if same := one.slugs & other.slugs:
         return f"Same component: {names} both touch {', '.join(sorted(same))}."
     for first, second in ((one, other), (other, one)):
         needed = frozenset().union(*(needs.get(slug, frozenset()) for slug in first.slugs)) & second.slugs
         if needed:
-            what, number = ", ".join(sorted(needed)), f"{second.change.number} ({second.owner})"
-            return f"Dependent component: {first.change.number} ({first.owner}) works on what needs {what}, which {number} touches."
-    if one.change.implementer_id and one.change.implementer_id == other.change.implementer_id:
+            what, number = ", ".join(sorted(needed)), f"{second.number} ({second.owner})"
+            return f"Dependent component: {first.number} ({first.owner}) works on what needs {what}, which {number} touches."
+    if one.implementer_id and one.implementer_id == other.implementer_id:
         return f"Implementer busy: one person implements {names} at the same time."
     return ""
 
@@ -270,11 +283,11 @@ def _place(items: list[Item], windows: list[Shown]) -> list[Shown]:
     outside: dict[tuple[datetime, str], Shown] = {}
     for item in items:
         holding = [window for window in windows if window.start <= item.start < window.end]
-        named = [window for window in holding if window.name == item.change.window_name]
+        named = [window for window in holding if window.name == item.window_name]
         if holding:
             (named or holding)[0].items.append(item)
             continue
-        name = "Emergency" if item.change.priority == "P0" else "Outside a window"
+        name = "Emergency" if item.priority == "P0" else "Outside a window"
         outside.setdefault((item.start, name), Shown(None, item.start, item.end, name)).items.append(item)
     return list(outside.values())
 
@@ -322,7 +335,7 @@ def bars(items: Sequence[Item], start: datetime, end: datetime) -> list[Bar]:
     """Items on the line from `start` to `end`; one that overlaps another goes a level down."""
     whole, found = end - start, []
     ends: list[datetime] = []
-    for item in sorted(items, key=lambda each: (each.start, each.change.pk)):
+    for item in sorted(items, key=lambda each: (each.start, each.pk)):
         level = next((index for index, free in enumerate(ends) if free <= item.start), len(ends))
         ends[level : level + 1] = [item.end]
         left = max(0.0, (item.start - start) / whole * 100)

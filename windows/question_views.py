@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
 from typing import Any
 
 from django.http import HttpResponse
@@ -14,7 +13,7 @@ from django.views.decorators.http import require_safe
 from audit.refusal import Invalid
 from changemgmt.http import Request
 from requests import access, cleaning
-from requests.models import CANARY_STAGES, ChangeRequest
+from requests.models import ChangeRequest, plan_length
 from requests.say import say_instant
 from windows import services, slots
 from windows.explain import explain
@@ -98,8 +97,8 @@ def _typed_plan(request: Request) -> slots.Plan:
         wrong["from"] = f"From: {problem}"
     if wrong:
         raise Invalid(fields=wrong)
-    canary = CANARY_STAGES if query.get("canary") == "yes" else timedelta(0)
-    return slots.Plan(priority, components, timedelta(minutes=minutes["work"] + minutes["rollback"]) + canary, from_day=first)
+    strategy = ChangeRequest.Strategy.CANARY if query.get("canary") == "yes" else ""
+    return slots.Plan(priority, components, plan_length(minutes["work"], minutes["rollback"], strategy), from_day=first)
 
 
 @require_safe

@@ -12,6 +12,7 @@ from requests.models.change import (
     ChangeRequest,
     Component,
     DayCounter,
+    plan_length,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "Suggestion",
     "UsualReviewer",
     "Watch",
+    "plan_length",
 ]

@@ -28,6 +28,12 @@ CANARY_STAGES = timedelta(minutes=90)  # 5, 25 and 50 %, 30 minutes each (R85-R8
 MAX_MINUTES = 100_000
 
 
+def plan_length(work: int | None, rollback: int | None, strategy: str) -> timedelta:
+    """Work + canary stages + rollback, of minutes: what must fit before the window's end (A25)."""
+    canary = CANARY_STAGES if strategy == ChangeRequest.Strategy.CANARY else timedelta(0)
+    return timedelta(minutes=(work or 0) + (rollback or 0)) + canary
+
+
 class Component(models.Model):
     """A system or service of the platform (R20), its owner and what it needs."""
 
@@ -297,9 +303,7 @@ class ChangeRequest(models.Model):
 
     @property
     def plan_length(self) -> timedelta:
-        """Work + canary stages + rollback: what must fit before the window's end (A25)."""
-        canary = CANARY_STAGES if self.strategy == self.Strategy.CANARY else timedelta(0)
-        return timedelta(minutes=(self.estimated_minutes or 0) + (self.rollback_minutes or 0)) + canary
+        return plan_length(self.estimated_minutes, self.rollback_minutes, self.strategy)
 
     @property
     def needs_security_review(self) -> bool:
