@@ -17,6 +17,7 @@ from django.utils import timezone
 from accounts.models import User
 from audit import services as audit
 from notifications.models import Message
+from requests import say
 
 log = logging.getLogger(__name__)
 LEASE = timedelta(minutes=2)
@@ -165,11 +166,12 @@ def claim(pk: int) -> Message | None:
 def send(message: Message) -> bool:
     """Hand one claimed message to the mail server. A failure puts it back for later; a day of failures gives it up, in the trail."""
     now = timezone.now()
+    late = now - message.due_at > LATE_AFTER
     if not message.recipient.email or not message.recipient.is_active:
         return _settle(message, state=Message.State.DEAD, error="the person has no address or is deactivated")
     mail = EmailMessage(
         subject=message.subject,
-        body=message.body,
+        body=f"This message comes late: it was due on {say.say_instant(message.due_at)}.\n\n{message.body}" if late else message.body,
         to=[message.recipient.email],
         # The key as Message-ID: a mail server or reader that sees it twice can tell.
         headers={"Message-ID": f"<{message.pk}.{message.created_at:%Y%m%d%H%M%S}@changemgmt>", "Auto-Submitted": "auto-generated"},
@@ -184,7 +186,7 @@ def send(message: Message) -> bool:
         wait = timedelta(seconds=WAITS[min(message.attempts, len(WAITS)) - 1])
         # Due again, so that it can still be withdrawn, but not before the wait is over.
         return _settle(message, state=Message.State.DUE, error=str(problem)[:500], lease_until=now + wait)
-    return _settle(message, state=Message.State.SENT, error="", sent_at=now, late=now - message.due_at > LATE_AFTER)
+    return _settle(message, state=Message.State.SENT, error="", sent_at=now, late=late)
 
 
 def _settle(message: Message, *, state: str, lease_until: datetime | None = None, **values: Any) -> bool:

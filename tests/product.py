@@ -13,6 +13,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,18 @@ ROOT = Path(__file__).parents[1]
 
 
 @contextmanager
-def running(var: Path, *, clock: str) -> Iterator[str]:
-    """Start the product on a free port with demo data and yield its address; stop it as a person would, by SIGTERM."""
+def running(var: Path, *, clock: str, same_data: bool = False) -> Iterator[str]:
+    """Start the product on a free port with demo data and yield its address; stop it as a person would, by SIGTERM.
+
+    A clock has data of its own in the folder; with `same_data` all clocks share them, so that time can pass between two runs.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     inherited = {key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE")}
-    env = {**inherited, "PORT": str(port), "CHANGEMGMT_VAR": str(var), "CHANGEMGMT_CLOCK": clock}
+    offset = (datetime.fromisoformat(clock) - datetime.now(UTC)).total_seconds()
+    shifted = {"CHANGEMGMT_CLOCK_OFFSET": str(offset)} if same_data else {"CHANGEMGMT_CLOCK": clock}
+    env = {**inherited, "PORT": str(port), "CHANGEMGMT_VAR": str(var), **shifted}
     process = subprocess.Popen([ROOT / "script" / "server"], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
     try:

@@ -143,7 +143,7 @@ LABELS = {
 def clean(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """Every field of a version of that kind (window or closure), or Invalid with what is wrong, by field."""
     cleaners = WINDOW if kind == "window" else CLOSURE
-    wrong = {str(name)[:60]: "There is no such field." for name in values if name not in cleaners}
+    wrong = {str(name)[:60]: f"There is no such field; there are {', '.join(sorted(cleaners))}." for name in values if name not in cleaners}
     found: dict[str, Any] = {}
     for name, cleaner in cleaners.items():
         try:

@@ -136,6 +136,7 @@ def test_a_worker_that_dies_while_sending_loses_nothing(sink: Kept, at: Any) -> 
     at("2026-10-01T09:02:01Z")
     assert services.deliver_due() == 1
     assert Message.objects.get().late is True
+    assert b"This message comes late: it was due on Thu 1 Oct 2026, 09:00 UTC." in sink.mails[0]
 
 
 @pytest.mark.django_db(transaction=True)
