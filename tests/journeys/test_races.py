@@ -12,11 +12,12 @@ import threading
 import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.product import Person, running
+from tests.product import Person, eventually, running
 from tests.world import TICKS, fields
 
 pytestmark = pytest.mark.journey
@@ -97,7 +98,7 @@ def track(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Track]:
 
 def submitted(track: Track, priority: str, **more: Any) -> str:
     engineer = track.person("engineer")
-    number = str(engineer.post("/changes", fields(priority, requested_date="2026-10-08", **more), expect=201)["id"])
+    number = str(engineer.post("/changes", fields(priority, **({"requested_date": "2026-10-08"} | more)), expect=201)["id"])
     engineer.post(f"/changes/{number}/submit")
     return number
 
@@ -202,8 +203,8 @@ def test_double_submit(track: Track) -> None:
         assert len(track.person("auditor").get(f"/changes/{number}/steps")["items"]) == 2
 
 
-def approved(track: Track, components: list[str]) -> str:
-    number = submitted(track, "P2", components=components)
+def approved(track: Track, components: list[str], **more: Any) -> str:
+    number = submitted(track, "P2", components=components, **more)
     track.person("tech-lead").decide(number, "technical")
     track.person("product-manager").decide(number, "business")
     track.person("eng-manager").decide(number, "sign_off")
@@ -238,6 +239,67 @@ def test_sixteen_bookers_of_one_slot(track: Track) -> None:
                 (reason,) = [found for found in answer["reasons"] if found["code"] == "same_component"]
                 assert winners[0] in reason["message"], answer
         give_back(track, winners)
+
+
+def component(track: Track, slug: str) -> str:
+    track.person("change-manager").post("/components", {"slug": slug, "name": slug}, expect=201)
+    return slug
+
+
+def test_booking_against_a_freeze(track: Track) -> None:
+    """Promise 2, item 4: bookers of a slot, and editors who freeze it: whoever is first, nothing stays booked in the freeze."""
+    for index, first in enumerate((0, 1, *[None] * ROUNDS)):
+        frozen = component(track, f"frozen-{index}")
+        number = approved(track, [frozen])
+
+        def act(n: int, number: str = number, frozen: str = frozen) -> tuple[Any, ...]:
+            values = {"name": f"freeze {n} of {frozen}", "kind": "freeze", "starts": SLOT, "ends": "2026-10-20T03:00Z", "scope": [frozen]}
+            edit = {"edits": [{"kind": "closure", "values": values}], "reason": "Its database moves"}
+            return ("POST", "/calendar/rules", edit) if n % 2 else ("POST", f"/changes/{number}/schedule", {"start": SLOT})
+
+        answers = track.race("devops", "change-manager", act, first)
+        bookings, freezes = answers[::2], answers[1::2]
+        assert statuses(freezes) == {200: CLIENTS // 2}, freezes
+        assert set(statuses(bookings)) <= {200, 409}, bookings
+        assert {0: statuses(bookings)[200] >= 1, 1: statuses(bookings)[200] == 0, None: True}[first], bookings
+        change = track.person("auditor").get(f"/changes/{number}")
+        assert (change["state"], change["slot"]) == ("approved", None), (first, bookings)
+
+
+def test_start_against_a_lockdown(track: Track) -> None:
+    """Item 5: whoever started before it runs on; once somebody reads that it is locked, nobody starts any more."""
+    manager = track.person("change-manager")
+    orders, stopped = (0, 1, *[None] * ROUNDS), 0
+    numbers = [approved(track, [component(track, f"held-{index}")], requested_date="2026-10-05") for index in range(len(orders))]
+    begin = datetime.fromisoformat(manager.post("/changes", {"summary": "What time is it?"}, expect=201)["created_at"]) + timedelta(
+        minutes=1
+    )
+    values = {"name": "Rehearsal", "rule": "", "begins": f"{begin:%Y-%m-%dT%H:%M}", "minutes": 480, "zone": "UTC", "priorities": ["P2"]}
+    said = manager.post("/calendar/rules", {"edits": [{"kind": "window", "values": values}], "reason": "As agreed"})
+    track.person("cto").post(f"/proposals/{said['proposal']}/confirm")
+    for number in numbers:
+        why = {"start": f"{begin:%Y-%m-%dT%H:%MZ}", "short_notice_reason": "A rehearsal"}
+        track.person("devops").post(f"/changes/{number}/schedule", why)
+        track.person("devops").tick_off(number, "pre")
+    eventually(lambda: all(track.person("devops").get(f"/gate/{number}")["allow"] for number in numbers))
+    for index, (first, number) in enumerate(zip(orders, numbers, strict=True)):
+
+        def act(n: int, number: str = number, index: int = index) -> tuple[Any, ...]:
+            stop = ("POST", "/calendar/lockdowns", {"components": [f"held-{index}"], "reason": "Something is wrong"})
+            return stop if n % 2 else ("POST", f"/changes/{number}/start")
+
+        answers = track.race("devops", "change-manager", act, first)
+        starts, stops = answers[::2], answers[1::2]
+        assert statuses(stops) == {201: 1, 409: CLIENTS // 2 - 1}, stops
+        change = track.person("auditor").get(f"/changes/{number}")
+        ran = change["state"] == "implementing"
+        assert statuses(starts) == ({200: 1, 409: CLIENTS // 2 - 1} if ran else {409: CLIENTS // 2}), starts
+        assert ran is {0: True, 1: False, None: ran}[first]
+        assert change["state"] in ("implementing", "scheduled")
+        trail = track.person("auditor").get(f"/audit?action=calendar.lockdown&cursor={stopped}")["items"]
+        (stopped,) = [event["id"] for event in trail]
+        begun = track.person("auditor").get(f"/audit?change={number}&action=change.start")["items"]
+        assert [event["id"] < stopped for event in begun] == [True] * ran, "started under the lockdown"
 
 
 def test_sixteen_bookers_of_a_window_with_three_places(track: Track) -> None:
