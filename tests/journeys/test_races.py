@@ -46,7 +46,10 @@ class Runner(threading.Thread):
             self.line.wait()
             if self.until is not None:
                 self.until.wait(timeout=60)
-            self.answer = self.send(*self.act)
+            try:
+                self.answer = self.send(*self.act)
+            except (OSError, http.client.HTTPException, ValueError) as problem:
+                self.answer = (599, repr(problem))
             self.answered.set()
             self.line.wait()
 
@@ -79,6 +82,9 @@ class Track:
         `first` = 0 or 1: the other side is let go once one of `one` or of `other` has its answer, so that each order is sure to be seen.
         """
         team = self.team(one, other)
+        for runner in team:  # a server lets go of a connection that was long idle
+            runner.connection.close()
+            runner.connection.connect()
         answered = threading.Event()
         for n, runner in enumerate(team):
             runner.act, runner.answered = acts(n), answered if n % 2 == first else threading.Event()
