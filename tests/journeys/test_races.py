@@ -275,10 +275,10 @@ def test_booking_against_a_freeze(track: Track) -> None:
 def test_start_against_a_lockdown(track: Track) -> None:
     """Item 5: whoever started before it runs on; once somebody reads that it is locked, nobody starts any more."""
     manager = track.person("change-manager")
-    orders, stopped = (0, 1, *[None] * ROUNDS), 0
+    orders, stopped = (0, 1, *[None] * (ROUNDS // 4)), 0
     numbers = [approved(track, [component(track, f"held-{index}")], requested_date="2026-10-05") for index in range(len(orders))]
     begin = datetime.fromisoformat(manager.post("/changes", {"summary": "What time is it?"}, expect=201)["created_at"]) + timedelta(
-        minutes=1
+        seconds=90
     )
     values = {"name": "Rehearsal", "rule": "", "begins": f"{begin:%Y-%m-%dT%H:%M}", "minutes": 480, "zone": "UTC", "priorities": ["P2"]}
     said = manager.post("/calendar/rules", {"edits": [{"kind": "window", "values": values}], "reason": "As agreed"})
@@ -286,8 +286,9 @@ def test_start_against_a_lockdown(track: Track) -> None:
     for number in numbers:
         why = {"start": f"{begin:%Y-%m-%dT%H:%MZ}", "short_notice_reason": "A rehearsal"}
         track.person("devops").post(f"/changes/{number}/schedule", why)
+    for number in numbers:
         track.person("devops").tick_off(number, "pre")
-    eventually(lambda: all(track.person("devops").get(f"/gate/{number}")["allow"] for number in numbers))
+    eventually(lambda: all(track.person("devops").get(f"/gate/{number}")["allow"] for number in numbers), seconds=120)
     for index, (first, number) in enumerate(zip(orders, numbers, strict=True)):
 
         def act(n: int, number: str = number, index: int = index) -> tuple[Any, ...]:
