@@ -277,9 +277,8 @@ def test_start_against_a_lockdown(track: Track) -> None:
     manager = track.person("change-manager")
     orders, stopped = (0, 1, *[None] * (ROUNDS // 4)), 0
     numbers = [approved(track, [component(track, f"held-{index}")], requested_date="2026-10-05") for index in range(len(orders))]
-    begin = datetime.fromisoformat(manager.post("/changes", {"summary": "What time is it?"}, expect=201)["created_at"]) + timedelta(
-        seconds=90
-    )
+    now = datetime.fromisoformat(manager.post("/changes", {"summary": "What time is it?"}, expect=201)["created_at"])
+    begin = now + timedelta(seconds=62 + len(orders))  # cut to the minute: booked by then, and not long to wait
     values = {"name": "Rehearsal", "rule": "", "begins": f"{begin:%Y-%m-%dT%H:%M}", "minutes": 480, "zone": "UTC", "priorities": ["P2"]}
     said = manager.post("/calendar/rules", {"edits": [{"kind": "window", "values": values}], "reason": "As agreed"})
     track.person("cto").post(f"/proposals/{said['proposal']}/confirm")
