@@ -20,6 +20,7 @@ from reports import services as reports
 from requests.models import ChangeRequest
 from requests.say import say_instant, say_length, say_span
 from requests.states import OPEN, RUNNING, State
+from windows import exceptions
 from windows.calendar import HORIZON, closure_occurrences, open_stretches, window_at
 from windows.models import current_calendar
 
@@ -45,7 +46,7 @@ def context_for(user: User) -> dict[str, Any]:
         context["asked"] = list(telephone.waiting_for(user)[:5])
         context["reviews"] = _reviews(user)
         context["handovers"] = list(roster.waiting_for(user)[:5])
-        context["proposals"] = list(proposals.waiting_for(user)[:5])
+        context["proposals"] = [*exceptions.waiting_for(user)[:5], *proposals.waiting_for(user)[:5]]
     if user.is_devops:
         ready = Q(state=State.SCHEDULED) | Q(state=State.APPROVED, priority="P0")
         upcoming = ChangeRequest.objects.visible_to(user).filter(ready).select_related("implementer").prefetch_related("components")

@@ -19,7 +19,7 @@ from requests import services as requests
 from requests.models import CANARY_STAGES, ChangeRequest
 from requests.say import say_instant
 from requests.states import EDITABLE, ENDED, RUNNING, State
-from windows import forecast, slots
+from windows import exceptions, forecast, slots
 from windows import services as windows
 
 PRIMARY = ("submit", "start", "finish", "complete", "finish_rollback", "review", "confirm", "document", "schedule", "close")
@@ -286,12 +286,15 @@ def calendar_rail(case: Case, *, wants_slots: bool, foresees: bool = True) -> di
     rail: dict[str, Any] = {"held": next(iter(case.lockdowns), None) if can_be_held else None}
     start = change.slot_start or change.requested_window_start
     planned = change.state in EDITABLE and not change.is_emergency
+    rail |= _exceptions(case) if change.state in exceptions.STATES and planned else {}
     if start and planned and change.estimated_minutes:
         rail |= {
             "verdict": slots.verdict_for(change, start, case.calendar),
             "verdict_start": start,
             "verdict_end": start + change.plan_length,
         }
+        if any(reason.code == exceptions.FREEZE for reason in rail["verdict"].reasons):
+            rail["exception_slot"] = f"{start:%Y-%m-%dT%H:%M}"
         if not change.slot_start:
             plan = slots.Plan.of(change)
             taken = slots.taken_between(plan, start - slots.AROUND, start + slots.AROUND)
@@ -308,6 +311,17 @@ def calendar_rail(case: Case, *, wants_slots: bool, foresees: bool = True) -> di
     elif foresees and change.state in EDITABLE:  # who sees free slots sees when it could be
         rail["forecast"] = forecast.of(change, case.calendar, case.needs)
     return rail
+
+
+def _exceptions(case: Case) -> dict[str, Any]:
+    """What was asked of CTO and change managers for slots inside a freeze, and whether there is something to ask (A6)."""
+    asked = exceptions.of_change(case.change)
+    ahead = asked or exceptions.is_freeze_ahead(case.change, case.calendar, case.at)
+    return {
+        "exceptions": asked,
+        "may_ask_exception": bool(ahead) and case.actor.may_write and not exceptions.ask_refusal(case.change, case.actor),
+        "may_grant_exception": bool(asked) and case.actor.may_write and not exceptions.refusal(case.change, case.actor),
+    }
 
 
 @dataclass(frozen=True)

@@ -131,10 +131,18 @@ SENTENCES: dict[str, tuple[str, str, Said]] = {
     "change.take_over": ("neutral", "user-check", "took over the implementation"),
     "change.extend": ("warn", "alarm-clock-plus", lambda d: f"extended the slot by {d.get('minutes', '')} minutes"),
     "change.overrun": ("warn", "clock", "It ran past its slot"),
+    "change.exception_asked": ("warn", "snowflake", lambda d: f"asked for a freeze exception, {_at(d.get('slot_start'))}"),
+    "change.exception_declined": (
+        "danger",
+        "snowflake",
+        lambda d: f"{'took back' if d.get('was_granted') else 'declined'} the freeze exception for {_at(d.get('slot_start'))}",
+    ),
     "change.freeze_exception": (
         "warn",
         "snowflake",
-        lambda d: "granted a freeze exception" if d.get("granted") else "gave one of two grants of a freeze exception",
+        lambda d: (
+            f"{'granted the' if d.get('granted') else 'gave one of two grants of the'} freeze exception for {_at(d.get('slot_start'))}"
+        ),
     ),
     "change.suggest": ("neutral", "message-square", lambda d: f"suggested text for {label(d.get('field', '')).lower()}"),
     "change.suggestion_accepted": ("ok", "check", lambda d: f"took over the text suggested for {label(d.get('field', '')).lower()}"),

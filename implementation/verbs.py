@@ -25,10 +25,11 @@ from requests import services as requests
 from requests.models import Comment
 from requests.say import say_span
 from requests.states import EDITABLE
+from windows import exceptions
 from windows import services as windows
 
 Post = Any
-Verb = Callable[[User, str, Post], Any]
+Verb = Callable[..., Any]
 
 
 def _number(value: str) -> int:
@@ -58,6 +59,19 @@ def _schedule(actor: User, number: str, post: Post) -> Any:
 
 def _ask_opening(actor: User, number: str, post: Post) -> Any:
     return windows.ask_for_opening(actor=actor, number=number, start=_start(post), reason=post.get("reason", ""))
+
+
+def _about_exception(do: Verb) -> Verb:
+    """A verb of a freeze exception, with the slot that it is about."""
+
+    def run(actor: User, number: str, post: Post) -> Any:
+        try:
+            slot = cleaning.instant(post.get("slot_start", ""))
+        except cleaning.Wrong as problem:
+            raise Invalid(fields={"slot_start": f"Slot start: {problem}"}) from None
+        return do(actor=actor, number=number, slot_start=slot, reason=post.get("reason", ""))
+
+    return run
 
 
 def _document(actor: User, number: str, post: Post) -> Any:
@@ -190,6 +204,9 @@ VERBS: dict[str, tuple[Verb, str | Callable[[Any], str], str]] = {
     "comment": (lambda a, n, p: requests.comment(actor=a, number=n, text=p.get("text", "")), _commented, "change"),
     "schedule": (_schedule, lambda done: f"Booked: {say_span(done.slot_start, done.slot_end)}.", "change"),
     "ask-opening": (_ask_opening, "The change managers have been asked.", "change"),
+    "ask-exception": (_about_exception(exceptions.ask), "CTO and change managers have been asked.", "change"),
+    "grant-exception": (_about_exception(exceptions.grant), "Your half of the exception is granted.", "change"),
+    "decline-exception": (_about_exception(exceptions.decline), "Declined; its people are told.", "change"),
     "unschedule": (lambda a, n, p: windows.unschedule(actor=a, number=n, reason=p.get("reason", "")), "The slot is free again.", "change"),
     "take-over": (lambda a, n, p: services.take_over(actor=a, number=n), "You implement it now.", "run"),
     "start": (lambda a, n, p: services.start(actor=a, number=n), "Started.", "run"),
@@ -277,7 +294,7 @@ def _target(verb: str, name: str) -> str:
 
 YES_NO = frozenset({"runbook_updated", "p0_justified", "downtime_required"})
 #: What a form sends that nobody typed.
-UNTYPED = frozenset({"csrfmiddlewaretoken", "version", "verdict", "item", "check", "step", "state", "start"})
+UNTYPED = frozenset({"csrfmiddlewaretoken", "version", "verdict", "item", "check", "step", "state", "start", "slot_start"})
 
 
 def failed(request: Request, verb: str, refused: Refused) -> dict[str, Any]:

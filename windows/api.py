@@ -13,7 +13,7 @@ from changemgmt.api_base import Body, ReasonIn, change_out
 from changemgmt.http import Request
 from requests import access, cleaning
 from requests.models import ChangeRequest
-from windows import services, slots
+from windows import exceptions, services, slots
 from windows.calendar import closure_occurrences, window_occurrences
 from windows.explain import explain
 from windows.models import calendar_since, current_calendar
@@ -63,9 +63,7 @@ class ExceptionIn(Body):
 def freeze_exception(request: Request, number: str, body: ExceptionIn) -> Any:
     """One of the two grants, CTO's or change manager's, for one slot inside a code freeze; it counts when both are given."""
     return change_out(
-        services.grant_freeze_exception(
-            actor=request.user, number=number, slot_start=instant(body.slot_start, "slot_start"), reason=body.reason
-        )
+        exceptions.grant(actor=request.user, number=number, slot_start=instant(body.slot_start, "slot_start"), reason=body.reason)
     )
 
 

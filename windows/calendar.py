@@ -129,12 +129,12 @@ def open_stretches(
     end: datetime,
     calendar: Calendar,
     scope: frozenset[str] = frozenset(),
-    ignoring: frozenset[str] = frozenset(),
+    ignoring: frozenset[str | int] = frozenset(),
 ) -> Iterator[Span]:
     """The stretches within `[start, end)` in which the priority may work on all of these components, in order and united.
 
-    No scope: a component that no rule names. `ignoring` names kinds of closure that do not count: those that a granted exception lifts
-    (A6), and the lockdown for whoever asks about a time after it.
+    No scope: a component that no rule names. `ignoring` names what does not count: kinds of closure, like the lockdown for whoever asks
+    about a time after it, and first keys of single ones, which a granted exception lifts (A6).
     """
     reached: Span | None = None
     for begin, stop in _pieces(start, end):
@@ -162,7 +162,7 @@ def _pieces(start: datetime, end: datetime) -> Iterator[Span]:
 
 
 def _open_within(
-    priority: str, start: datetime, end: datetime, calendar: Calendar, scope: frozenset[str], ignoring: frozenset[str]
+    priority: str, start: datetime, end: datetime, calendar: Calendar, scope: frozenset[str], ignoring: frozenset[str | int]
 ) -> Iterator[Span]:
     windows = [w for w in calendar.windows if priority in w.priorities]
     # Components that the same windows name have the same time; each kind of component is looked at once.
@@ -176,9 +176,9 @@ def _open_within(
 
 
 def _shutting(
-    priority: str, start: datetime, end: datetime, calendar: Calendar, scope: frozenset[str], ignoring: frozenset[str]
+    priority: str, start: datetime, end: datetime, calendar: Calendar, scope: frozenset[str], ignoring: frozenset[str | int]
 ) -> list[Occurrence]:
-    closures = [c for c in calendar.closures if c.kind not in ignoring and c.shuts(priority, scope)]
+    closures = [c for c in calendar.closures if c.kind not in ignoring and c.key not in ignoring and c.shuts(priority, scope)]
     return sorted(found for closure in closures for found in closure.occurrences(start, end))
 
 
@@ -188,7 +188,7 @@ def decide(
     end: datetime,
     calendar: Calendar,
     scope: frozenset[str] = frozenset(),
-    ignoring: frozenset[str] = frozenset(),
+    ignoring: frozenset[str | int] = frozenset(),
 ) -> Verdict:
     """Whether a change of that priority on those components may work from `start` to `end` (R72-R77, A5-A7).
 
@@ -218,7 +218,7 @@ def _reasons(
     end: datetime,
     calendar: Calendar,
     scope: frozenset[str],
-    ignoring: frozenset[str],
+    ignoring: frozenset[str | int],
     open_until: datetime | None,
     upcoming: datetime | None,
 ) -> Iterator[Reason]:

@@ -14,6 +14,7 @@ from django.db.models import F, Func, Max, Q, Value
 from django.utils import timezone
 
 from requests.models import ChangeRequest, Component
+from requests.say import say_instant
 from windows import calendar
 
 
@@ -242,7 +243,7 @@ class Feed(models.Model):
 
 
 class FreezeException(models.Model):
-    """CTO and change manager together let one change into one slot inside a code freeze, never a blackout (A6)."""
+    """CTO and change manager together let one change into one slot inside a code freeze, never a blackout (A6); asked for, and each half."""
 
     change = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="freeze_exceptions")
     slot_start = models.DateTimeField()
@@ -252,6 +253,13 @@ class FreezeException(models.Model):
     )
     cto = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     change_manager = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    lifts = ArrayField(
+        models.BigIntegerField(), default=list, help_text="First keys of the freezes that stood over the slot when it was asked for."
+    )
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    declined_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    declined_at = models.DateTimeField(null=True)
+    declined_reason = models.TextField(blank=True, max_length=2000)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -259,20 +267,38 @@ class FreezeException(models.Model):
             models.UniqueConstraint(fields=["change", "slot_start", "round"], name="one_exception_per_slot"),
             models.CheckConstraint(name="exception_takes_two_people", condition=~Q(cto=F("change_manager"))),
         ]
+        indexes = [
+            models.Index(
+                fields=["slot_start"],
+                condition=Q(declined_at__isnull=True) & (Q(cto__isnull=True) | Q(change_manager__isnull=True)),
+                name="exception_waiting",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.change_id} at {self.slot_start}"
+
+    def get_absolute_url(self) -> str:
+        return f"{self.change.get_absolute_url()}#exceptions"
 
     @property
     def is_granted(self) -> bool:
         return self.cto_id is not None and self.change_manager_id is not None
 
+    @property
+    def subject(self) -> str:
+        return f"{self.change.number} asks for a freeze exception, {say_instant(self.slot_start)}"
 
-def lifted_for(change: ChangeRequest, start: datetime | None) -> frozenset[str]:
-    """The kinds of closure that a granted exception lifts for this change at this slot."""
+    @property
+    def author(self) -> Any:
+        return self.asked_by
+
+
+def lifted_for(change: ChangeRequest, start: datetime | None) -> frozenset[int]:
+    """First keys of the freezes that a granted exception lifts for this change at this slot."""
     if start is None or change.is_emergency:
         return frozenset()
     barred = {*change.authors.values_list("user", flat=True), change.implementer_id} - {None}
     granted = change.freeze_exceptions.filter(slot_start=start, cto__isnull=False, change_manager__isnull=False, round=change.round)
-    granted = granted.exclude(cto__in=barred).exclude(change_manager__in=barred)
-    return frozenset({"freeze"}) if granted.exists() else frozenset()
+    granted = granted.filter(declined_at=None).exclude(cto__in=barred).exclude(change_manager__in=barred)
+    return frozenset(key for lifts in granted.values_list("lifts", flat=True) for key in lifts)

@@ -40,7 +40,7 @@ class Openness:
             self._stretches[kind] = list(open_stretches(change.priority, self.start, self.end, self.calendar, kind[1], LOOKING_AHEAD))
         return self._stretches[kind]
 
-    def reasons(self, change: ChangeRequest, lifted: frozenset[str] = frozenset()) -> tuple[Reason, ...]:
+    def reasons(self, change: ChangeRequest, lifted: frozenset[int] = frozenset()) -> tuple[Reason, ...]:
         """Why the rest of its slot is shut; empty if it is open."""
         assert change.slot_start is not None
         assert change.slot_end is not None

@@ -10,12 +10,14 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from accounts.models import User
 from audit.refusal import Invalid
 from changemgmt.http import Request
 from requests import access, cleaning
 from requests.models import ChangeRequest, plan_length
 from requests.say import say_instant
-from windows import services, slots
+from windows import exceptions, services, slots
+from windows.calendar import Verdict
 from windows.explain import explain
 from windows.models import current_calendar
 
@@ -101,6 +103,15 @@ def _typed_plan(request: Request) -> slots.Plan:
     return slots.Plan(priority, components, plan_length(minutes["work"], minutes["rollback"], strategy), from_day=first)
 
 
+def _exception(change: ChangeRequest, verdict: Verdict, viewer: User) -> str:
+    """What this person may do about a freeze that alone stands in the way (A6): a verb of the change's page, or nothing."""
+    if not verdict.reasons or {reason.code for reason in verdict.reasons} != {exceptions.FREEZE}:
+        return ""
+    if not exceptions.refusal(change, viewer):
+        return "grant-exception"
+    return "" if exceptions.ask_refusal(change, viewer) else "ask-exception"
+
+
 @require_safe
 def move(request: Request) -> HttpResponse:
     """A change that was dragged to another time: the verdict there, and a button. Looking moves nothing."""
@@ -129,6 +140,7 @@ def move(request: Request) -> HttpResponse:
         "is_short": not change.is_emergency and now <= start < now + services.NOTICE,
         "may_override": bool(conflicts) and not services.override_refusal(change, request.user),
         "may": verdict.allowed and not refusal and not before,
+        "exception": "" if before else _exception(change, verdict, request.user),
         "starts": slots.free_slots(change, after=start, limit=3, actor=request.user)[0]
         if not verdict.allowed or conflicts or before
         else [],

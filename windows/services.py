@@ -1,4 +1,4 @@
-"""Booking: `schedule`, `unschedule`, the freeze exception, and what happens by itself on approval (A7)."""
+"""Booking: `schedule`, `unschedule`, and what happens by itself on approval (A7)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from requests.models import ChangeRequest
 from requests.say import say_instant, say_length, say_span
 from requests.states import EDITABLE, State
 from windows import turns
-from windows.calendar import HORIZON, decide, window_at
+from windows.calendar import HORIZON, window_at
 from windows.entries import follow_slot
-from windows.models import Booking, FreezeException, current_calendar
+from windows.models import Booking, current_calendar
 from windows.slots import AROUND, Plan, conflicts, free_slots, scope_of, taken_between, verdict_for
 
 NOTICE = timedelta(hours=24)  # A12
@@ -29,7 +29,7 @@ PROPOSALS = 5
 MISSED_BEFORE_HANDING_OVER = 2  # A7
 
 
-def _bookers_refusal(change: ChangeRequest, actor: User, what: str) -> list[Reason]:
+def bookers_refusal(change: ChangeRequest, actor: User, what: str) -> list[Reason]:
     """The slot of a change is for its requester, the DevOps roles and the change manager."""
     if actor == change.requester or actor.is_devops or actor.has_role(Role.CHANGE_MANAGER):
         return []
@@ -38,12 +38,12 @@ def _bookers_refusal(change: ChangeRequest, actor: User, what: str) -> list[Reas
 
 def schedule_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     """Why this person may not book this change now, the slot apart."""
-    refusal = _bookers_refusal(change, actor, "books the slot")
+    refusal = bookers_refusal(change, actor, "books the slot")
     return refusal or lifecycle.state_refusal(change, "reschedule" if change.state == State.SCHEDULED else "schedule")
 
 
 def unschedule_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
-    return _bookers_refusal(change, actor, "gives up the slot") or lifecycle.state_refusal(change, "unschedule")
+    return bookers_refusal(change, actor, "gives up the slot") or lifecycle.state_refusal(change, "unschedule")
 
 
 @transaction.atomic
@@ -287,7 +287,7 @@ def book_earliest(change: ChangeRequest) -> bool:
 def ask_for_opening(*, actor: User, number: str, start: datetime, reason: str) -> ChangeRequest:
     """Ask the change managers for a window of its own where a plan fits none: they open it with a second person, or say why not (item 3)."""
     change = access.change_to_write(actor, number)
-    raise_refusal(_bookers_refusal(change, actor, "asks for an opening"))
+    raise_refusal(bookers_refusal(change, actor, "asks for an opening"))
     if change.is_emergency or change.state not in EDITABLE or not change.plan_length:
         raise Blocked([Reason("state", "An opening is for a planned change that has not begun and whose plan has a length.")])
     reason = cleaning.said("reason", reason, "Reason", "say why it cannot be shorter or wait for a window.")
@@ -314,58 +314,5 @@ def ask_for_opening(*, actor: User, number: str, start: datetime, reason: str) -
         subject=f"{change.number} asks for a one-off opening, {say_instant(start)}",
         body=f"“{change.summary}” takes {say_length(change.plan_length)} and fits no window. {actor}: {reason}",
         path=f"/calendar/rules/new/opening/?{urlencode(preset)}",
-    )
-    return change
-
-
-# --- the freeze exception (A6) -----------------------------------------------------------------------------------------------------
-
-
-def exception_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
-    if not actor.has_role(Role.CTO, Role.CHANGE_MANAGER):
-        return [Reason("not_yours", "A freeze exception takes the CTO and a change manager.")]
-    if actor in (change.requester, change.implementer) or change.authors.filter(user=actor).exists():
-        return [Reason("not_yours", "Whoever requested, edited or implements a change grants it no exception.")]
-    if change.is_emergency:
-        return [Reason("state", "A P0 needs no exception: it may start at any time, once authorised.")]
-    if change.state not in (State.IN_REVIEW, State.APPROVED, State.SCHEDULED):
-        return [
-            Reason(
-                "state",
-                f"{change.number} is {State(change.state).label.lower()}; an exception is for a change in review, approved or scheduled.",
-            )
-        ]
-    return []
-
-
-@transaction.atomic
-def grant_freeze_exception(*, actor: User, number: str, slot_start: datetime, reason: str) -> ChangeRequest:
-    """One of the two grants that let one change into one slot inside a code freeze; the second person's makes it count (A6)."""
-    change = access.change_to_write(actor, number)
-    raise_refusal(exception_refusal(change, actor))
-    slot_start = slot_start.replace(second=0, microsecond=0)
-    reason = cleaning.said("reason", reason, "Reason", "say why this change cannot wait until the freeze ends.")
-    if slot_start < timezone.now():
-        raise Invalid(fields={"slot_start": f"Slot start: {say_instant(slot_start)} has passed; choose a later one."})
-    end = slot_start + change.plan_length
-    lifted = decide(change.priority, slot_start, end, current_calendar(), scope_of(change), frozenset({"freeze"}))
-    refuse_if(lifted.reasons)  # a blackout, or no window there
-    if not verdict_for(change, slot_start).reasons:
-        raise Blocked([Reason("not_needed", f"{say_instant(slot_start)} is open; no exception is needed.")])
-    exception, _ = FreezeException.objects.get_or_create(
-        change=change, slot_start=slot_start, round=change.round, defaults={"reason": reason}
-    )
-    if actor in (exception.cto, exception.change_manager):
-        raise Blocked([Reason("second_person", "You have granted it already; the other of CTO and change manager must grant it too.")])
-    place = "cto" if actor.has_role(Role.CTO) and exception.cto is None else "change_manager"
-    if place == "change_manager" and (exception.change_manager is not None or not actor.has_role(Role.CHANGE_MANAGER)):
-        raise Blocked([Reason("second_person", "That half is granted already; the other of CTO and change manager must grant it too.")])
-    setattr(exception, place, actor)
-    exception.save()
-    audit.record(
-        "change.freeze_exception",
-        actor=actor,
-        change=change,
-        data={"slot_start": slot_start.isoformat(), "reason": reason, "granted": exception.is_granted},
     )
     return change

@@ -43,7 +43,7 @@ def start_verdict(change: ChangeRequest, at: datetime, calendar: Calendar) -> Ve
 
 
 def _verdict(
-    change: ChangeRequest, start: datetime, end: datetime, calendar: Calendar, slot: datetime | None, ignoring: frozenset[str]
+    change: ChangeRequest, start: datetime, end: datetime, calendar: Calendar, slot: datetime | None, ignoring: frozenset[str | int]
 ) -> Verdict:
     scope = scope_of(change)
     verdict = decide(change.priority, start, end, calendar, scope, ignoring)
