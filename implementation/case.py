@@ -19,9 +19,9 @@ from audit.models import Event
 from audit.refusal import Reason
 from implementation.models import Check, ChecklistItem, Documentation, Review
 from requests.models import ChangeRequest
-from windows import slots
+from windows import exceptions, slots
 from windows.calendar import LOCKDOWN, Calendar, Closure
-from windows.models import FeedEntry, current_calendar
+from windows.models import FeedEntry, FreezeException, current_calendar
 
 HANDS = tuple(f"change.{verb}" for verb in ("start", "take_over", "finish", "complete", "roll_back", "finish_rollback", "fail"))
 
@@ -142,6 +142,22 @@ class Case:
         """When the slot was that it had and has no more."""
         entry = FeedEntry.objects.filter(change=self.change, cancelled=True).first()
         return entry.start if entry else None
+
+    @cached_property
+    def exceptions(self) -> list[FreezeException]:
+        """The freeze exceptions asked for slots that lie ahead."""
+        can_be = self.change.state in exceptions.STATES and not self.change.is_emergency
+        return exceptions.of_change(self.change) if can_be else []
+
+    @cached_property
+    def exception_to_grant(self) -> FreezeException | None:
+        """The one that waits for this person."""
+        actor = self.actor
+        if not actor.may_write or not actor.has_role(*exceptions.HALVES.values()):
+            return None
+        open_ones = [row for row in self.exceptions if row.declined_at is None and actor not in (row.cto, row.change_manager)]
+        waiting = next((row for row in open_ones if exceptions.missing_half(row, actor)), None)
+        return waiting if waiting and not exceptions.refusal(self.change, actor) else None
 
     @cached_property
     def needs(self) -> list[ChangeRequest]:

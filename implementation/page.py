@@ -99,6 +99,9 @@ def _next_step(case: Case, found: list[all_actions.Action]) -> dict[str, Any]:
             "sentence": rounds.what_approving_does(step, case.steps),
             "ahead": case.signs_ahead(step),
         }
+    if row := case.exception_to_grant:
+        title = f"A freeze exception waits for you: {say_instant(row.slot_start)}"
+        return {"kind": "exception", "title": title, "sentence": f"“{row.reason}” {row.asked_by or ''}", "row": row, "rollback": None}
     by_name = {action.name: action for action in found}
     candidates = [by_name[name] for name in PRIMARY if name in by_name]
     no_step = {"state"} if case.change.implementer_id == case.actor.pk else {"state", "only_approver"}
@@ -315,7 +318,7 @@ def calendar_rail(case: Case, *, wants_slots: bool, foresees: bool = True) -> di
 
 def _exceptions(case: Case) -> dict[str, Any]:
     """What was asked of CTO and change managers for slots inside a freeze, and whether there is something to ask (A6)."""
-    asked = exceptions.of_change(case.change)
+    asked = case.exceptions
     ahead = asked or exceptions.is_freeze_ahead(case.change, case.calendar, case.at)
     return {
         "exceptions": asked,

@@ -281,8 +281,12 @@ def act(request: Request, number: str, verb: str) -> HttpResponse:
         return _again(request, number, verb, tab, refused)
     messages.success(request, said if isinstance(said, str) else said(done))
     target = f"/changes/{number}/" + ("implementation/" if tab == "run" else "")
-    anchor = f"#item-{_number(request.POST.get('item', ''))}" if verb == "item" else "#activity" if verb == "comment" else ""
+    anchor = f"#item-{_number(request.POST.get('item', ''))}" if verb == "item" else ANCHORS.get(verb, "")
     return redirect(target + anchor)
+
+
+#: Where on the page a verb is looked at afterwards.
+ANCHORS = {"comment": "#activity", **dict.fromkeys(["ask-exception", "grant-exception", "decline-exception"], "#exceptions")}
 
 
 def _target(verb: str, name: str) -> str:

@@ -83,7 +83,7 @@ def grant(*, actor: User, number: str, slot_start: datetime, reason: str = "") -
     row, _ = _question(change, slot_start, actor, reason)
     if actor in (row.cto, row.change_manager):
         raise Blocked([Reason("second_person", "You have granted it already; the other of CTO and change manager must grant it too.")])
-    half = next((name for name, role in HALVES.items() if getattr(row, name) is None and actor.has_role(role)), None)
+    half = missing_half(row, actor)
     if half is None:
         raise Blocked([Reason("second_person", "That half is granted already; the other of CTO and change manager must grant it too.")])
     setattr(row, half, actor)
@@ -195,6 +195,11 @@ def waiting_for(user: User) -> QuerySet[FreezeException]:
     rows = rows.exclude(Q(cto=user) | Q(change_manager=user)).exclude(change__implementer=user).exclude(change__authors__user=user)
     rows = rows.filter(change__in=ChangeRequest.objects.visible_to(user).filter(state__in=STATES).exclude(requester=user))
     return rows.select_related("change", "asked_by").order_by("slot_start", "id")
+
+
+def missing_half(row: FreezeException, person: User) -> str | None:
+    """The half of it, `cto` or `change_manager`, that is not given yet and that this person's roles would give."""
+    return next((name for name, role in HALVES.items() if getattr(row, name) is None and person.has_role(role)), None)
 
 
 def of_change(change: ChangeRequest) -> list[FreezeException]:

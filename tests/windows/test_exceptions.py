@@ -78,7 +78,7 @@ def test_asked_for_granted_and_booked_by_click(desk: Sit, number: str) -> None:
     assert told("exception_asked") == {"cto", "change-manager"}
     assert f"{number} asks for a freeze exception, Tue 17 Nov 2026, 02:00 UTC".encode() in cto.get("/").content
     assert b"asks for a freeze exception" not in client_of(desk, "tech-lead").get("/").content
-    assert b"The law changes on the 20th" in cto.get(f"/changes/{number}/").content
+    assert b"A freeze exception waits for you" in cto.get(f"/changes/{number}/").content
     assert b"Your half" in act(cto, number, "grant-exception").content
     assert b"asks for a freeze exception" not in cto.get("/").content, "their half is given"
     assert b"Book it" not in engineer.get(f"/changes/{number}/").content
