@@ -13,7 +13,7 @@ from approvals import access, mail, rounds, suggestions
 from approvals.models import Step
 from audit.refusal import Invalid, Missing, Reason, Refused, refusal_of
 from changemgmt.http import Request, record_refusal, status_of
-from implementation import page, timeline, verbs
+from implementation import timeline, verbs, when
 from implementation.case import Case
 from requests import risk
 from requests import services as requests
@@ -71,8 +71,8 @@ def _show(request: Request, step: Step, failed: dict[str, Any] | None = None, st
         "changed_since_approval": timeline.changed_between(case.edits_since_approval),
         "suggested": risk.suggest(change.risk_answers, record) if change.risk_answers else None,
         "record": record,
-        "plan": page.plan(change),
-        **page.calendar_rail(case, wants_slots=False, foresees=False),
+        "plan": when.plan(change),
+        **when.calendar(case, wants_slots=False, foresees=False),
         "depends_on": case.visible_needs,
         "documented": case.documentation.values if case.documentation else {},
         "failed": failed,

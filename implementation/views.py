@@ -13,7 +13,7 @@ from approvals import rounds, suggestions
 from approvals.models import Step
 from audit.models import Event
 from changemgmt.http import Request
-from implementation import guards, page, timeline
+from implementation import guards, page, timeline, when
 from implementation.case import Case
 from implementation.matrix import MATRIX
 from implementation.models import Check, ChecklistItem, Issue
@@ -38,7 +38,7 @@ def show_overview(request: Request, change: ChangeRequest, status: int = 200, *,
     security = [content.BY_NAME[name].label.removeprefix("Affects ") for name in content.SECURITY_QUESTIONS if getattr(change, name)]
     shown = {
         **page.context(case, "overview"),
-        **page.calendar_rail(case, wants_slots=wants_slots or "move" in request.GET),
+        **when.calendar(case, wants_slots=wants_slots or "move" in request.GET),
         **page.ended(case),
         "timeline": _timeline(case, timeline.readable(events[:SHOWN_EVENTS][::-1])),
         "more_events": len(events) > SHOWN_EVENTS,
@@ -52,7 +52,7 @@ def show_overview(request: Request, change: ChangeRequest, status: int = 200, *,
         if change.state in suggestions.OPEN_STATES
         else [],
         "may_suggest": not suggestions.refusal(change, request.user),
-        "plan": page.plan(change),
+        "plan": when.plan(change),
         "depends_on": case.visible_needs,
         "issues": list(change.issues.all()) if change.started_at else [],
         "expected": rounds.expected_steps(change) if change.state == State.DRAFT else [],
@@ -98,7 +98,7 @@ def show_run(request: Request, change: ChangeRequest, status: int = 200, **extra
         "severities": [{"severity": severity, "label": row.label[3:], "action": row.action} for severity, row in MATRIX.items()],
         "issue_links": Issue.Link.choices,
         "phase_choices": ChecklistItem.Phase.choices,
-        "clocks": page.clocks(change, issues, case.at),
+        "clocks": when.clocks(change, issues, case.at),
         "duties": list(Duty.objects.current().select_related("user")),
         "may_record": guards.is_implementer(change, case.actor) or case.actor.is_devops,
         "may_accept": not guards.accept_refusal(change, case.actor),

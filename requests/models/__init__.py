@@ -10,10 +10,9 @@ from requests.models.change import (
     ChangeReader,
     ChangeReaders,
     ChangeRequest,
-    Component,
-    DayCounter,
     plan_length,
 )
+from requests.models.component import Component, DayCounter
 
 __all__ = [
     "CANARY_STAGES",

@@ -7,7 +7,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from requests.models.change import ChangeRequest, Component
+from requests.models.change import ChangeRequest
+from requests.models.component import Component
 
 
 class Watch(models.Model):

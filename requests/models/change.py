@@ -1,4 +1,4 @@
-"""Change requests, components and comments."""
+"""The change request: its content, states, slot and outcome, and who may see it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector, SearchVectorField
-from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -19,6 +18,7 @@ from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
 from accounts.roles import Role
 from requests import content
+from requests.models.component import Component
 from requests.states import TRANSITIONS, State
 
 if TYPE_CHECKING:
@@ -32,37 +32,6 @@ def plan_length(work: int | None, rollback: int | None, strategy: str) -> timede
     """Work + canary stages + rollback, of minutes: what must fit before the window's end (A25)."""
     canary = CANARY_STAGES if strategy == ChangeRequest.Strategy.CANARY else timedelta(0)
     return timedelta(minutes=(work or 0) + (rollback or 0)) + canary
-
-
-class Component(models.Model):
-    """A system or service of the platform (R20), its owner and what it needs."""
-
-    slug = models.CharField(
-        max_length=60,
-        unique=True,
-        validators=[RegexValidator(r"^[a-z0-9][a-z0-9-]*$", "Use lower-case letters, digits and hyphens, like order-service.")],
-    )
-    name = models.CharField(max_length=120)
-    team = models.CharField(max_length=80, blank=True)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="owned_components")
-    depends_on = models.ManyToManyField("self", symmetrical=False, blank=True, related_name="dependents")
-    security_review = models.BooleanField(default=False, help_text="Every change to it needs the security review (A16).")
-
-    class Meta:
-        ordering = ["slug"]
-
-    def __str__(self) -> str:
-        return self.slug
-
-
-class DayCounter(models.Model):
-    """The last sequence number given out on a UTC day (A14). Made on first use."""
-
-    day = models.DateField(primary_key=True)
-    last = models.PositiveIntegerField()
-
-    def __str__(self) -> str:
-        return f"{self.day}: {self.last}"
 
 
 #: The fields of a row in a list.

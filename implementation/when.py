@@ -1,0 +1,108 @@
+"""When: the calendar's verdict on a change, its plan to scale, free slots, freeze exceptions, and the clocks of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from implementation import guards
+from implementation.case import Case
+from implementation.models import Issue
+from requests.models import CANARY_STAGES, ChangeRequest
+from requests.states import EDITABLE, ENDED, RUNNING, State
+from windows import exceptions, forecast, slots
+from windows import services as windows
+
+
+def plan(change: ChangeRequest) -> dict[str, Any] | None:
+    """Work, canary stages and rollback time to scale."""
+    work, back = change.estimated_minutes or 0, change.rollback_minutes or 0
+    if not work:
+        return None
+    canary = int(CANARY_STAGES.total_seconds() // 60) if change.strategy == "canary" else 0
+    start = change.slot_start or change.requested_window_start
+    turn_back = start + timedelta(minutes=work + canary) if start and change.state not in ENDED else None
+    return {"work": work, "canary": canary, "rollback": back, "total": work + canary + back, "start": start, "turn_back": turn_back}
+
+
+def calendar(case: Case, *, wants_slots: bool, foresees: bool = True) -> dict[str, Any]:
+    """The calendar's verdict on the slot booked or asked for, and free slots to choose from where that is the next thing."""
+    change = case.change
+    can_be_held = change.state in (State.APPROVED, State.SCHEDULED, *RUNNING) and not change.is_emergency
+    rail: dict[str, Any] = {"held": next(iter(case.lockdowns), None) if can_be_held else None}
+    start = change.slot_start or change.requested_window_start
+    planned = change.state in EDITABLE and not change.is_emergency
+    rail |= _exceptions(case) if change.state in exceptions.STATES and planned else {}
+    if start and planned and change.estimated_minutes:
+        rail |= {
+            "verdict": slots.verdict_for(change, start, case.calendar),
+            "verdict_start": start,
+            "verdict_end": start + change.plan_length,
+        }
+        if any(reason.code == exceptions.FREEZE for reason in rail["verdict"].reasons):
+            rail["exception_slot"] = f"{start:%Y-%m-%dT%H:%M}"
+        if not change.slot_start:
+            plan = slots.Plan.of(change)
+            taken = slots.taken_between(plan, start - slots.AROUND, start + slots.AROUND)
+            rail["conflicts"] = slots.conflicts(plan, start, case.calendar, taken, case.needs, case.actor)
+    may = case.actor.may_write and planned and not windows.schedule_refusal(change, case.actor)
+    if may and (change.state == State.APPROVED or wants_slots):
+        starts, why = slots.free_slots(change, after=case.at, limit=4, actor=case.actor)
+        starts = [start for start in starts if start != change.slot_start]
+        rail |= {
+            "slots": [(s, s + change.plan_length, s - case.at < windows.NOTICE) for s in starts],
+            "no_slots": why,
+            "may_schedule": True,
+        }
+    elif foresees and change.state in EDITABLE:  # who sees free slots sees when it could be
+        rail["forecast"] = forecast.of(change, case.calendar, case.needs)
+    return rail
+
+
+def _exceptions(case: Case) -> dict[str, Any]:
+    """What was asked of CTO and change managers for slots inside a freeze, and whether there is something to ask (A6)."""
+    asked = case.exceptions
+    ahead = asked or exceptions.is_freeze_ahead(case.change, case.calendar, case.at)
+    return {
+        "exceptions": asked,
+        "may_ask_exception": bool(ahead) and case.actor.may_write and not exceptions.ask_refusal(case.change, case.actor),
+        "may_grant_exception": bool(asked) and case.actor.may_write and not exceptions.refusal(case.change, case.actor),
+    }
+
+
+@dataclass(frozen=True)
+class Clock:
+    """One instant that matters to whoever runs it, counted down to (or up from: `since`)."""
+
+    icon: str
+    title: str
+    at: datetime
+    note: str
+    tone: str = "neutral"
+    since: bool = False
+    overdue: bool = False
+
+
+def clocks(change: ChangeRequest, issues: list[Issue], now: datetime) -> list[Clock]:
+    """What is left of slot, way back, watch and open issues."""
+    if change.state not in RUNNING:
+        return []
+    found = []
+    if change.slot_end:
+        found.append(Clock("calendar-clock", "Slot left", change.slot_end, "ends"))
+    elif change.started_at:
+        found.append(Clock("timer", "Running for", change.started_at, "since", since=True))
+    if change.slot_end and change.rollback_minutes and change.state == State.IMPLEMENTING:
+        back = change.slot_end - timedelta(minutes=change.rollback_minutes)
+        found.append(Clock("undo-2", "Left to turn back", back, f"{change.rollback_minutes} min are kept for it, from"))
+    if change.state == State.VERIFYING and change.finished_at:
+        until = change.finished_at + guards.MONITORING
+        found.append(Clock("scan-eye", "Monitoring left", until, "watched until", tone="ok" if until <= now else "neutral"))
+    for issue in issues:
+        if issue.resolved_at is None and (end := issue.row.band_ends_at(issue.detected_at)):
+            found.append(Clock("triangle-alert", f"{issue.severity} issue, time left", end, f"{issue.row.action}; until", tone="warn"))
+    return [
+        replace(clock, tone="danger", overdue=True) if clock.at <= now and not clock.since and clock.tone != "ok" else clock
+        for clock in found
+    ]
