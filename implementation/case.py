@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 from django.utils import timezone
 
@@ -21,7 +22,7 @@ from implementation.models import Check, ChecklistItem, Documentation, Review
 from requests.models import ChangeRequest
 from windows import exceptions, slots
 from windows.calendar import LOCKDOWN, Calendar, Closure
-from windows.models import FeedEntry, FreezeException, current_calendar
+from windows.models import FreezeException, current_calendar
 
 HANDS = tuple(f"change.{verb}" for verb in ("start", "take_over", "finish", "complete", "roll_back", "finish_rollback", "fail"))
 
@@ -138,10 +139,10 @@ class Case:
         return [closure for closure in locked if closure.shuts(change.priority, slots.scope_of(change))] if locked else []
 
     @cached_property
-    def lost_slot(self) -> datetime | None:
-        """When the slot was that it had and has no more."""
-        entry = FeedEntry.objects.filter(change=self.change, cancelled=True).first()
-        return entry.start if entry else None
+    def lost_slot(self) -> dict[str, Any] | None:
+        """Of an approved change: the slot that it had last and has no more, and why."""
+        lost = Event.objects.filter(change_id=self.change.pk, action="change.unschedule").order_by("-id").first()
+        return lost.data if lost else None
 
     @cached_property
     def exceptions(self) -> list[FreezeException]:

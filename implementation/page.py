@@ -115,8 +115,10 @@ def _next_step(case: Case, found: list[all_actions.Action]) -> dict[str, Any]:
     elif chosen.name == "submit" and not chosen.allowed:
         title, sentence = "Not complete yet", ""
     elif chosen.name == "schedule" and case.lost_slot:
-        title = f"It lost its slot, {say_instant(case.lost_slot)}"
-        sentence = "Why, its activity says. Choose another; the approval stands."
+        verb = {"missed": "missed", "displaced": "lost"}.get(case.lost_slot.get("kind", ""), "gave up")
+        slot = case.lost_slot.get("slot")
+        title = f"It {verb} its slot" + (f", {say_instant(datetime.fromisoformat(slot))}" if slot else "")
+        sentence = f"{case.lost_slot['reason']} Choose another; the approval stands."
     opens = next((reason.next_allowed_at for reason in chosen.reasons if reason.next_allowed_at), None)
     return {"kind": "act", "action": chosen, "title": title, "sentence": sentence, "rollback": rolling, "opens": opens}
 

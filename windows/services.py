@@ -142,8 +142,9 @@ def unschedule(*, actor: User, number: str, reason: str) -> ChangeRequest:
     change = access.change_to_write(actor, number)
     raise_refusal(unschedule_refusal(change, actor))
     reason = cleaning.said("reason", reason, "Reason", "say why the slot is given up.")
+    slot = change.slot_start
     release(change)
-    lifecycle.perform(change, "unschedule", actor=actor, reason=reason)
+    lifecycle.perform(change, "unschedule", actor=actor, reason=reason, slot=slot.isoformat() if slot else None)
     return change
 
 
@@ -188,7 +189,7 @@ def displace(change: ChangeRequest, *, kind: str, reason: str, due_at: datetime)
     slot = change.slot_start
     release(change)
     change.slots_missed += missed
-    lifecycle.perform(change, "unschedule", actor=None, reason=reason, kind=kind)
+    lifecycle.perform(change, "unschedule", actor=None, reason=reason, kind=kind, slot=slot.isoformat() if slot else None)
     hand_over = missed and change.slots_missed >= MISSED_BEFORE_HANDING_OVER
     if change.priority == "P3" and not hand_over:
         book_earliest(change)
