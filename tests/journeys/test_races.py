@@ -259,13 +259,13 @@ def test_booking_against_a_freeze(track: Track) -> None:
         number = approved(track, [frozen])
 
         def act(n: int, number: str = number, frozen: str = frozen) -> tuple[Any, ...]:
-            values = {"name": f"freeze {n} of {frozen}", "kind": "freeze", "starts": SLOT, "ends": "2026-10-20T03:00Z", "scope": [frozen]}
+            values = {"name": f"the freeze of {frozen}", "kind": "freeze", "starts": SLOT, "ends": "2026-10-20T03:00Z", "scope": [frozen]}
             edit = {"edits": [{"kind": "closure", "values": values}], "reason": "Its database moves"}
             return ("POST", "/calendar/rules", edit) if n % 2 else ("POST", f"/changes/{number}/schedule", {"start": SLOT})
 
         answers = track.race("devops", "change-manager", act, first)
         bookings, freezes = answers[::2], answers[1::2]
-        assert statuses(freezes) == {200: CLIENTS // 2}, freezes
+        assert statuses(freezes) == {200: 1, 422: CLIENTS // 2 - 1}, freezes  # of that name there is one already
         assert set(statuses(bookings)) <= {200, 409}, bookings
         assert {0: statuses(bookings)[200] >= 1, 1: statuses(bookings)[200] == 0, None: True}[first], bookings
         change = track.person("auditor").get(f"/changes/{number}")
