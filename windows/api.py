@@ -16,7 +16,7 @@ from requests.models import ChangeRequest
 from windows import exceptions, services, slots
 from windows.calendar import closure_occurrences, window_occurrences
 from windows.explain import explain
-from windows.models import calendar_since, current_calendar
+from windows.models import FreezeException, calendar_since, current_calendar
 
 router = Router(tags=["Calendar"])
 LONGEST = timedelta(days=400)
@@ -64,6 +64,43 @@ def freeze_exception(request: Request, number: str, body: ExceptionIn) -> Any:
     """One of the two grants, CTO's or change manager's, for one slot inside a code freeze; it counts when both are given."""
     return change_out(
         exceptions.grant(actor=request.user, number=number, slot_start=instant(body.slot_start, "slot_start"), reason=body.reason)
+    )
+
+
+@router.get("/changes/{number}/freeze-exceptions", operation_id="list_freeze_exceptions")
+def freeze_exceptions(request: Request, number: str) -> Any:
+    """Those asked for slots that lie ahead: who asked and why, who has granted or declined."""
+    found = exceptions.of_change(access.change_for(request.user, number))
+    return {"items": [_exception_out(row) for row in found]}
+
+
+def _exception_out(row: FreezeException) -> dict[str, Any]:
+    people = {
+        name: getattr(row, name).username if getattr(row, name) else None for name in ("asked_by", "cto", "change_manager", "declined_by")
+    }
+    granted = row.is_granted and row.declined_at is None
+    return {
+        "slot_start": row.slot_start,
+        "reason": row.reason,
+        "granted": granted,
+        **people,
+        "declined_reason": row.declined_reason or None,
+    }
+
+
+@router.post("/changes/{number}/freeze-exception/ask", operation_id="ask_for_freeze_exception")
+def ask_for_exception(request: Request, number: str, body: ExceptionIn) -> Any:
+    """Ask CTO and change managers to let the change into one slot inside a code freeze."""
+    return change_out(
+        exceptions.ask(actor=request.user, number=number, slot_start=instant(body.slot_start, "slot_start"), reason=body.reason)
+    )
+
+
+@router.post("/changes/{number}/freeze-exception/decline", operation_id="decline_freeze_exception")
+def decline_exception(request: Request, number: str, body: ExceptionIn) -> Any:
+    """Say no, or take a grant back; a slot booked by it is lost."""
+    return change_out(
+        exceptions.decline(actor=request.user, number=number, slot_start=instant(body.slot_start, "slot_start"), reason=body.reason)
     )
 
 

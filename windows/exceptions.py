@@ -118,7 +118,7 @@ def decline(*, actor: User, number: str, slot_start: datetime, reason: str) -> C
 def _question(change: ChangeRequest, slot_start: datetime, actor: User, reason: str) -> tuple[FreezeException, bool]:
     """What is asked about that slot, not stored yet, and whether it is new: not asked, declined, or of other freezes than stand there now."""
     turns.calendar_stands()
-    slot_start = slot_start.replace(second=0, microsecond=0)
+    slot_start = services.checked_start(change, slot_start, "slot_start", "Slot start")
     lifts = _freezes_over(change, slot_start)
     reason = cleaning.said("reason", reason, "Reason")
     row = FreezeException.objects.filter(change=change, slot_start=slot_start, round=change.round).first()
@@ -132,9 +132,7 @@ def _question(change: ChangeRequest, slot_start: datetime, actor: User, reason: 
 
 
 def _freezes_over(change: ChangeRequest, slot_start: datetime) -> set[int]:
-    """The freezes in the way of that slot. Raises Invalid (it has passed) and Blocked (a blackout, no window, no need)."""
-    if slot_start < timezone.now():
-        raise Invalid(fields={"slot_start": f"Slot start: {say_instant(slot_start)} has passed; choose a later one."})
+    """The freezes in the way of that slot. Raises Blocked (a blackout, no window, no need)."""
     end, calendar, scope = slot_start + change.plan_length, current_calendar(), scope_of(change)
     refuse_if(decide(change.priority, slot_start, end, calendar, scope, LOOKING_AHEAD | {FREEZE}).reasons)
     found = {closure.rule.key for closure in closure_occurrences(calendar, slot_start, end) if _holds_up(closure, change, scope)}

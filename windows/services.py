@@ -54,20 +54,25 @@ def schedule(*, actor: User, number: str, start: datetime, short_notice_reason: 
     """
     change = access.change_to_write(actor, number)
     raise_refusal(schedule_refusal(change, actor))
-    now = timezone.now()
-    start = start.replace(second=0, microsecond=0)
-    if start < now.replace(second=0, microsecond=0):
-        raise Invalid(fields={"start": f"Start: {say_instant(start)} has passed; choose a later one."})
-    if change.requested_date and start.date() < change.requested_date and not change.is_emergency:
-        raise Invalid(fields={"start": f"Start: the requested date {change.requested_date} is the earliest; choose that day or later."})
-    if start - now > HORIZON:
-        raise Invalid(fields={"start": f"Start: choose one within {HORIZON.days} days; the calendar is not looked at further ahead."})
+    start = checked_start(change, start, "start", "Start")
     short_notice_reason = cleaning.said("short_notice_reason", short_notice_reason, "Short-notice reason")
     override_reason = cleaning.said("override_reason", override_reason, "Override reason")
     if override_reason:
         refuse_if(override_refusal(change, actor), NotYours)
     book(change, start, actor=actor, short_notice_reason=short_notice_reason, override_reason=override_reason)
     return change
+
+
+def checked_start(change: ChangeRequest, start: datetime, field: str, what: str) -> datetime:
+    """A start on its whole minute, not passed, not before the requested date, not beyond what is looked at; or Invalid at the field."""
+    now, start = timezone.now(), start.replace(second=0, microsecond=0)
+    if start < now.replace(second=0, microsecond=0):
+        raise Invalid(fields={field: f"{what}: {say_instant(start)} has passed; choose a later one."})
+    if change.requested_date and start.date() < change.requested_date and not change.is_emergency:
+        raise Invalid(fields={field: f"{what}: the requested date {change.requested_date} is the earliest; choose that day or later."})
+    if start - now > HORIZON:
+        raise Invalid(fields={field: f"{what}: choose one within {HORIZON.days} days; the calendar is not looked at further ahead."})
+    return start
 
 
 def override_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
@@ -292,9 +297,7 @@ def ask_for_opening(*, actor: User, number: str, start: datetime, reason: str) -
     if change.is_emergency or change.state not in EDITABLE or not change.plan_length:
         raise Blocked([Reason("state", "An opening is for a planned change that has not begun and whose plan has a length.")])
     reason = cleaning.said("reason", reason, "Reason", "say why it cannot be shorter or wait for a window.")
-    start = start.replace(second=0, microsecond=0)
-    if start < timezone.now():
-        raise Invalid(fields={"start": f"Start: {say_instant(start)} has passed; choose a later one."})
+    start = checked_start(change, start, "start", "Start")
     minutes = min(int(change.plan_length.total_seconds() // 60), 1440)
     audit.record(
         "change.opening_asked", actor=actor, change=change, data={"start": start.isoformat(), "minutes": minutes, "reason": reason}

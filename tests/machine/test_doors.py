@@ -57,10 +57,10 @@ ALLAUTH = {
 #: Operations of the API: operationId → "signed", "change" (read), "write" (of a change), or the people who may.
 OPERATIONS: dict[str, str | set[str]] = {
     **dict.fromkeys(["list_changes", "list_components", "list_approvals", "list_proposals", "get_calendar", "get_calendar_state", "list_calendar_rules", "list_lockdowns", "preview_calendar_rules", "get_monthly_report", "get_me"], "signed"),
-    **dict.fromkeys(["get_change", "list_steps", "list_slots", "list_actions", "ask_gate", "list_checklist", "list_issues", "get_documentation"], "change"),
+    **dict.fromkeys(["get_change", "list_steps", "list_slots", "list_freeze_exceptions", "list_actions", "ask_gate", "list_checklist", "list_issues", "get_documentation"], "change"),
     **dict.fromkeys([
         "edit_change", "submit_change", "cancel_change", "clone_change", "escalate_change", "transfer_change", "comment_on_change", "decide_step", "confirm_step",
-        "schedule_change", "unschedule_change", "grant_freeze_exception", "start_change", "finish_change", "complete_change", "roll_back_change", "finish_rollback",
+        "schedule_change", "unschedule_change", "grant_freeze_exception", "ask_for_freeze_exception", "decline_freeze_exception", "start_change", "finish_change", "complete_change", "roll_back_change", "finish_rollback",
         "fail_change", "close_change", "take_over_change", "extend_slot", "add_checklist_item", "settle_checklist_item", "log", "record_check", "accept_check",
         "open_issue", "edit_issue", "write_review", "confirm_review", "document_emergency"], "write"),
     "create_change": "writer", "create_component": {"change-manager", "admin"}, "edit_component": {"change-manager", "admin"},

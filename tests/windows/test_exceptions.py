@@ -127,6 +127,22 @@ def test_it_lifts_the_freezes_that_stood_when_it_was_asked_for(desk: Sit, number
     assert book(desk, number, SLOT)["state"] == "scheduled"
 
 
+def test_over_the_api(desk: Sit, number: str) -> None:
+    """A6: asked, listed and declined by clients as by click; a slot start that is none is said at its field."""
+    body = {"slot_start": SLOT, "reason": "The law changes on the 20th"}
+    desk("engineer").post(f"/changes/{number}/freeze-exception/ask", body)
+    desk("cto").post(f"/changes/{number}/freeze-exception", body)
+    desk("change-manager").post(f"/changes/{number}/freeze-exception/decline", body | {"reason": "It can wait"})
+    (found,) = desk("engineer").get(f"/changes/{number}/freeze-exceptions")["items"]
+    assert found == {
+        "slot_start": "2026-11-17T02:00:00Z", "reason": "The law changes on the 20th", "granted": False, "asked_by": "engineer", "cto": "cto",
+        "change_manager": None, "declined_by": "change-manager", "declined_reason": "It can wait",
+    }  # fmt: skip
+    for slot in ("soon", "9999-12-31T23:59:59+14:00", "2020-01-01T00:00Z", "9000-01-02T02:00Z", "2026-11-05T23:00Z"):
+        wrong = desk("engineer").post(f"/changes/{number}/freeze-exception/ask", body | {"slot_start": slot}, expect=422)
+        assert wrong["errors"][0]["field"] == "slot_start"
+
+
 def test_who_may_not(desk: Sit, at: Any) -> None:
     """A6: neither requester nor implementer grants; a stranger asks for nothing; a P0 and an open slot need none."""
     at("2026-11-05T09:00Z")
