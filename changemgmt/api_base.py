@@ -110,7 +110,7 @@ class Door(AuthBase):
 
 
 DECIDING = re.compile(
-    r"/api/v1/(changes/[^/]+/(steps/[^/]+/(decision|confirmation)|review/confirmation|freeze-exception|checks/[^/]+/acceptance)"
+    r"/api/v1/(changes/[^/]+/(steps/[^/]+/(decision|confirmation)|review/confirmation|freeze-exception(/decline)?|checks/[^/]+/acceptance)"
     r"|proposals/[^/]+/(confirm|decline)|calendar/rules|calendar/lockdowns(/[^/]+/lift)?)$"
 )
 

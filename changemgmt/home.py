@@ -46,7 +46,7 @@ def context_for(user: User) -> dict[str, Any]:
         context["asked"] = list(telephone.waiting_for(user)[:5])
         context["reviews"] = _reviews(user)
         context["handovers"] = list(roster.waiting_for(user)[:5])
-        context["proposals"] = [*exceptions.waiting_for(user)[:5], *proposals.waiting_for(user)[:5]]
+        context["proposals"] = [*exceptions.waiting_for(user), *proposals.waiting_for(user)[:5]]
     if user.is_devops:
         ready = Q(state=State.SCHEDULED) | Q(state=State.APPROVED, priority="P0")
         upcoming = ChangeRequest.objects.visible_to(user).filter(ready).select_related("implementer").prefetch_related("components")

@@ -22,7 +22,7 @@ from implementation.models import Check, ChecklistItem, Documentation, Review
 from requests.models import ChangeRequest
 from windows import exceptions, slots
 from windows.calendar import LOCKDOWN, Calendar, Closure
-from windows.models import FreezeException, current_calendar
+from windows.models import current_calendar
 
 HANDS = tuple(f"change.{verb}" for verb in ("start", "take_over", "finish", "complete", "roll_back", "finish_rollback", "fail"))
 
@@ -140,25 +140,25 @@ class Case:
 
     @cached_property
     def lost_slot(self) -> dict[str, Any] | None:
-        """Of an approved change: the slot that it had last and has no more, and why."""
-        lost = Event.objects.filter(change_id=self.change.pk, action="change.unschedule").order_by("-id").first()
-        return lost.data if lost else None
+        """Of an approved change: the slot that it had since its approval and has no more, and why."""
+        moves = ("change.approve", "change.schedule", "change.reschedule", "change.unschedule")
+        last = Event.objects.filter(change_id=self.change.pk, action__in=moves).order_by("-id").first()
+        return last.data if last and last.action == "change.unschedule" else None
 
     @cached_property
-    def exceptions(self) -> list[FreezeException]:
+    def asked_exceptions(self) -> list[exceptions.Asked]:
         """The freeze exceptions asked for slots that lie ahead."""
-        can_be = self.change.state in exceptions.STATES and not self.change.is_emergency
-        return exceptions.of_change(self.change) if can_be else []
+        if self.change.state not in exceptions.STATES or self.change.is_emergency:
+            return []
+        rows = exceptions.of_change(self.change)
+        return exceptions.as_found(rows, self.change, self.actor, self.calendar, self.authors) if rows else []
 
     @cached_property
-    def exception_to_grant(self) -> FreezeException | None:
+    def exception_to_grant(self) -> exceptions.Asked | None:
         """The one that waits for this person."""
-        actor = self.actor
-        if not actor.may_write or not actor.has_role(*exceptions.HALVES.values()):
-            return None
-        open_ones = [row for row in self.exceptions if row.declined_at is None and actor not in (row.cto, row.change_manager)]
-        waiting = next((row for row in open_ones if exceptions.missing_half(row, actor)), None)
-        return waiting if waiting and not exceptions.refusal(self.change, actor) else None
+        if not self.actor.has_role(*exceptions.HALVES.values()):
+            return None  # unasked: a page of anybody else needs no statement for it
+        return next((asked for asked in self.asked_exceptions if asked.may_grant), None)
 
     @cached_property
     def needs(self) -> list[ChangeRequest]:

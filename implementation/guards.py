@@ -15,6 +15,7 @@ from requests import content, lifecycle
 from requests.models import ChangeRequest
 from requests.say import say_instant, say_length, say_until
 from requests.states import RUNNING, State
+from windows import exceptions
 from windows.calendar import LOCKDOWN, Calendar, decide
 from windows.slots import Taken, named, scope_of, start_verdict
 
@@ -48,7 +49,7 @@ def take_over_refusal(case: Case) -> list[Reason]:
         return [Reason("yours_already", "You implement it already.")]
     if change.state not in {State.APPROVED, State.SCHEDULED, *RUNNING}:
         return [Reason("state", f"{change.number} is {State(change.state).label.lower()}; there is nothing to take over.")]
-    return [] if change.state in RUNNING else _only_approver_refusal(case)
+    return exceptions.granter_refusal(change, actor) or ([] if change.state in RUNNING else _only_approver_refusal(case))
 
 
 def _implementer_or(change: ChangeRequest, actor: User, *roles: str) -> list[Reason]:
@@ -71,7 +72,8 @@ def start_refusal(case: Case) -> list[Reason]:
 
 
 def _starter_refusal(case: Case) -> list[Reason]:
-    return implementer_refusal(case.change, case.actor) or _only_approver_refusal(case)
+    refusal = implementer_refusal(case.change, case.actor) or _only_approver_refusal(case)
+    return refusal or exceptions.granter_refusal(case.change, case.actor)
 
 
 def _only_approver_refusal(case: Case) -> list[Reason]:

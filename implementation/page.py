@@ -96,9 +96,10 @@ def _next_step(case: Case, found: list[all_actions.Action]) -> dict[str, Any]:
             "sentence": rounds.what_approving_does(step, case.steps),
             "ahead": case.signs_ahead(step),
         }
-    if row := case.exception_to_grant:
-        title = f"A freeze exception waits for you: {say_instant(row.slot_start)}"
-        return {"kind": "exception", "title": title, "sentence": f"“{row.reason}” {row.asked_by or ''}", "row": row, "rollback": None}
+    if asked := case.exception_to_grant:
+        title = f"A freeze exception waits for you: {say_instant(asked.row.slot_start)}"
+        sentence = f"“{asked.row.reason}” {asked.row.author}"
+        return {"kind": "exception", "title": title, "sentence": sentence, "row": asked.row, "rollback": None}
     by_name = {action.name: action for action in found}
     candidates = [by_name[name] for name in PRIMARY if name in by_name]
     no_step = {"state"} if case.change.implementer_id == case.actor.pk else {"state", "only_approver"}

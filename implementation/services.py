@@ -23,7 +23,7 @@ from requests.access import change_to_write
 from requests.models import ChangeRequest, Component
 from requests.say import say_instant, say_until
 from requests.states import State
-from windows import turns
+from windows import exceptions, turns
 from windows.calendar import decide
 from windows.models import current_calendar
 from windows.services import extend_booking, hold_for_run
@@ -83,8 +83,8 @@ def start(*, actor: User, number: str) -> ChangeRequest:
     if before:
         ratification.start_before(change, actor)
     hold_for_run(change)
-    one_off = {"one_off": True} if _needs_an_opening(case) else {}
-    facts: dict[str, Any] = {"priority": change.priority} | one_off | before | ({"running_beside": beside} if beside else {})
+    by = ({"one_off": True} if _needs_an_opening(case) else {}) | ({"freeze_exception": True} if _needs_an_exception(case) else {})
+    facts: dict[str, Any] = {"priority": change.priority} | by | before | ({"running_beside": beside} if beside else {})
     lifecycle.perform(change, "start", actor=actor, **facts, **({"undone": undone} if undone else {}))
     notifications.withdraw(change_id=change.pk, kind="booked")
     return change
@@ -95,6 +95,13 @@ def _needs_an_opening(case: Case) -> bool:
     if case.change.is_emergency or all(window.rule for window in case.calendar.windows):
         return False
     return not start_verdict(case.change, case.at, case.calendar.without_openings()).allowed
+
+
+def _needs_an_exception(case: Case) -> bool:
+    """Whether it starts only because of a freeze exception (A6)."""
+    change, end = case.change, case.at + case.change.plan_length
+    reasons = () if change.is_emergency else decide(change.priority, case.at, end, case.calendar, scope_of(change)).reasons
+    return any(reason.code == exceptions.FREEZE for reason in reasons)
 
 
 def _take_turns(change: ChangeRequest) -> None:

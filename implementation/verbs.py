@@ -69,7 +69,8 @@ def _about_exception(do: Verb) -> Verb:
             slot = cleaning.instant(post.get("slot_start", ""))
         except cleaning.Wrong as problem:
             raise Invalid(fields={"slot_start": f"Slot start: {problem}"}) from None
-        return do(actor=actor, number=number, slot_start=slot, reason=post.get("reason", ""))
+        seen = {"asked": post["asked"]} if "asked" in post else {}
+        return do(actor=actor, number=number, slot_start=slot, reason=post.get("reason", ""), **seen)
 
     return run
 
@@ -206,7 +207,7 @@ VERBS: dict[str, tuple[Verb, str | Callable[[Any], str], str]] = {
     "ask-opening": (_ask_opening, "The change managers have been asked.", "change"),
     "ask-exception": (_about_exception(exceptions.ask), "CTO and change managers have been asked.", "change"),
     "grant-exception": (_about_exception(exceptions.grant), "Your half of the exception is granted.", "change"),
-    "decline-exception": (_about_exception(exceptions.decline), "Declined; its people are told.", "change"),
+    "decline-exception": (_about_exception(exceptions.decline), "Said no; its people are told.", "change"),
     "unschedule": (lambda a, n, p: windows.unschedule(actor=a, number=n, reason=p.get("reason", "")), "The slot is free again.", "change"),
     "take-over": (lambda a, n, p: services.take_over(actor=a, number=n), "You implement it now.", "run"),
     "start": (lambda a, n, p: services.start(actor=a, number=n), "Started.", "run"),
@@ -298,7 +299,7 @@ def _target(verb: str, name: str) -> str:
 
 YES_NO = frozenset({"runbook_updated", "p0_justified", "downtime_required"})
 #: What a form sends that nobody typed.
-UNTYPED = frozenset({"csrfmiddlewaretoken", "version", "verdict", "item", "check", "step", "state", "start", "slot_start"})
+UNTYPED = frozenset({"csrfmiddlewaretoken", "version", "verdict", "item", "check", "step", "state", "start", "slot_start", "asked"})
 
 
 def failed(request: Request, verb: str, refused: Refused) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from implementation import guards
 from implementation.case import Case
 from implementation.models import Issue
-from requests.models import CANARY_STAGES, ChangeRequest
+from requests.models import ChangeRequest
 from requests.states import EDITABLE, ENDED, RUNNING, State
 from windows import exceptions, forecast, slots
 from windows import services as windows
@@ -20,7 +20,7 @@ def plan(change: ChangeRequest) -> dict[str, Any] | None:
     work, back = change.estimated_minutes or 0, change.rollback_minutes or 0
     if not work:
         return None
-    canary = int(CANARY_STAGES.total_seconds() // 60) if change.strategy == "canary" else 0
+    canary = int(change.plan_length.total_seconds() // 60) - work - back
     start = change.slot_start or change.requested_window_start
     turn_back = start + timedelta(minutes=work + canary) if start and change.state not in ENDED else None
     return {"work": work, "canary": canary, "rollback": back, "total": work + canary + back, "start": start, "turn_back": turn_back}
@@ -33,14 +33,14 @@ def calendar(case: Case, *, wants_slots: bool, foresees: bool = True) -> dict[st
     rail: dict[str, Any] = {"held": next(iter(case.lockdowns), None) if can_be_held else None}
     start = change.slot_start or change.requested_window_start
     planned = change.state in EDITABLE and not change.is_emergency
-    rail |= _exceptions(case) if change.state in exceptions.STATES and planned else {}
+    rail |= _exceptions(case)
     if start and planned and change.estimated_minutes:
         rail |= {
             "verdict": slots.verdict_for(change, start, case.calendar),
             "verdict_start": start,
             "verdict_end": start + change.plan_length,
         }
-        if any(reason.code == exceptions.FREEZE for reason in rail["verdict"].reasons):
+        if {reason.code for reason in rail["verdict"].reasons} == {exceptions.FREEZE}:
             rail["exception_slot"] = f"{start:%Y-%m-%dT%H:%M}"
         if not change.slot_start:
             plan = slots.Plan.of(change)
@@ -62,12 +62,11 @@ def calendar(case: Case, *, wants_slots: bool, foresees: bool = True) -> dict[st
 
 def _exceptions(case: Case) -> dict[str, Any]:
     """What was asked of CTO and change managers for slots inside a freeze, and whether there is something to ask (A6)."""
-    asked = case.exceptions
-    ahead = asked or exceptions.is_freeze_ahead(case.change, case.calendar, case.at)
+    may_ask = case.actor.may_write and not exceptions.ask_refusal(case.change, case.actor)
     return {
-        "exceptions": asked,
-        "may_ask_exception": bool(ahead) and case.actor.may_write and not exceptions.ask_refusal(case.change, case.actor),
-        "may_grant_exception": bool(asked) and case.actor.may_write and not exceptions.refusal(case.change, case.actor),
+        "exceptions": case.asked_exceptions,
+        "may_ask_exception": may_ask and (case.asked_exceptions or exceptions.is_freeze_ahead(case.change, case.calendar, case.at)),
+        "may_book": case.actor.may_write and not windows.schedule_refusal(case.change, case.actor),
     }
 
 

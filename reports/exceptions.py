@@ -38,7 +38,7 @@ def _says(name: str) -> Q:
 
 #: exception → the events that prove it
 FOUND_BY = {
-    "freeze_exceptions": Q(action="change.freeze_exception", data__granted=True),
+    "freeze_exceptions": Q(action="change.start", data__freeze_exception=True),
     "phone_approvals_unconfirmed": Q(action="approval.confirmation_overdue") | Q(action="approval.confirm", data__answer="not_approved"),
     "one_off_openings": Q(action="change.start", data__one_off=True),
     "unauthorised_starts": Q(action="change.start", data__unauthorised=True),

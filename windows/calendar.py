@@ -134,7 +134,7 @@ def open_stretches(
     """The stretches within `[start, end)` in which the priority may work on all of these components, in order and united.
 
     No scope: a component that no rule names. `ignoring` names what does not count: kinds of closure, like the lockdown for whoever asks
-    about a time after it, and first keys of single ones, which a granted exception lifts (A6).
+    about a time after it, and first keys of single freezes, which a granted exception lifts (A6).
     """
     reached: Span | None = None
     for begin, stop in _pieces(start, end):
@@ -178,8 +178,13 @@ def _open_within(
 def _shutting(
     priority: str, start: datetime, end: datetime, calendar: Calendar, scope: frozenset[str], ignoring: frozenset[str | int]
 ) -> list[Occurrence]:
-    closures = [c for c in calendar.closures if c.kind not in ignoring and c.key not in ignoring and c.shuts(priority, scope)]
+    closures = [c for c in calendar.closures if c.kind not in ignoring and c.shuts(priority, scope) and not _is_lifted(c, ignoring)]
     return sorted(found for closure in closures for found in closure.occurrences(start, end))
+
+
+def _is_lifted(closure: Closure, ignoring: frozenset[str | int]) -> bool:
+    """Only a freeze is lifted by itself: one that has been edited into a blackout lets nobody in (A6)."""
+    return closure.kind == "freeze" and closure.key in ignoring
 
 
 def decide(

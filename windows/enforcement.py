@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Max
 from django.utils import timezone
 
 from audit import services as audit
@@ -89,9 +90,10 @@ def _rest_verdict(change: ChangeRequest, calendar: Calendar, now: datetime) -> t
 
 
 def _since(change: ChangeRequest, now: datetime) -> datetime:
-    """When the slot became void: with the last edit of the calendar, though not before it was booked."""
+    """When the slot became void: with the last edit of the calendar or of the change, or when its exception was taken back."""
     entry = FeedEntry.objects.filter(change=change).first()
-    return min(now, max(filter(None, (last_edit(), entry.updated_at if entry else None)), default=now))
+    taken_back = change.freeze_exceptions.aggregate(at=Max("declined_at"))["at"]
+    return min(now, max(filter(None, (last_edit(), change.updated_at, taken_back, entry.updated_at if entry else None)), default=now))
 
 
 def _said(reasons: tuple[Reason, ...]) -> str:

@@ -5,17 +5,20 @@ It lifts the freezes that stood over the slot when it was asked for; one that is
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.roles import Role
+from accounts.roles import Role, label
 from audit import services as audit
-from audit.refusal import Blocked, Invalid, Missing, Reason, raise_refusal, refuse_if
+from audit.refusal import Blocked, Missing, Reason, Stale, raise_refusal, refuse_if
 from notifications import services as notifications
 from requests import access, cleaning
 from requests.models import ChangeRequest
@@ -24,6 +27,7 @@ from requests.states import State
 from windows import enforcement, services, turns
 from windows.calendar import Calendar, closure_occurrences, decide
 from windows.models import FreezeException, current_calendar
+from windows.recurrence import Occurrence
 from windows.slots import LOOKING_AHEAD, SEARCH, scope_of
 
 FREEZE = "freeze"
@@ -48,6 +52,16 @@ def ask_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     return services.bookers_refusal(change, actor, "asks for a freeze exception") or _state_refusal(change)
 
 
+def granter_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
+    """Why whoever granted this change's exception may not implement it (A6); a running change's slot may have moved."""
+    if change.is_emergency or not actor.has_role(*HALVES.values()):
+        return []
+    granted = FreezeException.objects.filter(Q(cto=actor) | Q(change_manager=actor), change=change, round=change.round, declined_at=None)
+    if change.state in STATES and change.slot_start:
+        granted = granted.filter(slot_start=change.slot_start)
+    return [Reason("granted_it", "You granted its freeze exception; somebody else must implement it.")] if granted.exists() else []
+
+
 def _state_refusal(change: ChangeRequest) -> list[Reason]:
     if change.is_emergency:
         return [Reason("state", "A P0 needs no exception: it may start at any time, once authorised.")]
@@ -57,30 +71,57 @@ def _state_refusal(change: ChangeRequest) -> list[Reason]:
     return []
 
 
+def missing_half(row: FreezeException, person: User) -> str | None:
+    """The half, `cto` or `change_manager`, that is not given yet and that this person's roles would give; nobody gives both."""
+    if person in (row.cto, row.change_manager):
+        return None
+    return next((name for name, role in HALVES.items() if getattr(row, name) is None and person.has_role(role)), None)
+
+
 # --- to ask, grant, decline ------------------------------------------------------------------------------------------------------------
 
 
 @transaction.atomic
 def ask(*, actor: User, number: str, slot_start: datetime, reason: str) -> ChangeRequest:
-    """Ask CTO and change managers for one slot inside a code freeze; each of them is told once."""
+    """Ask CTO and change managers for one slot inside a code freeze. What was declined, or asked of other freezes, is asked anew."""
     change = access.change_to_write(actor, number)
     raise_refusal(ask_refusal(change, actor))
-    row, is_new = _question(change, slot_start, actor, reason)
-    if not is_new:
-        raise Blocked([Reason("settled", f"It has been asked for already, by {row.asked_by}; see the change's page.")])
+    slot, calendar = _slot_of(change, slot_start), _calendar_as_it_stands()
+    row, before = _new(change, slot, actor, reason, calendar), _stored(change, slot)
+    if before and before.declined_at is None and not is_overtaken(change, before, calendar):
+        settled = "is granted already" if before.is_granted else f"has been asked for already, by {before.author}"
+        raise Blocked([Reason("settled", f"It {settled}; see the change's page.")])
+    askable = _people_by_half(change)
+    row.pk = before.pk if before else None
     row.save()
-    data = {"slot_start": row.slot_start.isoformat(), "reason": row.reason}
-    audit.record("change.exception_asked", actor=actor, change=change, data=data)
-    _tell_halves(row, list(HALVES), actor, f"{actor}: {row.reason}")
+    dropped = [name for name in HALVES if before and getattr(before, name)]
+    audit.record("change.exception_asked", actor=actor, change=change, data=_facts(row, calendar, reason=row.reason, dropped=dropped))
+    _tell(
+        row,
+        {person for people in askable.values() for person in people} - {actor},
+        "exception_asked",
+        row.subject,
+        f"{actor}: {row.reason}",
+    )
     return change
 
 
 @transaction.atomic
-def grant(*, actor: User, number: str, slot_start: datetime, reason: str = "") -> ChangeRequest:
-    """One of the two grants; the second person's makes it count. A reason is needed where nobody has asked."""
+def grant(*, actor: User, number: str, slot_start: datetime, reason: str = "", asked: str = "") -> ChangeRequest:
+    """One of the two grants; the second person's makes it count. A reason is needed where nobody has asked.
+
+    `asked`, if given, is the `mark` of what the person saw; Stale if something else is asked by now.
+    """
     change = access.change_to_write(actor, number)
     raise_refusal(refusal(change, actor))
-    row, _ = _question(change, slot_start, actor, reason)
+    slot, calendar = _slot_of(change, slot_start), _calendar_as_it_stands()
+    reason = cleaning.said("reason", reason, "Reason")
+    row = _stored(change, slot)
+    _check_seen(row, asked)
+    if row is None:
+        row = _new(change, slot, actor, reason, calendar)
+    elif is_overtaken(change, row, calendar):
+        raise Blocked([Reason("overtaken", "What shuts that slot has changed since it was asked for; it has to be asked for again.")])
     if actor in (row.cto, row.change_manager):
         raise Blocked([Reason("second_person", "You have granted it already; the other of CTO and change manager must grant it too.")])
     half = missing_half(row, actor)
@@ -88,116 +129,144 @@ def grant(*, actor: User, number: str, slot_start: datetime, reason: str = "") -
         raise Blocked([Reason("second_person", "That half is granted already; the other of CTO and change manager must grant it too.")])
     setattr(row, half, actor)
     row.save()
-    data = {"slot_start": row.slot_start.isoformat(), "reason": reason or row.reason, "granted": row.is_granted}
-    audit.record("change.freeze_exception", actor=actor, change=change, data=data)
+    facts = _facts(row, calendar, reason=reason or row.reason, half=half, granted=row.is_granted)
+    audit.record("change.freeze_exception", actor=actor, change=change, data=facts)
     if row.is_granted:
-        _tell_people(row, actor, "is granted", "Book it on the change's page.")
+        _withdraw(row)
+        then = "Book it on its page." if change.state != State.IN_REVIEW else "It can be booked once it is approved."
+        _tell(row, {row.asked_by, change.requester, change.implementer} - {actor}, "exception_granted", f"{row.title} is granted", then)
     else:
-        _tell_halves(row, [name for name in HALVES if name != half], actor, f"{actor} has granted the one half of it: {row.reason}")
+        others = {person for name, people in _people_by_half(change).items() if name != half for person in people} - {actor}
+        _tell(row, others, "exception_half", row.subject, f"{actor} has granted the one half of it: {row.reason}")
     return change
 
 
 @transaction.atomic
-def decline(*, actor: User, number: str, slot_start: datetime, reason: str) -> ChangeRequest:
+def decline(*, actor: User, number: str, slot_start: datetime, reason: str, asked: str = "") -> ChangeRequest:
     """Say no, or take a grant back: a slot that was booked by it is lost at once."""
     change = access.change_to_write(actor, number)
     raise_refusal(refusal(change, actor))
-    row = FreezeException.objects.filter(change=change, slot_start=slot_start, round=change.round, declined_at=None).first()
+    row = _stored(change, slot_start.replace(second=0, microsecond=0))
     if row is None:
         raise Missing([Reason("missing", f"No exception for {say_instant(slot_start)} waits or is granted.")])
+    _check_seen(row, asked)
     row.declined_reason = cleaning.said("reason", reason, "Reason", "say why it has to wait until the freeze ends.")
     row.declined_by, row.declined_at = actor, timezone.now()
     row.save()
-    data = {"slot_start": row.slot_start.isoformat(), "reason": row.declined_reason, "was_granted": row.is_granted}
-    audit.record("change.exception_declined", actor=actor, change=change, data=data)
-    _tell_people(row, actor, "is declined", f"{actor}: {row.declined_reason}")
-    transaction.on_commit(enforcement.enforce_all, robust=True)
+    facts = {"slot_start": row.slot_start.isoformat(), "reason": row.declined_reason, "was_granted": row.is_granted}
+    audit.record("change.exception_declined", actor=actor, change=change, data=facts)
+    _withdraw(row)
+    people = {row.asked_by, row.cto, row.change_manager, change.requester, change.implementer} - {actor}
+    word = "taken back" if row.is_granted else "declined"
+    _tell(row, people, "exception_declined", f"{row.title} is {word}", f"{actor}: {row.declined_reason}")
+    if row.is_granted:
+        transaction.on_commit(partial(enforcement.move, change.pk), robust=True)
     return change
 
 
-def _question(change: ChangeRequest, slot_start: datetime, actor: User, reason: str) -> tuple[FreezeException, bool]:
-    """What is asked about that slot, not stored yet, and whether it is new: not asked, declined, or of other freezes than stand there now."""
+def _slot_of(change: ChangeRequest, slot_start: datetime) -> datetime:
+    return services.checked_start(change, slot_start, "slot_start", "Slot start")
+
+
+def _calendar_as_it_stands() -> Calendar:
     turns.calendar_stands()
-    slot_start = services.checked_start(change, slot_start, "slot_start", "Slot start")
-    lifts = _freezes_over(change, slot_start)
-    reason = cleaning.said("reason", reason, "Reason")
-    row = FreezeException.objects.filter(change=change, slot_start=slot_start, round=change.round).first()
-    if row and row.declined_at is None and lifts <= set(row.lifts):
-        return row, False
-    if not reason:
-        raise Invalid(fields={"reason": "Reason: say why this change cannot wait until the freeze ends."})
-    asked = FreezeException(change=change, slot_start=slot_start, round=change.round, reason=reason, asked_by=actor, lifts=sorted(lifts))
-    asked.pk = row.pk if row else None
-    return asked, True
+    return current_calendar()
 
 
-def _freezes_over(change: ChangeRequest, slot_start: datetime) -> set[int]:
-    """The freezes in the way of that slot. Raises Blocked (a blackout, no window, no need)."""
-    end, calendar, scope = slot_start + change.plan_length, current_calendar(), scope_of(change)
-    refuse_if(decide(change.priority, slot_start, end, calendar, scope, LOOKING_AHEAD | {FREEZE}).reasons)
-    found = {closure.rule.key for closure in closure_occurrences(calendar, slot_start, end) if _holds_up(closure, change, scope)}
-    if not found:
-        raise Blocked([Reason("not_needed", f"{say_instant(slot_start)} is open; no exception is needed.")])
-    return found
+def _stored(change: ChangeRequest, slot: datetime) -> FreezeException | None:
+    return FreezeException.objects.filter(change=change, slot_start=slot, round=change.round).first()
 
 
-def _holds_up(closure: Any, change: ChangeRequest, scope: frozenset[str]) -> bool:
-    return bool(closure.kind == FREEZE and closure.shuts(change.priority, scope))
+def _check_seen(row: FreezeException | None, asked: str) -> None:
+    """Raises Stale if something else was seen than is asked now, Blocked with who was first if it is declined."""
+    if asked and (row is None or asked != row.mark):
+        raise Stale([Reason("stale", "Something else is asked for now than when you opened the page. Look at it, then decide.")])
+    if row and row.declined_at:
+        said = f"{row.declined_by} was first and said no: {row.declined_reason}"
+        raise Blocked([Reason("settled", f"{said} It has to be asked for again before anybody grants it.")])
+
+
+def _new(change: ChangeRequest, slot: datetime, actor: User, reason: str, calendar: Calendar) -> FreezeException:
+    """A question not stored yet. Raises Blocked (a blackout, no window, no need) and Invalid (no reason)."""
+    end, scope = slot + change.plan_length, scope_of(change)
+    refuse_if(decide(change.priority, slot, end, calendar, scope, LOOKING_AHEAD | {FREEZE}).reasons)
+    lifts = sorted({closure.rule.key for closure in closure_occurrences(calendar, slot, end) if _freezes(closure, change, scope)})
+    if not lifts:
+        raise Blocked([Reason("not_needed", f"{say_instant(slot)} is open; no exception is needed.")])
+    reason = cleaning.said("reason", reason, "Reason", "say why this change cannot wait until the freeze ends.")
+    return FreezeException(change=change, slot_start=slot, round=change.round, reason=reason, asked_by=actor, lifts=lifts)
+
+
+def _freezes(closure: Occurrence, change: ChangeRequest, scope: frozenset[str]) -> bool:
+    return closure.kind == FREEZE and closure.shuts(change.priority, scope)
+
+
+def is_overtaken(change: ChangeRequest, row: FreezeException, calendar: Calendar) -> bool:
+    """Whether something else shuts the slot than what was asked about: a newer freeze, a blackout, no window any more."""
+    end = row.slot_start + change.plan_length
+    return not decide(change.priority, row.slot_start, end, calendar, scope_of(change), LOOKING_AHEAD | frozenset(row.lifts)).allowed
+
+
+def _facts(row: FreezeException, calendar: Calendar, **more: Any) -> dict[str, Any]:
+    freezes = [rule.name for rule in calendar.closures if rule.key in row.lifts]
+    return {"slot_start": row.slot_start.isoformat(), "freezes": freezes, **more}
 
 
 # --- who is told -----------------------------------------------------------------------------------------------------------------------
 
 
-def _tell_halves(row: FreezeException, halves: list[str], actor: User, why: str) -> None:
-    """Those who may give these halves of it."""
-    people = User.objects.filter(groups__name__in=[HALVES[name] for name in halves], is_active=True).exclude(pk=actor.pk).distinct()
-    notifications.tell(
-        [person for person in people if not refusal(row.change, person) and _sees(person, row.change)],
-        kind="exception_asked",
-        occasion=f"{row.slot_start} as of {timezone.now().isoformat()}",
-        change=row.change,
-        subject=f"{row.change.number} asks for a freeze exception, {say_instant(row.slot_start)}",
-        body=f"“{row.change.summary}”. {why}\n\nIt takes the CTO and a change manager.",
-    )
+def _people_by_half(change: ChangeRequest) -> dict[str, list[User]]:
+    """Who may give each half. Raises Blocked where two people cannot be found."""
+    found = {}
+    for half, role in HALVES.items():
+        holders = User.deciders().filter(groups__name=role)
+        found[half] = [person for person in holders if not refusal(change, person) and _sees(person, change)]
+        if not found[half]:
+            unseen = ", or may not see it: let them see it first" if change.confidential else ""
+            who = f"Nobody with the role {label(role)} may grant it: each requested, edited or implements the change{unseen}."
+            raise Blocked([Reason("nobody", who)])
+    if len({person.pk for people in found.values() for person in people}) < 2:
+        raise Blocked([Reason("nobody", "It takes two people, and only one holds both roles.")])
+    return found
 
 
 def _sees(person: User, change: ChangeRequest) -> bool:
-    return ChangeRequest.objects.visible_to(person).filter(pk=change.pk).exists()
+    return not change.confidential or ChangeRequest.objects.visible_to(person).filter(pk=change.pk).exists()
 
 
-def _tell_people(row: FreezeException, actor: User, what: str, body: str) -> None:
-    """Whoever asked, requested or implements."""
-    people = {person for person in (row.asked_by, row.change.requester, row.change.implementer) if person and person != actor}
+def _occasion(row: FreezeException) -> str:
+    return f"{row.slot_start:%Y%m%d%H%M} {row.mark}"
+
+
+def _tell(row: FreezeException, people: Iterable[User | None], kind: str, subject: str, body: str) -> None:
+    """To those of them who may see the change."""
     notifications.tell(
-        people,
-        kind="exception_answered",
-        occasion=f"{row.slot_start} as of {timezone.now().isoformat()}",
+        [person for person in people if person and _sees(person, row.change)],
+        kind=kind,
+        occasion=_occasion(row) if row.declined_at is None else f"{_occasion(row)} {row.declined_at.isoformat()}",
         change=row.change,
-        subject=f"{row.change.number}: the freeze exception for {say_instant(row.slot_start)} {what}",
-        body=body,
+        subject=subject,
+        body=f"“{row.change.summary}”. {body}",
     )
+
+
+def _withdraw(row: FreezeException) -> None:
+    """Nobody is asked any more."""
+    for kind in ("exception_asked", "exception_half"):
+        notifications.withdraw(change_id=row.change_id, kind=kind, occasion=_occasion(row))
 
 
 # --- for pages -------------------------------------------------------------------------------------------------------------------------
 
 
-def waiting_for(user: User) -> QuerySet[FreezeException]:
-    """Those whose missing half this person may give, the nearest slot first."""
-    missing = Q()
-    for half, role in HALVES.items():
-        if user.has_role(role):
-            missing |= Q(**{half: None})
-    if not missing or not user.may_write:
-        return FreezeException.objects.none()
-    rows = FreezeException.objects.filter(missing, declined_at=None, slot_start__gt=timezone.now(), round=F("change__round"))
-    rows = rows.exclude(Q(cto=user) | Q(change_manager=user)).exclude(change__implementer=user).exclude(change__authors__user=user)
-    rows = rows.filter(change__in=ChangeRequest.objects.visible_to(user).filter(state__in=STATES).exclude(requester=user))
-    return rows.select_related("change", "asked_by").order_by("slot_start", "id")
+@dataclass(frozen=True)
+class Asked:
+    """An exception as one person finds it: `waits`, `granted`, `declined`, `overtaken` or `void`, and what they may do about it."""
 
-
-def missing_half(row: FreezeException, person: User) -> str | None:
-    """The half of it, `cto` or `change_manager`, that is not given yet and that this person's roles would give."""
-    return next((name for name, role in HALVES.items() if getattr(row, name) is None and person.has_role(role)), None)
+    row: FreezeException
+    standing: str
+    may_grant: bool
+    may_decline: bool
 
 
 def of_change(change: ChangeRequest) -> list[FreezeException]:
@@ -206,7 +275,47 @@ def of_change(change: ChangeRequest) -> list[FreezeException]:
     return list(rows.select_related("cto", "change_manager", "asked_by", "declined_by").order_by("slot_start"))
 
 
+def standing_of(change: ChangeRequest, row: FreezeException, calendar: Calendar, barred: Collection[int | None]) -> str:
+    """What it is worth now; `barred` are those who requested, edited or implement the change."""
+    if row.declined_at:
+        return "declined"
+    if is_overtaken(change, row, calendar):
+        return "overtaken"
+    if {row.cto_id, row.change_manager_id} & set(barred):
+        return "void"
+    return "granted" if row.is_granted else "waits"
+
+
+def as_found(
+    rows: Iterable[FreezeException], change: ChangeRequest, actor: User, calendar: Calendar, authors: Collection[int]
+) -> list[Asked]:
+    """What was asked for slots ahead, as this person finds it."""
+    found, barred = [], {*authors, change.implementer_id} - {None}
+    decides = actor.may_write and actor.has_role(*HALVES.values()) and actor.pk not in barred
+    for row in rows:
+        standing = standing_of(change, row, calendar, barred)
+        may_grant = decides and standing == "waits" and missing_half(row, actor) is not None
+        found.append(Asked(row, standing, may_grant, decides and standing != "declined"))
+    return found
+
+
+def waiting_for(user: User) -> list[FreezeException]:
+    """Those whose missing half this person may give, the nearest slot first."""
+    missing = Q()
+    for half, role in HALVES.items():
+        if user.has_role(role):
+            missing |= Q(**{half: None})
+    if not missing or not user.may_write:
+        return []
+    rows = FreezeException.objects.filter(missing, declined_at=None, slot_start__gt=timezone.now(), round=F("change__round"))
+    rows = rows.exclude(Q(cto=user) | Q(change_manager=user)).exclude(change__implementer=user).exclude(change__authors__user=user)
+    rows = rows.filter(change__in=ChangeRequest.objects.visible_to(user).filter(state__in=STATES).exclude(requester=user))
+    found = list(rows.select_related("change", "asked_by").prefetch_related("change__components").order_by("slot_start", "id")[:20])
+    calendar = current_calendar() if found else None
+    return [row for row in found if calendar and not is_overtaken(row.change, row, calendar)]
+
+
 def is_freeze_ahead(change: ChangeRequest, calendar: Calendar, now: datetime) -> bool:
     """Whether a code freeze within the time that slots are looked for keeps this change out."""
     scope = scope_of(change)
-    return any(_holds_up(closure, change, scope) for closure in closure_occurrences(calendar, now, now + SEARCH))
+    return any(_freezes(closure, change, scope) for closure in closure_occurrences(calendar, now, now + SEARCH))

@@ -286,12 +286,22 @@ class FreezeException(models.Model):
         return self.cto_id is not None and self.change_manager_id is not None
 
     @property
+    def mark(self) -> str:
+        """Tells this question from another one about the same slot."""
+        return f"{self.round} {self.created_at.isoformat()}"
+
+    @property
+    def title(self) -> str:
+        return f"{self.change.number}: the freeze exception for {say_instant(self.slot_start)}"
+
+    @property
     def subject(self) -> str:
         return f"{self.change.number} asks for a freeze exception, {say_instant(self.slot_start)}"
 
     @property
     def author(self) -> Any:
-        return self.asked_by
+        """Who asked; of those granted without being asked, who granted first."""
+        return self.asked_by or self.cto or self.change_manager
 
 
 def lifted_for(change: ChangeRequest, start: datetime | None) -> frozenset[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpResponse
@@ -103,13 +104,13 @@ def _typed_plan(request: Request) -> slots.Plan:
     return slots.Plan(priority, components, plan_length(minutes["work"], minutes["rollback"], strategy), from_day=first)
 
 
-def _exception(change: ChangeRequest, verdict: Verdict, viewer: User) -> str:
-    """What this person may do about a freeze that alone stands in the way (A6): a verb of the change's page, or nothing."""
-    if not verdict.reasons or {reason.code for reason in verdict.reasons} != {exceptions.FREEZE}:
+def _exception(change: ChangeRequest, start: datetime, verdict: Verdict, viewer: User) -> str:
+    """About a freeze that alone stands in the way (A6): “asked” already, “ask” if this person may, or nothing."""
+    if {reason.code for reason in verdict.reasons} != {exceptions.FREEZE}:
         return ""
-    if not exceptions.refusal(change, viewer):
-        return "grant-exception"
-    return "" if exceptions.ask_refusal(change, viewer) else "ask-exception"
+    if any(row.slot_start == start and row.declined_at is None for row in exceptions.of_change(change)):
+        return "asked"
+    return "ask" if viewer.may_write and not exceptions.ask_refusal(change, viewer) else ""
 
 
 @require_safe
@@ -140,7 +141,7 @@ def move(request: Request) -> HttpResponse:
         "is_short": not change.is_emergency and now <= start < now + services.NOTICE,
         "may_override": bool(conflicts) and not services.override_refusal(change, request.user),
         "may": verdict.allowed and not refusal and not before,
-        "exception": "" if before else _exception(change, verdict, request.user),
+        "exception": "" if before else _exception(change, start, verdict, request.user),
         "starts": slots.free_slots(change, after=start, limit=3, actor=request.user)[0]
         if not verdict.allowed or conflicts or before
         else [],

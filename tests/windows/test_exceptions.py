@@ -6,14 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.test import Client
 
+from accounts.services import make_token
+from audit.models import Event
 from notifications.models import Message
+from requests.models import ChangeRequest
 from tests.journeys.test_api_walk import approve_p2
 from tests.windows.test_booking import book, codes
 from tests.windows.test_pages import client_of
-from tests.windows.test_rules import edit, freeze, save
+from tests.windows.test_rules import edit, freeze, preview, save
 from tests.world import Desk
+from windows.models import FreezeException
 
 pytestmark = pytest.mark.django_db
 Sit = Callable[[str], Desk]
@@ -71,10 +76,10 @@ def test_asked_for_granted_and_booked_by_click(desk: Sit, number: str) -> None:
     assert b"say why this change cannot wait" in refused.content
     moving = engineer.get(f"/calendar/move/?change={number}&start={SLOT}").content
     assert b"act/ask-exception" in moving
-    assert b"act/grant-exception" in cto.get(f"/calendar/move/?change={number}&start={SLOT}").content
     assert b"exception" not in engineer.get(f"/calendar/move/?change={number}&start=2026-12-01T02:00Z").content, "a blackout has none"
     assert b"have been asked" in act(engineer, number, "ask-exception", reason="The law changes on the 20th").content
     assert act(engineer, number, "ask-exception", reason="Please!").status_code == 409
+    assert b"has been asked for" in engineer.get(f"/calendar/move/?change={number}&start={SLOT}").content
     assert told("exception_asked") == {"cto", "change-manager"}
     assert f"{number} asks for a freeze exception, Tue 17 Nov 2026, 02:00 UTC".encode() in cto.get("/").content
     assert b"asks for a freeze exception" not in client_of(desk, "tech-lead").get("/").content
@@ -83,28 +88,35 @@ def test_asked_for_granted_and_booked_by_click(desk: Sit, number: str) -> None:
     assert b"asks for a freeze exception" not in cto.get("/").content, "their half is given"
     assert b"Book it" not in engineer.get(f"/changes/{number}/").content
     act(manager, number, "grant-exception")
-    assert told("exception_answered") == {"engineer"}
-    page = engineer.get(f"/changes/{number}/").content
-    assert b"Book it" in page
+    assert told("exception_granted") == {"engineer"}
+    assert not Message.objects.filter(kind="exception_asked", state="due").exists(), "nobody is asked any more"
+    assert f"/calendar/move/?change={number}&amp;start=2026-11-17T02:00:00Z".encode() in engineer.get(f"/changes/{number}/").content
+    assert b"Book it there" in engineer.get(f"/calendar/move/?change={number}&start=2026-11-17T02:00:00Z").content
     engineer.post(f"/changes/{number}/act/schedule", {"start": SLOT})
     assert desk("engineer").get(f"/changes/{number}")["slot"]["start"] == "2026-11-17T02:00:00Z"
 
 
-def test_declined_or_taken_back(desk: Sit, number: str, django_capture_on_commit_callbacks: Any) -> None:
+def test_declined_or_taken_back(desk: Sit, number: str, at: Any, django_capture_on_commit_callbacks: Any) -> None:
     """A6: either says no, with a reason; what was booked by a grant is lost with it; it may be asked for once more."""
     engineer, cto = client_of(desk, "engineer"), client_of(desk, "cto")
     act(engineer, number, "ask-exception", reason="The law changes on the 20th")
     assert act(cto, number, "decline-exception").status_code == 422
     act(cto, number, "decline-exception", reason="It can wait")
     assert b"It can wait" in engineer.get(f"/changes/{number}/").content
-    assert act(cto, number, "decline-exception", reason="No").status_code == 404
+    second = desk("change-manager").post(f"/changes/{number}/freeze-exception", {"slot_start": SLOT, "reason": "Yes"}, expect=409)
+    assert "was first and said no: It can wait" in second["detail"]
+    assert act(cto, number, "decline-exception", reason="No").status_code == 409
     act(engineer, number, "ask-exception", reason="The regulator has written to us")
     grant(desk, number, "cto", "change-manager")
     book(desk, number, SLOT)
+    at("2026-11-09T09:00Z")
     with django_capture_on_commit_callbacks(execute=True):
         act(client_of(desk, "change-manager"), number, "decline-exception", reason="The shop is on fire")
     change = desk("engineer").get(f"/changes/{number}")
     assert (change["state"], change["slot"]) == ("approved", None)
+    assert told("exception_declined") == {"engineer", "cto"}, "also who granted the other half"
+    lost = Message.objects.get(kind="displaced", recipient__username="engineer")
+    assert f"{lost.due_at:%d %b}" == "09 Nov", "it became void when it was taken back: that is not late"
 
 
 def test_it_lifts_the_freezes_that_stood_when_it_was_asked_for(desk: Sit, number: str, django_capture_on_commit_callbacks: Any) -> None:
@@ -123,8 +135,105 @@ def test_it_lifts_the_freezes_that_stood_when_it_was_asked_for(desk: Sit, number
     assert "is inside the incident until Tue 17 Nov, 24:00 UTC" in page.split('id="next-step"')[1][:600], (
         "which rule took it, where the next step is"
     )
+    body = {"slot_start": SLOT, "reason": "The law changes on the 20th"}
+    assert codes(desk("cto").post(f"/changes/{number}/freeze-exception", body, expect=409)) == ["overtaken"]
+    assert "What shuts that slot has changed since" in client_of(desk, "cto").get(f"/changes/{number}/").content.decode()
+    desk("engineer").post(f"/changes/{number}/freeze-exception/ask", body)
     grant(desk, number, "change-manager", "cto")
     assert book(desk, number, SLOT)["state"] == "scheduled"
+
+
+@pytest.mark.parametrize("becomes", ["the code freeze for Thanksgiving", "the audit"])
+def test_a_freeze_that_becomes_a_blackout_is_lifted_no_more(
+    desk: Sit, number: str, becomes: str, django_capture_on_commit_callbacks: Any
+) -> None:
+    """A6, promise 2: never a blackout, also where a freeze that is still lifted lies beside it; the preview says so."""
+    if becomes == "the audit":
+        save(desk, freeze("the audit", "2026-11-16T00:00Z", "2026-11-18T00:00Z"))
+    grant(desk, number, "cto", "change-manager")
+    book(desk, number, SLOT)
+    blackout = edit(desk, becomes, kind="blackout")
+    assert [found["change"] for found in preview(desk, blackout)["displaced"]] == [number]
+    with django_capture_on_commit_callbacks(execute=True):
+        save(desk, blackout)
+    assert desk("engineer").get(f"/changes/{number}")["state"] == "approved"
+
+
+def test_it_is_granted_to_what_was_seen(desk: Sit, number: str) -> None:
+    """A6: the content was edited, or the question asked anew, since the page was opened: look again, then decide."""
+    engineer, cto = client_of(desk, "engineer"), client_of(desk, "cto")
+    act(engineer, number, "ask-exception", reason="The law changes on the 20th")
+    seen = FreezeException.objects.get().mark
+    desk("engineer").patch(f"/changes/{number}", {"version": desk("engineer").get(f"/changes/{number}")["version"], "reason": "Another"})
+    act(engineer, number, "ask-exception", reason="Trust me")
+    assert act(cto, number, "grant-exception", asked=seen).status_code == 412
+    assert act(cto, number, "decline-exception", asked=seen, reason="No").status_code == 412
+    assert not FreezeException.objects.exclude(cto=None).exists()
+
+
+def test_whoever_granted_it_does_not_implement_it(desk: Sit, at: Any) -> None:
+    """A6: neither requester nor implementer, whenever they become it: by starting, by taking over, by being named."""
+    at("2026-11-05T09:00Z")
+    manager = desk("change-manager")
+    manager.user.groups.add(Group.objects.get(name="devops-engineer"))
+    number = str(desk("engineer").submit("P1", requested_date="2026-11-06")["id"])
+    approve_p2(desk, number)
+    grant(desk, number, "cto", "change-manager")
+    book(desk, number, SLOT)
+    assert codes(manager.post(f"/changes/{number}/take-over", expect=409)) == ["granted_it"]
+    desk("devops").tick_off(number, "pre")
+    at("2026-11-17T02:05Z")
+    assert codes(manager.post(f"/changes/{number}/start", expect=409)) == ["granted_it"]
+    desk("devops").post(f"/changes/{number}/start")
+    assert codes(manager.post(f"/changes/{number}/take-over", expect=409)) == ["granted_it"]
+    assert Event.objects.get(action="change.start").data["freeze_exception"] is True
+
+
+def test_a_granter_who_becomes_its_author_or_implementer_voids_it(desk: Sit, number: str) -> None:
+    """A6: the grant counts no more, the page says so, and the slot cannot be booked."""
+    grant(desk, number, "cto", "change-manager")
+    ChangeRequest.objects.filter(number=number).update(implementer=desk("change-manager").user)
+    book(desk, number, SLOT, 409)
+    page = client_of(desk, "engineer").get(f"/changes/{number}/").content.decode()
+    assert "Whoever edits or implements a change grants it nothing" in page
+    assert "Book it</a>" not in page
+
+
+def test_one_person_with_both_roles_gives_one_half(desk: Sit, number: str) -> None:
+    """A6: two people."""
+    desk("cto").user.groups.add(Group.objects.get(name="change-manager"))
+    grant(desk, number, "cto")
+    body = {"slot_start": SLOT, "reason": "Both are mine"}
+    assert codes(desk("cto").post(f"/changes/{number}/freeze-exception", body, expect=409)) == ["second_person"]
+    assert not FreezeException.objects.get().is_granted
+
+
+def test_of_a_confidential_change_only_who_sees_it_is_asked(desk: Sit, at: Any) -> None:
+    """A6, promise 9: nobody reads of it who may not see it, and whoever asks is told that nobody could grant it."""
+    at("2026-11-05T09:00Z")
+    number = str(desk("engineer").submit("P2", requested_date="2026-11-06", confidential=True)["id"])
+    body = {"slot_start": SLOT, "reason": "The law changes on the 20th"}
+    nobody = desk("engineer").post(f"/changes/{number}/freeze-exception/ask", body, expect=409)
+    assert (codes(nobody), "let them see it first" in nobody["detail"]) == (["nobody"], True)
+    assert told("exception_asked") == set()
+    client_of(desk, "engineer").post(f"/changes/{number}/act/grant", {"to": "cto"})
+    desk("engineer").post(f"/changes/{number}/freeze-exception/ask", body)
+    assert told("exception_asked") == {"cto", "change-manager"}
+
+
+def test_a_token_neither_grants_nor_declines(desk: Sit, number: str) -> None:
+    """Contract: a token never decides; it may ask."""
+    grant(desk, number, "cto")
+    body = {"slot_start": SLOT, "reason": "It can wait"}
+    for who, path, status in (("change-manager", "", 403), ("change-manager", "/decline", 403), ("devops", "/ask", 409)):
+        _, secret = make_token(actor=desk(who).user, name=f"t{path}", scope="write", days=1)
+        answer = Client().post(
+            f"/api/v1/changes/{number}/freeze-exception{path}",
+            body,
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {secret}"},
+        )
+        assert answer.status_code == status, answer.content
 
 
 def test_over_the_api(desk: Sit, number: str) -> None:
@@ -150,8 +259,8 @@ def test_who_may_not(desk: Sit, at: Any) -> None:
     body = {"slot_start": SLOT, "reason": "Because"}
     desk("change-manager").post(f"/changes/{number}/freeze-exception", body, expect=403)
     assert act(client_of(desk, "engineer2"), number, "ask-exception", reason="Because").status_code == 403
-    act(client_of(desk, "change-manager"), number, "ask-exception", reason="Because")
-    assert told("exception_asked") == {"cto"}, "whoever requested it cannot grant it"
+    alone = desk("change-manager").post(f"/changes/{number}/freeze-exception/ask", body, expect=409)
+    assert "Nobody with the role Change manager may grant it" in alone["detail"], "the only one requested it"
     open_slot = body | {"slot_start": "2026-11-10T02:00Z"}
     assert codes(desk("cto").post(f"/changes/{number}/freeze-exception", open_slot, expect=409)) == ["not_needed"]
     emergency = str(desk("oncall").submit("P0", requested_date="2026-11-05")["id"])
