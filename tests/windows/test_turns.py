@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 
 from audit import services as audit
+from notifications.models import Message
 from requests import lifecycle
 from requests.models import ChangeRequest
 from tests.windows.test_rules import booked, freeze, save
@@ -37,10 +38,13 @@ class Held:
 
 def second_waits_for_first(held: Held, first: Act, second: Act) -> None:
     """The first does its work and does not commit; the second has to wait for it, and then both are done."""
+    failed: list[BaseException] = []
 
     def run(act: Act) -> None:
         try:
             act()
+        except BaseException as problem:
+            failed.append(problem)
         finally:
             connection.close()
 
@@ -48,12 +52,24 @@ def second_waits_for_first(held: Held, first: Act, second: Act) -> None:
     threads[0].start()
     assert held.reached.wait(20)
     threads[1].start()
-    threads[1].join(1)
-    waited = threads[1].is_alive()
+    waited = False
+    while threads[1].is_alive() and not (waited := _somebody_waits()):
+        threads[1].join(0.05)
     held.go.set()
     for thread in threads:
         thread.join(20)
+    assert not failed, failed
     assert waited, "the second did not wait for the first"
+
+
+def _somebody_waits() -> bool:
+    """Whether an advisory lock of this database is asked for and not had."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database d ON d.oid = database"
+            " WHERE locktype = 'advisory' AND NOT granted AND datname = current_database())"
+        )
+        return bool(cursor.fetchone()[0])
 
 
 @pytest.fixture
@@ -114,6 +130,7 @@ def test_a_lockdown_waits_for_a_start(run: Any, desk: Sit, monkeypatch: Any) -> 
     monkeypatch.setattr(lifecycle, "perform", held)
     second_waits_for_first(held, start, stop)
     assert (desk("devops").status, ChangeRequest.objects.get(number=number).state) == (200, "implementing")
+    assert Message.objects.filter(kind="lockdown", recipient__username="devops").exists(), "who implements it reads that it is stopped"
 
 
 def test_a_start_waits_for_a_lockdown_and_obeys_it(run: Any, desk: Sit, monkeypatch: Any) -> None:
