@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.browser.sight import faults
 from tests.product import Person, eventually
 from tests.world import fields
 
@@ -133,3 +134,28 @@ def test_what_a_lockdown_would_stop_follows_what_is_typed(visit: Visit, product:
     page.locator("#id_components").press_sequentially("recommendations")
     page.locator("#would").get_by_text(number).wait_for()
     assert not any("csrf" in url for url in asked)
+
+
+def test_a_freeze_exception_is_asked_for_and_granted_by_two(visit: Visit, product: str) -> None:
+    """A6: a booking dropped into the freeze asks; the CTO grants on the phone without scrolling, the change manager beside it."""
+    number = booked(product, "2026-10-15T02:00Z", "build-farm")
+    page = visit("engineer")
+    page.goto(f"/calendar/move/?change={number}&start=2026-11-17T02:00Z")
+    page.get_by_label("Why can it not wait until the freeze ends?").fill("The old certificate ends on the 20th")
+    page.get_by_role("button", name="Ask for the exception").click()
+    page.get_by_text("CTO and change managers have been asked.").wait_for()
+    assert faults(page) == []
+    phone = visit("cto", width=390, theme="dark")
+    phone.get_by_role("link", name=f"{number} asks for a freeze exception").first.click()
+    phone.locator("#next-step").get_by_role("button", name="Grant my half").click()
+    phone.get_by_text("Your half of the exception is granted.").wait_for()
+    assert faults(phone) == []
+    manager = visit("change-manager")
+    manager.goto(f"/changes/{number}/")
+    manager.locator("#exceptions").get_by_role("button", name="Grant my half").click()
+    manager.get_by_text("Your half of the exception is granted.").wait_for()
+    page.goto(f"/changes/{number}/")
+    page.locator("#exceptions").get_by_role("link", name="Book it").click()
+    page.get_by_role("button", name="Move it there").click()
+    page.wait_for_url(re.compile(rf"/changes/{number}/"))
+    assert Person(product, "auditor").get(f"/changes/{number}")["slot"]["start"] == "2026-11-17T02:00:00Z"

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+
+from tests.browser.sight import faults
 
 pytestmark = pytest.mark.browser
 Visit = Callable[..., Any]
@@ -162,12 +163,7 @@ def test_axe_finds_nothing_serious_and_nothing_scrolls_sideways(
             page = visit(username, width=width, theme=theme)
         for address in addresses(page, place):
             page.goto(address)
-            sideways = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            if sideways > 0:
-                found.append((address, theme, width, f"scrolls {sideways} px sideways"))
-            for violation in Axe().run(page).response["violations"]:
-                if violation["impact"] in ("serious", "critical"):
-                    found.append((address, theme, width, violation["id"], [node["html"][:120] for node in violation["nodes"][:3]]))
+            found += [(address, theme, width, fault) for fault in faults(page)]
     assert found == [], json.dumps(found, indent=1)
 
 
