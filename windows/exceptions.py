@@ -32,6 +32,11 @@ from windows.slots import LOOKING_AHEAD, SEARCH, scope_of
 
 FREEZE = "freeze"
 HALVES = {"cto": Role.CTO, "change_manager": Role.CHANGE_MANAGER}
+#: standing → why it is worth nothing
+WORTHLESS = {
+    "overtaken": "What shuts that slot has changed since it was asked for.",
+    "void": "Whoever edits or implements a change grants it nothing.",
+}
 STATES = (State.IN_REVIEW, State.APPROVED, State.SCHEDULED)
 
 
@@ -88,7 +93,7 @@ def ask(*, actor: User, number: str, slot_start: datetime, reason: str) -> Chang
     raise_refusal(ask_refusal(change, actor))
     slot, calendar = _slot_of(change, slot_start), _calendar_as_it_stands()
     row, before = _new(change, slot, actor, reason, calendar), _stored(change, slot)
-    if before and before.declined_at is None and not is_overtaken(change, before, calendar):
+    if before and _standing(change, before, calendar) in ("waits", "granted"):
         settled = "is granted already" if before.is_granted else f"has been asked for already, by {before.author}"
         raise Blocked([Reason("settled", f"It {settled}; see the change's page.")])
     askable = _people_by_half(change)
@@ -120,8 +125,8 @@ def grant(*, actor: User, number: str, slot_start: datetime, reason: str = "", a
     _check_seen(row, asked)
     if row is None:
         row = _new(change, slot, actor, reason, calendar)
-    elif is_overtaken(change, row, calendar):
-        raise Blocked([Reason("overtaken", "What shuts that slot has changed since it was asked for; it has to be asked for again.")])
+    elif (standing := _standing(change, row, calendar)) in WORTHLESS:
+        raise Blocked([Reason(standing, f"{WORTHLESS[standing]} It has to be asked for again.")])
     if actor in (row.cto, row.change_manager):
         raise Blocked([Reason("second_person", "You have granted it already; the other of CTO and change manager must grant it too.")])
     half = missing_half(row, actor)
@@ -207,6 +212,10 @@ def is_overtaken(change: ChangeRequest, row: FreezeException, calendar: Calendar
     return not decide(change.priority, row.slot_start, end, calendar, scope_of(change), LOOKING_AHEAD | frozenset(row.lifts)).allowed
 
 
+def _standing(change: ChangeRequest, row: FreezeException, calendar: Calendar) -> str:
+    return standing_of(change, row, calendar, {*change.authors.values_list("user", flat=True), change.implementer_id} - {None})
+
+
 def _facts(row: FreezeException, calendar: Calendar, **more: Any) -> dict[str, Any]:
     freezes = [rule.name for rule in calendar.closures if rule.key in row.lifts]
     return {"slot_start": row.slot_start.isoformat(), "freezes": freezes, **more}
@@ -267,6 +276,10 @@ class Asked:
     standing: str
     may_grant: bool
     may_decline: bool
+
+    @property
+    def why_worthless(self) -> str:
+        return WORTHLESS.get(self.standing, "")
 
 
 def of_change(change: ChangeRequest) -> list[FreezeException]:

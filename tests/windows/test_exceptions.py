@@ -197,6 +197,13 @@ def test_a_granter_who_becomes_its_author_or_implementer_voids_it(desk: Sit, num
     page = client_of(desk, "engineer").get(f"/changes/{number}/").content.decode()
     assert "Whoever edits or implements a change grants it nothing" in page
     assert "Book it</a>" not in page
+    body = {"slot_start": SLOT, "reason": "The law changes on the 20th"}
+    assert codes(desk("cto").post(f"/changes/{number}/freeze-exception", body, expect=409)) == ["void"]
+    assert codes(desk("engineer").post(f"/changes/{number}/freeze-exception/ask", body, expect=409)) == ["nobody"]
+    desk("devops-lead").user.groups.add(Group.objects.get(name="change-manager"))
+    desk("engineer").post(f"/changes/{number}/freeze-exception/ask", body)
+    grant(desk, number, "cto", "devops-lead")
+    assert book(desk, number, SLOT)["state"] == "scheduled"
 
 
 def test_one_person_with_both_roles_gives_one_half(desk: Sit, number: str) -> None:
