@@ -10,7 +10,7 @@ that is for it, or for all. Windows that touch or overlap are one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from audit.refusal import Reason
@@ -215,6 +215,24 @@ def decide(
         return Verdict(True, (), start, open_until if open_until != horizon else None)
     reasons = tuple(_reasons(priority, start, end, calendar, scope, ignoring, open_until, upcoming))
     return Verdict(False, reasons, upcoming, open_until)
+
+
+def decide_lifting(
+    lifted: frozenset[int],
+    priority: str,
+    start: datetime,
+    end: datetime,
+    calendar: Calendar,
+    scope: frozenset[str] = frozenset(),
+    ignoring: frozenset[str | int] = frozenset(),
+) -> Verdict:
+    """`decide` for a slot whose granted exception lifts these freezes (A6): from `start` to `end` alone, so the next start is without it."""
+    strict = decide(priority, start, end, calendar, scope, ignoring)
+    if not lifted or not any(reason.code == "freeze" for reason in strict.reasons):
+        return strict
+    found = decide(priority, start, end, calendar, scope, ignoring | lifted)
+    rules = {reason.rule for reason in found.reasons}
+    return found if found.allowed else replace(strict, reasons=tuple(r for r in strict.reasons if r.rule in rules) or strict.reasons)
 
 
 def _reasons(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from audit.refusal import Reason
 from requests.models import ChangeRequest
-from windows.calendar import Calendar, Span, decide, open_stretches
+from windows.calendar import Calendar, Span, decide_lifting, open_stretches
 from windows.slots import LOOKING_AHEAD, scope_of
 
 LAST = datetime.max.replace(tzinfo=UTC)
@@ -45,4 +45,5 @@ class Openness:
         assert change.slot_start is not None
         assert change.slot_end is not None
         begin = max(change.slot_start, self.start)
-        return decide(change.priority, begin, max(begin, change.slot_end), self.calendar, scope_of(change), LOOKING_AHEAD | lifted).reasons
+        end, scope = max(begin, change.slot_end), scope_of(change)
+        return decide_lifting(lifted, change.priority, begin, end, self.calendar, scope, LOOKING_AHEAD).reasons

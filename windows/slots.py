@@ -15,7 +15,7 @@ from audit.refusal import Reason
 from requests.models import ChangeQuerySet, ChangeRequest, Component
 from requests.say import say_length, say_span
 from requests.states import RUNNING, State
-from windows.calendar import LOCKDOWN, Calendar, Occurrence, Verdict, decide, open_stretches, window_at
+from windows.calendar import LOCKDOWN, Calendar, Occurrence, Verdict, decide, decide_lifting, open_stretches, window_at
 from windows.models import current_calendar, lifted_for
 
 SEARCH = timedelta(days=90)
@@ -48,7 +48,7 @@ def _verdict(
     scope = scope_of(change)
     verdict = decide(change.priority, start, end, calendar, scope, ignoring)
     if any(reason.code == "freeze" for reason in verdict.reasons) and (lifted := lifted_for(change, slot)):
-        return decide(change.priority, start, end, calendar, scope, ignoring | lifted)
+        return decide_lifting(lifted, change.priority, start, end, calendar, scope, ignoring)
     return verdict
 
 

@@ -132,7 +132,7 @@ def test_it_lifts_the_freezes_that_stood_when_it_was_asked_for(desk: Sit, number
     assert (change["state"], change["slot"]) == ("approved", None)
     page = client_of(desk, "engineer").get(f"/changes/{number}/").content.decode()
     assert "It lost its slot, Tue 17 Nov 2026, 02:00 UTC" in page
-    assert "is inside the incident until Tue 17 Nov, 24:00 UTC" in page.split('id="next-step"')[1][:600], (
+    assert "is inside the incident until Tue 17 Nov, 24:00 UTC; next: Tue 5 Jan 2027, 02:00 UTC" in page.split('id="next-step"')[1][:600], (
         "which rule took it, where the next step is"
     )
     body = {"slot_start": SLOT, "reason": "The law changes on the 20th"}
