@@ -62,9 +62,11 @@ def calendar(case: Case, *, wants_slots: bool, foresees: bool = True) -> dict[st
 
 def _exceptions(case: Case) -> dict[str, Any]:
     """What was asked of CTO and change managers for slots inside a freeze, and whether there is something to ask (A6)."""
+    ended = next((asked.row for asked in case.asked_exceptions if asked.standing not in ("waits", "granted")), None)
     may_ask = case.actor.may_write and not exceptions.ask_refusal(case.change, case.actor)
     return {
         "exceptions": case.asked_exceptions,
+        "exception_slot": f"{ended.slot_start:%Y-%m-%dT%H:%M}" if ended else "",
         "may_ask_exception": may_ask and (case.asked_exceptions or exceptions.is_freeze_ahead(case.change, case.calendar, case.at)),
         "may_book": case.actor.may_write and not windows.schedule_refusal(case.change, case.actor),
     }

@@ -102,7 +102,9 @@ def test_declined_or_taken_back(desk: Sit, number: str, at: Any, django_capture_
     act(engineer, number, "ask-exception", reason="The law changes on the 20th")
     assert act(cto, number, "decline-exception").status_code == 422
     act(cto, number, "decline-exception", reason="It can wait")
-    assert b"It can wait" in engineer.get(f"/changes/{number}/").content
+    page = engineer.get(f"/changes/{number}/").content
+    assert b"It can wait" in page
+    assert b'name="slot_start" value="2026-11-17T02:00"' in page, "to ask again is one sentence"
     second = desk("change-manager").post(f"/changes/{number}/freeze-exception", {"slot_start": SLOT, "reason": "Yes"}, expect=409)
     assert "was first and said no: It can wait" in second["detail"]
     assert act(cto, number, "decline-exception", reason="No").status_code == 409
