@@ -119,7 +119,7 @@ def _next_step(case: Case, found: list[all_actions.Action]) -> dict[str, Any]:
         verb = {"missed": "missed", "displaced": "lost"}.get(case.lost_slot.get("kind", ""), "gave up")
         slot = case.lost_slot.get("slot")
         title = f"It {verb} its slot" + (f", {say_instant(datetime.fromisoformat(slot))}" if slot else "")
-        sentence = f"{case.lost_slot['reason']} Choose another; the approval stands."
+        sentence = f"{case.lost_slot['reason'].rstrip('.')}. Choose another; the approval stands."
     opens = next((reason.next_allowed_at for reason in chosen.reasons if reason.next_allowed_at), None)
     return {"kind": "act", "action": chosen, "title": title, "sentence": sentence, "rollback": rolling, "opens": opens}
 

@@ -29,7 +29,7 @@ from windows import exceptions
 from windows import services as windows
 
 Post = Any
-Verb = Callable[..., Any]
+Verb = Callable[[User, str, Post], Any]
 
 
 def _number(value: str) -> int:
@@ -61,7 +61,7 @@ def _ask_opening(actor: User, number: str, post: Post) -> Any:
     return windows.ask_for_opening(actor=actor, number=number, start=_start(post), reason=post.get("reason", ""))
 
 
-def _about_exception(do: Verb) -> Verb:
+def _about_exception(do: Callable[..., Any]) -> Verb:
     """A verb of a freeze exception, with the slot that it is about."""
 
     def run(actor: User, number: str, post: Post) -> Any:
