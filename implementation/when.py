@@ -33,7 +33,6 @@ def calendar(case: Case, *, wants_slots: bool, foresees: bool = True) -> dict[st
     rail: dict[str, Any] = {"held": next(iter(case.lockdowns), None) if can_be_held else None}
     start = change.slot_start or change.requested_window_start
     planned = change.state in EDITABLE and not change.is_emergency
-    rail |= _exceptions(case)
     if start and planned and change.estimated_minutes:
         rail |= {
             "verdict": slots.verdict_for(change, start, case.calendar),
@@ -60,14 +59,14 @@ def calendar(case: Case, *, wants_slots: bool, foresees: bool = True) -> dict[st
     return rail
 
 
-def _exceptions(case: Case) -> dict[str, Any]:
+def freeze_exceptions(case: Case) -> dict[str, Any]:
     """What was asked of CTO and change managers for slots inside a freeze, and whether there is something to ask (A6)."""
     ended = next((asked.row for asked in case.asked_exceptions if asked.standing not in ("waits", "granted")), None)
     may_ask = case.actor.may_write and not exceptions.ask_refusal(case.change, case.actor)
     return {
         "exceptions": case.asked_exceptions,
         "exception_slot": f"{ended.slot_start:%Y-%m-%dT%H:%M}" if ended else "",
-        "may_ask_exception": may_ask and (case.asked_exceptions or exceptions.is_freeze_ahead(case.change, case.calendar, case.at)),
+        "may_ask_exception": may_ask and (bool(case.asked_exceptions) or exceptions.is_freeze_ahead(case.change, case.calendar, case.at)),
         "may_book": case.actor.may_write and not windows.schedule_refusal(case.change, case.actor),
     }
 

@@ -70,19 +70,20 @@ def freeze_exception(request: Request, number: str, body: ExceptionIn) -> Any:
 @router.get("/changes/{number}/freeze-exceptions", operation_id="list_freeze_exceptions")
 def freeze_exceptions(request: Request, number: str) -> Any:
     """Those asked for slots that lie ahead: who asked and why, who has granted or declined."""
-    found = exceptions.of_change(access.change_for(request.user, number))
-    return {"items": [_exception_out(row) for row in found]}
+    change = access.change_for(request.user, number)
+    authors = change.authors.values_list("user", flat=True)
+    found = exceptions.as_found(exceptions.of_change(change), change, request.user, current_calendar(), authors)
+    return {"items": [_exception_out(asked.row, asked.standing) for asked in found]}
 
 
-def _exception_out(row: FreezeException) -> dict[str, Any]:
+def _exception_out(row: FreezeException, standing: str) -> dict[str, Any]:
     people = {
         name: getattr(row, name).username if getattr(row, name) else None for name in ("asked_by", "cto", "change_manager", "declined_by")
     }
-    granted = row.is_granted and row.declined_at is None
     return {
         "slot_start": row.slot_start,
         "reason": row.reason,
-        "granted": granted,
+        "standing": standing,
         **people,
         "declined_reason": row.declined_reason or None,
     }

@@ -9,7 +9,7 @@ that is for it, or for all. Windows that touch or overlap are one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -41,6 +41,10 @@ class Calendar:
     def without_openings(self) -> Calendar:
         """The same without what opens once."""
         return Calendar(tuple(window for window in self.windows if window.rule), self.closures)
+
+    def lifting(self, keys: Collection[int]) -> Calendar:
+        """The same without the freezes of these first keys; one that has been edited into a blackout stays (A6)."""
+        return Calendar(self.windows, tuple(c for c in self.closures if c.kind != "freeze" or c.key not in keys))
 
     @property
     def named_components(self) -> frozenset[str]:
@@ -129,12 +133,12 @@ def open_stretches(
     end: datetime,
     calendar: Calendar,
     scope: frozenset[str] = frozenset(),
-    ignoring: frozenset[str | int] = frozenset(),
+    ignoring: frozenset[str] = frozenset(),
 ) -> Iterator[Span]:
     """The stretches within `[start, end)` in which the priority may work on all of these components, in order and united.
 
-    No scope: a component that no rule names. `ignoring` names what does not count: kinds of closure, like the lockdown for whoever asks
-    about a time after it, and first keys of single freezes, which a granted exception lifts (A6).
+    No scope: a component that no rule names. `ignoring` names kinds of closure that do not count, like the lockdown for whoever asks about
+    a time after it.
     """
     reached: Span | None = None
     for begin, stop in _pieces(start, end):
@@ -162,7 +166,7 @@ def _pieces(start: datetime, end: datetime) -> Iterator[Span]:
 
 
 def _open_within(
-    priority: str, start: datetime, end: datetime, calendar: Calendar, scope: frozenset[str], ignoring: frozenset[str | int]
+    priority: str, start: datetime, end: datetime, calendar: Calendar, scope: frozenset[str], ignoring: frozenset[str]
 ) -> Iterator[Span]:
     windows = [w for w in calendar.windows if priority in w.priorities]
     # Components that the same windows name have the same time; each kind of component is looked at once.
@@ -176,15 +180,10 @@ def _open_within(
 
 
 def _shutting(
-    priority: str, start: datetime, end: datetime, calendar: Calendar, scope: frozenset[str], ignoring: frozenset[str | int]
+    priority: str, start: datetime, end: datetime, calendar: Calendar, scope: frozenset[str], ignoring: frozenset[str]
 ) -> list[Occurrence]:
-    closures = [c for c in calendar.closures if c.kind not in ignoring and c.shuts(priority, scope) and not _is_lifted(c, ignoring)]
+    closures = [c for c in calendar.closures if c.kind not in ignoring and c.shuts(priority, scope)]
     return sorted(found for closure in closures for found in closure.occurrences(start, end))
-
-
-def _is_lifted(closure: Closure, ignoring: frozenset[str | int]) -> bool:
-    """Only a freeze is lifted by itself: one that has been edited into a blackout lets nobody in (A6)."""
-    return closure.kind == "freeze" and closure.key in ignoring
 
 
 def decide(
@@ -193,7 +192,7 @@ def decide(
     end: datetime,
     calendar: Calendar,
     scope: frozenset[str] = frozenset(),
-    ignoring: frozenset[str | int] = frozenset(),
+    ignoring: frozenset[str] = frozenset(),
 ) -> Verdict:
     """Whether a change of that priority on those components may work from `start` to `end` (R72-R77, A5-A7).
 
@@ -217,22 +216,13 @@ def decide(
     return Verdict(False, reasons, upcoming, open_until)
 
 
-def decide_lifting(
-    lifted: frozenset[int],
-    priority: str,
-    start: datetime,
-    end: datetime,
-    calendar: Calendar,
-    scope: frozenset[str] = frozenset(),
-    ignoring: frozenset[str | int] = frozenset(),
-) -> Verdict:
-    """`decide` for a slot whose granted exception lifts these freezes (A6): from `start` to `end` alone, so the next start is without it."""
-    strict = decide(priority, start, end, calendar, scope, ignoring)
-    if not lifted or not any(reason.code == "freeze" for reason in strict.reasons):
-        return strict
-    found = decide(priority, start, end, calendar, scope, ignoring | lifted)
-    rules = {reason.rule for reason in found.reasons}
-    return found if found.allowed else replace(strict, reasons=tuple(r for r in strict.reasons if r.rule in rules) or strict.reasons)
+def excepted(strict: Verdict, lifted: Verdict) -> Verdict:
+    """The verdict on a slot with a granted exception (A6), from those without it and with it.
+
+    The exception is for that slot alone: where something else shuts it, the next start is one that needs none.
+    """
+    rules = {reason.rule for reason in lifted.reasons}
+    return lifted if lifted.allowed else replace(strict, reasons=tuple(r for r in strict.reasons if r.rule in rules) or strict.reasons)
 
 
 def _reasons(
@@ -241,7 +231,7 @@ def _reasons(
     end: datetime,
     calendar: Calendar,
     scope: frozenset[str],
-    ignoring: frozenset[str | int],
+    ignoring: frozenset[str],
     open_until: datetime | None,
     upcoming: datetime | None,
 ) -> Iterator[Reason]:

@@ -209,7 +209,7 @@ def _freezes(closure: Occurrence, change: ChangeRequest, scope: frozenset[str]) 
 def is_overtaken(change: ChangeRequest, row: FreezeException, calendar: Calendar) -> bool:
     """Whether something else shuts the slot than what was asked about: a newer freeze, a blackout, no window any more."""
     end = row.slot_start + change.plan_length
-    return not decide(change.priority, row.slot_start, end, calendar, scope_of(change), LOOKING_AHEAD | frozenset(row.lifts)).allowed
+    return not decide(change.priority, row.slot_start, end, calendar.lifting(row.lifts), scope_of(change), LOOKING_AHEAD).allowed
 
 
 def _standing(change: ChangeRequest, row: FreezeException, calendar: Calendar) -> str:

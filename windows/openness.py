@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from audit.refusal import Reason
 from requests.models import ChangeRequest
-from windows.calendar import Calendar, Span, decide_lifting, open_stretches
+from windows.calendar import Calendar, Span, decide, excepted, open_stretches
 from windows.slots import LOOKING_AHEAD, scope_of
 
 LAST = datetime.max.replace(tzinfo=UTC)
@@ -46,4 +46,7 @@ class Openness:
         assert change.slot_end is not None
         begin = max(change.slot_start, self.start)
         end, scope = max(begin, change.slot_end), scope_of(change)
-        return decide_lifting(lifted, change.priority, begin, end, self.calendar, scope, LOOKING_AHEAD).reasons
+        strict = decide(change.priority, begin, end, self.calendar, scope, LOOKING_AHEAD)
+        if not lifted:
+            return strict.reasons
+        return excepted(strict, decide(change.priority, begin, end, self.calendar.lifting(lifted), scope, LOOKING_AHEAD)).reasons

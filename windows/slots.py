@@ -15,7 +15,7 @@ from audit.refusal import Reason
 from requests.models import ChangeQuerySet, ChangeRequest, Component
 from requests.say import say_length, say_span
 from requests.states import RUNNING, State
-from windows.calendar import LOCKDOWN, Calendar, Occurrence, Verdict, decide, decide_lifting, open_stretches, window_at
+from windows.calendar import LOCKDOWN, Calendar, Occurrence, Verdict, decide, excepted, open_stretches, window_at
 from windows.models import current_calendar, lifted_for
 
 SEARCH = timedelta(days=90)
@@ -43,12 +43,12 @@ def start_verdict(change: ChangeRequest, at: datetime, calendar: Calendar) -> Ve
 
 
 def _verdict(
-    change: ChangeRequest, start: datetime, end: datetime, calendar: Calendar, slot: datetime | None, ignoring: frozenset[str | int]
+    change: ChangeRequest, start: datetime, end: datetime, calendar: Calendar, slot: datetime | None, ignoring: frozenset[str]
 ) -> Verdict:
     scope = scope_of(change)
     verdict = decide(change.priority, start, end, calendar, scope, ignoring)
     if any(reason.code == "freeze" for reason in verdict.reasons) and (lifted := lifted_for(change, slot)):
-        return decide_lifting(lifted, change.priority, start, end, calendar, scope, ignoring)
+        return excepted(verdict, decide(change.priority, start, end, calendar.lifting(lifted), scope, ignoring))
     return verdict
 
 

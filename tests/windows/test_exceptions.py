@@ -145,6 +145,19 @@ def test_it_lifts_the_freezes_that_stood_when_it_was_asked_for(desk: Sit, number
     assert book(desk, number, SLOT)["state"] == "scheduled"
 
 
+def test_a_granted_exception_survives_the_edit_of_another_rule(desk: Sit, at: Any, django_capture_on_commit_callbacks: Any) -> None:
+    """A6: what CTO and change manager let into a freeze is not displaced by the freeze itself."""
+    at("2026-10-01T09:00Z")
+    number = str(desk("engineer").submit("P2", requested_date="2026-11-17")["id"])
+    approve_p2(desk, number)
+    for who in ("cto", "change-manager"):
+        desk(who).post(f"/changes/{number}/freeze-exception", {"slot_start": "2026-11-17T02:00Z", "reason": "The old certificate ends"})
+    desk("devops").post(f"/changes/{number}/schedule", {"start": "2026-11-17T02:00Z"})
+    with django_capture_on_commit_callbacks(execute=True):
+        save(desk, freeze("the audit week", "2026-10-05T00:00Z", "2026-10-08T00:00Z"))
+    assert desk("engineer").get(f"/changes/{number}")["state"] == "scheduled"
+
+
 @pytest.mark.parametrize("becomes", ["the code freeze for Thanksgiving", "the audit"])
 def test_a_freeze_that_becomes_a_blackout_is_lifted_no_more(
     desk: Sit, number: str, becomes: str, django_capture_on_commit_callbacks: Any
@@ -253,7 +266,7 @@ def test_over_the_api(desk: Sit, number: str) -> None:
     desk("change-manager").post(f"/changes/{number}/freeze-exception/decline", body | {"reason": "It can wait"})
     (found,) = desk("engineer").get(f"/changes/{number}/freeze-exceptions")["items"]
     assert found == {
-        "slot_start": "2026-11-17T02:00:00Z", "reason": "The law changes on the 20th", "granted": False, "asked_by": "engineer", "cto": "cto",
+        "slot_start": "2026-11-17T02:00:00Z", "reason": "The law changes on the 20th", "standing": "declined", "asked_by": "engineer", "cto": "cto",
         "change_manager": None, "declined_by": "change-manager", "declined_reason": "It can wait",
     }  # fmt: skip
     for slot in ("soon", "9999-12-31T23:59:59+14:00", "2020-01-01T00:00Z", "9000-01-02T02:00Z", "2026-11-05T23:00Z"):

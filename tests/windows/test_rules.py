@@ -265,18 +265,6 @@ def test_a_window_that_moves_takes_its_bookings_along_where_they_fit(desk: Sit, 
     assert window == {"name": "Early", "start": "2026-10-06T02:00:00Z", "end": "2026-10-06T03:40:00Z"}
 
 
-def test_a_granted_exception_survives_the_edit_of_another_rule(desk: Sit, django_capture_on_commit_callbacks: Any) -> None:
-    """A6: what CTO and change manager let into a freeze is not displaced by the freeze itself."""
-    number = str(desk("engineer").submit("P2", requested_date="2026-11-17")["id"])
-    approve_p2(desk, number)
-    for who in ("cto", "change-manager"):
-        desk(who).post(f"/changes/{number}/freeze-exception", {"slot_start": "2026-11-17T02:00Z", "reason": "The old certificate ends"})
-    desk("devops").post(f"/changes/{number}/schedule", {"start": "2026-11-17T02:00Z"})
-    with django_capture_on_commit_callbacks(execute=True):
-        save(desk, freeze("the audit week", "2026-10-05T00:00Z", "2026-10-08T00:00Z"))
-    assert desk("engineer").get(f"/changes/{number}")["state"] == "scheduled"
-
-
 def test_one_rule_is_edited_once_and_names_may_be_swapped(desk: Sit) -> None:
     """A27: two halves of one window would have twice its places; and what is ended is ended before what begins."""
     save(desk, edit(desk, "Primary", capacity=3))
