@@ -19,7 +19,7 @@ from notifications import services as notifications
 from requests.models import Author, ChangeRequest
 from requests.say import say_instant, say_length
 from requests.states import State
-from windows.services import NOTICE
+from windows.questions import NOTICE
 
 #: Where the window asked for opens soon, nobody waits longer than this, whatever the policy allows.
 NEAR = timedelta(hours=48)

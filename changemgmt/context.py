@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -12,8 +11,7 @@ from django.utils.functional import SimpleLazyObject
 
 from approvals import access
 from changemgmt import clock
-from windows.calendar import Calendar, closure_occurrences, decide, next_transition
-from windows.models import current_calendar
+from windows.openness import window_state
 
 MANY = 99
 
@@ -39,31 +37,3 @@ def waiting_count(user: Any) -> str:
 def badge(found: int) -> str:
     """A count as the menu shows it."""
     return f"{MANY}+" if found > MANY else str(found or "")
-
-
-def window_state(at: datetime) -> dict[str, Any]:
-    """Open or closed for planned changes, until when, and why; a sentence for the side bar."""
-    calendar = rules_for_show(at)
-    verdict = decide("P1", at, at, calendar)
-    if verdict.allowed:
-        return {"open": True, "until": verdict.open_until, "title": "Window open", "tone": "ok", "icon": "radio"}
-    shut = [c for c in closure_occurrences(calendar, at, at + timedelta(seconds=1)) if c.shuts("P1", frozenset())]
-    return {
-        "open": False,
-        "next": verdict.next_allowed_start or next_transition("P1", at, calendar),
-        "title": "Frozen, only P0" if shut else "Window closed",
-        "tone": "warn" if shut else "neutral",
-        "icon": "snowflake" if shut else "moon",
-    }
-
-
-_shown: tuple[datetime, Calendar] | None = None
-KEPT = timedelta(seconds=20)
-
-
-def rules_for_show(at: datetime) -> Calendar:
-    """The rules for the shell's box alone, kept for some seconds in this process. No verdict that binds is made from these."""
-    global _shown
-    if _shown is None or not timedelta(0) <= at - _shown[0] < KEPT:
-        _shown = (at, current_calendar())
-    return _shown[1]

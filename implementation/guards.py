@@ -13,11 +13,10 @@ from implementation.case import Case
 from implementation.models import ChecklistItem
 from requests import content, lifecycle
 from requests.models import ChangeRequest
-from requests.say import say_instant, say_length, say_until
+from requests.say import say_instant, say_length
 from requests.states import RUNNING, State
 from windows import exceptions
-from windows.calendar import LOCKDOWN, Calendar, decide
-from windows.slots import Taken, named, scope_of, start_verdict
+from windows.questions import Beginning, may_begin, may_go_on, run_ends
 
 MONITORING = timedelta(minutes=30)  # R82, R71
 REOPEN_WITHIN = timedelta(days=7)  # A30
@@ -105,7 +104,8 @@ def run_refusal(case: Case) -> list[Reason]:
         return refusal
     if change.is_emergency:
         return []  # any time, once authorised; no checklist or component in the way (R74, A29)
-    return [*_slot_refusal(case), *_checklist_refusal(case, ChecklistItem.Phase.PRE), *_dependency_refusal(case), *_component_refusal(case)]
+    beginning = Beginning(change, case.at, case.calendar, case.taken, case.needs, case.reader)
+    return [*may_begin(beginning), *_checklist_refusal(case, ChecklistItem.Phase.PRE)]
 
 
 def _approval_refusal(case: Case) -> list[Reason]:
@@ -118,30 +118,6 @@ def _approval_refusal(case: Case) -> list[Reason]:
     return []
 
 
-def _slot_refusal(case: Case) -> list[Reason]:
-    change, at, opens = case.change, case.at, case.change.slot_start
-    assert opens is not None
-    end = change.window_end or change.slot_end
-    if end is not None and at >= end:
-        return [Reason("slot_missed", f"Its slot passed unused: the window ended {say_until(end)}. Book another.", rule="Slot", until=end)]
-    verdict = start_verdict(change, at, case.calendar)
-    if at >= opens:
-        # Its own slot has begun: no later start is open to it without another booking, so none is promised.
-        return [Reason(r.code, r.message, r.rule, r.until, None, r.override_roles) for r in verdict.reasons]
-    if verdict.allowed or opens - at <= timedelta(hours=24):
-        text = f"Its slot opens {say_instant(opens)}, in {say_length(opens - at)}."
-        return [Reason("too_early", text, rule=change.window_name or "Slot", until=opens, next_allowed_at=opens)]
-    return [Reason(r.code, r.message, r.rule, r.until, opens, r.override_roles) for r in verdict.reasons]
-
-
-def _lockdown_refusal(case: Case) -> list[Reason]:
-    """A lockdown closes the gate of a running change, too; everything but an emergency stands still until it is lifted."""
-    if not case.lockdowns:
-        return []
-    verdict = decide(case.change.priority, case.at, case.at, Calendar((), tuple(case.lockdowns)), scope_of(case.change))
-    return [reason for reason in verdict.reasons if reason.code == LOCKDOWN]
-
-
 def _checklist_refusal(case: Case, *phases: str) -> list[Reason]:
     waiting = case.unsettled(*phases)
     if not waiting:
@@ -151,40 +127,6 @@ def _checklist_refusal(case: Case, *phases: str) -> list[Reason]:
     return [Reason("checklist", text, rule="Checklist")]
 
 
-def _dependency_refusal(case: Case) -> list[Reason]:
-    return [
-        Reason("dependency", f"It needs {named(needed, case.reader)} to be completed first.", rule="Dependency")
-        for needed in case.needs
-        if not needed.is_done
-    ]
-
-
-def _component_refusal(case: Case) -> list[Reason]:
-    """Nothing else may run on our components or those that they depend on, nor be booked on ours before the plan is through."""
-    found = [
-        Reason(
-            "component_busy",
-            f"Component busy: {named(slot.change, case.reader)} is running on {', '.join(sorted(slot.same | slot.needed))}.",
-            rule="Component busy",
-        )
-        for slot in running_beside(case)
-    ]
-    ours_ends = case.change.slot_end or case.at  # whoever begins before that does so by the change manager's override
-    for slot in case.taken:
-        if slot.same and slot.start is not None and slot.change.state == State.SCHEDULED and slot.start >= ours_ends:
-            text = (
-                f"Next booking: {named(slot.change, case.reader)} on {', '.join(sorted(slot.same))} from {say_until(slot.start)}; "
-                "the plan no longer fits before it."
-            )
-            found.append(Reason("does_not_fit", text, rule="Next booking", until=slot.end))
-    return found
-
-
-def running_beside(case: Case) -> list[Taken]:
-    """Running changes on our components or on those that ours depend on."""
-    return [slot for slot in case.taken if slot.is_running and slot.same | slot.needed]
-
-
 def gate(case: Case) -> tuple[bool, list[Reason], datetime | None, datetime | None]:
     """(allow, reasons, next_allowed_at, until): exactly what `start` would answer at that instant, the caller's role apart.
 
@@ -192,12 +134,8 @@ def gate(case: Case) -> tuple[bool, list[Reason], datetime | None, datetime | No
     """
     change, at = case.change, case.at
     if change.state == State.IMPLEMENTING:
-        end = None if change.is_emergency else max((e for e in (change.window_end, change.slot_end) if e), default=None)
-        if held := _lockdown_refusal(case):
-            return False, held, None, None
-        if end is None or at < end:
-            return True, [], None, end
-        return False, [Reason("window_over", f"Its window ended {say_until(end)}.", until=end)], None, None
+        reasons = may_go_on(change, at, case.calendar)
+        return not reasons, reasons, None, None if reasons else run_ends(change)
     if reasons := run_refusal(case):
         upcoming = next((reason.next_allowed_at for reason in reasons if reason.next_allowed_at), None)
         return False, reasons, upcoming, None

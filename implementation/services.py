@@ -23,11 +23,10 @@ from requests.access import change_to_write
 from requests.models import ChangeRequest, Component
 from requests.say import say_instant, say_until
 from requests.states import State
-from windows import exceptions, turns
-from windows.calendar import decide
+from windows import turns
 from windows.models import current_calendar
+from windows.questions import begins_by_exception, begins_by_opening, may_be_extended, running_beside
 from windows.services import extend_booking, hold_for_run
-from windows.slots import scope_of, start_verdict
 
 MAX_EXTENSION = 60  # minutes in all (A25)
 START_LOCK = 7_301_141
@@ -75,7 +74,7 @@ def start(*, actor: User, number: str) -> ChangeRequest:
     turns.calendar_stands()
     case = Case(change, actor)
     raise_refusal(guards.start_refusal(case))
-    beside = [slot.change.pk for slot in guards.running_beside(case)] if change.is_emergency else []
+    beside = [slot.change.pk for slot in running_beside(case.taken)] if change.is_emergency else []
     undone = [item.text for item in case.unsettled(ChecklistItem.Phase.PRE)] if change.is_emergency else []
     if change.implementer_id is None:
         _set_implementer(change, actor)
@@ -83,25 +82,12 @@ def start(*, actor: User, number: str) -> ChangeRequest:
     if before:
         ratification.start_before(change, actor)
     hold_for_run(change)
-    by = ({"one_off": True} if _needs_an_opening(case) else {}) | ({"freeze_exception": True} if _needs_an_exception(case) else {})
-    facts: dict[str, Any] = {"priority": change.priority} | by | before | ({"running_beside": beside} if beside else {})
-    lifecycle.perform(change, "start", actor=actor, **facts, **({"undone": undone} if undone else {}))
+    about = (change, case.at, case.calendar)
+    by = {"one_off": begins_by_opening(*about), "freeze_exception": begins_by_exception(*about)}
+    facts: dict[str, Any] = {**by, **before, "running_beside": beside, "undone": undone}
+    lifecycle.perform(change, "start", actor=actor, priority=change.priority, **{name: fact for name, fact in facts.items() if fact})
     notifications.withdraw(change_id=change.pk, kind="booked")
     return change
-
-
-def _needs_an_opening(case: Case) -> bool:
-    """Whether it starts only because of a one-off opening; the report names those."""
-    if case.change.is_emergency or all(window.rule for window in case.calendar.windows):
-        return False
-    return not start_verdict(case.change, case.at, case.calendar.without_openings()).allowed
-
-
-def _needs_an_exception(case: Case) -> bool:
-    """Whether it starts only because of a freeze exception (A6)."""
-    change, end = case.change, case.at + case.change.plan_length
-    reasons = () if change.is_emergency else decide(change.priority, case.at, end, case.calendar, scope_of(change)).reasons
-    return any(reason.code == exceptions.FREEZE for reason in reasons)
 
 
 def _take_turns(change: ChangeRequest) -> None:
@@ -230,9 +216,7 @@ def extend(*, actor: User, number: str, minutes: int, reason: str) -> ChangeRequ
         raise Invalid(fields={"minutes": f"Minutes: a slot is extended by at most 60 minutes in all; {MAX_EXTENSION - used} are left."})
     assert change.slot_end is not None
     end = change.slot_end + timedelta(minutes=minutes)
-    verdict = decide(change.priority, change.slot_end, end, current_calendar(), scope_of(change))
-    closed = [r for r in verdict.reasons if r.code in ("freeze", "blackout")]
-    raise_refusal(closed)
+    raise_refusal(may_be_extended(change, end, current_calendar()))
     change.slot_end, change.overrun_at = end, None
     change.updated_at = timezone.now()
     change.save()

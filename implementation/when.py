@@ -11,8 +11,9 @@ from implementation.case import Case
 from implementation.models import Issue
 from requests.models import ChangeRequest
 from requests.states import EDITABLE, ENDED, RUNNING, State
-from windows import exceptions, forecast, slots
+from windows import exceptions, forecast, questions, slots
 from windows import services as windows
+from windows.questions import Around, Bookable, free_slots, may_be_booked, needs_notice, remedy
 
 
 def plan(change: ChangeRequest) -> dict[str, Any] | None:
@@ -34,29 +35,40 @@ def calendar(case: Case, *, wants_slots: bool, foresees: bool = True) -> dict[st
     start = change.slot_start or change.requested_window_start
     planned = change.state in EDITABLE and not change.is_emergency
     if start and planned and change.estimated_minutes:
-        rail |= {
-            "verdict": slots.verdict_for(change, start, case.calendar),
-            "verdict_start": start,
-            "verdict_end": start + change.plan_length,
-        }
-        if {reason.code for reason in rail["verdict"].reasons} == {exceptions.FREEZE}:
+        plan = slots.Plan.of(change)
+        if change.slot_start:  # it has that slot: only the calendar could still take it away
+            bookable = Bookable(start, start + plan.length, questions.slot_verdict(plan, start, case.calendar), canary=plan.canary)
+        else:
+            span = (start - slots.AROUND, start + slots.AROUND)
+            around = Around(plan, *span, reader=case.actor, calendar=case.calendar, needs=case.needs)
+            bookable = may_be_booked(plan, start, around)
+        rail |= {"bookable": bookable, "remedy": bookable.remedy}
+        if bookable.is_frozen:
             rail["exception_slot"] = f"{start:%Y-%m-%dT%H:%M}"
-        if not change.slot_start:
-            plan = slots.Plan.of(change)
-            taken = slots.taken_between(plan, start - slots.AROUND, start + slots.AROUND)
-            rail["conflicts"] = slots.conflicts(plan, start, case.calendar, taken, case.needs, case.actor)
     may = case.actor.may_write and planned and not windows.schedule_refusal(change, case.actor)
+    rail |= _opening(case)
     if may and (change.state == State.APPROVED or wants_slots):
-        starts, why = slots.free_slots(change, after=case.at, limit=4, actor=case.actor)
+        starts, why = free_slots(change, after=case.at, limit=4, actor=case.actor)
         starts = [start for start in starts if start != change.slot_start]
         rail |= {
-            "slots": [(s, s + change.plan_length, s - case.at < windows.NOTICE) for s in starts],
+            "slots": [(s, s + change.plan_length, needs_notice(change.priority, s)) for s in starts],
             "no_slots": why,
+            "remedy": rail.get("remedy") or remedy(why),
             "may_schedule": True,
         }
     elif foresees and change.state in EDITABLE:  # who sees free slots sees when it could be
-        rail["forecast"] = forecast.of(change, case.calendar, case.needs)
+        found = rail["forecast"] = forecast.of(change, case.calendar, case.needs)
+        rail["remedy"] = rail.get("remedy") or (found.remedy if found else "")
     return rail
+
+
+def _opening(case: Case) -> dict[str, Any]:
+    """Whether this person may ask for a window that the plan fits, and from when it would be."""
+    change = case.change
+    if not case.actor.may_write or windows.opening_refusal(change, case.actor):
+        return {}
+    start = change.requested_window_start
+    return {"may_ask_opening": True, "opening_from": f"{start:%Y-%m-%dT%H:%M}" if start else ""}
 
 
 def freeze_exceptions(case: Case) -> dict[str, Any]:

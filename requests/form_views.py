@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time
 from typing import Any
 
 from django.contrib import messages
@@ -22,11 +22,9 @@ from changemgmt.http import Request, record_refusal, status_of
 from requests import access, cleaning, content, forms, risk, services
 from requests.components import record_of
 from requests.models import ChangeRequest, Component, IdempotencyKey
-from requests.say import say_length
 from requests.states import State
 from windows import forecast, slots
-from windows.calendar import HORIZON, Calendar, decide, open_stretches
-from windows.models import current_calendar
+from windows.questions import Around, Bookable, locked_out, may_be_booked
 
 #: priority → the fields that it needs before it can be submitted (A22): the form marks them.
 NEEDED = {priority: sorted(content.missing_fields({"priority": priority})) for priority in ChangeRequest.Priority.values}
@@ -81,18 +79,35 @@ def _preview(user: User, values: dict[str, Any], change: ChangeRequest | None) -
         "asked": policy.plan(rounds.current_rules(), facts),
         "shown_priority": known.priority,
         **_suggestion(known, picked),
-        "verdict": _verdict(known, frozenset(plain["components"])),
-        "forecast": _forecast(known, picked, change),
-        "plan_length": known.plan_length,
-        "plan_has_canary": known.strategy == ChangeRequest.Strategy.CANARY,
+        **_when(known, picked, change, user),
     }
 
 
-def _forecast(known: ChangeRequest, picked: list[Component], change: ChangeRequest | None) -> forecast.Forecast | None:
-    """When what is typed so far would probably be live, and by when it has to be submitted for that."""
+def _when(known: ChangeRequest, picked: list[Component], change: ChangeRequest | None, user: User) -> dict[str, Any]:
+    """What the calendar says of the window asked for, and when what is typed so far would probably be live."""
     components = {component.pk: component.slug for component in picked}
-    plan = slots.Plan(known.priority, components, known.plan_length, change=change.pk if change else None, from_day=known.requested_date)
-    return forecast.ahead(plan, State.DRAFT)
+    canary = known.strategy == ChangeRequest.Strategy.CANARY
+    plan = slots.Plan(known.priority, components, known.plan_length, change=change, from_day=known.requested_date, canary=canary)
+    state = change.state if change else State.DRAFT
+    found = forecast.ahead(plan, state, change.submitted_at if change else None, reader=user)
+    wanted = known.requested_window_start
+    bookable = _bookable(plan, wanted, found.around if found else None, user)
+    early = found is not None and (found.earlier or (bookable and bookable.allowed and found.reach and bookable.start < found.reach))
+    return {
+        "forecast": found,
+        "bookable": bookable,
+        "held": locked_out(plan.priority, plan.scope) if found and not plan.is_emergency else [],
+        "why_not_earlier": forecast.not_in_reach(state, plan.priority) if early else "",
+    }
+
+
+def _bookable(plan: slots.Plan, wanted: datetime | None, around: Around | None, user: User) -> Bookable | None:
+    """The answer for the window asked for; without one for the day asked for, where a freeze or blackout shuts it."""
+    start = wanted or (datetime.combine(plan.from_day, time(0), UTC) if plan.from_day else None)
+    if start is None or not plan.priority:
+        return None
+    found = may_be_booked(plan, start, around if around and around.covers(start) else Around.slot(plan, start, reader=user))
+    return found if wanted or found.is_closed else None
 
 
 def _suggestion(known: ChangeRequest, picked: list[Component]) -> dict[str, Any]:
@@ -135,47 +150,6 @@ def _as_posted(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in forms.values_from(post).items() if name in cleaning.CLEANERS}
 
 
-def _verdict(known: ChangeRequest, scope: frozenset[str]) -> dict[str, Any] | None:
-    """The calendar's answer for the window asked for, or the first start from the requested date on."""
-    if not known.priority:
-        return None
-    calendar = current_calendar()
-    if known.is_emergency:
-        return {"tone": "ok", "icon": "calendar-check", "head": "P0: at any time, once authorised", "emergency": True}
-    start = known.requested_window_start
-    if start is None and known.requested_date:
-        start = cleaning.instant(known.requested_date.isoformat())
-        verdict = decide(known.priority, start, start + known.plan_length, calendar, scope)
-        closed = [reason for reason in verdict.reasons if reason.code in ("freeze", "blackout")]
-        first = verdict.next_allowed_start
-        if closed:
-            return {"tone": "danger", "icon": "calendar-x", "head": closed[0].message, "reasons": closed, "next": first}
-        return {"tone": "neutral", "icon": "calendar", "head": None, "next": first} if first else _too_long(known, start, calendar)
-    if start is None:
-        return None
-    verdict = decide(known.priority, start, start + known.plan_length, calendar, scope)
-    if not verdict.allowed and verdict.next_allowed_start is None and verdict.reasons[0].code in ("does_not_fit", "outside_window"):
-        return _too_long(known, start, calendar)
-    if verdict.allowed:
-        return {"tone": "ok", "icon": "calendar-check", "start": start, "end": start + known.plan_length, "until": verdict.open_until}
-    return {
-        "tone": "danger",
-        "icon": "calendar-x",
-        "head": verdict.reasons[0].message,
-        "reasons": verdict.reasons,
-        "next": verdict.next_allowed_start,
-    }
-
-
-def _too_long(known: ChangeRequest, start: datetime, calendar: Calendar) -> dict[str, Any]:
-    """Why no start fits: the plan against the longest stretch that is open to its priority in the time looked ahead."""
-    longest = max((end - begin for begin, end in open_stretches(known.priority, start, start + HORIZON, calendar)), default=timedelta(0))
-    why = f"the longest open window of the next {HORIZON.days} days is {say_length(longest)}" if longest else "no window opens"
-    remedy = "Shorten it, or choose another strategy." if longest else "Ask the change manager."
-    head = f"No start fits: the plan takes {say_length(known.plan_length)}, and {why}. {remedy}"
-    return {"tone": "danger", "icon": "calendar-x", "head": head, "next": None}
-
-
 def _draft_of(request: Request) -> ChangeRequest | None:
     """The draft that this form has made already: by its number, or by its one-time token if the number never reached the browser."""
     number = request.POST.get("number", "")
@@ -213,6 +187,10 @@ def _save(request: Request, values: dict[str, Any]) -> ChangeRequest:
     return revisions.edit(actor=request.user, number=draft.number, version=draft.version, values=values)
 
 
+#: intent of the form → what its sender goes on to ask the change managers for, on the draft's page
+ASKS = {"ask-longer": "longer", "ask-opening": "opening"}
+
+
 def new(request: Request) -> HttpResponse:
     """A new change: save as a draft, or save and submit. Whatever is wrong, what was typed is shown again, and kept."""
     access.check_may_write(request.user)
@@ -231,6 +209,8 @@ def new(request: Request) -> HttpResponse:
             messages.success(request, f"{change.number} is submitted; its reviewers have been told.")
         else:
             messages.success(request, f"{change.number} is kept as a draft.")
+        if request.POST.get("intent", "") in ASKS:
+            return redirect(f"{change.get_absolute_url()}?ask={ASKS[request.POST['intent']]}#no-fit")
     except Missing:
         raise
     except Refused as refused:
@@ -281,6 +261,8 @@ def edit(request: Request, number: str) -> HttpResponse:
             messages.success(request, f"{change.number} is submitted; its reviewers have been told.")
         else:
             messages.success(request, "Saved." if change.state not in (State.IN_REVIEW,) else "Saved. A new round of approval has begun.")
+        if request.POST.get("intent", "") in ASKS:
+            return redirect(f"{change.get_absolute_url()}?ask={ASKS[request.POST['intent']]}#no-fit")
     except Refused as refused:
         record_refusal(request, refused)
         errors = _all_that_is_wrong(refused, request, typed)

@@ -14,7 +14,18 @@ from django.core.management import call_command
 
 from accounts.models import User
 from changemgmt.demo import people
+from tests import databases
 from tests.world import Desk
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Group by product, for `--dist loadgroup`; each other test goes wherever a process is free."""
+    for item in items:
+        inside = item.path.parts
+        if "tests" in inside and {"browser", "journeys"} & set(inside):
+            name = "browser" if "browser" in inside else item.path.stem
+            item.add_marker(pytest.mark.xdist_group(name))
 
 
 def load_reference_data() -> None:
@@ -23,10 +34,14 @@ def load_reference_data() -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
-    """The database with what the process states and the demonstration's people, for all ordinary tests."""
+def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
+    """A database of this process with what the process states and the demonstration's people."""
     with django_db_blocker.unblock():
+        name = databases.copy()
         load_reference_data()
+    yield
+    with django_db_blocker.unblock():
+        databases.drop(name)
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from changemgmt.api_base import Body, ReasonIn, change_out
 from changemgmt.http import Request
 from requests import access, cleaning
 from requests.models import ChangeRequest
-from windows import exceptions, services, slots
+from windows import exceptions, questions, services, slots
 from windows.calendar import closure_occurrences, window_occurrences
 from windows.explain import explain
 from windows.models import FreezeException, calendar_since, current_calendar
@@ -111,7 +111,7 @@ def next_slots(request: Request, number: str, after: str = "", limit: int = 5) -
     change = access.change_for(request.user, number)
     if not 1 <= limit <= 200:
         raise Invalid(fields={"limit": "limit: give between 1 and 200."})
-    starts, why = slots.free_slots(change, after=instant(after, "after") if after else timezone.now(), limit=limit, actor=request.user)
+    starts, why = questions.free_slots(change, after=instant(after, "after") if after else timezone.now(), limit=limit, actor=request.user)
     items = [{"start": start, "end": start + change.plan_length} for start in starts]
     return {"items": items, "reasons": [reason.as_dict() for reason in why]}
 

@@ -20,7 +20,7 @@ from windows.recurrence import EMERGENCY, PLANNED, Closure, Day, Occurrence, Rul
 __all__ = ["EMERGENCY", "PLANNED", "Closure", "Day", "Occurrence", "Window"]
 HORIZON = timedelta(days=400)
 EXCEPTION_ROLES = ("cto", "change-manager")
-LOCKDOWN = "lockdown"
+FREEZE, BLACKOUT, LOCKDOWN = "freeze", "blackout", "lockdown"
 Span = tuple[datetime, datetime]
 
 
@@ -44,7 +44,7 @@ class Calendar:
 
     def lifting(self, keys: Collection[int]) -> Calendar:
         """The same without the freezes of these first keys; one that has been edited into a blackout stays (A6)."""
-        return Calendar(self.windows, tuple(c for c in self.closures if c.kind != "freeze" or c.key not in keys))
+        return Calendar(self.windows, tuple(c for c in self.closures if c.kind != FREEZE or c.key not in keys))
 
     @property
     def named_components(self) -> frozenset[str]:
@@ -193,11 +193,13 @@ def decide(
     calendar: Calendar,
     scope: frozenset[str] = frozenset(),
     ignoring: frozenset[str] = frozenset(),
+    then: datetime | None = None,
 ) -> Verdict:
     """Whether a change of that priority on those components may work from `start` to `end` (R72-R77, A5-A7).
 
     `end` may equal `start`: the question is then about the instant. P0 may at any time (R74). Every refusal names the rule, when it
-    ends, the next start that would be accepted for the same length, and who may override.
+    ends, the next start that would be accepted for the same length, and who may override. `then`: the next start that is told instead,
+    for a change that has a slot ahead.
     """
     if priority == EMERGENCY:
         return Verdict(True, (), start, None)
@@ -212,8 +214,18 @@ def decide(
             break
     if allowed:
         return Verdict(True, (), start, open_until if open_until != horizon else None)
+    upcoming = then or upcoming
     reasons = tuple(_reasons(priority, start, end, calendar, scope, ignoring, open_until, upcoming))
     return Verdict(False, reasons, upcoming, open_until)
+
+
+def closures_over(
+    priority: str, start: datetime, end: datetime, calendar: Calendar, kinds: Collection[str], scope: frozenset[str] = frozenset()
+) -> list[Reason]:
+    """What of these kinds shuts any part of `[start, end)` for work that is under way: named, without a next start."""
+    ignoring = frozenset({FREEZE, BLACKOUT, LOCKDOWN}) - frozenset(kinds)
+    shut = _shutting(priority, start, max(end, start + timedelta(seconds=1)), calendar, scope, ignoring)
+    return [_closed(priority, start, closure) for closure in shut]
 
 
 def excepted(strict: Verdict, lifted: Verdict) -> Verdict:
@@ -238,16 +250,7 @@ def _reasons(
     after = f"next: {say_instant(upcoming)}" if upcoming else f"no start fits within {HORIZON.days} days"
     shut = _shutting(priority, start, max(end, start + timedelta(seconds=1)), calendar, scope, ignoring)
     for closure in shut:
-        ending = "until it is lifted" if closure.is_open_ended else f"until {say_until(closure.end)}"
-        next_start = "" if closure.is_open_ended and upcoming is None else f"; {after}"
-        yield Reason(
-            closure.kind,
-            f"{priority} on {say_day(max(start, closure.start))} is inside {closure.name} {ending}{next_start}.",
-            rule=closure.name,
-            until=None if closure.is_open_ended else closure.end,
-            next_allowed_at=upcoming,
-            override_roles=EXCEPTION_ROLES if closure.kind == "freeze" else (),
-        )
+        yield _closed(priority, start, closure, "" if closure.is_open_ended and upcoming is None else f"; {after}", upcoming)
     if shut:
         return
     if open_until is None:
@@ -267,6 +270,18 @@ def _reasons(
             until=open_until,
             next_allowed_at=upcoming,
         )
+
+
+def _closed(priority: str, start: datetime, closure: Occurrence, after: str = "", upcoming: datetime | None = None) -> Reason:
+    ending = "until it is lifted" if closure.is_open_ended else f"until {say_until(closure.end)}"
+    return Reason(
+        closure.kind,
+        f"{priority} on {say_day(max(start, closure.start))} is inside {closure.name} {ending}{after}.",
+        rule=closure.name,
+        until=None if closure.is_open_ended else closure.end,
+        next_allowed_at=upcoming,
+        override_roles=EXCEPTION_ROLES if closure.kind == FREEZE else (),
+    )
 
 
 def next_transition(priority: str, at: datetime, calendar: Calendar, scope: frozenset[str] = frozenset()) -> datetime | None:

@@ -20,9 +20,10 @@ from requests.models import ChangeRequest
 from requests.states import State
 from windows import services
 from windows.calendar import EMERGENCY, HORIZON, Calendar, window_at, window_occurrences
-from windows.models import FeedEntry, current_calendar, last_edit
+from windows.models import FeedEntry, current_calendar, last_edit, lifted_for
 from windows.openness import Openness
-from windows.slots import scope_of, verdict_for
+from windows.questions import booking_verdict
+from windows.slots import scope_of
 
 log = logging.getLogger(__name__)
 BATCH = 200  # at a time; the tick goes on with the rest
@@ -84,9 +85,9 @@ def enforce(change: ChangeRequest) -> bool:
 def _rest_verdict(change: ChangeRequest, calendar: Calendar, now: datetime) -> tuple[Reason, ...]:
     """Why the part of the slot that is still to come is shut; empty if it is open."""
     assert change.slot_start is not None
-    if change.slot_start >= now:
-        return verdict_for(change, change.slot_start, calendar, change.slot_end).reasons
-    return verdict_for(change, now, calendar, change.slot_end, slot=change.slot_start).reasons
+    assert change.slot_end is not None
+    begin, lifted = max(change.slot_start, now), lifted_for(change, change.slot_start)
+    return booking_verdict(change.priority, scope_of(change), begin, change.slot_end, calendar, lifted).reasons
 
 
 def _since(change: ChangeRequest, now: datetime) -> datetime:

@@ -25,12 +25,12 @@ from requests.models import ChangeRequest
 from requests.say import say_instant
 from requests.states import State
 from windows import enforcement, services, turns
-from windows.calendar import Calendar, closure_occurrences, decide
+from windows.calendar import FREEZE, Calendar, closure_occurrences
 from windows.models import FreezeException, current_calendar
+from windows.questions import booking_verdict
 from windows.recurrence import Occurrence
-from windows.slots import LOOKING_AHEAD, SEARCH, scope_of
+from windows.slots import SEARCH, scope_of
 
-FREEZE = "freeze"
 HALVES = {"cto": Role.CTO, "change_manager": Role.CHANGE_MANAGER}
 #: standing → why it is worth nothing
 WORTHLESS = {
@@ -194,8 +194,8 @@ def _check_seen(row: FreezeException | None, asked: str) -> None:
 def _new(change: ChangeRequest, slot: datetime, actor: User, reason: str, calendar: Calendar) -> FreezeException:
     """A question not stored yet. Raises Blocked (a blackout, no window, no need) and Invalid (no reason)."""
     end, scope = slot + change.plan_length, scope_of(change)
-    refuse_if(decide(change.priority, slot, end, calendar, scope, LOOKING_AHEAD | {FREEZE}).reasons)
     lifts = sorted({closure.rule.key for closure in closure_occurrences(calendar, slot, end) if _freezes(closure, change, scope)})
+    refuse_if(booking_verdict(change.priority, scope, slot, end, calendar.lifting(lifts)).reasons)
     if not lifts:
         raise Blocked([Reason("not_needed", f"{say_instant(slot)} is open; no exception is needed.")])
     reason = cleaning.said("reason", reason, "Reason", "say why this change cannot wait until the freeze ends.")
@@ -209,7 +209,7 @@ def _freezes(closure: Occurrence, change: ChangeRequest, scope: frozenset[str]) 
 def is_overtaken(change: ChangeRequest, row: FreezeException, calendar: Calendar) -> bool:
     """Whether something else shuts the slot than what was asked about: a newer freeze, a blackout, no window any more."""
     end = row.slot_start + change.plan_length
-    return not decide(change.priority, row.slot_start, end, calendar.lifting(row.lifts), scope_of(change), LOOKING_AHEAD).allowed
+    return not booking_verdict(change.priority, scope_of(change), row.slot_start, end, calendar.lifting(row.lifts)).allowed
 
 
 def _standing(change: ChangeRequest, row: FreezeException, calendar: Calendar) -> str:

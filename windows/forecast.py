@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from statistics import median
 
 from django.utils import timezone
 
+from accounts.models import User
 from requests.models import ChangeRequest
 from requests.say import say_instant, say_length, say_until
 from requests.states import State
-from windows import slots
-from windows.calendar import EMERGENCY, Calendar
-from windows.models import current_calendar
-from windows.services import NOTICE
+from windows import questions, slots
+from windows.calendar import Calendar
+from windows.questions import NOTICE
 
 LATELY, AT_MOST = timedelta(days=90), 200
 FEW = 5  # fewer reviews than that say nothing about the next
@@ -39,11 +39,18 @@ class Reviews:
 
 @dataclass(frozen=True)
 class Forecast:
-    """`start` is None where nothing fits; `submit_by` is for what is not submitted yet."""
+    """`start` is None where nothing fits, and `remedy` then what could be asked for; `submit_by` is for what is not submitted yet.
+
+    `earlier` is free too, but lies before `reach`: reviews and notice will hardly be over by then.
+    """
 
     sentence: str
     start: datetime | None = None
     submit_by: datetime | None = None
+    earlier: datetime | None = None
+    reach: datetime | None = None
+    remedy: str = ""
+    around: questions.Around | None = field(default=None, repr=False, compare=False)
 
 
 def reviews(priority: str) -> Reviews:
@@ -68,24 +75,37 @@ def ahead(
     state: str,
     submitted_at: datetime | None = None,
     calendar: Calendar | None = None,
-    needs: Sequence[ChangeRequest] = (),
+    needs: Sequence[ChangeRequest] | None = None,
+    reader: User | None = None,
 ) -> Forecast | None:
-    """The forecast of a plan in that state, also of one that is only being typed."""
-    if plan.priority == EMERGENCY:
+    """The forecast of a plan in that state, also of one that is only being typed: its first start that is free and in reach.
+
+    In reach: after the reviews, as long as they lately took, and 24 hours of notice (A12).
+    """
+    if plan.is_emergency:
         return Forecast("A P0 may start as soon as it is authorised.")
     if not plan.priority or not plan.length:
         return None
     now = timezone.now()
     lately = reviews(plan.priority) if state != State.APPROVED else Reviews(timedelta(0), 0)
-    ready = now if state == State.APPROVED else now + lately.length
+    ready = now + lately.length
     if state == State.IN_REVIEW and submitted_at:
         ready = max(now, submitted_at + lately.length)
-    after = plan.earliest(ready + NOTICE)
-    taken = slots.taken_between(plan, after - slots.AROUND, after + slots.SEARCH)
-    starts, why = slots.fitting(plan, after, 1, calendar or current_calendar(), taken, needs)
+    first, after = plan.earliest(now), plan.earliest(ready + NOTICE)
+    around = questions.Around(plan, first - slots.AROUND, after + slots.SEARCH, calendar=calendar, needs=needs, reader=reader)
+    starts, why = questions.fitting(after, 1, around)
     if not starts:
-        return Forecast(" ".join(reason.message for reason in why))
-    return _said(starts[0], state, lately)
+        return Forecast(" ".join(reason.message for reason in why), remedy=questions.remedy(why), around=around, reach=after)
+    earlier, _ = questions.fitting(first, 1, around)
+    found = _said(starts[0], state, lately)
+    return replace(found, around=around, reach=after, earlier=earlier[0] if earlier and earlier[0] < starts[0] else None)
+
+
+def not_in_reach(state: str, priority: str) -> str:
+    """Why an earlier start that is free may not be had: what ends after it."""
+    if state == State.APPROVED:
+        return "it leaves less than 24 h of notice, so that booking it takes a reason"
+    return f"{reviews(priority).said}, and notice needs 24 h"
 
 
 def _said(start: datetime, state: str, lately: Reviews) -> Forecast:

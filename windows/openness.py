@@ -1,14 +1,17 @@
-"""Whether booked slots are open, asked for many at once: each kind of change is looked up in the calendar once."""
+"""Whether it is open, asked often: booked slots by the hundred, each kind looked up once; the shell of every page, some seconds old."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from audit.refusal import Reason
 from requests.models import ChangeRequest
-from windows.calendar import Calendar, Span, decide, excepted, open_stretches
-from windows.slots import LOOKING_AHEAD, scope_of
+from windows.calendar import Calendar, Span, closure_occurrences, decide, next_transition
+from windows.models import current_calendar
+from windows.questions import bookable_stretches, booking_verdict
+from windows.slots import scope_of
 
 LAST = datetime.max.replace(tzinfo=UTC)
 
@@ -37,7 +40,7 @@ class Openness:
         scope = scope_of(change)
         kind = (change.priority, scope & self.named | frozenset(sorted(scope - self.named)[:1] and ["-"]))
         if kind not in self._stretches:
-            self._stretches[kind] = list(open_stretches(change.priority, self.start, self.end, self.calendar, kind[1], LOOKING_AHEAD))
+            self._stretches[kind] = list(bookable_stretches(change.priority, kind[1], self.start, self.end, self.calendar))
         return self._stretches[kind]
 
     def reasons(self, change: ChangeRequest, lifted: frozenset[int] = frozenset()) -> tuple[Reason, ...]:
@@ -45,8 +48,33 @@ class Openness:
         assert change.slot_start is not None
         assert change.slot_end is not None
         begin = max(change.slot_start, self.start)
-        end, scope = max(begin, change.slot_end), scope_of(change)
-        strict = decide(change.priority, begin, end, self.calendar, scope, LOOKING_AHEAD)
-        if not lifted:
-            return strict.reasons
-        return excepted(strict, decide(change.priority, begin, end, self.calendar.lifting(lifted), scope, LOOKING_AHEAD)).reasons
+        end = max(begin, change.slot_end)
+        return booking_verdict(change.priority, scope_of(change), begin, end, self.calendar, lifted).reasons
+
+
+def window_state(at: datetime) -> dict[str, Any]:
+    """Open or closed for planned changes, until when, and why; a sentence for the side bar."""
+    calendar = rules_for_show(at)
+    verdict = decide("P1", at, at, calendar)
+    if verdict.allowed:
+        return {"open": True, "until": verdict.open_until, "title": "Window open", "tone": "ok", "icon": "radio"}
+    shut = [c for c in closure_occurrences(calendar, at, at + timedelta(seconds=1)) if c.shuts("P1", frozenset())]
+    return {
+        "open": False,
+        "next": verdict.next_allowed_start or next_transition("P1", at, calendar),
+        "title": "Frozen, only P0" if shut else "Window closed",
+        "tone": "warn" if shut else "neutral",
+        "icon": "snowflake" if shut else "moon",
+    }
+
+
+_shown: tuple[datetime, Calendar] | None = None
+KEPT = timedelta(seconds=20)
+
+
+def rules_for_show(at: datetime) -> Calendar:
+    """The rules for the shell's box alone, kept for some seconds in this process. No verdict that binds is made from these."""
+    global _shown
+    if _shown is None or not timedelta(0) <= at - _shown[0] < KEPT:
+        _shown = (at, current_calendar())
+    return _shown[1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import Any
 
 from django.http import HttpResponse
@@ -16,9 +15,7 @@ from audit.refusal import Invalid
 from changemgmt.http import Request
 from requests import access, cleaning
 from requests.models import ChangeRequest, plan_length
-from requests.say import say_instant
-from windows import exceptions, services, slots
-from windows.calendar import Verdict
+from windows import exceptions, questions, services, slots
 from windows.explain import explain
 from windows.models import current_calendar
 
@@ -67,9 +64,9 @@ def find(request: Request) -> HttpResponse:
     if query:
         try:
             plan = _typed_plan(request)
-            after = plan.earliest(timezone.now() + services.NOTICE)
-            taken = slots.taken_between(plan, after - slots.AROUND, after + slots.SEARCH)
-            starts, why = slots.fitting(plan, after, 8, current_calendar(), taken, (), request.user)
+            after = plan.earliest(timezone.now() + questions.NOTICE)
+            around = questions.Around(plan, after - slots.AROUND, after + slots.SEARCH, reader=request.user)
+            starts, why = questions.fitting(after, 8, around)
             context |= {"starts": [(start, start + plan.length) for start in starts], "why": why, "plan": plan}
         except Invalid as refused:
             context["errors"] = refused.fields
@@ -104,11 +101,11 @@ def _typed_plan(request: Request) -> slots.Plan:
     return slots.Plan(priority, components, plan_length(minutes["work"], minutes["rollback"], strategy), from_day=first)
 
 
-def _exception(change: ChangeRequest, start: datetime, verdict: Verdict, viewer: User) -> str:
+def _exception(change: ChangeRequest, found: questions.Bookable, viewer: User) -> str:
     """About a freeze that alone stands in the way (A6): “asked” already, “ask” if this person may, or nothing."""
-    if {reason.code for reason in verdict.reasons} != {exceptions.FREEZE}:
+    if not found.is_frozen:
         return ""
-    if any(row.slot_start == start and row.declined_at is None for row in exceptions.of_change(change)):
+    if any(row.slot_start == found.start and row.declined_at is None for row in exceptions.of_change(change)):
         return "asked"
     return "ask" if viewer.may_write and not exceptions.ask_refusal(change, viewer) else ""
 
@@ -121,29 +118,20 @@ def move(request: Request) -> HttpResponse:
         start = cleaning.instant(request.GET.get("start", ""))
     except cleaning.Wrong as problem:
         raise Invalid(fields={"start": f"Start: {problem}"}) from None
-    end, now, calendar_now = start + change.plan_length, timezone.now(), current_calendar()
-    plan = slots.Plan.of(change)
-    verdict = slots.verdict_for(change, start, calendar_now)
-    taken = slots.taken_between(plan, start - slots.AROUND, end + slots.AROUND)
-    conflicts = slots.conflicts(plan, start, calendar_now, taken, list(change.depends_on.all()), request.user)
-    refusal = services.schedule_refusal(change, request.user)
-    too_early = change.requested_date and start.date() < change.requested_date
-    before = [f"The requested date {change.requested_date} is the earliest."] if too_early else []
-    before += [f"{say_instant(start)} has passed."] if start < now else []
+    plan, refusal = slots.Plan.of(change), services.schedule_refusal(change, request.user)
+    around = questions.Around.slot(plan, start, reader=request.user)
+    found = questions.may_be_booked(plan, start, around)
+    may_ask_opening = request.user.may_write and not services.opening_refusal(change, request.user)
     context = {
         "change": change,
-        "start": start,
-        "end": end,
-        "verdict": verdict,
-        "conflicts": conflicts,
+        "bookable": found,
         "refusal": refusal,
-        "before": before,
-        "is_short": not change.is_emergency and now <= start < now + services.NOTICE,
-        "may_override": bool(conflicts) and not services.override_refusal(change, request.user),
-        "may": verdict.allowed and not refusal and not before,
-        "exception": "" if before else _exception(change, start, verdict, request.user),
-        "starts": slots.free_slots(change, after=start, limit=3, actor=request.user)[0]
-        if not verdict.allowed or conflicts or before
-        else [],
+        "is_short": questions.needs_notice(change.priority, start),
+        "may_override": bool(found.conflicts) and not services.override_refusal(change, request.user),
+        "may": found.verdict.allowed and not refusal and not found.untimely,
+        "exception": _exception(change, found, request.user),
+        "remedy": found.remedy if may_ask_opening else "",
+        "opening_from": f"{start:%Y-%m-%dT%H:%M}",
+        "starts": [] if found.allowed else questions.fitting(plan.earliest(max(start, timezone.now())), 3, around)[0],
     }
     return render(request, "windows/move.html", context)

@@ -27,8 +27,8 @@ from windows import effects, fields, turns
 from windows.calendar import HORIZON, LOCKDOWN, Calendar
 from windows.models import Closure, FreezeException, MaintenanceWindow, current_calendar, lifted_for
 from windows.openness import Openness
-from windows.services import NOTICE
-from windows.slots import AROUND, SEARCH, Book, Plan, fitting
+from windows.questions import NOTICE, Around, fitting
+from windows.slots import AROUND, SEARCH, Book, Plan
 from windows.widening import widens
 
 KIND = "calendar"  # of its proposals
@@ -313,5 +313,5 @@ def _next_start(change: ChangeRequest, calendar: Calendar, book: Book, now: date
     after = plan.earliest(now + NOTICE)
     until = after + SEARCH
     taken = [slot for slot in book.taken(plan) if slot.start and slot.end and slot.end > after - AROUND and slot.start < until]
-    starts, _ = fitting(plan, after, 1, calendar, taken, list(change.depends_on.all()))
+    starts, _ = fitting(after, 1, Around(plan, after, until, calendar=calendar, taken=taken))
     return starts[0] if starts else None

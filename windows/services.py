@@ -19,12 +19,12 @@ from requests.models import ChangeRequest
 from requests.say import say_instant, say_length, say_span
 from requests.states import EDITABLE, State
 from windows import turns
-from windows.calendar import HORIZON, window_at
+from windows.calendar import window_at
 from windows.entries import follow_slot
 from windows.models import Booking, current_calendar
-from windows.slots import AROUND, Plan, conflicts, free_slots, scope_of, taken_between, verdict_for
+from windows.questions import NOTICE, Around, free_slots, may_be_booked, needs_notice, untimely_refusal
+from windows.slots import AROUND, Plan, scope_of
 
-NOTICE = timedelta(hours=24)  # A12
 PROPOSALS = 5
 MISSED_BEFORE_HANDING_OVER = 2  # A7
 
@@ -65,13 +65,9 @@ def schedule(*, actor: User, number: str, start: datetime, short_notice_reason: 
 
 def checked_start(change: ChangeRequest, start: datetime, field: str, what: str) -> datetime:
     """A start on its whole minute, not passed, not before the requested date, not beyond what is looked at; or Invalid at the field."""
-    now, start = timezone.now(), start.replace(second=0, microsecond=0)
-    if start < now.replace(second=0, microsecond=0):
-        raise Invalid(fields={field: f"{what}: {say_instant(start)} has passed; choose a later one."})
-    if change.requested_date and start.date() < change.requested_date and not change.is_emergency:
-        raise Invalid(fields={field: f"{what}: the requested date {change.requested_date} is the earliest; choose that day or later."})
-    if start - now > HORIZON:
-        raise Invalid(fields={field: f"{what}: choose one within {HORIZON.days} days; the calendar is not looked at further ahead."})
+    start = start.replace(second=0, microsecond=0)
+    for reason in untimely_refusal(Plan.of(change), start):
+        raise Invalid(fields={field: f"{what}: {reason.message}"})
     return start
 
 
@@ -87,19 +83,15 @@ def override_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
 def book(change: ChangeRequest, start: datetime, *, actor: User | None, short_notice_reason: str = "", override_reason: str = "") -> None:
     """Put a locked change into a slot, or raise Blocked. The calendar is never overridden, a conflict only with a reason."""
     turns.calendar_stands()
-    calendar, end = current_calendar(), start + change.plan_length
-    if not change.is_emergency:
-        refuse_if(verdict_for(change, start, calendar).reasons)
+    plan, calendar, end = Plan.of(change), current_calendar(), start + change.plan_length
     window = window_at(calendar, start, end, change.priority, scope_of(change))
     turns.book_window(window.start if window else start)
-    against = []
-    if not change.is_emergency:
-        plan = Plan.of(change)
-        taken = taken_between(plan, start - AROUND, end + AROUND)
-        against = conflicts(plan, start, calendar, taken, list(change.depends_on.all()), actor)
+    asked = may_be_booked(plan, start, Around(plan, start - AROUND, end + AROUND, reader=actor, calendar=calendar))
+    refuse_if([*asked.untimely, *asked.verdict.reasons])
+    against = list(asked.conflicts)
     if against and not override_reason:
         raise Blocked(against)
-    is_short = not change.is_emergency and start - timezone.now() < NOTICE
+    is_short = needs_notice(change.priority, start)
     if is_short and not short_notice_reason:
         raise Invalid(fields={"short_notice_reason": "Short-notice reason: the slot is less than 24 hours away; say why it cannot wait."})
     release(change)
@@ -236,10 +228,8 @@ def book_on_approval(change: ChangeRequest, actor: User | None) -> None:
 
 def _try_book(change: ChangeRequest, start: datetime) -> bool:
     notice = ""
-    if start - timezone.now() < NOTICE:
+    if needs_notice(change.priority, start):
         notice = "The window asked for at submission was less than 24 hours away when the last approval came."
-    if (change.requested_date and start.date() < change.requested_date) or start - timezone.now() > HORIZON:
-        return False
     try:
         with transaction.atomic():
             book(change, start, actor=None, short_notice_reason=notice)
@@ -289,13 +279,18 @@ def book_earliest(change: ChangeRequest) -> bool:
     return False
 
 
+def opening_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
+    """Why this person may not ask for a window of this change's own."""
+    if change.is_emergency or change.state not in EDITABLE or not change.plan_length:
+        return [Reason("state", "An opening is for a planned change that has not begun and whose plan has a length.")]
+    return bookers_refusal(change, actor, "asks for an opening")
+
+
 @transaction.atomic
 def ask_for_opening(*, actor: User, number: str, start: datetime, reason: str) -> ChangeRequest:
     """Ask the change managers for a window of its own where a plan fits none: they open it with a second person, or say why not (item 3)."""
     change = access.change_to_write(actor, number)
-    raise_refusal(bookers_refusal(change, actor, "asks for an opening"))
-    if change.is_emergency or change.state not in EDITABLE or not change.plan_length:
-        raise Blocked([Reason("state", "An opening is for a planned change that has not begun and whose plan has a length.")])
+    raise_refusal(opening_refusal(change, actor))
     reason = cleaning.said("reason", reason, "Reason", "say why it cannot be shorter or wait for a window.")
     start = checked_start(change, start, "start", "Start")
     minutes = min(int(change.plan_length.total_seconds() // 60), 1440)

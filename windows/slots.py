@@ -1,4 +1,4 @@
-"""Where a change's plan would fit: what others have booked, what stands against a start, and which starts are free. Reads only."""
+"""What others have booked or are running, and what of that stands against a plan at a start. Reads only."""
 
 from __future__ import annotations
 
@@ -13,43 +13,18 @@ from accounts.models import User
 from accounts.roles import Role
 from audit.refusal import Reason
 from requests.models import ChangeQuerySet, ChangeRequest, Component
-from requests.say import say_length, say_span
+from requests.say import say_span
 from requests.states import RUNNING, State
-from windows.calendar import LOCKDOWN, Calendar, Occurrence, Verdict, decide, excepted, open_stretches, window_at
-from windows.models import current_calendar, lifted_for
+from windows.calendar import EMERGENCY, Calendar, Occurrence, window_at
 
 SEARCH = timedelta(days=90)
 AROUND = timedelta(days=1)  # wider than any window, so that its places are counted right
 LONGEST_SLOT = timedelta(days=7)  # nothing that is booked lasts longer; an emergency that does is shown where it began
-#: Who books looks past a lockdown: its end is not known, bookings are kept meanwhile, and `start` asks again.
-LOOKING_AHEAD = frozenset({LOCKDOWN})
 BOOKED = (State.SCHEDULED, State.IMPLEMENTING, State.VERIFYING, State.ROLLING_BACK)
 
 
 def scope_of(change: ChangeRequest) -> frozenset[str]:
     return frozenset(component.slug for component in change.components.all())
-
-
-def verdict_for(
-    change: ChangeRequest, start: datetime, calendar: Calendar | None = None, end: datetime | None = None, slot: datetime | None = None
-) -> Verdict:
-    """Whether the plan may be booked at `start`, or until `end`: a granted freeze exception counts (A6), a lockdown does not."""
-    return _verdict(change, start, end or start + change.plan_length, calendar or current_calendar(), slot or start, LOOKING_AHEAD)
-
-
-def start_verdict(change: ChangeRequest, at: datetime, calendar: Calendar) -> Verdict:
-    """Whether the plan may begin at that instant: everything counts, but for an exception granted to its slot (A6)."""
-    return _verdict(change, at, at + change.plan_length, calendar, change.slot_start, frozenset())
-
-
-def _verdict(
-    change: ChangeRequest, start: datetime, end: datetime, calendar: Calendar, slot: datetime | None, ignoring: frozenset[str]
-) -> Verdict:
-    scope = scope_of(change)
-    verdict = decide(change.priority, start, end, calendar, scope, ignoring)
-    if any(reason.code == "freeze" for reason in verdict.reasons) and (lifted := lifted_for(change, slot)):
-        return excepted(verdict, decide(change.priority, start, end, calendar.lifting(lifted), scope, ignoring))
-    return verdict
 
 
 @dataclass(frozen=True)
@@ -60,18 +35,29 @@ class Plan:
     components: Mapping[int, str]
     length: timedelta
     implementer: User | None = None
-    change: int | None = None
+    change: ChangeRequest | None = None
     from_day: date | None = None
+    canary: bool = False
 
     @classmethod
     def of(cls, change: ChangeRequest) -> Plan:
         components = {component.pk: component.slug for component in change.components.all()}
         implementer = change.implementer if change.implementer_id else None
-        return cls(change.priority, components, change.plan_length, implementer, change.pk, change.requested_date)
+        canary = change.strategy == ChangeRequest.Strategy.CANARY
+        return cls(change.priority, components, change.plan_length, implementer, change, change.requested_date, canary)
 
     @property
     def scope(self) -> frozenset[str]:
         return frozenset(self.components.values())
+
+    @property
+    def is_emergency(self) -> bool:
+        return self.priority == EMERGENCY
+
+    @property
+    def key(self) -> int:
+        """Of its change; 0 while nobody has saved it."""
+        return self.change.pk or 0 if self.change else 0
 
     def earliest(self, after: datetime) -> datetime:
         """The first minute that may be asked for: the requested date is a lower bound (A7)."""
@@ -115,7 +101,7 @@ def taken_between(plan: Plan, start: datetime, end: datetime, *, and_running: bo
     wanted = Q(state__in=BOOKED, slot_start__lt=end, slot_end__gt=start)
     if and_running:
         wanted |= Q(state__in=RUNNING)
-    others = ChangeRequest.objects.filter(wanted).exclude(pk=plan.change or 0).select_related("requester").prefetch_related("components")
+    others = ChangeRequest.objects.filter(wanted).exclude(pk=plan.key).select_related("requester").prefetch_related("components")
     return _as_seen_from(plan.components, _related_components(plan.components), others.order_by("slot_start", "id"))
 
 
@@ -154,7 +140,7 @@ class Book:
         own = plan.components
         related = [(to, self.slugs[to], True) for begin, to in self.edges if begin in own and to not in own]
         related += [(begin, self.slugs[begin], False) for begin, to in self.edges if to in own and begin not in own]
-        return _as_seen_from(own, related, (other for other in self.changes if other.pk != plan.change))
+        return _as_seen_from(own, related, (other for other in self.changes if other.pk != plan.key))
 
 
 def conflicts(
@@ -231,58 +217,6 @@ def named(change: ChangeRequest, actor: User | None) -> str:
     if change.confidential and (actor is None or not ChangeRequest.objects.visible_to(actor).filter(pk=change.pk).exists()):
         return "a confidential change"
     return change.number
-
-
-def free_slots(change: ChangeRequest, *, after: datetime, limit: int, actor: User | None = None) -> tuple[list[datetime], list[Reason]]:
-    """The earliest starts after `after` that fit calendar, plan and other bookings; if none within 90 days, why."""
-    if change.is_emergency:
-        return [whole_minute(after)], []  # any time, once authorised (R74)
-    plan = Plan.of(change)
-    after = plan.earliest(after)
-    taken, needs = taken_between(plan, after - AROUND, after + SEARCH), list(change.depends_on.all())
-    return fitting(plan, after, limit, current_calendar(), taken, needs, actor)
-
-
-def fitting(
-    plan: Plan,
-    after: datetime,
-    limit: int,
-    calendar: Calendar,
-    taken: Sequence[Taken],
-    needs: Sequence[ChangeRequest] = (),
-    actor: User | None = None,
-) -> tuple[list[datetime], list[Reason]]:
-    """`free_slots` by values: up to `limit` starts within 90 days, one per open stretch; if none, why."""
-    end, length = after + SEARCH, plan.length
-    found: list[datetime] = []
-    in_the_way: list[Reason] = []
-    for opening, closing in open_stretches(plan.priority, after, end, calendar, plan.scope, LOOKING_AHEAD):
-        for start in _starts_within(max(opening, after), closing - length, taken):
-            against = conflicts(plan, start, calendar, taken, needs, actor)
-            if not against:
-                found.append(start)
-                break  # one proposal per stretch: the earliest
-            in_the_way = in_the_way or against
-        if len(found) >= limit:
-            break
-    return found, [] if found else in_the_way or _why_none(plan, after, calendar)
-
-
-def _why_none(plan: Plan, after: datetime, calendar: Calendar) -> list[Reason]:
-    """No stretch of 90 days is long enough, or none is open at all: which of the two, and what could be done."""
-    stretches = list(open_stretches(plan.priority, after, after + SEARCH, calendar, plan.scope, LOOKING_AHEAD))
-    if not stretches:
-        return list(decide(plan.priority, after, after + plan.length, calendar, plan.scope, LOOKING_AHEAD).reasons)
-    begin, stop = max(stretches, key=lambda stretch: stretch[1] - stretch[0])
-    longest = f"the longest window within 90 days has {say_length(stop - begin)} ({say_span(begin, stop)})"
-    text = f"The plan takes {say_length(plan.length)}, and {longest}. Split it, shorten it, or ask for a one-off opening."
-    return [Reason("no_fit", text, rule="Maintenance windows")]
-
-
-def _starts_within(begin: datetime, latest: datetime, taken: Sequence[Taken]) -> list[datetime]:
-    """The starts worth trying in a stretch: its beginning, and the end of each slot in it."""
-    ends = {whole_minute(slot.end) for slot in taken if slot.end is not None}
-    return sorted(start for start in {begin, *ends} if begin <= start <= latest)
 
 
 def whole_minute(at: datetime) -> datetime:

@@ -180,8 +180,14 @@ def ready_line(port: int, demo: bool, env: dict[str, str]) -> str:
 # --- script/test, script/check, script/bench -----------------------------------------------------------------------------------
 
 
+PROCESSES = ["-n", "2", "--dist", "loadgroup"]  # one a core of the smallest machine that builds
+
+
 def test(words: list[str]) -> int:
+    """Without words the whole suite in two processes; with some, plain pytest. `--faults`: the long counts."""
     stop_on_signals()
+    faults = {"FAULTS": "1"} if "--faults" in words else {}
+    words = [word for word in words if word != "--faults"] or PROCESSES
     var = var_folder() / "test"
     child: subprocess.Popen[bytes] | None = None
     try:
@@ -193,7 +199,7 @@ def test(words: list[str]) -> int:
             say("NO BROWSER: tests/browser is skipped. Install chromium, or name one in CHROMIUM.")
         with servers.both(var, durable=False) as urls:
             env = child_environment(
-                **urls, DJANGO_SETTINGS_MODULE="changemgmt.settings.test", **({"CHROMIUM": chromium} if chromium else {})
+                **urls, **faults, DJANGO_SETTINGS_MODULE="changemgmt.settings.test", **({"CHROMIUM": chromium} if chromium else {})
             )
             command = [str(PYTHON), "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), *words]
             child = subprocess.Popen(command, cwd=ROOT, env=env)

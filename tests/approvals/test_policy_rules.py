@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from approvals import policy, policy_check
 from approvals.quorum import Quorum, match
+from tests.tries import tries
 
 ROLES = ["tech-lead", "senior-devops-engineer", "devops-lead", "engineering-manager"]
 quorums = st.one_of(
@@ -107,7 +108,7 @@ EVERY_APPROVAL = [
 ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(everyday=20, build=60), deadline=None)
 @given(stages, stages)
 def test_what_widens_nothing_asks_at_least_as_much_of_every_change(before: Any, after: Any) -> None:
     """A27: where `compare` finds nothing that widens, no change of any facts gets through with less than before."""

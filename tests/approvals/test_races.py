@@ -17,10 +17,11 @@ from approvals.models import Decision, Policy
 from proposals import services as proposals
 from proposals.models import Proposal
 from requests.models import ChangeRequest
+from tests.tries import tries
 from tests.world import Desk
 
 pytestmark = pytest.mark.django_db(transaction=True)
-ROUNDS = 6
+ROUNDS = tries(everyday=2, build=6, faults=200)
 
 
 def at_once(*acts: Callable[[], Any]) -> list[Any]:

@@ -16,12 +16,14 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts.models import User
 from requests import lifecycle
 from requests.models import ChangeRequest
 from requests.states import TRANSITIONS
 from tests.world import Desk
+from windows import openness
 
 ROOT = Path(__file__).parents[2]
 Sit = Callable[[str], Desk]
@@ -91,14 +93,12 @@ def test_pages_cost_the_same_at_10_and_at_1000_changes(at: Any) -> None:
 
 
 def _count(clients: dict[str, Client]) -> dict[tuple[str, str], int]:
-    from changemgmt import context
-
     counts = {}
     for username, page in PAGES:
         client = clients[username]
         client.force_login(User.objects.get(username=username))
         client.get(page)  # a session's first page also stamps it
-        context.rules_for_show(context.timezone.now())
+        openness.rules_for_show(timezone.now())
         with CaptureQueriesContext(connection) as queries:
             answer = client.get(page)
         assert answer.status_code == 200, (username, page, answer.status_code)

@@ -108,15 +108,20 @@ def test_a_conflict_that_was_overridden_does_not_hold_both(desk: Sit, at: Any) -
     assert desk("devops").post(f"/changes/{second}/start", expect=409)["code"] == "component_busy"
 
 
-def test_the_gate_promises_no_start_that_it_would_refuse(desk: Sit, at: Any) -> None:
-    """contract.md: once its own slot has begun and the plan no longer fits, only another booking helps."""
+def test_the_gate_names_one_next_start_in_words_and_data(desk: Sit, at: Any) -> None:
+    """X7, contract.md: before its slot that slot; once the plan no longer fits, the next open start, which takes another slot."""
     at("2026-10-01T09:00Z")
     number = booked(desk)
     early = desk("devops").get(f"/gate/{number}?at=2026-10-06T01:00:00Z")
-    assert early["next_allowed_at"] == "2026-10-06T02:00:00Z"
+    assert early["next_allowed_at"] == early["reasons"][0]["next_allowed_at"] == "2026-10-06T02:00:00Z"
+    days_before = desk("devops").get(f"/gate/{number}?at=2026-10-02T01:00:00Z")
+    assert days_before["next_allowed_at"] == days_before["reasons"][0]["next_allowed_at"] == "2026-10-06T02:00:00Z"
+    assert days_before["reasons"][0]["message"].endswith("; next: Tue 6 Oct 2026, 02:00 UTC.")
     assert desk("devops").get(f"/gate/{number}?at=2026-10-06T02:00:00Z")["allow"] is True
     late = desk("devops").get(f"/gate/{number}?at=2026-10-06T03:30:00Z")
-    assert (late["allow"], late["reasons"][0]["code"], late["next_allowed_at"]) == (False, "does_not_fit", None)
+    assert (late["allow"], late["reasons"][0]["code"]) == (False, "does_not_fit")
+    assert late["next_allowed_at"] == late["reasons"][0]["next_allowed_at"] == "2026-10-08T02:00:00Z"
+    assert late["reasons"][0]["message"].endswith("; next: Thu 8 Oct 2026, 02:00 UTC. That start takes another slot.")
 
 
 def test_a_dependency_that_is_being_rolled_back_is_not_done(desk: Sit, at: Any) -> None:

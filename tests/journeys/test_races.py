@@ -1,13 +1,12 @@
 """Races over HTTP on the live server: 16 clients, each with a session and a connection of its own, let go at the same moment (promise 3).
 
-One effective verdict each, none lost, none stuck, no 5xx. `RACE_ROUNDS` says how often each race is run; the build runs fewer than 200.
+One effective verdict each, none lost, none stuck, no 5xx. `script/test --faults` runs each 200 times.
 """
 
 from __future__ import annotations
 
 import http.client
 import json
-import os
 import threading
 import urllib.parse
 from collections import Counter
@@ -18,10 +17,11 @@ from typing import Any
 import pytest
 
 from tests.product import Person, eventually, running
+from tests.tries import tries
 from tests.world import TICKS, fields
 
 pytestmark = pytest.mark.journey
-ROUNDS = int(os.environ.get("RACE_ROUNDS", "20"))
+ROUNDS = tries(everyday=4, build=20, faults=200)
 CLIENTS = 16
 Answer = tuple[int, Any]
 

@@ -6,7 +6,6 @@ tables written here; it asks nothing of the rules that it checks.
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,6 +34,7 @@ from implementation import services as implementation
 from implementation.case import Case
 from requests import services as requests
 from requests.models import ChangeRequest
+from tests.tries import FAULTS, tries
 from tests.world import TICKS, fields
 from windows import services as windows
 
@@ -389,9 +389,9 @@ def enough(roles: list[str], everyone: bool, yes: list[Given]) -> bool:
 def test_random_histories_keep_the_promises(db: None) -> None:
     """Promises 1-4: edits, verdicts, delegations, roles, telephone, escalations and the clock, in any order; after each step all of them hold."""
     chosen = settings(
-        max_examples=int(os.environ.get("HISTORIES", "40")),
+        max_examples=tries(everyday=8, build=40, faults=2000),
         stateful_step_count=40,
-        derandomize="HISTORIES" not in os.environ,  # the same ones in every build; `HISTORIES=1000 script/test …` looks for more
+        derandomize=not FAULTS,  # the same ones in every build; `script/test --faults` looks for more
         phases=[Phase.explicit, Phase.reuse, Phase.generate],
         deadline=None,
         suppress_health_check=list(HealthCheck),

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from changemgmt.process import CLOSURES, WINDOWS
+from tests.tries import tries
 from windows.calendar import (
     Calendar,
     Closure,
@@ -104,7 +105,7 @@ def test_p0_may_at_any_time() -> None:
         assert decide("P0", utc(at), utc(at) + timedelta(hours=9), DEFAULT).allowed
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=tries(everyday=40, build=300, faults=4000), deadline=None)
 @given(
     start=st.datetimes(datetime(2024, 1, 1), datetime(2030, 12, 31)),
     minutes=st.integers(0, 180),
@@ -131,7 +132,7 @@ def test_the_verdict_agrees_with_the_oracle(start: datetime, minutes: int, prior
         day = (day + timedelta(days=1)).replace(hour=0, minute=0)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(everyday=20, build=100), deadline=None)
 @given(at=st.datetimes(datetime(2025, 1, 1), datetime(2028, 12, 31)))
 def test_the_answer_changes_exactly_at_the_next_transition(at: datetime) -> None:
     at = at.replace(second=0, microsecond=0, tzinfo=UTC)
@@ -192,7 +193,7 @@ FREQUENT = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(everyday=30, build=300), deadline=None)
 @given(rule=FREQUENT, begins=st.datetimes(datetime(2000, 1, 1), datetime(2026, 12, 31)), year=st.integers(2024, 2040))
 def test_a_rule_that_runs_since_long_falls_where_it_would_counted_from_its_first_day(rule: str, begins: datetime, year: int) -> None:
     """R72, R73: the jump to the years that are looked at changes nothing, whatever the interval."""

@@ -273,7 +273,7 @@ def test_a_plan_that_fits_no_window_can_be_split_or_ask_for_an_opening(desk: Sit
     assert found["items"] == []
     assert found["reasons"][0]["message"] == (
         "The plan takes 2 h 45 min, and the longest window within 90 days has 2 h (Thu 1 Oct, 02:00 to 04:00 UTC)."
-        " Split it, shorten it, or ask for a one-off opening."
+        " Split it, shorten it, or ask for a longer window."
     ).replace("Thu 1 Oct", "Tue 6 Oct")
     engineer = desk("engineer").client
     engineer.force_login(desk("engineer").user)

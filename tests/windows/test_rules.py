@@ -16,6 +16,7 @@ from audit.models import Event
 from notifications.models import Message
 from requests.models import ChangeRequest
 from tests.journeys.test_api_walk import approve_p2
+from tests.tries import tries
 from tests.world import Desk
 from windows.calendar import Calendar, Closure, Window, open_stretches, without
 from windows.models import MaintenanceWindow, calendar_since
@@ -365,7 +366,7 @@ END = datetime(2026, 12, 20, tzinfo=UTC)
 ALWAYS = Window("Ever", "FREQ=DAILY", datetime(2026, 1, 1), 1440)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(everyday=30, build=150), deadline=None)
 @given(old=st.one_of(WINDOWS, CLOSURES), new=st.one_of(WINDOWS, CLOSURES))
 def test_nothing_that_opens_time_to_anybody_passes_as_a_narrowing(old: Any, new: Any) -> None:
     """A27: if some priority may work on some component at some time by the new rule and not by the old, it is called a widening."""
