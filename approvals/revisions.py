@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role
-from approvals import rounds
+from approvals import rounds, submission
 from approvals.models import Decision, Step
 from audit import services as audit
 from audit.refusal import Invalid, Reason, Stale, raise_refusal
@@ -41,7 +41,7 @@ def edit(*, actor: User, number: str, version: int, values: Mapping[str, Any]) -
     if version != change.version:
         raise Stale([Reason("stale", "Somebody edited this change since you opened it. Look at what changed, then edit again.")])
     cleaned = cleaning.clean(values, change)
-    if change.submitted_at and risk.is_below(cleaned.get("risk", ""), change.risk):
+    if change.submitted_at and "risk" in cleaned and risk.rank(cleaned["risk"]) < risk.rank(change.risk):
         raise Invalid(fields={"risk": "Risk: once submitted it is lowered by a reviewer, with a reason; you may raise it."})
     before, besides = change.content(), _besides(change)
     requests.assign(change, cleaned, actor)
@@ -53,8 +53,8 @@ def edit(*, actor: User, number: str, version: int, values: Mapping[str, Any]) -
         return change
     change.version += 1
     change.updated_at = timezone.now()
-    change.content_hash = content.fingerprint(after)
     if changed:
+        change.judge_anew()
         requests.remember_author(change, actor)
     if changed and change.state in (State.IN_REVIEW, State.APPROVED, State.SCHEDULED):
         _revise(change, actor, changed)
@@ -76,13 +76,11 @@ def _besides(change: ChangeRequest) -> dict[str, Any]:
         "implementer": change.implementer_id,
         "confidential": change.confidential,
         "major": change.major,
-        "risk_answers": change.risk_answers,
-        "strategy_reason": change.strategy_reason,
     }
 
 
 def _revise(change: ChangeRequest, actor: User, changed: dict[str, list[str]]) -> None:
-    if missing := change.missing_fields():
+    if missing := submission.content_problems(change):
         raise Invalid(fields=missing)
     lifecycle.perform(
         change, "revise", actor=actor, fields=changed, version=change.version, round=change.round + 1, content_hash=change.content_hash
@@ -117,7 +115,7 @@ def escalate(*, actor: User, number: str, reason: str, emergency_kind: str, emer
     if wrong:
         raise Invalid(fields=wrong)
     change.version += 1
-    change.content_hash = content.fingerprint(change.content())
+    change.judge_anew()
     requests.remember_author(change, actor)
     lifecycle.perform(change, "escalate", actor=actor, reason=reason, priority=[was, "P0"], kind=emergency_kind, round=change.round + 1)
     change.steps.filter(content_hash=verdicts, decisions__verdict=Decision.Verdict.APPROVE).update(content_hash=change.content_hash)

@@ -10,14 +10,13 @@ from django.utils import timezone
 
 from accounts import stepup
 from accounts.models import Delegation, User
-from approvals import access, policy, rounds, telephone
+from approvals import access, policy, rounds, submission, telephone
 from approvals.models import Advance, Decision, Step
 from audit import services as audit
 from audit.refusal import Blocked, Invalid, NotYours, Reason, Refused, Stale, raise_refusal
 from notifications import services as notifications
 from requests import access as requests_access
-from requests import cleaning, content, lifecycle, risk, watching
-from requests.components import record_of
+from requests import cleaning, content, lifecycle, watching
 from requests.models import ChangeRequest
 from requests.states import State
 
@@ -38,17 +37,10 @@ def submit(*, actor: User, number: str) -> ChangeRequest:
     """Hand a complete change to its reviewers (A22). Raises Invalid with one entry per missing field; nothing is lost then."""
     change = requests_access.change_to_write(actor, number)
     raise_refusal(submit_refusal(change, actor))
-    missing = change.missing_fields()
-    today = timezone.now().date()
-    if change.requested_date and change.requested_date < today and change.priority != "P0":
-        missing["requested_date"] = f"Requested date: {change.requested_date} has passed; give today, {today}, or later."
-    suggested = risk.suggest(change.risk_answers, record_of(change.components.all()))
-    if suggested and risk.is_below(change.risk, suggested.level):
-        missing["risk"] = f"Risk: the answers suggest {suggested.level}; choose that, and let a reviewer lower it with a reason."
-    if missing:
-        raise Invalid(fields=missing)
+    if problems := submission.submit_problems(change):
+        raise Invalid(fields=problems)
     change.requester_role = actor.role_label[:200]
-    change.content_hash = content.fingerprint(change.content())
+    change.judge_anew()
     lifecycle.perform(change, "submit", actor=actor, round=change.round + 1, content_hash=change.content_hash)
     rounds.open_round(change)
     return change

@@ -215,8 +215,6 @@ def change_out(change: ChangeRequest) -> dict[str, Any]:
             "implementer": change.implementer.username if change.implementer else None,
             "confidential": change.confidential,
             "major": change.major,
-            "risk_answers": change.risk_answers,
-            "strategy_reason": change.strategy_reason,
             "assessed_risk": change.assessed_risk or None,
             "requester": change.requester.username,
             "requester_role": change.requester_role,

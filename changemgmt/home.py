@@ -12,12 +12,14 @@ from accounts.models import Duty, User
 from accounts.roles import Role
 from approvals import access, roster, telephone
 from approvals.models import Step
+from approvals.submission import submit_problems
 from audit.models import Event
 from implementation.case import HANDS
 from implementation.models import Review
 from proposals import services as proposals
 from reports import services as reports
 from requests.models import ChangeRequest
+from requests.risk import Record
 from requests.say import say_instant, say_length, say_span
 from requests.states import OPEN, RUNNING, State
 from windows import exceptions
@@ -157,9 +159,9 @@ def _next(change: ChangeRequest) -> dict[str, Any]:
     page = change.get_absolute_url()
     match change.state:
         case State.DRAFT:
-            missing = list(change.missing_fields())
+            missing = list(submit_problems(change, Record()))
             named = ", ".join(missing[:3]).replace("_", " ")
-            text = f"{len(missing)} field{'' if len(missing) == 1 else 's'} missing: {named}." if missing else "Complete: submit it."
+            text = f"{len(missing)} field{'' if len(missing) == 1 else 's'} to put right: {named}." if missing else "Complete: submit it."
             return {"icon": "list-checks", "sentence": text, "button": "Continue", "href": f"{page}edit"}
         case State.CHANGES_REQUESTED:
             return {"icon": "message-square", "tone": "warn", "sentence": "A reviewer asks for changes.", "button": "Answer", "href": page}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from accounts.models import User
-from approvals import revisions
+from approvals import revisions, submission
 from approvals import services as approvals
 from approvals.models import Step
 from audit.refusal import Reason
@@ -57,7 +57,7 @@ def _schedule(case: Case) -> list[Reason]:
 
 def _submit(case: Case) -> list[Reason]:
     refusal = approvals.submit_refusal(case.change, case.actor)
-    return refusal or [Reason("incomplete", text, rule=field) for field, text in case.change.missing_fields().items()]
+    return refusal or [Reason("incomplete", text, rule=field) for field, text in submission.submit_problems(case.change).items()]
 
 
 def _of(guard: Callable[[ChangeRequest, User], list[Reason]]) -> Guard:

@@ -109,11 +109,11 @@ def run_refusal(case: Case) -> list[Reason]:
 
 
 def _approval_refusal(case: Case) -> list[Reason]:
-    """Approvals are read again, for the content as it is now."""
+    """Approvals are read again, against the content itself and not what was noted of it (X25)."""
     change, steps = case.change, [step for step in case.steps if not step.deferred]
-    given = [decision for step in steps for decision in step.decisions.all()]
-    unsound = any(case.authors & decision.people or decision.content_hash != change.content_hash for decision in given)
-    if not steps or any(not step.is_settled for step in steps) or change.approved_hash != change.content_hash or unsound:
+    given, fingerprint = [decision for step in steps for decision in step.decisions.all()], change.fingerprint
+    unsound = any(case.authors & decision.people or decision.content_hash != fingerprint for decision in given)
+    if not steps or any(not step.is_settled for step in steps) or change.approved_hash != fingerprint or unsound:
         return [Reason("not_approved", f"{change.number} lacks an approval that its policy demands.")]
     return []
 

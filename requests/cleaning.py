@@ -21,7 +21,7 @@ from requests.models import MAX_MINUTES, ChangeRequest, Component
 MAX_TEXT = 20_000
 MAX_ITEMS = 50
 NUMBER = re.compile(r"^CR-\d{4}-\d{2}-\d{2}-\d{3,}$")
-WRITABLE_BESIDES = ("requested_window", "external_refs", "implementer", "confidential", "major", "risk_answers", "strategy_reason")
+WRITABLE_BESIDES = ("requested_window", "external_refs", "implementer", "confidential", "major")
 WRITABLE = frozenset(content.NAMES) | frozenset(WRITABLE_BESIDES)
 
 

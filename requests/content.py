@@ -42,6 +42,7 @@ FIELDS = (
     Field("reason", "Reason", CHANGE, ALL, "Say why it is worth doing.", "R19"),
     Field("components", "Components affected", CHANGE, ALL, "Name at least one component.", "R20"),
     Field("risk", "Risk", CHANGE, ALL, "Choose low, medium or high.", "R21"),
+    Field("risk_answers", "Risk questions", CHANGE, frozenset(), "Answer yes or no.", "A18"),
     Field("implementation_steps", "Implementation steps", TECHNICAL, ALL, "Say what will be done, one step a line.", "R22"),
     Field("rollback_plan", "Rollback plan", TECHNICAL, ALL, "Say how to get back, one step a line.", "R23"),
     Field("rollback_tested", "Rollback evidence", TECHNICAL, STANDARD, "Say what was tried, where and when.", "A19"),
@@ -49,6 +50,7 @@ FIELDS = (
     Field("testing_plan", "Testing plan", TECHNICAL, PLANNED, "Say how it will be validated.", "R24"),
     Field("dependencies", "Dependencies", TECHNICAL, PLANNED, "Name changes or systems it needs, or write “none”.", "R25"),
     Field("strategy", "Strategy", TECHNICAL, frozenset(), "Choose how it is rolled out.", "R78"),
+    Field("strategy_reason", "Why not by canary", TECHNICAL, frozenset(), "Say why a high risk goes another way.", "A18"),
     Field("downtime_required", "Downtime required", IMPACT, PLANNED, "Answer yes or no.", "R26"),
     Field("downtime_minutes", "Downtime", IMPACT, frozenset(), "Give the minutes of downtime.", "R26"),
     Field("users_affected", "Will users notice?", IMPACT, frozenset({"P3"}), "Answer yes or no.", "A22"),
@@ -64,6 +66,10 @@ FIELDS = (
 )
 BY_NAME = {field.name: field for field in FIELDS}
 NAMES = tuple(BY_NAME)
+#: Which fields approvers judge, by the number of the scheme. A round keeps its number (A35), so that a field which joins the content
+#: later voids nothing that stands; the newest counts for new rounds.
+SCHEMES = {1: tuple(name for name in NAMES if name not in ("risk_answers", "strategy_reason")), 2: NAMES}
+SCHEME = max(SCHEMES)
 SECURITY_QUESTIONS = ("affects_authentication", "affects_authorization", "affects_data_access", "affects_network")
 #: Owed by a P0 within 24 hours of its end (A22): every template field that was not asked before the authorisation.
 DOCUMENTATION = tuple(field.name for field in FIELDS if not field.needed_by & EMERGENCY and field.needed_by & STANDARD)
@@ -91,6 +97,9 @@ def missing_fields(content: Mapping[str, Any]) -> dict[str, str]:
                 empty = not has_evidence(value)
             if empty:
                 missing[field.name] = f"{field.label}: {field.missing} {priority or 'Every change'} needs it."
+    planned_high = content.get("risk") == "high" and priority in PLANNED
+    if planned_high and content.get("strategy") != "canary" and is_missing(content.get("strategy_reason")):
+        missing["strategy_reason"] = "Why not by canary: say why a high risk goes another way, or choose canary."
     if content.get("downtime_required") and not content.get("downtime_minutes") and priority in PLANNED:
         missing["downtime_minutes"] = "Downtime: Give the minutes of downtime, or answer “no downtime”."
     if content.get("users_affected") and priority == "P3" and is_missing(content.get("user_impact")):
@@ -104,9 +113,9 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def fingerprint(content: Mapping[str, Any]) -> str:
-    """SHA-256 over the content in one canonical form. Every decision stores the hash of what its maker saw."""
-    canonical = {name: _plain(content.get(name)) for name in NAMES}
+def fingerprint(content: Mapping[str, Any], scheme: int = SCHEME) -> str:
+    """SHA-256 over the fields of a scheme in one canonical form. Every decision stores the hash of what its maker saw."""
+    canonical = {name: _plain(content.get(name)) for name in SCHEMES[scheme]}
     canonical["components"] = sorted(canonical["components"] or [])
     return hashlib.sha256(json.dumps(canonical, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
 
@@ -120,6 +129,8 @@ def as_text(value: Any) -> str:
             return "Yes" if value else "No"
         case list():
             return "\n".join(str(item) for item in value)
+        case dict() if all(isinstance(item, bool) for item in value.values()):
+            return ", ".join(f"{key}: {as_text(item).lower()}" for key, item in value.items())
         case dict():
             return ", ".join(f"{key}: {item}" for key, item in value.items() if item)
         case _:

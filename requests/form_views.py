@@ -204,7 +204,6 @@ def new(request: Request) -> HttpResponse:
         change = _save(request, forms.values_from(request.POST))
         typed["number"] = change.number
         if request.POST.get("intent") == "submit":
-            _check_strategy(change)
             approvals.submit(actor=request.user, number=change.number)
             messages.success(request, f"{change.number} is submitted; its reviewers have been told.")
         else:
@@ -219,13 +218,6 @@ def new(request: Request) -> HttpResponse:
         kept = "Everything you typed is kept in the draft." if typed.get("number") else "Nothing you typed is lost: it stands below."
         return _form_page(request, change=None, values=typed, errors=errors, notice=kept, status=status_of(refused))
     return redirect(change)
-
-
-def _check_strategy(change: ChangeRequest) -> None:
-    """A high risk goes by canary, or says why not (A18). The form asks; a pipeline has no field for it in the contract."""
-    planned_high = change.risk == ChangeRequest.Risk.HIGH and not change.is_emergency
-    if planned_high and change.strategy != ChangeRequest.Strategy.CANARY and not change.strategy_reason:
-        raise Invalid(fields={"strategy_reason": "Why not by canary: say why a high risk goes another way, or choose canary."})
 
 
 def _all_that_is_wrong(refused: Refused, request: Request, typed: dict[str, Any]) -> dict[str, str]:
@@ -256,7 +248,6 @@ def edit(request: Request, number: str) -> HttpResponse:
         change = revisions.edit(actor=request.user, number=number, version=seen, values=forms.values_from(request.POST))
         if request.POST.get("intent") == "submit" and change.state in (State.DRAFT, State.CHANGES_REQUESTED):
             typed["version"] = change.version
-            _check_strategy(change)
             approvals.submit(actor=request.user, number=number)
             messages.success(request, f"{change.number} is submitted; its reviewers have been told.")
         else:

@@ -65,6 +65,11 @@ def suggest(answers: Mapping[str, bool], record: Record) -> Suggestion | None:
     return Suggestion(level, points, lines)
 
 
+def rank(level: str) -> int:
+    """Levels as numbers, lowest first; one that is not set lies below all, so that nobody comes down by way of it (A35)."""
+    return LEVELS.index(level) if level in LEVELS else -1
+
+
 def is_below(level: str, other: str) -> bool:
-    """Whether one level lies below another; an unset level lies below none."""
-    return bool(level and other) and LEVELS.index(level) < LEVELS.index(other)
+    """Whether one level lies below another; an unset one, which is asked for elsewhere, is not compared."""
+    return bool(level and other) and rank(level) < rank(other)

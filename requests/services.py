@@ -15,7 +15,7 @@ from accounts.models import User
 from accounts.roles import Role
 from audit import services as audit
 from audit.refusal import Invalid, Reason, raise_refusal
-from requests import access, cleaning, content, lifecycle, watching
+from requests import access, cleaning, lifecycle, watching
 from requests.models import Author, ChangeRequest, Comment
 from requests.states import EDITABLE, State
 
@@ -70,8 +70,8 @@ def create(*, actor: User, values: Mapping[str, Any], copied_from: ChangeRequest
     change.number = next_number(now.date())
     change.save()
     assign(change, {name: cleaned[name] for name in ("components", "dependencies") if name in cleaned}, actor)
-    change.content_hash = content.fingerprint(change.content())
-    change.save(update_fields=["content_hash"])
+    change.judge_anew()
+    change.save(update_fields=["content_hash", "content_scheme"])
     remember_author(change, actor)
     data = {"number": change.number} | ({"copied_from": copied_from.pk} if copied_from else {})  # by key: it may be confidential
     audit.record("change.create", actor=actor, change=change, data=data)

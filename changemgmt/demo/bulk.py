@@ -14,7 +14,7 @@ from django.db import connection, transaction
 #: table → its columns, in COPY's order, with what a row holds where nothing else is said
 COLUMNS: dict[str, dict[str, Any]] = {
     "requests_changerequest": {
-        "id": None, "number": "", "state": "", "outcome": "", "origin": "demo", "version": 1, "round": 1, "content_hash": "",
+        "id": None, "number": "", "state": "", "outcome": "", "origin": "demo", "version": 1, "round": 1, "content_hash": "", "content_scheme": 2,
         "approved_hash": "", "priority": "", "emergency_kind": "", "emergency_reference": "", "summary": "", "reason": "", "risk": "", "risk_answers": "{}", "strategy_reason": "", "assessed_risk": "", "assessed_reason": "",
         "implementation_steps": "", "rollback_plan": "", "rollback_tested": None, "rollback_minutes": None, "testing_plan": "",
         "dependencies": "[]", "strategy": "rolling", "downtime_required": False, "downtime_minutes": None, "users_affected": False,

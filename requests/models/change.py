@@ -125,6 +125,9 @@ class ChangeRequest(models.Model):
     version = models.PositiveIntegerField(default=1)
     round = models.PositiveIntegerField(default=0, help_text="Number of the current round of approval.")
     content_hash = models.CharField(max_length=64, blank=True)
+    content_scheme = models.PositiveSmallIntegerField(
+        default=content.SCHEME, db_default=1, help_text="Which fields the hash covers (A35): that of the round, or of the draft."
+    )
     approved_hash = models.CharField(max_length=64, blank=True)
 
     # Content, in the template's order (requests/content.py).
@@ -155,9 +158,10 @@ class ChangeRequest(models.Model):
     requested_date = models.DateField(null=True, blank=True)
     estimated_minutes = models.PositiveIntegerField(null=True, blank=True)
 
-    # Writable, not content.
     risk_answers = models.JSONField(default=dict, blank=True, help_text="The questionnaire: key → yes or no (A18).")
     strategy_reason = models.TextField(blank=True, max_length=2000, help_text="Why a high risk does not go by canary (A18).")
+
+    # Writable, not content.
     assessed_risk = models.CharField(max_length=6, blank=True, choices=Risk, help_text="Lowered to this by a reviewer, for this round.")
     assessed_reason = models.TextField(blank=True)
     assessed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
@@ -266,6 +270,15 @@ class ChangeRequest(models.Model):
         """The content as plain values, components as slugs; what is hashed, compared and shown."""
         values = {name: getattr(self, name) for name in content.NAMES if name != "components"}
         return values | {"components": sorted(component.slug for component in self.components.all())}
+
+    def judge_anew(self) -> None:
+        """What it says now is what the next round judges: by the newest scheme."""
+        self.content_scheme, self.content_hash = content.SCHEME, content.fingerprint(self.content())
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the content as it stands, by the scheme of its round."""
+        return content.fingerprint(self.content(), self.content_scheme)
 
     def missing_fields(self) -> dict[str, str]:
         return content.missing_fields(self.content())

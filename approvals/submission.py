@@ -1,0 +1,30 @@
+"""What stands against submitting a change, for form, page, API and service alike (R14, A18, A22)."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+
+from requests import risk
+from requests.components import record_of
+from requests.models import ChangeRequest
+from requests.risk import Record
+
+
+def submit_problems(change: ChangeRequest, record: Record | None = None) -> dict[str, str]:
+    """Field → what to do, for everything that keeps a change from its reviewers. `record`: the components', where it is known already."""
+    found = content_problems(change, record)
+    today = timezone.now().date()
+    if change.requested_date and change.requested_date < today and not change.is_emergency:
+        found["requested_date"] = f"Requested date: {change.requested_date} has passed; give today, {today}, or later."
+    return found
+
+
+def content_problems(change: ChangeRequest, record: Record | None = None) -> dict[str, str]:
+    """The same of the content alone, also of one that is edited under review."""
+    found = change.missing_fields()
+    if not change.risk_answers:
+        return found
+    suggested = risk.suggest(change.risk_answers, record or record_of(change.components.all()))
+    if suggested and risk.is_below(change.risk, suggested.level):
+        found["risk"] = f"Risk: the answers suggest {suggested.level}; choose that, and let a reviewer lower it with a reason."
+    return found
