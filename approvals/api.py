@@ -26,7 +26,7 @@ def step_out(step: Step) -> dict[str, Any]:
         "mode": step.mode,
         "needed": step.quorum.size,
         "state": step.state,
-        "checklist": step.checklist,
+        "checklist": [{"key": item["key"], "text": item["text"]} for item in step.checklist],
         "waivable": step.waivable,
         "deferred": step.deferred,
         "opened_at": step.opened_at,

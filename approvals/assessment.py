@@ -8,10 +8,10 @@ from accounts.models import User
 from approvals import access
 from approvals.models import Step
 from audit import services as audit
-from audit.refusal import Blocked, Invalid, NotYours, Reason, raise_refusal
+from audit.refusal import Blocked, Invalid, Reason, raise_refusal
 from notifications import services as notifications
 from requests import access as requests_access
-from requests import cleaning, risk
+from requests import apart, cleaning, risk
 from requests.models import ChangeRequest
 from requests.states import State
 
@@ -20,6 +20,8 @@ def refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     """Why this person may not lower the risk: it is for who could decide one of its open steps now."""
     if change.state != State.IN_REVIEW:
         return [Reason("state", f"{change.number} is {State(change.state).label.lower()}; its risk is judged while it is in review.")]
+    if barred := apart.hand_refusal(change, actor, "lowers its risk"):
+        return barred
     authors, capacities = access.authors_of(change), access.capacities_of(actor)
     for step in Step.objects.filter(change=change, round=change.round, state=Step.State.OPEN).with_decisions():
         step.change = change
@@ -33,8 +35,6 @@ def lower(*, actor: User, number: str, level: str, reason: str) -> ChangeRequest
     """Say that the risk is lower than the requester put it, and why. It holds for this round; another round judges anew."""
     change = requests_access.change_to_write(actor, number)
     found = refusal(change, actor)
-    if found and found[0].code == "not_yours":
-        raise NotYours(found)
     raise_refusal(found)
     reason = cleaning.said("reason", reason, "Reason", "say why it is lower than its requester put it.")
     if level not in risk.LEVELS:

@@ -246,6 +246,13 @@ class Decision(models.Model):
         return f"{self.actor} for {self.principal}" if self.delegation_id else str(self.principal)
 
     @property
+    def spared(self) -> list[tuple[str, str]]:
+        """Items that were marked not applicable, each with why (A34)."""
+        texts = {item["key"]: item["text"] for item in self.step.checklist}
+        answers = [(key, answer) for key, answer in self.checklist.items() if isinstance(answer, dict)]
+        return [(texts.get(key, key), answer["not_applicable"]) for key, answer in answers]
+
+    @property
     def people(self) -> frozenset[int]:
         """Keys of everybody who had a part in it; none of them counts twice in a stage."""
         return frozenset({self.actor_id, self.principal_id})

@@ -44,6 +44,9 @@ CHECKLISTS: dict[str, list[dict[str, str]]] = {
     ],
 }
 NO_SECURITY = {"key": "T6", "text": "The four security answers, all “no”, are right"}
+#: Items that are judged, never marked not applicable (A34); the policy may say the same of others by `"always": true`.
+ALWAYS = frozenset({"T1", "T2", "S1", "B1"})
+SENTENCE = 3  # words, at least, that say why an item does not apply
 EVIDENCE_ITEM = "T2"  # cannot be ticked without evidence that the rollback was tested (A4, A19)
 
 REVIEWERS = {
@@ -204,18 +207,29 @@ def _planned(stage: int, step: Mapping[str, Any], facts: Facts, deferred: bool) 
     )
 
 
-def check_checklist(items: Sequence[Mapping[str, str]], answers: Mapping[str, Any], *, evidence: bool) -> dict[str, str]:
-    """Item → what is wrong with its answer; empty when every item is ticked or marked not applicable with a note (A4)."""
-    problems = {}
-    for item in items:
-        key, answer = item["key"], answers.get(item["key"])
-        if answer is True:
-            if key == EVIDENCE_ITEM and not evidence:
-                problems[key] = (
-                    f"{key}: there is no evidence yet that the rollback was tested (what, where, when); ask for it, or say why not."
-                )
-        elif isinstance(answer, Mapping) and isinstance(answer.get("not_applicable"), str) and answer["not_applicable"].strip():
-            continue
-        else:
-            problems[key] = f"{key}: tick “{item['text']}”, or mark it not applicable and say why."
-    return problems
+def may_be_not_applicable(item: Mapping[str, Any]) -> bool:
+    return item["key"] not in ALWAYS and not item.get("always")
+
+
+def check_checklist(items: Sequence[Mapping[str, Any]], answers: Mapping[str, Any], *, no_evidence: str = "") -> dict[str, str]:
+    """Item → what is wrong with its answer; empty when each is ticked, or marked not applicable with a sentence that says why (A4, A34).
+
+    `no_evidence` says why the rollback's evidence does not count; the item about it cannot be ticked then.
+    """
+    found = {item["key"]: _answer_problem(item, answers.get(item["key"]), no_evidence) for item in items}
+    return {key: f"{key}: {problem}" for key, problem in found.items() if problem}
+
+
+def _answer_problem(item: Mapping[str, Any], answer: Any, no_evidence: str) -> str:
+    if answer is True:
+        missing = item["key"] == EVIDENCE_ITEM and no_evidence
+        return f"it cannot be ticked: {no_evidence} (what, where, when); request changes to ask for it." if missing else ""
+    note = answer.get("not_applicable") if isinstance(answer, Mapping) else None
+    if not isinstance(note, str) or not note.strip():
+        other = ", or mark it not applicable and say why" if may_be_not_applicable(item) else ""
+        return f"tick “{item['text']}”{other}."
+    if not may_be_not_applicable(item):
+        return f"“{item['text']}” is never not applicable: tick it, or request changes."
+    if sum(any(letter.isalpha() for letter in word) for word in note.split()) < SENTENCE:
+        return "say in a sentence why it does not apply."
+    return ""

@@ -143,7 +143,7 @@ def _step(place: str, step: dict[str, Any], typed: tuple[str, dict[str, Any]] | 
         + (f"stage {place[3]}" if place[3] != "0" else "owed afterwards"),
         "is_emergency": step["kind"] == policy.EMERGENCY,
         "components": ", ".join(t.removeprefix(policy.COMPONENT) for t in values["when"] if t.startswith(policy.COMPONENT)),
-        "items": "\n".join(f"{item['key']}: {item['text']}" for item in values["checklist"]),
+        "items": "\n".join(f"{item['key']}{'!' if item.get('always') else ''}: {item['text']}" for item in values["checklist"]),
     }
 
 
@@ -215,14 +215,14 @@ def _typed(request: Request) -> tuple[str, dict[str, Any]]:
     return post.get("place", ""), values | {"typed": {name: post.get(name, "") for name in ("needed", *policy.HOURS)}}
 
 
-def _items(text: str) -> list[dict[str, str]]:
-    """One checklist item per line, “T1: its words”; a line without a key gets the next that is free."""
+def _items(text: str) -> list[dict[str, Any]]:
+    """One checklist item per line, “T1: its words”; a line without a key gets the next that is free. “T1!:” is never not applicable."""
     lines = [line.strip() for line in text.replace("\x00", "").splitlines() if line.strip()]
-    split = [(found[1], found[2]) if (found := re.match(r"([A-Z]\d{1,2})[:)]\s*(\S.*)", line)) else ("", line) for line in lines]
-    letter = next((key[0] for key, _ in split if key), "C")
-    taken = {key for key, _ in split} | {policy.NO_SECURITY["key"]}
+    split = [found.groups() if (found := re.match(r"([A-Z]\d{1,2})(!?)[:)]\s*(\S.*)", line)) else ("", "", line) for line in lines]
+    letter = next((key[0] for key, _, _ in split if key), "C")
+    taken = {key for key, _, _ in split} | {policy.NO_SECURITY["key"]}
     free = (key for n in count(1) if (key := f"{letter}{n}") not in taken)
-    return [{"key": key or next(free), "text": words} for key, words in split]
+    return [{"key": key or next(free), "text": words, **({"always": True} if mark else {})} for key, mark, words in split]
 
 
 def publish(request: Request, key: int) -> HttpResponse:

@@ -16,7 +16,7 @@ from audit import services as audit
 from audit.refusal import Invalid, Reason, Stale, raise_refusal
 from notifications import services as notifications
 from requests import access as requests_access
-from requests import cleaning, content, lifecycle, risk
+from requests import apart, cleaning, content, lifecycle, risk
 from requests import services as requests
 from requests.models import ChangeRequest
 from requests.states import EDITABLE, State
@@ -27,7 +27,7 @@ def edit_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
         return [Reason("not_yours", "Only the requester or the change manager edits a change.")]
     if change.state not in EDITABLE:
         return [Reason("state", f"{change.number} is {State(change.state).label.lower()}; its fields are not changed any more.")]
-    return []
+    return [] if actor == change.requester else apart.judge_refusal(change, actor, "edits")
 
 
 @transaction.atomic
@@ -43,6 +43,8 @@ def edit(*, actor: User, number: str, version: int, values: Mapping[str, Any]) -
     cleaned = cleaning.clean(values, change)
     if change.submitted_at and "risk" in cleaned and risk.rank(cleaned["risk"]) < risk.rank(change.risk):
         raise Invalid(fields={"risk": "Risk: once submitted it is lowered by a reviewer, with a reason; you may raise it."})
+    if cleaned.get("implementer") and (found := apart.judge_refusal(change, cleaned["implementer"], "implements")):
+        raise Invalid(fields={"implementer": f"Implementer: {found[0].message}"})
     before, besides = change.content(), _besides(change)
     requests.assign(change, cleaned, actor)
     change._prefetched_objects_cache = {}  # type: ignore[attr-defined]
@@ -72,6 +74,7 @@ def _besides(change: ChangeRequest) -> dict[str, Any]:
     start = change.requested_window_start
     return {
         "requested_window": start.isoformat() if start else None,
+        "requested_window_reason": change.requested_window_reason,
         "external_refs": change.external_refs,
         "implementer": change.implementer_id,
         "confidential": change.confidential,

@@ -40,6 +40,19 @@ def facts_of(change: ChangeRequest) -> policy.Facts:
     )
 
 
+def why_security(change: ChangeRequest, steps: Sequence[Step]) -> str:
+    """Why the round asks for a security review, in words; nothing if it does not (A16)."""
+    step = next((step for step in steps if step.kind == policy.SECURITY and not step.deferred), None)
+    if step is None:
+        return ""
+    if step.asked_by:
+        return f"{step.asked_by} added it"
+    found = ["a security question is answered yes"] if change.needs_security_review else []
+    always = [component.slug for component in change.components.all() if component.security_review]
+    found += [f"{', '.join(always)} always asks for one"] if always else []
+    return " and ".join(found) or "the policy asks for it"
+
+
 def expected_steps(change: ChangeRequest) -> list[policy.StepPlan]:
     """Who will be asked if the change is submitted as it is now; empty without a priority."""
     return policy.plan(current_rules(), facts_of(change)) if change.priority else []

@@ -16,7 +16,7 @@ from audit import services as audit
 from audit.refusal import Blocked, Invalid, NotYours, Reason, Refused, Stale, raise_refusal
 from notifications import services as notifications
 from requests import access as requests_access
-from requests import cleaning, content, lifecycle, watching
+from requests import cleaning, evidence, lifecycle, watching
 from requests.models import ChangeRequest
 from requests.states import State
 
@@ -175,6 +175,8 @@ def _record(decision: Decision) -> None:
         "decision": decision.pk,
         "content_hash": decision.content_hash,
     }
+    if spared := sorted(key for key, answer in decision.checklist.items() if isinstance(answer, dict)):
+        data["not_applicable"] = spared
     for name in ("on_behalf_of", "delegation"):
         if key := getattr(decision, f"{name}_id"):
             data[name] = key
@@ -202,19 +204,19 @@ def _checked(step: Step, verdict: str, comment: str, checklist: Mapping[str, Any
         raise Invalid(fields={"comment": f"Comment: to {word}, say why; {step.change.requester} will read it."})
     known = {item["key"] for item in step.checklist}
     answers = {key: _answer(key, answer) for key, answer in checklist.items() if key in known}
-    if verdict == Decision.Verdict.APPROVE:
-        evidence = _has_evidence(step.change)
-        if problems := policy.check_checklist(step.checklist, answers, evidence=evidence):
-            raise Invalid(fields={f"checklist.{key}": text for key, text in problems.items()})
+    if verdict != Decision.Verdict.APPROVE:
+        return comment, answers
+    no_evidence = evidence_problem(step.change) if any(item["key"] == policy.EVIDENCE_ITEM for item in step.checklist) else ""
+    if problems := policy.check_checklist(step.checklist, answers, no_evidence=no_evidence):
+        raise Invalid(fields={f"checklist.{key}": text for key, text in problems.items()})
     return comment, answers
 
 
-def _has_evidence(change: ChangeRequest) -> bool:
-    """Whether it was shown that the rollback works: in the content, or for an emergency in what was supplied afterwards (A19)."""
-    supplied = change.documentation.order_by("-version").first() if change.is_emergency else None
-    return content.has_evidence(change.rollback_tested) or (
-        supplied is not None and content.has_evidence(supplied.values.get("rollback_tested"))
-    )
+def evidence_problem(change: ChangeRequest) -> str:
+    """Why nothing shows that the rollback works, in the content, or for an emergency in what was supplied afterwards (A19); or nothing."""
+    found = evidence.of(change)
+    supplied = change.documentation.order_by("-version").first() if change.is_emergency and not found.counts else None
+    return evidence.of(change, supplied.values.get("rollback_tested") or {}).problem if supplied else found.problem
 
 
 def _answer(key: str, answer: Any) -> Any:

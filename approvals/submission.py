@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils import timezone
 
-from requests import risk
+from requests import evidence, risk
 from requests.components import record_of
 from requests.models import ChangeRequest
 from requests.risk import Record
@@ -22,6 +22,8 @@ def submit_problems(change: ChangeRequest, record: Record | None = None) -> dict
 def content_problems(change: ChangeRequest, record: Record | None = None) -> dict[str, str]:
     """The same of the content alone, also of one that is edited under review."""
     found = change.missing_fields()
+    if (change.rollback_tested or {}).get("change") and (problem := evidence.of(change).problem):
+        found["rollback_tested"] = f"Rollback evidence: {problem}."
     if not change.risk_answers:
         return found
     suggested = risk.suggest(change.risk_answers, record or record_of(change.components.all()))

@@ -64,7 +64,7 @@ class Invalid(Refused):
 
 
 #: Codes that say: not this person's to do, whatever the state of things.
-PERSONAL = frozenset({"not_yours", "own_change", "read_only", "only_approver"})
+PERSONAL = frozenset({"not_yours", "own_change", "read_only", "only_approver", "judged"})
 
 
 def refusal_of(reasons: Iterable[Reason]) -> Refused:

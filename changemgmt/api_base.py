@@ -210,7 +210,7 @@ def change_out(change: ChangeRequest) -> dict[str, Any]:
         {"id": change.number, "state": change.state, "outcome": change.outcome or None}
         | {name: value.isoformat() if name == "requested_date" and value else value for name, value in values.items()}
         | {
-            "requested_window": {"start": change.requested_window_start} if change.requested_window_start else None,
+            "requested_window": _requested_window(change),
             "external_refs": change.external_refs,
             "implementer": change.implementer.username if change.implementer else None,
             "confidential": change.confidential,
@@ -231,6 +231,13 @@ def change_out(change: ChangeRequest) -> dict[str, Any]:
         }
     )
     return shown
+
+
+def _requested_window(change: ChangeRequest) -> dict[str, Any] | None:
+    if change.requested_window_start is None:
+        return None
+    reason = {"short_notice_reason": change.requested_window_reason} if change.requested_window_reason else {}
+    return {"start": change.requested_window_start, **reason}
 
 
 def answer(status: int, body: Any) -> HttpResponse:

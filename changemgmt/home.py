@@ -14,10 +14,10 @@ from approvals import access, roster, telephone
 from approvals.models import Step
 from approvals.submission import submit_problems
 from audit.models import Event
-from implementation.case import HANDS
 from implementation.models import Review
 from proposals import services as proposals
 from reports import services as reports
+from requests import apart
 from requests.models import ChangeRequest
 from requests.risk import Record
 from requests.say import say_instant, say_length, say_span
@@ -144,7 +144,7 @@ def _reviews(user: User) -> list[dict[str, Any]]:
     open_ones = open_ones.filter(change__in=ChangeRequest.objects.visible_to(user)).select_related("change")
     to_write = Q(written_at__isnull=True, change__implementer=user) & ~Q(change__requester=user)
     confirmable = Q(change__priority="P0") | Q(change__outcome__in=[State.ROLLED_BACK, State.FAILED])
-    hand = Event.objects.filter(change_id=OuterRef("change_id"), action__in=HANDS, actor=user)
+    hand = Event.objects.filter(change_id=OuterRef("change_id"), action__in=apart.RAN, actor=user)
     to_confirm = confirmable & Q(written_at__isnull=False) & ~Q(written_by=user) & ~Q(change__implementer=user) & ~Exists(hand)
     confirms = user.has_role(Role.TECH_LEAD, Role.CTO, Role.CHANGE_MANAGER, Role.DEVOPS_LEAD, Role.ENGINEERING_MANAGER)
     wanted = to_write | to_confirm if confirms else to_write

@@ -82,7 +82,14 @@ def close(request: Request, number: str, body: ReasonIn | None = None) -> Any:
 
 @router.post("/changes/{number}/take-over", operation_id="take_over_change")
 def take_over(request: Request, number: str, body: ReasonIn | None = None) -> Any:
-    return change_out(services.take_over(actor=request.user, number=number))
+    """`reason` is needed of whoever judged the change, and only for a run that its implementer has left (A37)."""
+    return change_out(services.take_over(actor=request.user, number=number, reason=body.reason if body else ""))
+
+
+@router.post("/changes/{number}/take-over/accept", operation_id="accept_take_over")
+def accept_take_over(request: Request, number: str, body: ReasonIn) -> Any:
+    """A second person lets such a run go forward (A37)."""
+    return change_out(services.accept_take_over(actor=request.user, number=number, reason=body.reason))
 
 
 class ExtendIn(Body):

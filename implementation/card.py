@@ -18,6 +18,7 @@ from implementation.case import Case
 from requests import risk
 from requests import services as requests
 from requests.components import record_of
+from requests.forms import SECURITY_WORDS
 from requests.models import ChangeRequest
 
 
@@ -74,6 +75,9 @@ def _show(request: Request, step: Step, failed: dict[str, Any] | None = None, st
         "plan": when.plan(change),
         **when.calendar(case, wants_slots=False, foresees=False),
         "depends_on": case.visible_needs,
+        "security_answers": [(words, getattr(change, name)) for name, words in SECURITY_WORDS.items()],
+        "why_security": rounds.why_security(change, case.steps),
+        "spared": [decision for own in case.steps for decision in own.decisions.all() if decision.spared],
         "documented": case.documentation.values if case.documentation else {},
         "failed": failed,
     }

@@ -6,7 +6,7 @@ A case is not kept across a change of what it has read: a service makes one unde
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -18,13 +18,15 @@ from approvals import advance
 from approvals.models import Advance, Decision, Step
 from audit.models import Event
 from audit.refusal import Reason
-from implementation.models import Check, ChecklistItem, Documentation, Review
+from implementation.models import Check, ChecklistItem, Documentation, LeftRun, Review
+from requests import apart
 from requests.models import ChangeRequest
+from requests.states import RUNNING
 from windows import exceptions, slots
 from windows.calendar import LOCKDOWN, Calendar, Closure
 from windows.models import current_calendar
 
-HANDS = tuple(f"change.{verb}" for verb in ("start", "take_over", "finish", "complete", "roll_back", "finish_rollback", "fail"))
+LEFT_AFTER = timedelta(minutes=10)  # A37: a run whose implementer did nothing for so long is left
 
 
 class Case:
@@ -194,9 +196,33 @@ class Case:
     @cached_property
     def hands(self) -> frozenset[int]:
         """Keys of everybody who had a hand in the run: who implements it, and whoever started it or took it over."""
-        events = Event.objects.filter(change_id=self.change.pk, action__in=HANDS, actor__isnull=False)
+        events = Event.objects.filter(change_id=self.change.pk, action__in=apart.RAN, actor__isnull=False)
         keys = {*events.values_list("actor", flat=True), self.change.implementer_id}
         return frozenset(key for key in keys if key)
+
+    @cached_property
+    def judged(self) -> str:
+        """What this person has judged of the change, which keeps them from running it (A37)."""
+        return apart.judged(self.change, self.actor)
+
+    @cached_property
+    def last_act(self) -> datetime:
+        """When its implementer last did anything on the change; its start, if nothing is known."""
+        acts = Event.objects.filter(change_id=self.change.pk, actor=self.change.implementer_id).order_by("-id")
+        found = acts.values_list("at", flat=True).first() if self.change.implementer_id else None
+        return found or self.change.started_at or self.at
+
+    @cached_property
+    def left_run(self) -> LeftRun | None:
+        """How the present implementer came by the run, if they had judged the change and it was left (A37)."""
+        if self.change.state not in RUNNING:
+            return None
+        return self.change.left_runs.filter(by=self.change.implementer_id).order_by("-id").first()
+
+    @property
+    def is_left(self) -> bool:
+        """Whether a running change's implementer has left it: no act for ten minutes (A37)."""
+        return self.at - self.last_act >= LEFT_AFTER
 
     @cached_property
     def review(self) -> Review | None:

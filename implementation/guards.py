@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from accounts.models import User
-from accounts.roles import Role
+from accounts.roles import Role, listed
 from approvals import policy, ratification
 from approvals.models import Decision
 from audit.refusal import Reason
-from implementation.case import Case
+from implementation.case import LEFT_AFTER, Case
 from implementation.models import ChecklistItem
-from requests import content, lifecycle
+from requests import apart, content, lifecycle
 from requests.models import ChangeRequest
 from requests.say import say_instant, say_length
 from requests.states import RUNNING, State
-from windows import exceptions
 from windows.questions import Beginning, may_begin, may_go_on, run_ends
 
 MONITORING = timedelta(minutes=30)  # R82, R71
 REOPEN_WITHIN = timedelta(days=7)  # A30
+JUSTIFYING = (Role.CHANGE_MANAGER, Role.CTO, Role.EMERGENCY_CONTACT)  # A37
 
 
 # --- who -------------------------------------------------------------------------------------------------------------------------
@@ -40,7 +41,8 @@ def implementer_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     return [Reason("not_yours", "Implementing is for the implementer, a DevOps role.")]
 
 
-def take_over_refusal(case: Case) -> list[Reason]:
+def take_over_refusal(case: Case, *, reason: str = "") -> list[Reason]:
+    """A28, A37: any DevOps role takes over; whoever judged the change only a run that its implementer has left, saying why."""
     change, actor = case.change, case.actor
     if not actor.is_devops:
         return [Reason("not_yours", "A DevOps role or the on-call engineer takes over.")]
@@ -48,7 +50,23 @@ def take_over_refusal(case: Case) -> list[Reason]:
         return [Reason("yours_already", "You implement it already.")]
     if change.state not in {State.APPROVED, State.SCHEDULED, *RUNNING}:
         return [Reason("state", f"{change.number} is {State(change.state).label.lower()}; there is nothing to take over.")]
-    return exceptions.granter_refusal(change, actor) or ([] if change.state in RUNNING else _only_approver_refusal(case))
+    barred = apart_refusal(case)
+    if not barred or change.state not in RUNNING:
+        return barred
+    if not case.is_left:
+        at_it = f"{change.implementer} was at it {say_length(case.at - case.last_act)} ago"
+        left = f"a run left for {say_length(LEFT_AFTER)} may be taken over"
+        return [replace(barred[0], message=f"{barred[0].message} {at_it}; {left}.")]
+    if not reason.strip():
+        return [Reason("reason", "You judged this change: say why you take over the run that its implementer has left.")]
+    return []
+
+
+def apart_refusal(case: Case) -> list[Reason]:
+    """Why this person may not run the change: they judged it, or gave its last stage alone (A2, A37)."""
+    if case.judged:
+        return [Reason("judged", f"You {case.judged}; somebody else must run it.")]
+    return _only_approver_refusal(case)
 
 
 def _implementer_or(change: ChangeRequest, actor: User, *roles: str) -> list[Reason]:
@@ -71,24 +89,30 @@ def start_refusal(case: Case) -> list[Reason]:
 
 
 def _starter_refusal(case: Case) -> list[Reason]:
-    refusal = implementer_refusal(case.change, case.actor) or _only_approver_refusal(case)
-    return refusal or exceptions.granter_refusal(case.change, case.actor)
+    return implementer_refusal(case.change, case.actor) or apart_refusal(case)
 
 
 def _only_approver_refusal(case: Case) -> list[Reason]:
-    """Whoever starts a change may not have been the only approver of its last stage (A2)."""
+    """Whoever gave the only approval of the last stage, or in whose name it was given, does not start it (A2, A37).
+
+    Who only recorded it by telephone has not given it.
+    """
     required = [step for step in case.steps if not step.deferred]
     last = max((step.stage for step in required), default=0)
-    approvers = {
-        decision.actor_id if decision.delegation_id else decision.principal_id
+    given = [
+        decision
         for step in required
         if step.stage == last
         for decision in step.decisions.all()
         if decision.verdict == Decision.Verdict.APPROVE
-    }
-    if approvers == {case.actor.pk}:
-        return [Reason("only_approver", "You alone gave the last approval; somebody else must start it.")]
-    return []
+    ]
+    if len(given) != 1:
+        return []
+    alone = given[0].people if given[0].delegation_id else {given[0].principal_id}
+    if case.actor.pk not in alone:
+        return []
+    whose = "You alone gave" if case.actor.pk == given[0].actor_id else f"{given[0].actor} gave in your name"
+    return [Reason("only_approver", f"{whose} the last approval; somebody else must start it.")]
 
 
 def run_refusal(case: Case) -> list[Reason]:
@@ -145,10 +169,30 @@ def gate(case: Case) -> tuple[bool, list[Reason], datetime | None, datetime | No
 # --- finish, complete, roll back, fail, close ----------------------------------------------------------------------------------------
 
 
+def forward_refusal(case: Case) -> list[Reason]:
+    """A run taken over by somebody who judged the change goes forward when a second person accepts that (A37)."""
+    if case.left_run is None or case.left_run.accepted_by_id:
+        return []
+    text = "You judged this change and took over its run: a DevOps lead or the on-call engineer must accept that it goes forward."
+    return [Reason("second_person", f"{text} You may roll it back or record it as failed at once.")]
+
+
+def accept_take_over_refusal(case: Case) -> list[Reason]:
+    """Why this person may not be the second one who lets such a run go forward."""
+    if case.left_run is None:
+        return [Reason("not_needed", "Nobody who judged this change has taken over its run.")]
+    if case.left_run.accepted_by_id:
+        return [Reason("settled", f"{case.left_run.accepted_by} accepted it already.")]
+    if not (case.actor.may_write and case.actor.has_role(Role.DEVOPS_LEAD, Role.ON_CALL_ENGINEER)):
+        return [Reason("not_yours", "A DevOps lead or the on-call engineer accepts it, as a second person.")]
+    return apart.hand_refusal(case.change, case.actor, "accepts it", case.hands | case.authors) or apart_refusal(case)
+
+
 def finish_refusal(case: Case) -> list[Reason]:
     return (
         lifecycle.state_refusal(case.change, "finish")
         or implementer_refusal(case.change, case.actor)
+        or forward_refusal(case)
         or _checklist_refusal(case, ChecklistItem.Phase.START, ChecklistItem.Phase.DURING)
     )
 
@@ -177,15 +221,15 @@ def _failed_checks(case: Case) -> list[Reason]:
     return [
         Reason("check_failed", f"The latest “{check.name}” failed; {remedy}.", rule="Checks")
         for check in latest.values()
-        if not check.passed and check.accepted_by_id in (None, case.change.implementer_id)
+        if not check.passed and (check.accepted_by_id is None or check.accepted_by_id in case.hands | case.authors)
     ]
 
 
 def accept_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     """Why this person may not accept a failed check."""
-    if actor.may_write and actor.has_role(Role.DEVOPS_LEAD, Role.ON_CALL_ENGINEER) and actor.pk != change.implementer_id:
-        return []
-    return [Reason("not_yours", "A failed check is accepted by a DevOps lead or the on-call engineer who does not implement the change.")]
+    if not (actor.may_write and actor.has_role(Role.DEVOPS_LEAD, Role.ON_CALL_ENGINEER)):
+        return [Reason("not_yours", "A failed check is accepted by a DevOps lead or the on-call engineer, as a second person.")]
+    return apart.hand_refusal(change, actor, "accepts a failed check")
 
 
 def _reopened_in_time(case: Case, name: str) -> list[Reason]:
@@ -312,6 +356,17 @@ def confirmation_refusal(case: Case) -> list[Reason]:
         return [Reason("settled", f"{review.confirmed_by} confirmed it already.")]
     if not case.actor.may_write:
         return [Reason("not_yours", "Your roles read; they change nothing.")]
-    if case.actor.pk == review.written_by_id or case.actor.pk in case.hands:
-        return [Reason("not_yours", "Somebody who neither implemented the change nor wrote the review confirms it.")]
+    if case.actor.pk == review.written_by_id or case.actor.pk in case.hands | case.authors:
+        text = "Somebody who neither requested, edited nor implemented the change, nor wrote the review, confirms it."
+        return [Reason("own_change", text)]
+    return _justification_refusal(case) if case.change.is_emergency else []
+
+
+def _justification_refusal(case: Case) -> list[Reason]:
+    """Whether a P0 was justified is said by change manager, CTO or emergency contact, none of whom authorised it (A37)."""
+    if not case.actor.has_role(*JUSTIFYING):
+        return [Reason("not_yours", f"Whether it had to be an emergency is said by {listed(list(JUSTIFYING))}.")]
+    authorised = {key for step in case.steps if step.kind == policy.EMERGENCY for d in step.decisions.all() for key in d.people}
+    if case.actor.pk in authorised:
+        return [Reason("own_change", "Whoever authorised the emergency does not say whether it had to be one.")]
     return []

@@ -108,6 +108,25 @@ class Check(models.Model):
         return f"{self.name}: {'passed' if self.passed else 'failed'}"
 
 
+class LeftRun(models.Model):
+    """A run that its implementer had left, taken over by somebody who judged the change: back and safe at once, forward only when a
+    second person accepts it (A37)."""
+
+    change = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="left_runs")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    reason = models.TextField()
+    at = models.DateTimeField()
+    accepted_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    accepted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.CheckConstraint(name="left_run_takes_two_people", condition=~Q(accepted_by=F("by")))]
+
+    def __str__(self) -> str:
+        return f"{self.change_id} by {self.by_id}"
+
+
 class Issue(models.Model):
     """Something that went wrong, with a severity of its own (A10), numbered within its change."""
 

@@ -16,7 +16,7 @@ from audit.models import Event
 from audit.refusal import Invalid, raise_refusal
 from implementation import guards
 from implementation.case import Case
-from implementation.models import REVIEW_WITHIN, ChecklistItem, Review
+from implementation.models import REVIEW_WITHIN, ChecklistItem, LeftRun, Review
 from notifications import services as notifications
 from requests import cleaning, lifecycle
 from requests.access import change_to_write
@@ -37,14 +37,20 @@ TRIGGERS = ("health", "error_rate", "latency", "critical", "manual")
 
 
 @transaction.atomic
-def take_over(*, actor: User, number: str) -> ChangeRequest:
-    """Become the implementer, also during a run (A28)."""
+def take_over(*, actor: User, number: str, reason: str = "") -> ChangeRequest:
+    """Become the implementer, also during a run (A28). Whoever judged the change takes over only what was left, with a reason (A37)."""
     change = change_to_write(actor, number)
-    raise_refusal(guards.take_over_refusal(Case(change, actor)))
-    before = change.implementer
+    reason = cleaning.written("reason", reason, "Reason", needed=False)
+    case = Case(change, actor)
+    raise_refusal(guards.take_over_refusal(case, reason=reason))
+    before, barred = change.implementer, guards.apart_refusal(case)
     _set_implementer(change, actor)
     change.save()
-    audit.record("change.take_over", actor=actor, change=change, data={"from": before.pk if before else None})
+    facts = {"from": before.pk if before else None} | ({"reason": reason} if reason else {})
+    if barred:
+        LeftRun.objects.create(change=change, by=actor, reason=reason, at=timezone.now())
+        facts["barred"] = barred[0].message
+    audit.record("change.take_over", actor=actor, change=change, data=facts)
     if before:
         notifications.tell(
             [before],
@@ -54,6 +60,20 @@ def take_over(*, actor: User, number: str) -> ChangeRequest:
             subject=f"{change.number}: {actor} has taken over from you",
             body=f"“{change.summary}”.",
         )
+    return change
+
+
+@transaction.atomic
+def accept_take_over(*, actor: User, number: str, reason: str) -> ChangeRequest:
+    """A second person lets a run go forward that somebody who judged it took over from an implementer who had left (A37)."""
+    change = change_to_write(actor, number)
+    case = Case(change, actor)
+    raise_refusal(guards.accept_take_over_refusal(case))
+    assert case.left_run is not None
+    case.left_run.accepted_by, case.left_run.accepted_at = actor, timezone.now()
+    case.left_run.save(update_fields=["accepted_by", "accepted_at"])
+    said = cleaning.written("reason", reason, "Reason")
+    audit.record("change.take_over_accept", actor=actor, change=change, data={"by": case.left_run.by_id, "reason": said})
     return change
 
 

@@ -209,7 +209,12 @@ VERBS: dict[str, tuple[Verb, str | Callable[[Any], str], str]] = {
     "grant-exception": (_about_exception(exceptions.grant), "Your half of the exception is granted.", "change"),
     "decline-exception": (_about_exception(exceptions.decline), "Said no; its people are told.", "change"),
     "unschedule": (lambda a, n, p: windows.unschedule(actor=a, number=n, reason=p.get("reason", "")), "The slot is free again.", "change"),
-    "take-over": (lambda a, n, p: services.take_over(actor=a, number=n), "You implement it now.", "run"),
+    "take-over": (lambda a, n, p: services.take_over(actor=a, number=n, reason=p.get("reason", "")), "You implement it now.", "run"),
+    "accept-take-over": (
+        lambda a, n, p: services.accept_take_over(actor=a, number=n, reason=p.get("reason", "")),
+        "Accepted: it may go forward.",
+        "run",
+    ),
     "start": (lambda a, n, p: services.start(actor=a, number=n), "Started.", "run"),
     "finish": (
         lambda a, n, p: services.finish(actor=a, number=n),

@@ -27,7 +27,7 @@ FIELDS_BODY = {
                     "properties": {
                         **{f.name: {"description": f"{f.label} ({f.requirement})"} for f in content.FIELDS},
                         "version": {"type": "integer", "description": "PATCH: the version that you saw"},
-                        "requested_window": {"description": "{start}"},
+                        "requested_window": {"description": "{start, short_notice_reason?}"},
                         "external_refs": {"description": "[{system, key, url}]"},
                         "implementer": {"description": "username"},
                         "confidential": {"type": "boolean"},

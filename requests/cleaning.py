@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from django.utils import timezone
@@ -148,17 +148,24 @@ def instant(value: Any) -> datetime:
     return at
 
 
-def _window(value: Any) -> datetime | None:
+class Wanted(NamedTuple):
+    """The start that a requester asks for, and why it cannot wait if it will be less than 24 hours away by then (A7, A12)."""
+
+    start: datetime
+    short_notice_reason: str = ""
+
+
+def _window(value: Any) -> Wanted | None:
     if value is None or value == "":
         return None
-    if not isinstance(value, Mapping) or set(value) - {"start", "end"}:
+    if not isinstance(value, Mapping) or set(value) - {"start", "end", "short_notice_reason"}:
         raise Wrong("Give the window's start, like {“start”: “2026-10-06T02:00Z”}.")
     if value.get("start") in (None, ""):
         return None
     start = instant(value["start"])
     if value.get("end") and instant(value["end"]) <= start:
         raise Wrong("The window ends before it starts; put the end after the start.")
-    return start
+    return Wanted(start, _text(2000)(value.get("short_notice_reason")))
 
 
 def names(text: str) -> list[str]:
@@ -201,9 +208,13 @@ def _rollback_tested(value: Any) -> dict[str, str] | None:
         return None
     if not isinstance(value, Mapping):
         raise Wrong("Give what was tried, where, when and a link.")
-    if unknown := set(value) - {"what", "where", "when", "link"}:
-        raise Wrong(f"“{min(map(str, unknown))}” is not part of the evidence; give what, where, when, link.")
+    if unknown := set(value) - {"what", "where", "when", "link", "change"}:
+        raise Wrong(f"“{min(map(str, unknown))}” is not part of the evidence; give what, where, when, link, or an earlier change.")
     evidence = {part: _text(500)(value.get(part)) for part in ("what", "where", "when", "link")}
+    if earlier := _text(24)(value.get("change")):
+        if not NUMBER.match(earlier):
+            raise Wrong(f"“{earlier}” is no change's number, like CR-2026-10-06-001.")
+        evidence["change"] = earlier
     if evidence["link"] and not is_web_address(evidence["link"]):
         raise Wrong("The link must begin with https:// or http://.")
     return evidence if any(evidence.values()) else None
@@ -316,8 +327,8 @@ def clean(values: Mapping[str, Any], change: ChangeRequest | None = None) -> dic
     day, window = cleaned.get("requested_date"), cleaned.get("requested_window")
     if day and day < now.date() and (change is None or change.requested_date != day):
         wrong["requested_date"] = f"Requested date: {day} has passed; give today, {now:%Y-%m-%d}, or later."
-    if window and window < now and (change is None or change.requested_window_start != window):
-        wrong["requested_window"] = f"Requested window: {window:%Y-%m-%d %H:%M} UTC has passed; choose a later one."
+    if window and window.start < now and (change is None or change.requested_window_start != window.start):
+        wrong["requested_window"] = f"Requested window: {window.start:%Y-%m-%d %H:%M} UTC has passed; choose a later one."
     if wrong:
         raise Invalid(fields=wrong)
     return cleaned

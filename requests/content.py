@@ -81,8 +81,10 @@ def is_missing(value: Any) -> bool:
 
 
 def has_evidence(tested: Any) -> bool:
-    """Whether the rollback's evidence says what was tried, where and when (A19)."""
-    return isinstance(tested, Mapping) and not any(is_missing(tested.get(part)) for part in ("what", "where", "when"))
+    """Whether the rollback's evidence says what was tried, where and when, or names the change that showed it (A19, A34)."""
+    if not isinstance(tested, Mapping):
+        return False
+    return bool(tested.get("change")) or not any(is_missing(tested.get(part)) for part in ("what", "where", "when"))
 
 
 def missing_fields(content: Mapping[str, Any]) -> dict[str, str]:

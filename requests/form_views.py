@@ -129,7 +129,7 @@ def _known(user: User, values: dict[str, Any]) -> tuple[ChangeRequest, list[Comp
         if name == "components":
             picked = cleaned
         elif name == "requested_window":
-            known.requested_window_start = cleaned
+            known.requested_window_start, known.requested_window_reason = cleaned or (None, "")
         else:
             setattr(known, name, cleaned)
     return known, picked

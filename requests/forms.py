@@ -54,7 +54,8 @@ def values_from(query: QueryDict) -> dict[str, Any]:
     if "rollback_tested_what" in post:
         values["rollback_tested"] = {part: post.get(f"rollback_tested_{part}", "") for part in EVIDENCE}
     if "requested_window" in post:
-        values["requested_window"] = {"start": post["requested_window"]}
+        reason = post.get("requested_window_reason", "")
+        values["requested_window"] = {"start": post["requested_window"], "short_notice_reason": reason}
     if "external_refs" in post:
         values["external_refs"] = [_reference(line) for line in post["external_refs"].splitlines() if line.strip()]
     said = {question.key: post.get(f"risk_{question.key}") for question in risk.QUESTIONS}
@@ -89,6 +90,7 @@ def shown(change: ChangeRequest) -> dict[str, Any]:
         values[f"rollback_tested_{part}"] = (change.rollback_tested or {}).get(part, "")
     start = change.requested_window_start
     values["requested_window"] = f"{start:%Y-%m-%dT%H:%M}Z" if start else ""
+    values["requested_window_reason"] = change.requested_window_reason
     values["external_refs"] = "\n".join(f"{ref['key']} {ref['url']}".strip() for ref in change.external_refs)
     values |= {f"risk_{key}": "yes" if answer else "no" for key, answer in change.risk_answers.items()}
     values["strategy_reason"] = change.strategy_reason

@@ -15,7 +15,7 @@ from accounts.models import User
 from accounts.roles import Role
 from audit import services as audit
 from audit.refusal import Invalid, Reason, raise_refusal
-from requests import access, cleaning, lifecycle, watching
+from requests import access, apart, cleaning, lifecycle, watching
 from requests.models import Author, ChangeRequest, Comment
 from requests.states import EDITABLE, State
 
@@ -43,7 +43,7 @@ def assign(change: ChangeRequest, values: Mapping[str, Any], actor: User) -> Non
     """
     for name, value in values.items():
         if name == "requested_window":
-            change.requested_window_start = value
+            change.requested_window_start, change.requested_window_reason = value or (None, "")
         elif name != "components":
             setattr(change, name, value)
     if change.pk and "components" in values:
@@ -150,6 +150,8 @@ def transfer(*, actor: User, number: str, requester: str) -> ChangeRequest:
     if change.decisions.filter(Q(actor=heir) | Q(on_behalf_of=heir), round=change.round).exists():
         # Otherwise their verdict would stand on a change of their own (promise 1).
         raise Invalid(fields={"requester": f"{heir} has decided on this change; name somebody who has not."})
+    if found := apart.judge_refusal(change, heir, "requests"):
+        raise Invalid(fields={"requester": f"Requester: {found[0].message}"})
     before, change.requester = change.requester, heir
     change.requester_role = heir.role_label[:200]
     change.updated_at = timezone.now()

@@ -20,7 +20,7 @@ from accounts.roles import Role, label
 from audit import services as audit
 from audit.refusal import Blocked, Missing, Reason, Stale, raise_refusal, refuse_if
 from notifications import services as notifications
-from requests import access, cleaning
+from requests import access, apart, cleaning
 from requests.models import ChangeRequest
 from requests.say import say_instant
 from requests.states import State
@@ -47,24 +47,12 @@ def refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     """Why this person may neither grant nor decline an exception for this change."""
     if not actor.has_role(*HALVES.values()):
         return [Reason("not_yours", "A freeze exception takes the CTO and a change manager.")]
-    if actor in (change.requester, change.implementer) or change.authors.filter(user=actor).exists():
-        return [Reason("not_yours", "Whoever requested, edited or implements a change grants it no exception.")]
-    return _state_refusal(change)
+    return apart.hand_refusal(change, actor, "grants an exception") or _state_refusal(change)
 
 
 def ask_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     """Why this person may not ask for one."""
     return services.bookers_refusal(change, actor, "asks for a freeze exception") or _state_refusal(change)
-
-
-def granter_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
-    """Why whoever granted this change's exception may not implement it (A6); a running change's slot may have moved."""
-    if change.is_emergency or not actor.has_role(*HALVES.values()):
-        return []
-    granted = FreezeException.objects.filter(Q(cto=actor) | Q(change_manager=actor), change=change, round=change.round, declined_at=None)
-    if change.state in STATES and change.slot_start:
-        granted = granted.filter(slot_start=change.slot_start)
-    return [Reason("granted_it", "You granted its freeze exception; somebody else must implement it.")] if granted.exists() else []
 
 
 def _state_refusal(change: ChangeRequest) -> list[Reason]:

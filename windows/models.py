@@ -178,6 +178,13 @@ def _calendar(windows: Iterable[MaintenanceWindow], closures: Iterable[Closure])
     return calendar.Calendar(tuple(window.value() for window in windows), tuple(closure.value() for closure in closures))
 
 
+def openers(keys: Iterable[int]) -> list[int]:
+    """Keys of the people who made and confirmed these one-off openings, by their first keys."""
+    keys = list(keys)
+    rows = MaintenanceWindow.objects.in_force().filter(Q(pk__in=keys) | Q(line__in=keys)) if keys else []
+    return sorted({person for row in rows for person in (row.made_by_id, row.confirmed_by_id) if person})
+
+
 class Booking(models.Model):
     """One component of one change, taken for the time of its slot. The database lets no two exclusive ones overlap."""
 

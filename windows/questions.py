@@ -16,11 +16,25 @@ from django.utils import timezone
 
 from accounts.models import User
 from audit.refusal import Reason
+from requests.apart import hands_in
 from requests.models import ChangeRequest
 from requests.say import say_instant, say_length, say_span, say_until
 from requests.states import State
-from windows.calendar import BLACKOUT, FREEZE, HORIZON, LOCKDOWN, Calendar, Span, Verdict, closures_over, decide, excepted, open_stretches
-from windows.models import current_calendar, lifted_for
+from windows.calendar import (
+    BLACKOUT,
+    FREEZE,
+    HORIZON,
+    LOCKDOWN,
+    Calendar,
+    Span,
+    Verdict,
+    closures_over,
+    decide,
+    excepted,
+    open_stretches,
+    window_occurrences,
+)
+from windows.models import current_calendar, lifted_for, openers
 from windows.slots import AROUND, SEARCH, Plan, Taken, conflicts, named, scope_of, taken_between, whole_minute
 
 NOTICE = timedelta(hours=24)  # A12
@@ -102,6 +116,12 @@ class Around:
     def taken(self) -> Sequence[Taken]:
         return self._taken if self._taken is not None else taken_between(self.plan, self.start, self.end)
 
+    def own_opening(self, start: datetime) -> list[Reason]:
+        """That the plan's own people made the one-off opening that a slot from then would lie in (A37)."""
+        change = self.plan.change
+        openings = openings_of(self.plan, start, start + self.plan.length, self.calendar) if change and self.plan.key else ()
+        return _apart_refusal(change, openings) if openings and change else []
+
     @cached_property
     def needs(self) -> Sequence[ChangeRequest]:
         if self._needs is not None:
@@ -112,13 +132,18 @@ class Around:
 
 @dataclass(frozen=True)
 class Bookable:
-    """What stands against a slot: that it is no time to choose at all, the calendar, other changes. Nothing: it may be booked."""
+    """What stands against a slot: that it is no time to choose at all, the calendar, that its own people opened it, other changes.
+
+    Nothing: it may be booked. `openings` are the first keys of the one-off openings that it lies in, wholly or partly.
+    """
 
     start: datetime
     end: datetime
     verdict: Verdict
     untimely: tuple[Reason, ...] = ()
+    apart: tuple[Reason, ...] = ()
     conflicts: tuple[Reason, ...] = ()
+    openings: tuple[int, ...] = ()
     emergency: bool = False
     canary: bool = False
 
@@ -128,12 +153,14 @@ class Bookable:
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
-        return (*self.untimely, *self.verdict.reasons, *self.conflicts)
+        return (*self.untimely, *self.verdict.reasons, *self.apart, *self.conflicts)
 
     @property
     def word(self) -> str:
         """`open`, or what is first in the way: `untimely`, `shut`, `taken`."""
-        return "untimely" if self.untimely else "taken" if self.conflicts and self.verdict.allowed else "open" if self.allowed else "shut"
+        if self.allowed:
+            return "open"
+        return "untimely" if self.untimely else "shut" if not self.verdict.allowed or self.apart else "taken"
 
     @property
     def length(self) -> timedelta:
@@ -162,7 +189,26 @@ def may_be_booked(plan: Plan, start: datetime, around: Around | None = None, end
         return Bookable(start, end, Verdict(True, (), start, None), untimely, emergency=True)
     verdict = slot_verdict(plan, start, around.calendar, end)
     against = tuple(conflicts(plan, start, around.calendar, around.taken, around.needs, around.reader))
-    return Bookable(start, end, verdict, untimely, against, canary=plan.canary)
+    openings = openings_of(plan, start, end, around.calendar)
+    apart = tuple(around.own_opening(start)) if openings else ()
+    return Bookable(start, end, verdict, untimely, apart, against, openings, canary=plan.canary)
+
+
+def openings_of(plan: Plan, start: datetime, end: datetime, calendar: Calendar) -> tuple[int, ...]:
+    """First keys of the one-off openings that serve the slot: it lies in them, wholly or partly (A37)."""
+    once = Calendar(tuple(window for window in calendar.windows if not window.rule))
+    found = window_occurrences(once, start, end) if once.windows else []
+    scope = plan.scope or frozenset({""})
+    return tuple(sorted({o.rule.key for o in found if any(o.admits(plan.priority, component or None) for component in scope)}))
+
+
+def _apart_refusal(change: ChangeRequest, openings: tuple[int, ...]) -> list[Reason]:
+    """Nobody opens a window for a change that they requested, edited or implement (A37)."""
+    own = set(openers(openings)) & hands_in(change)
+    if not own:
+        return []
+    text = "Whoever requested, edited or implements this change made or confirmed the one-off opening; others must open it."
+    return [Reason("own_opening", text, rule="One-off opening")]
 
 
 def slot_verdict(plan: Plan, start: datetime, calendar: Calendar, end: datetime | None = None) -> Verdict:
@@ -216,7 +262,7 @@ def fitting(after: datetime, limit: int, around: Around) -> tuple[list[datetime]
     in_the_way: list[Reason] = []
     for opening, closing in bookable_stretches(plan.priority, plan.scope, after, after + SEARCH, around.calendar):
         for start in _starts_within(max(opening, after), closing - plan.length, around.taken):
-            against = conflicts(plan, start, around.calendar, around.taken, around.needs, around.reader)
+            against = conflicts(plan, start, around.calendar, around.taken, around.needs, around.reader) or around.own_opening(start)
             if not against:
                 found.append(start)
                 break  # one proposal per stretch: the earliest

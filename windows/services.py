@@ -14,14 +14,14 @@ from accounts.roles import Role
 from audit import services as audit
 from audit.refusal import Blocked, Invalid, NotYours, Reason, raise_refusal, refuse_if
 from notifications import services as notifications
-from requests import access, cleaning, lifecycle
+from requests import access, apart, cleaning, lifecycle
 from requests.models import ChangeRequest
 from requests.say import say_instant, say_length, say_span
 from requests.states import EDITABLE, State
 from windows import turns
 from windows.calendar import window_at
 from windows.entries import follow_slot
-from windows.models import Booking, current_calendar
+from windows.models import Booking, current_calendar, openers
 from windows.questions import NOTICE, Around, free_slots, may_be_booked, needs_notice, untimely_refusal
 from windows.slots import AROUND, Plan, scope_of
 
@@ -75,9 +75,7 @@ def override_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     """Only the change manager overrides a conflict, and nobody for a change that they requested, edited or implement (A27)."""
     if not actor.has_role(Role.CHANGE_MANAGER):
         return [Reason("not_yours", "Only the change manager overrides a conflict.")]
-    if change.implementer_id == actor.pk or change.authors.filter(user=actor).exists():
-        return [Reason("own_change", "Nobody overrides for a change that they requested, edited or implement.")]
-    return []
+    return apart.hand_refusal(change, actor, "overrides")
 
 
 def book(change: ChangeRequest, start: datetime, *, actor: User | None, short_notice_reason: str = "", override_reason: str = "") -> None:
@@ -87,7 +85,7 @@ def book(change: ChangeRequest, start: datetime, *, actor: User | None, short_no
     window = window_at(calendar, start, end, change.priority, scope_of(change))
     turns.book_window(window.start if window else start)
     asked = may_be_booked(plan, start, Around(plan, start - AROUND, end + AROUND, reader=actor, calendar=calendar))
-    refuse_if([*asked.untimely, *asked.verdict.reasons])
+    refuse_if([*asked.untimely, *asked.verdict.reasons, *asked.apart])
     against = list(asked.conflicts)
     if against and not override_reason:
         raise Blocked(against)
@@ -113,10 +111,10 @@ def book(change: ChangeRequest, start: datetime, *, actor: User | None, short_no
         ) from None
     notice = {"short_notice_reason": short_notice_reason} if is_short else {}
     override = {"override_reason": override_reason, "overridden": [reason.code for reason in against]} if against else {}
+    opened = openers(asked.openings)
+    facts = {"start": start.isoformat(), "end": end.isoformat(), "window": change.window_name, **notice, **override}
     name = "reschedule" if change.state == State.SCHEDULED else "schedule"
-    lifecycle.perform(
-        change, name, actor=actor, start=start.isoformat(), end=end.isoformat(), window=change.window_name, **notice, **override
-    )
+    lifecycle.perform(change, name, actor=actor, **facts, **({"opened_by": opened} if opened else {}))
     _tell_booked(change, actor)
 
 
@@ -214,25 +212,29 @@ def displace(change: ChangeRequest, *, kind: str, reason: str, due_at: datetime)
 
 
 def book_on_approval(change: ChangeRequest, actor: User | None) -> None:
-    """Book a change that was just approved, where A7 says so: the requested window if it is free, a P3 the earliest that fits."""
+    """Book a change that was just approved, where A7 says so: the requested window if it is free, a P3 the earliest that fits.
+
+    A window that is less than 24 hours away by now is booked only with the reason that its requester gave for that (A12).
+    """
     if change.is_emergency:
         return
-    wanted = change.requested_window_start
-    if wanted and wanted >= timezone.now():
-        _try_book(change, wanted)
+    wanted, why = change.requested_window_start, ""
+    if wanted and wanted < timezone.now():
+        why = "is over"
+    elif wanted and needs_notice(change.priority, wanted) and not change.requested_window_reason:
+        why = "is less than 24 hours away, and nobody has said yet why it cannot wait"
+    elif wanted and not _try_book(change, wanted, change.requested_window_reason):
+        why = "is not free"
     if change.state == State.APPROVED and change.priority == "P3":
         book_earliest(change)
-    if wanted and change.state == State.APPROVED:
-        _propose_next(change)
+    if why and change.state == State.APPROVED:
+        _propose_next(change, why)
 
 
-def _try_book(change: ChangeRequest, start: datetime) -> bool:
-    notice = ""
-    if needs_notice(change.priority, start):
-        notice = "The window asked for at submission was less than 24 hours away when the last approval came."
+def _try_book(change: ChangeRequest, start: datetime, short_notice_reason: str = "") -> bool:
     try:
         with transaction.atomic():
-            book(change, start, actor=None, short_notice_reason=notice)
+            book(change, start, actor=None, short_notice_reason=short_notice_reason)
     except Blocked as refused:
         audit.record(
             "change.requested_window_refused",
@@ -245,17 +247,16 @@ def _try_book(change: ChangeRequest, start: datetime) -> bool:
     return True
 
 
-def _propose_next(change: ChangeRequest) -> None:
+def _propose_next(change: ChangeRequest, why: str) -> None:
     wanted = change.requested_window_start
-    fate = "not free" if wanted and wanted >= timezone.now() else "over"
-    starts, why = free_slots(change, after=timezone.now() + NOTICE, limit=1)
-    proposal = f"The next that fits is {say_instant(starts[0])}." if starts else " ".join(reason.message for reason in why)
+    starts, none = free_slots(change, after=timezone.now() + NOTICE, limit=1)
+    proposal = f"The next that fits with notice is {say_instant(starts[0])}." if starts else " ".join(reason.message for reason in none)
     notifications.tell(
         [change.requester],
         kind="slot_taken",
         occasion=f"{change.round} {wanted}",
         change=change,
-        subject=f"{change.number} is approved, but its requested window is {fate}",
+        subject=f"{change.number} is approved, but its requested window {why}",
         body=f"{proposal} Book it on the change's page.",
     )
 

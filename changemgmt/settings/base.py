@@ -76,7 +76,7 @@ TEMPLATES = [
                 "csp.context_processors.nonce",
                 "changemgmt.context.shell",
             ],
-            "builtins": ["changemgmt.templatetags.ui", "changemgmt.templatetags.times", "changemgmt.templatetags.diffs"],
+            "builtins": [f"changemgmt.templatetags.{name}" for name in ("ui", "times", "diffs", "reviewing")],
         },
     }
 ]
@@ -214,6 +214,7 @@ P0_STARTS_BEFORE_AUTHORISATION = env.flag("P0_STARTS_BEFORE_AUTHORISATION")  # A
 SECOND_FACTOR_REQUIRED = env.flag("SECOND_FACTOR_REQUIRED")  # to authorise an emergency or publish a policy one must be enrolled
 DIGEST_HOUR = env.number("DIGEST_HOUR", 7)  # UTC: when the mail of the day goes out
 MAIL_LINK_LIFETIME = timedelta(hours=48)  # how long the link in an approver's mail opens its page
+ROLLBACK_EVIDENCE_LASTS = timedelta(days=env.number("ROLLBACK_EVIDENCE_DAYS", 180))  # A34: what an earlier change showed
 APPROVAL_LAPSES_AFTER = timedelta(days=env.number("APPROVAL_LAPSES_AFTER_DAYS", 90))  # A7
 
 LOGGING = {

@@ -34,7 +34,7 @@ def some(desk: Sit, at: Any) -> dict[str, str]:
             {"priority": "P3", "risk": "low", "components": ["cdn"], "summary": "Cache pictures longer"},
         ),
         ("late", "2026-10-01T18:00Z", "engineer", {"priority": "P2", "components": ["search", "cdn"]}),
-        ("review", "2026-10-02T08:00Z", "engineer2", {"priority": "P1", "risk": "high"}),
+        ("review", "2026-10-02T08:00Z", "engineer2", {"priority": "P1", "risk": "high", "strategy_reason": "One node alone"}),
         ("gone", "2026-10-02T08:30Z", "engineer2", {"priority": "P2", "reason": "The synonyms of Danish shoes are wrong."}),
     ):
         at(instant)

@@ -44,12 +44,14 @@ def test_the_requester_raises_and_does_not_go_below(desk: Sit, at: Any) -> None:
     made = engineer.create("P2", risk="low", risk_answers=answers)
     refusal = engineer.post(f"/changes/{made['id']}/submit", expect=422)
     assert [(error["field"], "suggest high" in error["message"]) for error in refusal["errors"]] == [("risk", True)]
-    engineer.patch(f"/changes/{made['id']}", {"version": made["version"], "risk": "high"})
+    engineer.patch(f"/changes/{made['id']}", {"version": made["version"], "risk": "high", "strategy": "canary"})
     engineer.post(f"/changes/{made['id']}/submit")
     plain = engineer.submit("P2", risk="medium")
     lowered = engineer.call("PATCH", f"/changes/{plain['id']}", {"version": plain["version"], "risk": "low"}, expect=422)
     assert "lowered by a reviewer" in lowered["errors"][0]["message"]
-    assert engineer.patch(f"/changes/{plain['id']}", {"version": plain["version"], "risk": "high"})["risk"] == "high"
+    raised = {"version": plain["version"], "risk": "high"}
+    assert [e["field"] for e in engineer.call("PATCH", f"/changes/{plain['id']}", raised, expect=422)["errors"]] == ["strategy_reason"]
+    assert engineer.patch(f"/changes/{plain['id']}", raised | {"strategy_reason": "One node"})["risk"] == "high"
     for wrong in ({"wide": "perhaps"}, {"other": True}, "high"):
         engineer.post("/changes", {"summary": "x", "risk_answers": wrong}, expect=422)
 
@@ -57,7 +59,7 @@ def test_the_requester_raises_and_does_not_go_below(desk: Sit, at: Any) -> None:
 def test_a_reviewer_lowers_it_and_no_verdict_is_lost(desk: Sit, at: Any) -> None:
     """A18, domain.md: a recorded act, not an edit: hash, version and verdicts stay; the reviewer may still decide; the next round judges anew."""
     at("2026-10-01T09:00Z")
-    number = str(desk("engineer").submit("P2", risk="high")["id"])
+    number = str(desk("engineer").submit("P2", risk="high", strategy_reason="One node alone")["id"])
     desk("product-manager").decide(number, "business")
     before = ChangeRequest.objects.get(number=number)
 

@@ -1,0 +1,26 @@
+"""What a reviewer's page asks of checklist items and of the rollback's evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import template
+
+from approvals import policy
+from requests import evidence
+from requests.models import ChangeRequest
+
+register = template.Library()
+
+
+@register.filter
+def sparable(item: Mapping[str, Any]) -> bool:
+    """Whether an item may be marked not applicable (A34)."""
+    return policy.may_be_not_applicable(item)
+
+
+@register.filter
+def rollback_evidence(change: ChangeRequest) -> evidence.Evidence:
+    """What shows that the way back works (A19, A34)."""
+    return evidence.of(change)
