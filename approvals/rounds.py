@@ -271,6 +271,13 @@ def what_approving_does(step: Step, steps: Sequence[Step]) -> str:
     return "Approving approves the change; then its slot can be booked."
 
 
+def waits_for(change: ChangeRequest) -> str:
+    """What a change in review still waits for, in one sentence."""
+    labels = change.steps.filter(round=change.round, deferred=False, state=Step.State.OPEN).order_by("position")
+    waiting = [f"the {step.label.lower()}" for step in labels]
+    return f"It still waits for {' and '.join(waiting)}." if waiting else ""
+
+
 def close_step(step: Step, state: str) -> None:
     """Settle a step; whoever else was asked for it is not asked any more."""
     step.state, step.settled_at = state, timezone.now()

@@ -226,6 +226,16 @@ def _answer(key: str, answer: Any) -> Any:
     return answer is True
 
 
+def answers_before(actor: User, step_id: int) -> dict[str, Any]:
+    """The checklist as this person answered it when they approved the same step of an earlier round; nothing if they did not."""
+    step = Step.objects.filter(pk=step_id).first()
+    if step is None:
+        return {}
+    earlier = Decision.objects.filter(actor=actor, change=step.change_id, step__kind=step.kind, round__lt=step.round)
+    last = earlier.filter(verdict=Decision.Verdict.APPROVE).order_by("-id").first()
+    return dict(last.checklist) if last else {}
+
+
 def _settle(step: Step, decision: Decision) -> None:
     """What one verdict brings about: nothing yet, the next stage, approval, or the way back."""
     change, verdict = step.change, decision.verdict

@@ -222,6 +222,7 @@ def change_out(change: ChangeRequest) -> dict[str, Any]:
             "submitted_at": change.submitted_at,
             "approved_at": change.approved_at,
             "slot": slot,
+            "hold": {"start": change.hold_start, "end": change.hold_end} if change.hold_start else None,
             "started_at": change.started_at,
             "finished_at": change.finished_at,
             "completed_at": change.completed_at,

@@ -64,6 +64,7 @@ def _show(request: Request, step: Step, failed: dict[str, Any] | None = None, st
             "title": f"{mine.label} for {instead}" if instead else mine.label,
             "sentence": rounds.what_approving_does(mine, case.steps),
             "ahead": case.signs_ahead(mine),
+            "before": case.judged_before(mine),
         },
         "post_to": request.path,
         "may_suggest": not suggestions.refusal(change, request.user),

@@ -107,6 +107,11 @@ class Case:
         earlier = self.change.decisions.filter(actor=self.actor, round__lt=self.change.round)
         return earlier.select_related("step", "actor", "on_behalf_of").order_by("-id").first()
 
+    def judged_before(self, step: Step) -> Decision | None:
+        """This person's approval of the same step of an earlier round: “still right” repeats it with one click (A35)."""
+        last = self.last_verdict
+        return last if last and last.step.kind == step.kind and last.verdict == Decision.Verdict.APPROVE else None
+
     @cached_property
     def edits_since(self) -> list[Event]:
         """Edits of the content since that verdict, oldest first."""

@@ -95,6 +95,7 @@ def _next_step(case: Case, found: list[all_actions.Action]) -> dict[str, Any]:
             "title": f"{step.label} for {instead}" if (instead := case.standing_in_for(step)) else f"Your {step.label.lower()} is open",
             "sentence": rounds.what_approving_does(step, case.steps),
             "ahead": case.signs_ahead(step),
+            "before": case.judged_before(step),
         }
     if asked := case.exception_to_grant:
         title = f"A freeze exception waits for you: {say_instant(asked.row.slot_start)}"

@@ -19,10 +19,10 @@ from approvals.models import Step
 from approvals.policy import EMERGENCY
 from audit.refusal import Blocked, Invalid, Missing, Refused
 from changemgmt.http import Request, record_refusal, status_of
-from implementation import evidence, reviews, services, views
+from implementation import evidence, reviews, services, views, when
 from requests import access, cleaning, forms, lifecycle, sharing, watching
 from requests import services as requests
-from requests.models import Comment
+from requests.models import ChangeRequest, Comment
 from requests.say import say_span
 from requests.states import EDITABLE
 from windows import exceptions
@@ -347,13 +347,15 @@ def decide_by_form(request: Request, number: str, step_id: int) -> str:
     for key, note in request.POST.items():
         if key.startswith("na_") and isinstance(note, str) and note.strip():
             checklist[key.removeprefix("na_")] = {"not_applicable": note.strip()}
-    version = _number(request.POST.get("version", ""))
+    version, verdict = _number(request.POST.get("version", "")), request.POST.get("verdict", "")
+    if verdict == "still_right":
+        verdict, checklist = "approve", approvals.answers_before(request.user, step_id)
     with transaction.atomic():
         decision = approvals.decide(
             actor=request.user,
             number=number,
             step_id=step_id,
-            verdict=request.POST.get("verdict", ""),
+            verdict=verdict,
             version=version,
             comment=request.POST.get("comment", ""),
             checklist=checklist,
@@ -362,7 +364,8 @@ def decide_by_form(request: Request, number: str, step_id: int) -> str:
         also = request.POST.getlist("also") if decision.verdict == decision.Verdict.APPROVE else []
         signed = [_sign_ahead(request, number, _number(key), version) for key in also[:1]]
     done = "Authorised" if decision.step.kind == EMERGENCY and decision.verdict == decision.Verdict.APPROVE else decision.word.capitalize()
-    return " ".join([f"{done}: {number}, {decision.step.label.lower()}.", *signed])
+    caused = [when.what_came_of_it(ChangeRequest.objects.get(pk=decision.change_id), request.user)]
+    return " ".join([f"{done}: {number}, {decision.step.label.lower()}.", *signed, *caused]).strip()
 
 
 def _sign_ahead(request: Request, number: str, key: int, version: int) -> str:

@@ -6,10 +6,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.utils import timezone
+
+from accounts.models import User
+from approvals import rounds
 from implementation import guards
 from implementation.case import Case
 from implementation.models import Issue
 from requests.models import ChangeRequest
+from requests.say import say_length, say_span
 from requests.states import EDITABLE, ENDED, RUNNING, State
 from windows import exceptions, forecast, questions, slots
 from windows import services as windows
@@ -60,6 +65,24 @@ def calendar(case: Case, *, wants_slots: bool, foresees: bool = True) -> dict[st
         found = rail["forecast"] = forecast.of(change, case.calendar, case.needs)
         rail["remedy"] = rail.get("remedy") or (found.remedy if found else "")
     return rail
+
+
+def what_came_of_it(change: ChangeRequest, actor: User) -> str:
+    """What a verdict has brought about, for whoever gave it: the slot, or what is still missing (X12)."""
+    if not ChangeRequest.objects.visible_to(actor).filter(pk=change.pk).exists():
+        return ""
+    if change.state == State.SCHEDULED and change.slot_start and change.slot_end:
+        short = ", at short notice" if needs_notice(change.priority, change.slot_start) else ""
+        return (
+            f"It is booked for {say_span(change.slot_start, change.slot_end)}, in {say_length(change.slot_start - timezone.now())}{short}."
+        )
+    if change.state == State.APPROVED:
+        if change.is_emergency:
+            return "It may start at once."
+        return f"It is approved and has no slot yet; {change.requester} or a DevOps role books one."
+    if change.state == State.IN_REVIEW:
+        return rounds.waits_for(change)
+    return ""
 
 
 def _opening(case: Case) -> dict[str, Any]:

@@ -8,13 +8,14 @@ class WindowsConfig(AppConfig):
         from accounts.services import tokens_revoked
         from proposals import services as proposals
         from requests.lifecycle import follow
-        from windows import entries, feeds, rules, services
+        from windows import entries, feeds, holds, rules, services
 
         tokens_revoked.connect(feeds.on_tokens_revoked)
         proposals.register(rules.KIND, rules.proposals_kind)
 
         follow("approve")(services.book_on_approval)
-        for ending in ("revise", "escalate", "cancel", "complete", "finish_rollback", "fail"):
+        follow("revise")(holds.keep)
+        for ending in ("escalate", "cancel", "reject", "request_changes", "lapse", "complete", "finish_rollback", "fail"):
             follow(ending)(services.release)
         for move in entries.MOVES:
             follow(move)(entries.follow_slot)

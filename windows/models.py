@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.conf import settings
@@ -191,6 +191,8 @@ class Booking(models.Model):
     change = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="bookings")
     component = models.ForeignKey(Component, on_delete=models.PROTECT, related_name="bookings")
     during = DateTimeRangeField()
+    LEAST = timedelta(minutes=1)  # a plan without a length takes at least that
+
     exclusive = models.BooleanField(default=True, help_text="False for a P0, and where the change manager overrode a conflict.")
 
     class Meta:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,7 +18,7 @@ from requests import access, apart, cleaning, lifecycle
 from requests.models import ChangeRequest
 from requests.say import say_instant, say_length, say_span
 from requests.states import EDITABLE, State
-from windows import turns
+from windows import holds, turns
 from windows.calendar import window_at
 from windows.entries import follow_slot
 from windows.models import Booking, current_calendar, openers
@@ -93,7 +93,7 @@ def book(change: ChangeRequest, start: datetime, *, actor: User | None, short_no
     if is_short and not short_notice_reason:
         raise Invalid(fields={"short_notice_reason": "Short-notice reason: the slot is less than 24 hours away; say why it cannot wait."})
     release(change)
-    change.slot_start, change.slot_end = start, end if end > start else start + timedelta(minutes=1)
+    change.slot_start, change.slot_end = start, max(end, start + Booking.LEAST)
     change.window_name, change.window_start, change.window_end = (window.name, window.start, window.end) if window else ("", None, None)
     change.slot_told = 0
     rows = [
@@ -146,6 +146,7 @@ def unschedule(*, actor: User, number: str, reason: str) -> ChangeRequest:
 def release(change: ChangeRequest, actor: User | None = None) -> None:
     """Free what the change had booked; that it is booked is not told any more."""
     Booking.objects.filter(change=change).delete()
+    holds.clear(change)
     notifications.withdraw(change_id=change.pk, kind="booked")
 
 
@@ -219,12 +220,15 @@ def book_on_approval(change: ChangeRequest, actor: User | None) -> None:
     if change.is_emergency:
         return
     wanted, why = change.requested_window_start, ""
+    reason = change.hold_reason if wanted and wanted == change.hold_start else change.requested_window_reason
     if wanted and wanted < timezone.now():
         why = "is over"
-    elif wanted and needs_notice(change.priority, wanted) and not change.requested_window_reason:
+    elif wanted and needs_notice(change.priority, wanted) and not reason:
         why = "is less than 24 hours away, and nobody has said yet why it cannot wait"
-    elif wanted and not _try_book(change, wanted, change.requested_window_reason):
+    elif wanted and not _try_book(change, wanted, reason):
         why = "is not free"
+    if change.state == State.APPROVED:
+        release(change)  # what was held is booked, or free again
     if change.state == State.APPROVED and change.priority == "P3":
         book_earliest(change)
     if why and change.state == State.APPROVED:

@@ -98,11 +98,16 @@ def _related_components(own: Collection[int]) -> list[tuple[int, str, bool]]:
 
 def taken_between(plan: Plan, start: datetime, end: datetime, *, and_running: bool = False) -> list[Taken]:
     """Slots of other changes between the instants, and with `and_running` whatever runs now; three queries."""
-    wanted = Q(state__in=BOOKED, slot_start__lt=end, slot_end__gt=start)
+    wanted = Q(state__in=BOOKED, slot_start__lt=end, slot_end__gt=start) | _held(start, end)
     if and_running:
         wanted |= Q(state__in=RUNNING)
     others = ChangeRequest.objects.filter(wanted).exclude(pk=plan.key).select_related("requester").prefetch_related("components")
     return _as_seen_from(plan.components, _related_components(plan.components), others.order_by("slot_start", "id"))
+
+
+def _held(start: datetime, end: datetime) -> Q:
+    """Slots that are kept for a change while it is approved again (A35)."""
+    return Q(state=State.IN_REVIEW, hold_start__lt=end, hold_end__gt=start)
 
 
 def _as_seen_from(own: Mapping[int, str], related: list[tuple[int, str, bool]], others: Iterable[ChangeRequest]) -> list[Taken]:
@@ -114,8 +119,8 @@ def _as_seen_from(own: Mapping[int, str], related: list[tuple[int, str, bool]], 
         found.append(
             Taken(
                 other,
-                other.slot_start,
-                other.slot_end,
+                other.slot_start or other.hold_start,
+                other.slot_end or other.hold_end,
                 same=frozenset(own[key] for key in theirs & own.keys()),
                 related=frozenset(names[key] for key in theirs & names.keys()),
                 needed=frozenset(names[key] for key in theirs & needed),
@@ -128,9 +133,8 @@ class Book:
     """Every slot of a span of time, read once and asked for many changes; four queries."""
 
     def __init__(self, start: datetime, end: datetime) -> None:
-        others = ChangeRequest.objects.filter(state__in=BOOKED, slot_start__lt=end, slot_end__gt=start).select_related(
-            "requester", "implementer"
-        )
+        booked = Q(state__in=BOOKED, slot_start__lt=end, slot_end__gt=start) | _held(start, end)
+        others = ChangeRequest.objects.filter(booked).select_related("requester", "implementer")
         self.changes = list(others.prefetch_related("components", "depends_on").order_by("slot_start", "id"))
         self.slugs = dict(Component.objects.values_list("id", "slug"))
         self.edges = list(Component.depends_on.through.objects.values_list("from_component", "to_component"))
@@ -172,12 +176,13 @@ def _against(plan: Plan, slot: Taken, actor: User | None) -> Iterator[Reason]:
     assert slot.end is not None
     name, span = named(slot.change, actor), say_span(slot.start, slot.end)
     owner = f" Talk to {slot.change.requester}." if name == slot.change.number else " Talk to the change manager."
+    verb = "Booked" if slot.change.slot_start else "Held"
     if slot.same:
-        text = f"Booked by {name} on {', '.join(sorted(slot.same))}, {span}.{owner}"
+        text = f"{verb} by {name} on {', '.join(sorted(slot.same))}, {span}.{owner}"
         yield _conflict("same_component", text, "Same component", slot.end)
     elif slot.related:
         relation = "which depends on this change's components or is needed by them"
-        text = f"Booked by {name} on {', '.join(sorted(slot.related))}, {relation}, {span}.{owner}"
+        text = f"{verb} by {name} on {', '.join(sorted(slot.related))}, {relation}, {span}.{owner}"
         yield _conflict("dependent_component", text, "Dependent component", slot.end)
     if plan.implementer and plan.implementer.pk == slot.change.implementer_id:
         yield _conflict("implementer_busy", f"{plan.implementer} implements {name} then, {span}.{owner}", "Implementer busy", slot.end)

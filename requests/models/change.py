@@ -189,6 +189,11 @@ class ChangeRequest(models.Model):
     window_name = models.CharField(max_length=80, blank=True)
     window_start = models.DateTimeField(null=True, blank=True)
     window_end = models.DateTimeField(null=True, blank=True)
+    hold_start = models.DateTimeField(
+        null=True, blank=True, help_text="In review again: the slot that it keeps until the round ends (A35)."
+    )
+    hold_end = models.DateTimeField(null=True, blank=True)
+    hold_reason = models.TextField(blank=True, db_default="", help_text="The short-notice reason that was given for that slot.")
     slots_missed = models.PositiveSmallIntegerField(default=0)
     slot_told = models.PositiveSmallIntegerField(
         default=0, help_text="How far its people have been told of the slot: 1 a day before, 2 two hours before, 3 when it opened."
@@ -235,6 +240,7 @@ class ChangeRequest(models.Model):
             models.Index(
                 fields=["requested_window_start"], name="change_held", condition=Q(state="in_review", requested_window_start__isnull=False)
             ),
+            models.Index(fields=["hold_start"], name="change_by_hold", condition=Q(hold_start__isnull=False)),
             GinIndex(fields=["search"], name="change_search"),
         ]
         constraints = [
