@@ -57,6 +57,7 @@ class DecisionIn(Body):
     version: StrictInt
     comment: str = ""
     checklist: dict[str, Any] = {}
+    valid_hours: StrictInt | None = None
     on_behalf_of: str = ""
 
 
@@ -74,6 +75,7 @@ def decide(request: Request, number: str, step_id: int, body: DecisionIn) -> Any
         version=body.version,
         comment=body.comment,
         checklist=body.checklist,
+        valid_hours=body.valid_hours,
         on_behalf_of=body.on_behalf_of,
     )
     return step_out(Step.objects.with_decisions().get(pk=decision.step_id))

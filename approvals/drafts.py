@@ -216,6 +216,15 @@ def copy_priority(priority: str, source: str) -> Edit:
     return change
 
 
+def starts_before(allowed: bool) -> Edit:
+    """Whether the on-call engineer on duty, alone, may start an emergency that nobody has authorised yet (A33)."""
+
+    def change(rules: dict[str, Any]) -> None:
+        rules["P0"]["starts_before"] = allowed
+
+    return change
+
+
 @transaction.atomic
 def discard(*, actor: User, key: int) -> PolicyDraft:
     draft = draft_for(key, lock=True)

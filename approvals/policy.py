@@ -21,6 +21,7 @@ KIND_LABELS = {
     SIGN_OFF: "Sign-off",
     EMERGENCY: "Emergency authorisation",
 }
+EMERGENCY_PRIORITY = "P0"
 #: The document's checklists (R38-R42, R45-R48, R50-R53), and the confirmation of four noes (A16).
 CHECKLISTS: dict[str, list[dict[str, str]]] = {
     TECHNICAL: [

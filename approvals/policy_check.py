@@ -124,6 +124,10 @@ def compare(old: Rules, new: Rules) -> list[Difference]:
 
 
 def _compare(old: Rules, new: Rules) -> Iterator[Difference]:
+    was_alone, alone = old.get("starts_before", True), new.get("starts_before", True)
+    if was_alone != alone:
+        said = "may start an emergency that nobody has authorised yet" if alone else "starts nothing that nobody has authorised"
+        yield Difference(f"the on-call engineer on duty {said}.", widens=alone)
     before, after = _places(old), _places(new)
     kept = [place for place in before if place in after]
     for place in before:

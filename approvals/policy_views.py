@@ -111,6 +111,7 @@ def _described(rules: dict[str, Any], typed: tuple[str, dict[str, Any]] | None =
                  "steps": [_step(f"{priority}-{number}-{index}", step, typed) for index, step in enumerate(stage)]}
                 for number, stage in _stages(rules[priority])
             ],
+            "starts_before": rules[priority].get("starts_before", True) if priority == policy.EMERGENCY_PRIORITY else None,
             "next_stage": len(rules[priority]["stages"]) + 1,
             "others": [other for other in policy_check.PRIORITIES[1:] if other != priority and priority != "P0"],
         }
@@ -176,6 +177,8 @@ def _edit(request: Request) -> drafts.Edit:
             return drafts.add_step(priority, _number("stage", request), post.get("kind", ""))
         case "add_stage":
             return drafts.add_stage(priority, post.get("kind", ""))
+        case "starts_before":
+            return drafts.starts_before(post.get("allowed") == "yes")
         case "copy":
             return drafts.copy_priority(priority, post.get("source", ""))
     raise Invalid(fields={"verb": "Choose one of the page's buttons."})

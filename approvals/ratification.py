@@ -1,15 +1,14 @@
-"""Emergencies started before anybody answered (A4): allowed by a setting that is off by default, ratified within 24 hours, reported by name."""
+"""Emergencies started before anybody answered: by whoever is on call alone, ratified within 24 hours, reported by name (A4, A33)."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from accounts import stepup
-from accounts.models import User
+from accounts.models import Duty, User
 from accounts.roles import Role
 from approvals import access, policy, rounds
 from approvals.models import Decision, Step
@@ -17,6 +16,7 @@ from approvals.services import capacity_for, keep
 from audit import services as audit
 from audit.refusal import Blocked, Invalid, Reason, raise_refusal
 from notifications import services as notifications
+from notifications.models import Message
 from requests import lifecycle
 from requests.models import ChangeRequest
 from requests.say import say_instant
@@ -26,25 +26,58 @@ RATIFY_WITHIN = timedelta(hours=24)
 ANSWERS = {"ratified": Decision.Verdict.APPROVE, "not_ratified": Decision.Verdict.REJECT}
 
 
-def may_start_before(change: ChangeRequest) -> bool:
-    """Whether this change may be started although nobody has authorised it yet."""
-    return settings.P0_STARTS_BEFORE_AUTHORISATION and change.is_emergency and change.state == State.IN_REVIEW
+def waits_unauthorised(change: ChangeRequest) -> bool:
+    """Whether it is an emergency that nobody has authorised yet, and the policy lets whoever is alone start it (A33)."""
+    return change.is_emergency and change.state == State.IN_REVIEW and bool(rounds.current_rules()["P0"].get("starts_before", True))
 
 
-def start_before(change: ChangeRequest, actor: User) -> None:
-    """The emergency goes on as if authorised; who could have done so says within 24 hours whether it was right. Runs within `start`."""
+def may_start_before(change: ChangeRequest, actor: User) -> bool:
+    """Whether this person may start it all the same: the on-call engineer on duty, who may be its requester (A33)."""
+    if not (actor.may_write and actor.has_role(Role.ON_CALL_ENGINEER) and waits_unauthorised(change)):
+        return False
+    return Duty.objects.current().filter(kind=Duty.Kind.ON_CALL, user=actor).exists()
+
+
+def start_before(change: ChangeRequest, actor: User, called: str) -> None:
+    """The emergency goes on as if authorised. `called`: whom the person called, and when. Runs within `start`."""
+    lifecycle.perform(change, "approve", actor=None, content_hash=change.content_hash, round=change.round, unauthorised=True)
+    subject = f"{change.number}: {actor} has started an emergency before its authorisation"
+    ask_afterwards(change, kind="started_before", subject=subject, body=f"“{change.summary}”. {actor} says: {called}")
+
+
+def ask_afterwards(change: ChangeRequest, *, kind: str, subject: str, body: str) -> None:
+    """What was done before anybody authorised it is ratified within 24 hours: everybody who could have done so is told at once (A4, A33)."""
     step = change.steps.select_for_update().get(round=change.round, kind=policy.EMERGENCY, state=Step.State.OPEN)
     step.ratify_by = timezone.now() + RATIFY_WITHIN
     step.save(update_fields=["ratify_by"])
-    lifecycle.perform(change, "approve", actor=None, content_hash=change.content_hash, round=change.round, unauthorised=True)
     notifications.withdraw(change_id=change.pk, kind="approval_waiting")
     step.change = change
-    _alert(
-        step,
-        kind="started_before",
-        subject=f"{change.number}: {actor} has started an emergency before its authorisation",
-        body=f"“{change.summary}”. Whoever could have authorised it says whether it was right, by {say_instant(step.ratify_by)}.",
+    until = say_instant(step.ratify_by)
+    _alert(step, kind=kind, subject=subject, body=f"{body}\nWhoever could have authorised it says whether it was right, by {until}.")
+
+
+PAGE_EVERY = timedelta(minutes=15)
+
+
+def page_again(step: Step) -> bool:
+    """The clock's verb: CTO and emergency contacts are told again every 15 minutes until one answers; after a pause once, not in a burst."""
+    assert step.ratify_by is not None
+    now = timezone.now()
+    turn = int((now - (step.ratify_by - RATIFY_WITHIN)) / PAGE_EVERY)
+    told = Message.objects.filter(change_id=step.change_id, kind="ratify_again", key__contains=f":{step.pk} {turn}:")
+    if step.state != Step.State.OPEN or turn < 1 or now >= step.ratify_by or told.exists():
+        return False
+    people = [*access.people_to_ask(step, called=99), *User.objects.filter(groups__name=Role.CTO, is_active=True)]
+    notifications.tell(
+        people,
+        kind="ratify_again",
+        occasion=f"{step.pk} {turn}",
+        change=step.change,
+        subject=f"{step.change.number} was started before its authorisation: nobody has answered yet",
+        body=f"“{step.change.summary}”. Say whether it was right, by {say_instant(step.ratify_by)}.",
+        due_at=step.ratify_by - RATIFY_WITHIN + turn * PAGE_EVERY,
     )
+    return True
 
 
 def refusal(step: Step, actor: User) -> list[Reason]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -10,10 +11,10 @@ from django.utils import timezone
 
 from accounts import stepup
 from accounts.models import Delegation, User
-from approvals import access, policy, rounds, submission, telephone
+from approvals import access, authorisation, policy, rounds, submission, telephone
 from approvals.models import Advance, Decision, Step
 from audit import services as audit
-from audit.refusal import Blocked, Invalid, NotYours, Reason, Refused, Stale, raise_refusal
+from audit.refusal import Blocked, Invalid, NotYours, Reason, Refused, Stale, raise_refusal, refuse_if
 from notifications import services as notifications
 from requests import access as requests_access
 from requests import cleaning, evidence, lifecycle, watching
@@ -32,18 +33,31 @@ def submit_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     return lifecycle.state_refusal(change, "submit")
 
 
-@transaction.atomic
 def submit(*, actor: User, number: str) -> ChangeRequest:
-    """Hand a complete change to its reviewers (A22). Raises Invalid with one entry per missing field; nothing is lost then."""
+    """Hand a complete change to its reviewers (A22). Raises Invalid with one entry per missing field; nothing is lost then.
+
+    An emergency with a real start is recorded instead (A33).
+    """
+    with transaction.atomic():
+        change, refusal = _submit(actor, number)
+    refuse_if(refusal)  # outside: whom it asked stays asked
+    return change
+
+
+def _submit(actor: User, number: str) -> tuple[ChangeRequest, list[Reason]]:
+    from approvals import recording
+
     change = requests_access.change_to_write(actor, number)
     raise_refusal(submit_refusal(change, actor))
     if problems := submission.submit_problems(change):
         raise Invalid(fields=problems)
     change.requester_role = actor.role_label[:200]
     change.judge_anew()
+    if recording.is_due(change):
+        return change, recording.record(change, actor)
     lifecycle.perform(change, "submit", actor=actor, round=change.round + 1, content_hash=change.content_hash)
     rounds.open_round(change)
-    return change
+    return change, []
 
 
 # --- decide ----------------------------------------------------------------------------------------------------------------------
@@ -60,11 +74,14 @@ def decide(
     comment: str = "",
     checklist: Mapping[str, Any] | None = None,
     on_behalf_of: str = "",
+    valid_hours: int | None = None,
 ) -> Decision:
     """Record one person's verdict on one step and move the change on once its stage is settled (R37-R53, A2-A4).
 
     `version` is the change's version that the person saw. With `on_behalf_of`, the on-call engineer records that this person
-    authorised the emergency by telephone. Raises NotYours, Blocked (settled: who was first), Stale (the content changed since)
+    authorised the emergency by telephone. `valid_hours`: for how long an authorisation holds (A32).
+
+    Raises NotYours, Blocked (settled: who was first), Stale (the content changed since)
     and Invalid (comment or checklist missing, a person who could not have approved).
     """
     step = access.step_for(actor, number, step_id, lock=True)
@@ -85,6 +102,7 @@ def decide(
     comment, answers = _checked(step, verdict, comment, checklist or {})
     if step.kind == policy.EMERGENCY and verdict == Decision.Verdict.APPROVE:
         stepup.require(actor)
+        change.authorised_until = timezone.now() + timedelta(hours=authorisation.hours_asked(change, valid_hours))
     assert capacity is not None
     decision = keep(step, actor, principal, capacity.roles & set(step.roles), verdict, comment, answers, by_telephone=bool(on_behalf_of))
     _settle(step, decision)

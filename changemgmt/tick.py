@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
-from approvals import policy, ratification, reminders, revisions, rounds, telephone
+from approvals import authorisation, policy, ratification, reminders, revisions, rounds, telephone
 from approvals.models import Confirmation, Step
 from audit import services as audit
 from audit.models import Event
@@ -163,6 +163,12 @@ def lapses() -> int:
     return _each_change(list(due)[:BATCH], act)
 
 
+def authorisations() -> int:
+    """An emergency's authorisation that was not used in time lapses; its people are warned before (A32)."""
+    expired = _each_change(list(authorisation.lapsed().values_list("pk", flat=True)[:BATCH]), authorisation.expire)
+    return expired + _each_change(list(authorisation.ending().values_list("pk", flat=True)[:BATCH]), authorisation.warn)
+
+
 def unbooked() -> int:
     """A P3 that found no slot is tried again a day later, until it has one or a person has taken it in hand (A7)."""
     now = timezone.now()
@@ -243,6 +249,11 @@ def overdue_ratifications() -> int:
     return _each_step(Step.objects.filter(state=Step.State.OPEN, ratify_by__lte=timezone.now(), ratify_overdue_at__isnull=True), act)
 
 
+def ratifications_waiting() -> int:
+    """Whoever could say whether a start before authorisation was right is asked again every 15 minutes (A33)."""
+    return _each_step(Step.objects.filter(state=Step.State.OPEN, ratify_by__gt=timezone.now()), ratification.page_again)
+
+
 def _each_step(due: QuerySet[Step], act: Callable[[Step], bool]) -> int:
     """Run `act` on each step, its change locked first, then it."""
     count = 0
@@ -284,6 +295,7 @@ DUTIES: dict[str, Callable[[], int]] = {
     "slots_ahead": slots_ahead,
     "overruns": overruns,
     "lapses": lapses,
+    "authorisations": authorisations,
     "unbooked": unbooked,
     "overdue_reviews": overdue_reviews,
     "overdue_documentation": overdue_documentation,
@@ -291,6 +303,7 @@ DUTIES: dict[str, Callable[[], int]] = {
     "deputies": deputies,
     "approvals_waiting": approvals_waiting,
     "overdue_ratifications": overdue_ratifications,
+    "ratifications_waiting": ratifications_waiting,
     "monthly_reports": monthly_reports,
     "digests": digests,
     "messages": messages,

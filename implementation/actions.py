@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from accounts.models import User
-from approvals import revisions, submission
+from approvals import recording, revisions, submission
 from approvals import services as approvals
 from approvals.models import Step
 from audit.refusal import Reason
@@ -60,6 +60,12 @@ def _submit(case: Case) -> list[Reason]:
     return refusal or [Reason("incomplete", text, rule=field) for field, text in submission.submit_problems(case.change).items()]
 
 
+def _record(case: Case) -> list[Reason]:
+    if not recording.is_due(case.change):
+        return [Reason("by_itself", "It happens when a P0 is submitted with the real start of its work.")]
+    return _submit(case)
+
+
 def _of(guard: Callable[[ChangeRequest, User], list[Reason]]) -> Guard:
     """A guard of a lower app, which asks about the change and the person alone."""
     return lambda case: guard(case.change, case.actor)
@@ -75,6 +81,8 @@ GUARDS: dict[str, Guard] = {
     "request_changes": lambda case: _decide(case, "request_changes"),
     "reject": lambda case: _decide(case, "reject"),
     "revise": _by_itself("It happens by itself when the content is edited in review or later."),
+    "record": _record,
+    "expire": _by_itself("It happens by itself when an emergency's authorisation is not used in time."),
     "lapse": _by_itself("It happens by itself when an approval is not used in time."),
     "escalate": _of(revisions.escalate_refusal),
     "schedule": _schedule,

@@ -8,6 +8,7 @@ from django.utils import timezone
 from ninja import Field, Router
 from pydantic import StrictBool, StrictInt
 
+from approvals import recording
 from audit.refusal import Invalid
 from changemgmt.api_base import Body, ReasonIn, answer, body_values, change_out
 from changemgmt.http import Request
@@ -15,6 +16,7 @@ from implementation import actions, evidence, guards, reviews, services
 from implementation.case import Case
 from implementation.models import ChecklistItem, Issue, Review
 from requests import access, cleaning
+from requests.states import State
 
 router = Router(tags=["Implementation"])
 
@@ -39,12 +41,20 @@ def gate(request: Request, number: str, at: str = "") -> Any:
     except cleaning.Wrong as problem:
         raise Invalid(fields={"at": f"at: {problem}"}) from None
     allow, reasons, upcoming, until = guards.gate(Case(change, request.user, when))
-    return {"allow": allow, "reasons": [r.as_dict() for r in reasons], "next_allowed_at": upcoming, "until": until}
+    purpose = "rollback" if change.state == State.ROLLING_BACK else "deploy"
+    return {"allow": allow, "reasons": [r.as_dict() for r in reasons], "next_allowed_at": upcoming, "until": until, "purpose": purpose}
 
 
 @router.post("/changes/{number}/start", operation_id="start_change")
 def start(request: Request, number: str, body: ReasonIn | None = None) -> Any:
-    return change_out(services.start(actor=request.user, number=number))
+    """`reason`: whom the on-call engineer called and when, for an emergency that nobody has authorised yet (A33)."""
+    return change_out(services.start(actor=request.user, number=number, reason=body.reason if body else ""))
+
+
+@router.post("/changes/{number}/late-record/accept", operation_id="accept_late_record")
+def accept_late_record(request: Request, number: str, body: ReasonIn) -> Any:
+    """A change manager lets an emergency be recorded more than 72 hours after it began (A33)."""
+    return change_out(recording.accept_late(actor=request.user, number=number, reason=body.reason))
 
 
 @router.post("/changes/{number}/finish", operation_id="finish_change")

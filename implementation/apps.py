@@ -9,4 +9,5 @@ class ImplementationConfig(AppConfig):
         from requests.lifecycle import follow
 
         follow("approve")(evidence.make_checklist)
+        follow("record")(evidence.make_checklist)
         follow("deferred_review")(reviews.close_if_nothing_owed)

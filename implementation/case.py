@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from approvals import access as approvals_access
-from approvals import advance
+from approvals import advance, ratification
 from approvals.models import Advance, Decision, Step
 from audit.models import Event
 from audit.refusal import Reason
@@ -52,6 +52,11 @@ class Case:
     def authors(self) -> frozenset[int]:
         """Keys of everybody who requested the change or edited its content."""
         return frozenset({self.change.requester_id, *self.change.authors.values_list("user", flat=True)})
+
+    @cached_property
+    def starts_before(self) -> bool:
+        """Whether this person may start it although nobody has authorised it (A33)."""
+        return ratification.may_start_before(self.change, self.actor)
 
     @cached_property
     def capacities(self) -> list[approvals_access.Capacity]:

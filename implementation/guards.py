@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from accounts.models import User
 from accounts.roles import Role, listed
-from approvals import policy, ratification
+from approvals import authorisation, policy, ratification
 from approvals.models import Decision
 from audit.refusal import Reason
 from implementation.case import LEFT_AFTER, Case
@@ -85,7 +85,17 @@ def _implementer_or(change: ChangeRequest, actor: User, *roles: str) -> list[Rea
 
 def start_refusal(case: Case) -> list[Reason]:
     """Everything that stands against this person's starting at the case's instant, each with its remedy (promises 1 and 2)."""
-    return _starter_refusal(case) or run_refusal(case)
+    if case.starts_before:
+        return implementer_refusal(case.change, case.actor)
+    return _starter_refusal(case) or _unauthorised_refusal(case) or run_refusal(case)
+
+
+def _unauthorised_refusal(case: Case) -> list[Reason]:
+    """An emergency that waits for its authorisation: who could start it all the same (A33)."""
+    if not ratification.waits_unauthorised(case.change):
+        return []
+    text = "Nobody has authorised it yet. The on-call engineer on duty may start it all the same, saying whom they called."
+    return [Reason("not_approved", text, rule="Emergency authorisation", override_roles=(Role.ON_CALL_ENGINEER,))]
 
 
 def _starter_refusal(case: Case) -> list[Reason]:
@@ -120,8 +130,8 @@ def run_refusal(case: Case) -> list[Reason]:
     change = case.change
     if change.state == State.APPROVED and not change.is_emergency:
         return [Reason("not_scheduled", f"{change.number} has no slot; book one first.")]
-    if ratification.may_start_before(change):
-        return []
+    if refusal := authorisation.expired_refusal(change, case.at):
+        return refusal
     if refusal := lifecycle.state_refusal(change, "start"):
         return refusal
     if refusal := _approval_refusal(case):
@@ -143,7 +153,7 @@ def _approval_refusal(case: Case) -> list[Reason]:
 
 
 def _checklist_refusal(case: Case, *phases: str) -> list[Reason]:
-    waiting = case.unsettled(*phases)
+    waiting = [] if case.change.is_recorded else case.unsettled(*phases)
     if not waiting:
         return []
     more = f" and {len(waiting) - 1} more" if len(waiting) > 1 else ""
@@ -157,6 +167,8 @@ def gate(case: Case) -> tuple[bool, list[Reason], datetime | None, datetime | No
     While it runs, true until the end of its window, or of its slot where that was extended; a P0 needs neither (R74).
     """
     change, at = case.change, case.at
+    if change.state == State.ROLLING_BACK:
+        return True, [], None, None  # back is never refused: no window, freeze or lockdown (A30)
     if change.state == State.IMPLEMENTING:
         reasons = may_go_on(change, at, case.calendar)
         return not reasons, reasons, None, None if reasons else run_ends(change)

@@ -87,8 +87,11 @@ def _set_implementer(change: ChangeRequest, person: User) -> None:
 
 
 @transaction.atomic
-def start(*, actor: User, number: str) -> ChangeRequest:
-    """Begin: everything is judged again, at this instant, under lock (promises 1 and 2)."""
+def start(*, actor: User, number: str, reason: str = "") -> ChangeRequest:
+    """Begin: everything is judged again, at this instant, under lock (promises 1 and 2).
+
+    `reason`: whom the on-call engineer called and when, for an emergency that nobody has authorised yet (A33).
+    """
     change = change_to_write(actor, number)
     _take_turns(change)
     turns.calendar_stands()
@@ -98,9 +101,12 @@ def start(*, actor: User, number: str) -> ChangeRequest:
     undone = [item.text for item in case.unsettled(ChecklistItem.Phase.PRE)] if change.is_emergency else []
     if change.implementer_id is None:
         _set_implementer(change, actor)
-    before = {"unauthorised": True} if ratification.may_start_before(change) else {}
-    if before:
-        ratification.start_before(change, actor)
+    before: dict[str, Any] = {}
+    if case.starts_before:
+        remedy = "nobody has authorised it: say whom you called and when, or “authorised by NAME by telephone at hh:mm”."
+        called = cleaning.said("reason", reason, "Reason", remedy)
+        before = {"unauthorised": True, "called": called}
+        ratification.start_before(change, actor, called)
     hold_for_run(change)
     about = (change, case.at, case.calendar)
     by = {"one_off": begins_by_opening(*about), "freeze_exception": begins_by_exception(*about)}
@@ -210,7 +216,8 @@ def _skipped(change: ChangeRequest) -> int:
 def _ended(change: ChangeRequest) -> None:
     """What every end of implementation brings: a review owed within 24 hours, and for a P0 its deferred reviews (A13)."""
     change.reviews.filter(superseded=False).update(superseded=True)
-    review = Review.objects.create(change=change, due_at=timezone.now() + REVIEW_WITHIN)
+    filed = change.submitted_at if change.actual_end and change.submitted_at else timezone.now()
+    review = Review.objects.create(change=change, due_at=filed + REVIEW_WITHIN)
     people = [person for person in (change.implementer, change.requester) if person]
     notifications.tell(
         people,

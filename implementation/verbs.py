@@ -13,7 +13,7 @@ from django.shortcuts import redirect
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import advance, assessment, ratification, revisions, security, suggestions, telephone
+from approvals import advance, assessment, ratification, recording, revisions, security, suggestions, telephone
 from approvals import services as approvals
 from approvals.models import Step
 from approvals.policy import EMERGENCY
@@ -215,7 +215,12 @@ VERBS: dict[str, tuple[Verb, str | Callable[[Any], str], str]] = {
         "Accepted: it may go forward.",
         "run",
     ),
-    "start": (lambda a, n, p: services.start(actor=a, number=n), "Started.", "run"),
+    "start": (lambda a, n, p: services.start(actor=a, number=n, reason=p.get("reason", "")), "Started.", "run"),
+    "accept-late-record": (
+        lambda a, n, p: recording.accept_late(actor=a, number=n, reason=p.get("reason", "")),
+        "Accepted; its requester submits it again.",
+        "change",
+    ),
     "finish": (
         lambda a, n, p: services.finish(actor=a, number=n),
         "The steps are through; verification and the 30-minute watch have begun.",

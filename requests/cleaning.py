@@ -148,6 +148,16 @@ def instant(value: Any) -> datetime:
     return at
 
 
+def _actual(value: Any) -> datetime | None:
+    """An instant at which work began or ended; it has passed."""
+    if value is None or value == "":
+        return None
+    at = instant(value)
+    if at > timezone.now():
+        raise Wrong("That is still to come; give an instant that has passed.")
+    return at
+
+
 class Wanted(NamedTuple):
     """The start that a requester asks for, and why it cannot wait if it will be less than 24 hours away by then (A7, A12)."""
 
@@ -275,6 +285,8 @@ CLEANERS: dict[str, Callable[[Any], Any]] = {
     "priority": _one_of(ChangeRequest.Priority.values),
     "emergency_kind": _one_of(ChangeRequest.EmergencyKind.values),
     "emergency_reference": _text(200),
+    "actual_start": _actual,
+    "actual_end": _actual,
     "summary": _text(200),
     "reason": _text(MAX_TEXT),
     "components": component_list,
@@ -329,9 +341,30 @@ def clean(values: Mapping[str, Any], change: ChangeRequest | None = None) -> dic
         wrong["requested_date"] = f"Requested date: {day} has passed; give today, {now:%Y-%m-%d}, or later."
     if window and window.start < now and (change is None or change.requested_window_start != window.start):
         wrong["requested_window"] = f"Requested window: {window.start:%Y-%m-%d %H:%M} UTC has passed; choose a later one."
+    wrong |= _wrong_times(cleaned, change)
     if wrong:
         raise Invalid(fields=wrong)
     return cleaned
+
+
+def _wrong_times(cleaned: Mapping[str, Any], change: ChangeRequest | None) -> dict[str, str]:
+    """Real times belong to an emergency that is filed while it runs or afterwards (A33): an end needs its start, before it."""
+    if not {"actual_start", "actual_end", "priority"} & set(cleaned):
+        return {}
+
+    def now_says(name: str) -> Any:
+        return cleaned[name] if name in cleaned else getattr(change, name, None)
+
+    start, end = now_says("actual_start"), now_says("actual_end")
+    if (start or end) and now_says("priority") not in (None, "", "P0"):
+        return {"actual_start" if start else "actual_end": "Real times: only a P0 is filed after it began; leave them out, or choose P0."}
+    if end and not start:
+        return {"actual_start": "Real start: give it, too; an end without a start says nothing."}
+    if start and end and end < start:
+        return {"actual_end": f"Real end: it lies before the start, {start:%Y-%m-%d %H:%M} UTC; give a later instant."}
+    if (start or end) and change is not None and change.submitted_at and {"actual_start", "actual_end"} & set(cleaned):
+        return {"actual_start": "Real times: they are given when a P0 is filed, not afterwards."}
+    return {}
 
 
 def label(name: str) -> str:

@@ -38,6 +38,8 @@ FIELDS = (
         "emergency_kind", "Kind of emergency", CHANGE, EMERGENCY, "Say whether it is a production outage or a security vulnerability.", "R2"
     ),
     Field("emergency_reference", "Emergency reference", CHANGE, EMERGENCY, "Give the incident or advisory, or write “none yet”.", "A22"),
+    Field("actual_start", "Real start", CHANGE, frozenset(), "Say when the work began.", "A33"),
+    Field("actual_end", "Real end", CHANGE, frozenset(), "Say when the work ended, if it is over.", "A33"),
     Field("summary", "Summary", CHANGE, ALL, "Say in one line what changes.", "R18"),
     Field("reason", "Reason", CHANGE, ALL, "Say why it is worth doing.", "R19"),
     Field("components", "Components affected", CHANGE, ALL, "Name at least one component.", "R20"),
@@ -68,7 +70,7 @@ BY_NAME = {field.name: field for field in FIELDS}
 NAMES = tuple(BY_NAME)
 #: Which fields approvers judge, by the number of the scheme. A round keeps its number (A35), so that a field which joins the content
 #: later voids nothing that stands; the newest counts for new rounds.
-SCHEMES = {1: tuple(name for name in NAMES if name not in ("risk_answers", "strategy_reason")), 2: NAMES}
+SCHEMES = {1: tuple(name for name in NAMES if name not in ("risk_answers", "strategy_reason", "actual_start", "actual_end")), 2: NAMES}
 SCHEME = max(SCHEMES)
 SECURITY_QUESTIONS = ("affects_authentication", "affects_authorization", "affects_data_access", "affects_network")
 #: Owed by a P0 within 24 hours of its end (A22): every template field that was not asked before the authorisation.

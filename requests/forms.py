@@ -16,6 +16,8 @@ PLAIN = (
     "priority",
     "emergency_kind",
     "emergency_reference",
+    "actual_start",
+    "actual_end",
     "summary",
     "reason",
     "risk",
@@ -81,6 +83,9 @@ def shown(change: ChangeRequest) -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(change, name) for name in PLAIN}
     values = {name: "" if value is None else value for name, value in values.items()}
     values["requested_date"] = change.requested_date.isoformat() if change.requested_date else ""
+    for name in ("actual_start", "actual_end"):
+        at = getattr(change, name)
+        values[name] = f"{at:%Y-%m-%dT%H:%M}Z" if at else ""
     for name in YES_NO:
         answer = getattr(change, name)
         values[name] = "" if answer is None else "yes" if answer else "no"

@@ -23,6 +23,8 @@ LABELS = {
     "reject": "Reject",
     "approve": "Approve",
     "revise": "Revise",
+    "record": "Record what has begun",
+    "expire": "Let the authorisation lapse",
     "lapse": "Let the approval lapse",
     "escalate": "Raise to P0",
     "schedule": "Book a slot",

@@ -23,13 +23,15 @@ class State(models.TextChoices):
 
 
 S = State
-#: transition → (states it leaves, state it enters), as in docs/lifecycle.md.
-TRANSITIONS: dict[str, tuple[tuple[State, ...], State]] = {
+#: transition → (states it leaves, state it enters, or one of several), as in docs/lifecycle.md.
+TRANSITIONS: dict[str, tuple[tuple[State, ...], State | tuple[State, ...]]] = {
     "submit": ((S.DRAFT, S.CHANGES_REQUESTED), S.IN_REVIEW),
     "request_changes": ((S.IN_REVIEW,), S.CHANGES_REQUESTED),
     "reject": ((S.IN_REVIEW,), S.REJECTED),
     "approve": ((S.IN_REVIEW,), S.APPROVED),
     "revise": ((S.IN_REVIEW, S.APPROVED, S.SCHEDULED), S.IN_REVIEW),
+    "record": ((S.DRAFT,), (S.IMPLEMENTING, S.VERIFYING)),
+    "expire": ((S.APPROVED, S.SCHEDULED), S.IN_REVIEW),
     "lapse": ((S.APPROVED,), S.CHANGES_REQUESTED),
     "escalate": ((S.IN_REVIEW, S.APPROVED, S.SCHEDULED), S.IN_REVIEW),
     "schedule": ((S.APPROVED,), S.SCHEDULED),
@@ -45,7 +47,15 @@ TRANSITIONS: dict[str, tuple[tuple[State, ...], State]] = {
     "cancel": ((S.DRAFT, S.IN_REVIEW, S.CHANGES_REQUESTED, S.APPROVED, S.SCHEDULED), S.CANCELLED),
 }
 #: Every allowed (from, to); moves within one state are no moves for the database.
-MOVES = sorted({(str(source), str(target)) for sources, target in TRANSITIONS.values() for source in sources if source != target})
+MOVES = sorted(
+    {
+        (str(source), str(target))
+        for sources, targets in TRANSITIONS.values()
+        for source in sources
+        for target in (targets if isinstance(targets, tuple) else (targets,))
+        if source != target
+    }
+)
 
 EDITABLE = frozenset({S.DRAFT, S.IN_REVIEW, S.CHANGES_REQUESTED, S.APPROVED, S.SCHEDULED})
 RUNNING = frozenset({S.IMPLEMENTING, S.VERIFYING, S.ROLLING_BACK})

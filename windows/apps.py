@@ -15,7 +15,7 @@ class WindowsConfig(AppConfig):
 
         follow("approve")(services.book_on_approval)
         follow("revise")(holds.keep)
-        for ending in ("escalate", "cancel", "reject", "request_changes", "lapse", "complete", "finish_rollback", "fail"):
+        for ending in ("expire", "escalate", "cancel", "reject", "request_changes", "lapse", "complete", "finish_rollback", "fail"):
             follow(ending)(services.release)
         for move in entries.MOVES:
             follow(move)(entries.follow_slot)

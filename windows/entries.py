@@ -9,7 +9,7 @@ from requests.models import ChangeRequest
 from windows.models import FeedEntry
 
 #: The transitions after which a change's slot is another one, or none.
-MOVES = ("schedule", "reschedule", "unschedule", "revise", "escalate", "cancel", "start")
+MOVES = ("schedule", "reschedule", "unschedule", "revise", "expire", "escalate", "cancel", "start")
 
 
 def follow_slot(change: ChangeRequest, actor: User | None = None) -> None:

@@ -225,6 +225,9 @@ def untimely_refusal(plan: Plan, start: datetime) -> list[Reason]:
     now = timezone.now()
     if start < now.replace(second=0, microsecond=0):
         return [Reason("passed", f"{say_instant(start)} has passed; choose a later one.")]
+    until = plan.change.authorised_until if plan.change and plan.is_emergency else None
+    if until and start >= until:
+        return [Reason("beyond_authorisation", f"its authorisation holds until {say_instant(until)}; choose an earlier one.")]
     if plan.from_day and start.date() < plan.from_day and not plan.is_emergency:
         text = f"the requested date {plan.from_day} is the earliest; choose that day or later."
         return [Reason("before_requested_date", text)]

@@ -210,7 +210,6 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
 
 # The process (docs/process.md). Durations that the document leaves open, with the decision that sets them.
 SHOP_TIME_ZONES = env.words("SHOP_TIME_ZONES", "UTC")  # A5: a blackout day runs over all of these
-P0_STARTS_BEFORE_AUTHORISATION = env.flag("P0_STARTS_BEFORE_AUTHORISATION")  # A4: off unless the house decides so
 SECOND_FACTOR_REQUIRED = env.flag("SECOND_FACTOR_REQUIRED")  # to authorise an emergency or publish a policy one must be enrolled
 DIGEST_HOUR = env.number("DIGEST_HOUR", 7)  # UTC: when the mail of the day goes out
 MAIL_LINK_LIFETIME = timedelta(hours=48)  # how long the link in an approver's mail opens its page

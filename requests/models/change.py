@@ -13,7 +13,7 @@ from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
-from django_fsm import FSMField, transition
+from django_fsm import RETURN_VALUE, FSMField, transition
 from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
 from accounts.roles import Role
@@ -77,12 +77,13 @@ class ChangeQuerySet(models.QuerySet["ChangeRequest"]):
         return self.select_related("requester").only(*ROW, "requester__name", "requester__username").prefetch_related(slugs)
 
 
-Move = TypeVar("Move", bound=Callable[..., None])
+Move = TypeVar("Move", bound=Callable[..., Any])
 
 
 def _moves(name: str) -> Callable[[Move], Move]:
     sources, target = TRANSITIONS[name]
-    decorate: Callable[[Move], Move] = transition(field="state", source=list(sources), target=target)
+    reached = RETURN_VALUE(*target) if isinstance(target, tuple) else target
+    decorate: Callable[[Move], Move] = transition(field="state", source=list(sources), target=reached)
     return decorate
 
 
@@ -134,6 +135,8 @@ class ChangeRequest(models.Model):
     priority = models.CharField(max_length=2, blank=True, choices=Priority)
     emergency_kind = models.CharField(max_length=20, blank=True, choices=EmergencyKind)
     emergency_reference = models.CharField(max_length=200, blank=True)
+    actual_start = models.DateTimeField(null=True, blank=True, help_text="Of a P0 filed while it runs or afterwards (A33).")
+    actual_end = models.DateTimeField(null=True, blank=True)
     summary = models.CharField(max_length=200, blank=True)
     reason = models.TextField(blank=True)
     components = models.ManyToManyField(Component, blank=True, related_name="changes")
@@ -210,6 +213,16 @@ class ChangeRequest(models.Model):
     ended_at = models.DateTimeField(null=True, editable=False, help_text="First end of implementation: the month it counts in (A8).")
     closed_at = models.DateTimeField(null=True, editable=False)
     overrun_at = models.DateTimeField(null=True, editable=False)
+    authorised_until = models.DateTimeField(null=True, editable=False, help_text="Of an approved P0: unused, it lapses then (A32).")
+    authorisation_warned = models.DateTimeField(null=True, editable=False, help_text="The end that its people were warned of.")
+    late_record_accepted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="A33: begun over 72 h before.",
+    )
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
 
     search = models.GeneratedField(
@@ -239,6 +252,11 @@ class ChangeRequest(models.Model):
             ),
             models.Index(
                 fields=["requested_window_start"], name="change_held", condition=Q(state="in_review", requested_window_start__isnull=False)
+            ),
+            models.Index(
+                fields=["authorised_until"],
+                name="change_authorised_until",
+                condition=Q(authorised_until__isnull=False, state__in=["approved", "scheduled"]),
             ),
             models.Index(fields=["hold_start"], name="change_by_hold", condition=Q(hold_start__isnull=False)),
             GinIndex(fields=["search"], name="change_search"),
@@ -315,6 +333,11 @@ class ChangeRequest(models.Model):
         return self.priority == self.Priority.P0
 
     @property
+    def is_recorded(self) -> bool:
+        """Filed while it was worked on, or afterwards: no calendar or checklist was in its way (A33)."""
+        return self.actual_start is not None and self.started_at is not None
+
+    @property
     def is_done(self) -> bool:
         """Completed, and not being taken back: what a change that depends on it waits for."""
         return self.outcome == State.COMPLETED and self.state in {State.COMPLETED, State.CLOSED}
@@ -343,6 +366,18 @@ class ChangeRequest(models.Model):
     def approve(self, at: datetime) -> None:
         self.approved_at = at
         self.approved_hash = self.content_hash
+
+    @_moves("record")
+    def record(self, at: datetime) -> State:
+        self.submitted_at = self.approved_at = at
+        self._next_round()
+        self.approved_hash = self.content_hash
+        self.started_at, self.finished_at = self.actual_start, self.actual_end
+        return State.VERIFYING if self.actual_end else State.IMPLEMENTING
+
+    @_moves("expire")
+    def expire(self, at: datetime) -> None:
+        self._void_approval()
 
     @_moves("revise")
     def revise(self, at: datetime) -> None:
@@ -378,7 +413,7 @@ class ChangeRequest(models.Model):
 
     @_moves("complete")
     def complete(self, at: datetime) -> None:
-        self.completed_at = at
+        self.completed_at = self._really(at)
         self._end(State.COMPLETED, at)
 
     @_moves("roll_back")
@@ -413,12 +448,16 @@ class ChangeRequest(models.Model):
 
     def _void_approval(self) -> None:
         self._next_round()
-        self.approved_at, self.approved_hash = None, ""
+        self.approved_at, self.approved_hash, self.authorised_until = None, "", None
         self.clear_slot()
+
+    def _really(self, at: datetime) -> datetime:
+        """Of an emergency recorded after its work (A33) the real end, not the click that files it."""
+        return self.actual_end if self.actual_end and self.ended_at is None else at
 
     def _end(self, outcome: State, at: datetime) -> None:
         self.outcome = outcome
-        self.ended_at = self.ended_at or at
+        self.ended_at = self.ended_at or self._really(at)
 
 
 class Author(models.Model):

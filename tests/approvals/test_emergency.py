@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import Duty, User
+from approvals import policy_check
 from approvals.models import Policy, Step
 from audit.models import Event
 from changemgmt.tick import tick
@@ -49,13 +50,17 @@ def test_the_next_contact_is_called_every_five_minutes(desk: Sit, at: Any) -> No
     assert tick()["deputies"] == 0
 
 
-def start_before(desk: Sit, at: Any, settings: Any) -> str:
-    settings.P0_STARTS_BEFORE_AUTHORISATION = True
+CALLED = {"reason": "Called the CTO at 01:50 and at 01:55, no answer"}
+
+
+def start_before(desk: Sit, at: Any, requester: str = "engineer") -> str:
     at("2026-10-01T02:00Z")
-    number = str(desk("engineer").submit("P0")["id"])
-    assert desk("oncall").get(f"/gate/{number}")["allow"] is True
+    number = str(desk(requester).submit("P0")["id"])
+    assert desk("oncall").get(f"/gate/{number}")["allow"] is False, "a pipeline starts nothing that nobody has authorised"
     assert {item["name"]: item["allowed"] for item in desk("oncall").get(f"/changes/{number}/actions")["items"]}["start"] is True
-    started = desk("oncall").post(f"/changes/{number}/start")
+    refused = desk("oncall").post(f"/changes/{number}/start", expect=422)
+    assert [error["field"] for error in refused["errors"]] == ["reason"]
+    started = desk("oncall").post(f"/changes/{number}/start", CALLED)
     assert started["state"] == "implementing"
     return number
 
@@ -64,17 +69,51 @@ def step_of(desk: Sit, number: str) -> int:
     return int(next(step["id"] for step in desk("cto").steps(number) if step["kind"] == "emergency"))
 
 
-def test_without_the_setting_nothing_starts_before_it_is_authorised(desk: Sit, at: Any) -> None:
-    """A4: off by default; planned changes never."""
-    at("2026-10-01T02:00Z")
+def test_only_the_on_call_engineer_on_duty_starts_before_it_is_authorised(desk: Sit, at: Any) -> None:
+    """A33: on by default, also as requester; nobody else, not off duty, no planned change; the policy switches it off, which narrows."""
+    assert start_before(desk, at, "oncall")
     number = str(desk("engineer").submit("P0")["id"])
-    assert desk("oncall").post(f"/changes/{number}/start", expect=409)["code"] == "state"
+    for other in ("devops", "senior-devops", "devops-lead"):
+        refused = desk(other).post(f"/changes/{number}/start", CALLED, expect=409)
+        assert "on-call engineer on duty" in refused["detail"]
     desk("cto").post(f"/changes/{number}/steps/{step_of(desk, number)}/confirmation", {"answer": "ratified"}, expect=409)
+    Duty.objects.filter(kind="on-call").update(ends_at="2026-10-01T01:59Z")
+    assert desk("oncall").post(f"/changes/{number}/start", CALLED, expect=409)["code"] == "not_approved"
+    Duty.objects.filter(kind="on-call").update(ends_at=None)
+    rules = Policy.objects.get().rules
+    Policy.objects.update(rules=rules | {"P0": rules["P0"] | {"starts_before": False}})
+    assert desk("oncall").post(f"/changes/{number}/start", CALLED, expect=409)["code"] == "state"
+    assert [d.widens for d in policy_check.compare(rules, Policy.objects.get().rules)] == [False]
+    assert [d.widens for d in policy_check.compare(Policy.objects.get().rules, rules)] == [True]
 
 
-def test_a_start_before_authorisation_is_ratified_and_reported(desk: Sit, at: Any, settings: Any) -> None:
+def test_cto_and_contact_are_paged_every_15_minutes_until_one_answers(desk: Sit, at: Any) -> None:
+    """A33: at once, then at :15 and :30; after a pause once and not in a burst; an answer ends it."""
+    number = start_before(desk, at)
+
+    def paged() -> int:
+        return Message.objects.filter(kind="ratify_again", recipient__username="cto").count()
+
+    at("2026-10-01T02:14:59Z")
+    tick()
+    assert paged() == 0
+    at("2026-10-01T02:15:00Z")
+    tick(), tick()
+    assert paged() == 1
+    at("2026-10-01T02:30:00Z")
+    tick()
+    at("2026-10-01T06:00:00Z")
+    tick(), tick()
+    assert paged() == 3
+    desk("emergency-contact").post(f"/changes/{number}/steps/{step_of(desk, number)}/confirmation", {"answer": "ratified"})
+    at("2026-10-01T06:15:00Z")
+    tick()
+    assert paged() == 3
+
+
+def test_a_start_before_authorisation_is_ratified_and_reported(desk: Sit, at: Any) -> None:
     """A4: by whoever could have authorised it, by nobody else, once; it is owed until then, and the report names it."""
-    number = start_before(desk, at, settings)
+    number = start_before(desk, at)
     planned = str(desk("engineer").submit("P2")["id"])
     desk("devops").post(f"/changes/{planned}/start", expect=409)
     assert {"cto", "emergency-contact", "change-manager"} <= set(
@@ -102,9 +141,9 @@ def test_a_start_before_authorisation_is_ratified_and_reported(desk: Sit, at: An
     assert Event.objects.get(action="approval.ratify").data["answer"] == "ratified"
 
 
-def test_a_start_that_is_not_ratified_alerts_and_one_unanswered_is_escalated(desk: Sit, at: Any, settings: Any) -> None:
+def test_a_start_that_is_not_ratified_alerts_and_one_unanswered_is_escalated(desk: Sit, at: Any) -> None:
     """A4: “not ratified” changes nothing of the run; no answer within 24 hours is told once, also after days without a worker."""
-    first, second = start_before(desk, at, settings), start_before(desk, at, settings)
+    first, second = start_before(desk, at), start_before(desk, at)
     desk("cto").post(f"/changes/{first}/steps/{step_of(desk, first)}/confirmation", {"answer": "not_ratified"})
     assert desk("oncall").get(f"/changes/{first}")["state"] == "implementing"
     assert "did not ratify" in Message.objects.filter(kind="ratification").latest("id").subject
@@ -119,12 +158,11 @@ def test_a_start_that_is_not_ratified_alerts_and_one_unanswered_is_escalated(des
     desk("cto").post(f"/changes/{second}/steps/{step_of(desk, second)}/confirmation", {"answer": "maybe"}, expect=422)
 
 
-def test_whoever_requested_it_ratifies_nothing(desk: Sit, at: Any, settings: Any) -> None:
+def test_whoever_requested_it_ratifies_nothing(desk: Sit, at: Any) -> None:
     """Promise 1: a CTO who requested the emergency does not say that its start was right."""
-    settings.P0_STARTS_BEFORE_AUTHORISATION = True
     at("2026-10-01T02:00Z")
     number = str(desk("cto").submit("P0")["id"])
-    desk("oncall").post(f"/changes/{number}/start")
+    desk("oncall").post(f"/changes/{number}/start", CALLED)
     refusal = desk("cto").post(f"/changes/{number}/steps/{step_of(desk, number)}/confirmation", {"answer": "ratified"}, expect=403)
     assert refusal["code"] == "own_change"
 

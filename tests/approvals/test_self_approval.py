@@ -129,11 +129,10 @@ def test_by_signing_ahead_and_by_suggestion(desk: Sit, me: Desk) -> None:
     assert ChangeRequest.objects.get(number=foreign).version == 1
 
 
-def test_by_ratifying_ones_own_start(desk: Sit, me: Desk, settings: Any) -> None:
+def test_by_ratifying_ones_own_start(desk: Sit, me: Desk) -> None:
     """A P0 that was started before anybody authorised it: its requester does not say that this was right."""
-    settings.P0_STARTS_BEFORE_AUTHORISATION = True
     number = str(me.submit("P0")["id"])
-    desk("devops").post(f"/changes/{number}/start")
+    desk("oncall").post(f"/changes/{number}/start", {"reason": "Called the CTO at 01:50, no answer"})
     path = f"/changes/{number}/steps/{step(number, 'emergency').pk}/confirmation"
     me.post(path, {"answer": "ratified"}, expect=403)
     desk("cto").post(path, {"answer": "ratified"})
