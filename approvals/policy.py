@@ -47,7 +47,7 @@ CHECKLISTS: dict[str, list[dict[str, str]]] = {
 NO_SECURITY = {"key": "T6", "text": "The four security answers, all “no”, are right"}
 #: Items that are judged, never marked not applicable (A34); the policy may say the same of others by `"always": true`.
 ALWAYS = frozenset({"T1", "T2", "S1", "B1"})
-SENTENCE = 3  # words, at least, that say why an item does not apply
+SENTENCE = (2, 12)  # words and letters, at least, that say why an item does not apply
 EVIDENCE_ITEM = "T2"  # cannot be ticked without evidence that the rollback was tested (A4, A19)
 
 REVIEWERS = {
@@ -231,6 +231,7 @@ def _answer_problem(item: Mapping[str, Any], answer: Any, no_evidence: str) -> s
         return f"tick “{item['text']}”{other}."
     if not may_be_not_applicable(item):
         return f"“{item['text']}” is never not applicable: tick it, or request changes."
-    if sum(any(letter.isalpha() for letter in word) for word in note.split()) < SENTENCE:
+    letters = [sum(letter.isalpha() for letter in word) for word in note.split()]
+    if sum(map(bool, letters)) < SENTENCE[0] or sum(letters) < SENTENCE[1]:
         return "say in a sentence why it does not apply."
     return ""

@@ -40,18 +40,27 @@ def may_start_before(change: ChangeRequest, actor: User) -> bool:
 
 def start_before(change: ChangeRequest, actor: User, called: str) -> None:
     """The emergency goes on as if authorised. `called`: whom the person called, and when. Runs within `start`."""
+    step = _owe_answer(change)
     lifecycle.perform(change, "approve", actor=None, content_hash=change.content_hash, round=change.round, unauthorised=True)
     subject = f"{change.number}: {actor} has started an emergency before its authorisation"
-    ask_afterwards(change, kind="started_before", subject=subject, body=f"“{change.summary}”. {actor} says: {called}")
+    _ask_afterwards(step, kind="started_before", subject=subject, body=f"“{change.summary}”. {actor} says: {called}")
 
 
 def ask_afterwards(change: ChangeRequest, *, kind: str, subject: str, body: str) -> None:
     """What was done before anybody authorised it is ratified within 24 hours: everybody who could have done so is told at once (A4, A33)."""
+    _ask_afterwards(_owe_answer(change), kind=kind, subject=subject, body=body)
+
+
+def _owe_answer(change: ChangeRequest) -> Step:
     step = change.steps.select_for_update().get(round=change.round, kind=policy.EMERGENCY, state=Step.State.OPEN)
-    step.ratify_by = timezone.now() + RATIFY_WITHIN
+    step.ratify_by, step.change = timezone.now() + RATIFY_WITHIN, change
     step.save(update_fields=["ratify_by"])
-    notifications.withdraw(change_id=change.pk, kind="approval_waiting")
-    step.change = change
+    return step
+
+
+def _ask_afterwards(step: Step, *, kind: str, subject: str, body: str) -> None:
+    assert step.ratify_by is not None
+    notifications.withdraw(change_id=step.change_id, kind="approval_waiting")
     until = say_instant(step.ratify_by)
     _alert(step, kind=kind, subject=subject, body=f"{body}\nWhoever could have authorised it says whether it was right, by {until}.")
 

@@ -92,8 +92,12 @@ def verify() -> Verification:
             last = rows[-1][0]
         cursor.execute("SELECT position, hash FROM audit_head")
         kept = cursor.fetchone()
+    if kept is None and position:
+        return Verification(False, position, head, f"the head is missing, though there are {position} links")
     if kept and kept[0] != position:
         return Verification(False, position, head, f"the chain ends at {position}, but {kept[0]} events were recorded")
+    if kept and kept[1] != head:
+        return Verification(False, position, head, "the head is not that of the chain")
     if unlinked:
         return Verification(False, position, head, f"{unlinked} events stand outside the chain")
     return Verification(True, position, head)

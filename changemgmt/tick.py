@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
-from approvals import authorisation, policy, ratification, reminders, revisions, rounds, telephone
+from approvals import authorisation, policy, ratification, reconciler, reminders, revisions, rounds, telephone
 from approvals.models import Confirmation, Step
 from audit import services as audit
 from audit.models import Event
@@ -283,6 +283,11 @@ def messages() -> int:
     return notifications.deliver_due()
 
 
+def faults() -> int:
+    """What somebody did to the rows past the application is found, and told (X25)."""
+    return reconciler.reconcile()
+
+
 def old_keys() -> int:
     """Idempotency keys are kept for a day."""
     IdempotencyKey.objects.filter(created_at__lt=timezone.now() - timedelta(days=1)).delete()
@@ -307,5 +312,6 @@ DUTIES: dict[str, Callable[[], int]] = {
     "monthly_reports": monthly_reports,
     "digests": digests,
     "messages": messages,
+    "faults": faults,
     "old_keys": old_keys,
 }

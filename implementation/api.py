@@ -41,8 +41,8 @@ def gate(request: Request, number: str, at: str = "") -> Any:
     except cleaning.Wrong as problem:
         raise Invalid(fields={"at": f"at: {problem}"}) from None
     allow, reasons, upcoming, until = guards.gate(Case(change, request.user, when))
-    purpose = "rollback" if change.state == State.ROLLING_BACK else "deploy"
-    return {"allow": allow, "reasons": [r.as_dict() for r in reasons], "next_allowed_at": upcoming, "until": until, "purpose": purpose}
+    back = {"purpose": "rollback"} if change.state == State.ROLLING_BACK else {}  # A30
+    return {"allow": allow, "reasons": [r.as_dict() for r in reasons], "next_allowed_at": upcoming, "until": until, **back}
 
 
 @router.post("/changes/{number}/start", operation_id="start_change")

@@ -86,7 +86,7 @@ def _implementer_or(change: ChangeRequest, actor: User, *roles: str) -> list[Rea
 def start_refusal(case: Case) -> list[Reason]:
     """Everything that stands against this person's starting at the case's instant, each with its remedy (promises 1 and 2)."""
     if case.starts_before:
-        return implementer_refusal(case.change, case.actor)
+        return []  # whoever is alone takes it in hand, whoever was named (A33)
     return _starter_refusal(case) or _unauthorised_refusal(case) or run_refusal(case)
 
 

@@ -99,7 +99,7 @@ def start(*, actor: User, number: str, reason: str = "") -> ChangeRequest:
     raise_refusal(guards.start_refusal(case))
     beside = [slot.change.pk for slot in running_beside(case.taken)] if change.is_emergency else []
     undone = [item.text for item in case.unsettled(ChecklistItem.Phase.PRE)] if change.is_emergency else []
-    if change.implementer_id is None:
+    if change.implementer_id is None or case.starts_before:
         _set_implementer(change, actor)
     before: dict[str, Any] = {}
     if case.starts_before:

@@ -87,7 +87,15 @@ def _when(known: ChangeRequest, picked: list[Component], change: ChangeRequest |
     """What the calendar says of the window asked for, and when what is typed so far would probably be live."""
     components = {component.pk: component.slug for component in picked}
     canary = known.strategy == ChangeRequest.Strategy.CANARY
-    plan = slots.Plan(known.priority, components, known.plan_length, change=change, from_day=known.requested_date, canary=canary)
+    plan = slots.Plan(
+        known.priority,
+        components,
+        known.plan_length,
+        change=change,
+        from_day=known.requested_date,
+        canary=canary,
+        implementer=change.implementer if change else None,
+    )
     state = change.state if change else State.DRAFT
     found = forecast.ahead(plan, state, change.submitted_at if change else None, reader=user)
     wanted = known.requested_window_start

@@ -33,6 +33,10 @@ BEGIN
     IF NEW.state <> OLD.state AND (OLD.state, NEW.state) NOT IN ({PAIRS}) THEN
         RAISE EXCEPTION 'a change does not move from % to %', OLD.state, NEW.state USING ERRCODE = 'check_violation';
     END IF;
+    IF OLD.state = 'draft' AND NEW.state IN ('implementing', 'verifying') AND NEW.origin = 'app'
+       AND (NEW.priority <> 'P0' OR NEW.actual_start IS NULL) THEN
+        RAISE EXCEPTION 'only an emergency that has begun is recorded' USING ERRCODE = 'check_violation';
+    END IF;
     RETURN NEW;
 END $$;
 """

@@ -101,6 +101,10 @@ def test_every_transition_has_its_event(desk: Sit, at: Any) -> None:
     for start in ("2026-10-13T02:00Z", "2026-10-15T02:00Z"):
         desk("devops").post(f"/changes/{moved}/schedule", {"start": start})
     journeys.approve_p2(desk, idle)
+    unused = engineer.submit("P0", components=["notifications"])["id"]
+    desk("cto").decide(unused, "emergency")
+    begun = engineer.create("P0", components=["notifications"], actual_start="2026-10-01T08:00Z")["id"]
+    engineer.post(f"/changes/{begun}/submit")
     at("2027-02-22T00:00Z")
     from changemgmt.tick import tick
 

@@ -156,12 +156,11 @@ class Road:
     def _close(self, number: str, priority: str) -> None:
         self.desk(IMPLEMENTER).put(f"/changes/{number}/review", {"summary": "It went as planned", "runbook_updated": True})
         if priority == "P0":
-            self.desk("tech-lead").post(f"/changes/{number}/review/confirmation", {"p0_justified": True})
+            self.desk("change-manager").post(f"/changes/{number}/review/confirmation", {"p0_justified": True})
             for who, kind in (("tech-lead", "technical"), ("product-manager", "business")):
                 self.desk(who).decide(number, kind)
 
 
-#: How a verb is refused for want of words alone, where the person may do it.
 BODIES: dict[str, dict[str, Any]] = {
     "escalate": {"reason": "It is down", "emergency_kind": "outage", "emergency_reference": "INC-1"},
     "schedule": {"start": "2026-10-08T02:00Z", "short_notice_reason": "Now"},

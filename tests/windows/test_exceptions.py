@@ -195,12 +195,12 @@ def test_whoever_granted_it_does_not_implement_it(desk: Sit, at: Any) -> None:
     approve_p2(desk, number)
     grant(desk, number, "cto", "change-manager")
     book(desk, number, SLOT)
-    assert codes(manager.post(f"/changes/{number}/take-over", expect=409)) == ["granted_it"]
+    assert codes(manager.post(f"/changes/{number}/take-over", expect=403)) == ["judged"]
     desk("devops").tick_off(number, "pre")
     at("2026-11-17T02:05Z")
-    assert codes(manager.post(f"/changes/{number}/start", expect=409)) == ["granted_it"]
+    assert codes(manager.post(f"/changes/{number}/start", expect=403)) == ["judged"]
     desk("devops").post(f"/changes/{number}/start")
-    assert codes(manager.post(f"/changes/{number}/take-over", expect=409)) == ["granted_it"]
+    assert codes(manager.post(f"/changes/{number}/take-over", expect=403)) == ["judged"]
     assert Event.objects.get(action="change.start").data["freeze_exception"] is True
 
 
