@@ -155,6 +155,11 @@ class Step(models.Model):
         return policy.KIND_LABELS[self.kind]
 
     @property
+    def box(self) -> str:
+        """The box of the template that it ticks (R33, R34, R35)."""
+        return policy.BOXES.get(self.kind, "") if not self.deferred else ""
+
+    @property
     def quorum(self) -> Quorum:
         return Quorum(self.mode, tuple(self.roles), self.needed)
 

@@ -44,6 +44,12 @@ CHECKLISTS: dict[str, list[dict[str, str]]] = {
         {"key": "B4", "text": "Resources allocated"},
     ],
 }
+#: The document's boxes (R33, R34, R35), which a review ticks.
+BOXES = {
+    TECHNICAL: "Technical Review Complete",
+    SECURITY: "Security Review Complete (if applicable)",
+    BUSINESS: "Business Approval Received",
+}
 NO_SECURITY = {"key": "T6", "text": "The four security answers, all “no”, are right"}
 #: Items that are judged, never marked not applicable (A34); the policy may say the same of others by `"always": true`.
 ALWAYS = frozenset({"T1", "T2", "S1", "B1"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -36,11 +37,24 @@ def record(action: str, *, actor: Any = None, change: Any = None, data: dict[str
 
     `actor` is None for what the clock does. `change` is the change it belongs to. `data` is JSON and names people by key.
     """
-    event = Event(
-        at=timezone.now(), action=action, actor=actor, change_id=change.pk if change is not None else None, data=data or {}, via=_via.get()
-    )
+    key = change.pk if change is not None else None
+    event = Event(at=timezone.now(), action=action, actor=actor, change_id=key, data=_plain(data or {}), via=_via.get())
     event.save(force_insert=True)
     return event
+
+
+_INSTANT = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.\d+)?\+00:00")
+
+
+def _plain(value: Any) -> Any:
+    """Facts as the trail keeps them: instants in UTC with Z, whole seconds, like everywhere else (contract)."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, str) and (found := _INSTANT.fullmatch(value)):
+        return f"{found[1]}Z"
+    return value
 
 
 def change_numbers(events: Iterable[Event]) -> dict[int, str]:

@@ -144,7 +144,8 @@ def overruns() -> int:
 def lapses() -> int:
     """An approval unused for too long goes back; weeks in which its priority could not start do not count (A7)."""
     now, allowance = timezone.now(), settings.APPROVAL_LAPSES_AFTER
-    unused = ChangeRequest.objects.filter(state=State.APPROVED, approved_at__lte=now - allowance).order_by("approved_at", "id")
+    unused = ChangeRequest.objects.filter(state=State.APPROVED, approved_at__lte=now - allowance).exclude(priority="P0")
+    unused = unused.order_by("approved_at", "id")  # an emergency's authorisation lapses much sooner, and otherwise (A32)
     rows = list(unused.annotate(scope=ArrayAgg("components__slug")).values_list("pk", "priority", "approved_at", "scope"))
     first = rows[0][2] or now if rows else now
     closures = closure_occurrences(calendar_since(first), first, now) if rows else []

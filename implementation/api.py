@@ -129,7 +129,11 @@ def item_out(item: ChecklistItem) -> dict[str, Any]:
 
 @router.get("/changes/{number}/checklist", operation_id="list_checklist")
 def checklist(request: Request, number: str) -> Any:
-    return {"items": [item_out(item) for item in access.change_for(request.user, number).checklist.all()]}
+    """R54: of that change, and of its implementation date."""
+    change = access.change_for(request.user, number)
+    day = change.implementation_date
+    items = [item_out(item) for item in change.checklist.all()]
+    return {"items": items, "change": change.number, "implementation_date": day.isoformat() if day else None}
 
 
 class ItemIn(Body):

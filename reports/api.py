@@ -18,14 +18,17 @@ router = Router(tags=["Reports"])
 
 
 @router.get("/reports/monthly/{period}", operation_id="get_monthly_report")
-def monthly(request: Request, period: str) -> Any:
-    """`YYYY-MM`, with suffix .json (default), .csv or .md. A begun month without a stored report is computed (preliminary, version 0)."""
+def monthly(request: Request, period: str, version: int | None = None) -> Any:
+    """`YYYY-MM`, with suffix .json (default), .csv or .md. A begun month without a stored report is computed (preliminary, version 0).
+
+    `version`: that one; 404 for one that never was.
+    """
     month, suffix = parse(period)
-    report = formats.visible(services.report_for(month), request.user)
+    report = formats.visible(services.report_for(month, version), request.user)
     if suffix != "json":
         audit.record("report.export", actor=request.user, data={"month": f"{month:%Y-%m}", "format": suffix})
     if suffix == "csv":
-        return HttpResponse(formats.as_csv(report), content_type="text/csv; charset=utf-8")
+        return HttpResponse(formats.BYTE_ORDER_MARK + formats.as_csv(report), content_type="text/csv; charset=utf-8")
     if suffix == "md":
         return HttpResponse(formats.as_markdown(report), content_type="text/markdown; charset=utf-8")
     return report

@@ -17,20 +17,31 @@ CLOCK_LINES = (
     ("average_implementation_minutes", "Average implementation time, minutes"),
     ("mttr_minutes", "MTTR, minutes"),
 )
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+#: What spreadsheets take for the beginning of a formula, full-width forms too.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\u2212", "\ufe62", "\ufe63", "\ufe66", "\ufe6b")
+IGNORED = " \u00a0\u3000\u200b\ufeff\"'\n"  # before which a formula is one all the same
+BYTE_ORDER_MARK = "\ufeff"  # without it Excel reads UTF-8 as something else
 
 
 def visible(report: dict[str, Any], user: User) -> dict[str, Any]:
     """The report for this person: confidential changes are counted, but not named to those who cannot open them (A8)."""
     numbers = report["changes"]
     seen = set(ChangeRequest.objects.visible_to(user).filter(number__in=numbers).values_list("number", flat=True))
-    return report | {"changes": [n for n in numbers if n in seen], "confidential": len(numbers) - len(seen)}
+    hidden = len(numbers) - len(seen)
+    moved = [
+        line | {side: _seen(line[side], user) for side in ("from", "to")} if line["line"] == "changes" else line for line in report["moved"]
+    ]
+    return report | {"changes": [n for n in numbers if n in seen], "confidential": hidden, "moved": moved}
+
+
+def _seen(numbers: list[str], user: User) -> list[str]:
+    return list(ChangeRequest.objects.visible_to(user).filter(number__in=numbers or []).order_by("number").values_list("number", flat=True))
 
 
 def safe_cell(value: Any) -> str:
     """A cell that no spreadsheet takes for a formula."""
     text = "" if value is None else str(value)
-    return f"'{text}" if text.lstrip(" \u3000\"'").startswith(FORMULA) and not isinstance(value, (int, float)) else text
+    return f"'{text}" if text.lstrip(IGNORED).startswith(FORMULA) and not isinstance(value, (int, float)) else text
 
 
 def lines(report: dict[str, Any]) -> list[tuple[str, str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.utils import timezone
 
 
@@ -21,6 +21,10 @@ class MonthlyReport(models.Model):
     fingerprint = models.CharField(max_length=64)
     made_at = models.DateTimeField(default=timezone.now)
     issued_at = models.DateTimeField(null=True)
+    moved = models.JSONField(
+        default=list, db_default=Value([], models.JSONField()), help_text="{line, from, to, events}: against the version before."
+    )
+    made_event = models.BigIntegerField(default=0, db_default=0, help_text="The trail's last event when it was made.")
     seen_event = models.BigIntegerField(default=0, help_text="The trail's last event when its facts were last looked at.")
 
     class Meta:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -17,10 +18,10 @@ from accounts.models import User
 from accounts.roles import Role
 from audit import services as audit
 from audit.models import Event
-from audit.refusal import Blocked, NotYours, Reason
+from audit.refusal import Blocked, Missing, NotYours, Reason
 from implementation.models import Issue, Review
 from notifications import services as notifications
-from reports import exceptions, lists, metrics
+from reports import exceptions, lists, metrics, moved
 from reports.models import MonthlyReport
 from requests.models import ChangeRequest
 from windows.calendar import Closure, closed_time, closure_occurrences
@@ -88,13 +89,21 @@ def compute(month: date) -> dict[str, Any]:
             {"change": i.change.number, "n": i.n, "severity": i.severity, "summary": i.summary, "resolved": i.resolved_at is not None}
             for i in issues
         ],
-        "improvements": [improvement for _, improvement in told if improvement],
-        "lessons": [lesson for lesson, _ in told if lesson],
+        "improvements": _once(improvement for _, improvement in told),
+        "lessons": _once(lesson for lesson, _ in told),
         "exceptions": exceptions.count(keys, start, end),
         "rejected": beside["rejected"],
         "cancelled": beside["cancelled"],
         "changes": sorted(change.number for change in changes),
     }
+
+
+def _once(texts: Iterable[str]) -> list[str]:
+    """What reviews say, each saying once: white space and case tell none apart (X37)."""
+    said: dict[str, str] = {}
+    for text in filter(None, texts):
+        said.setdefault(" ".join(text.split()).casefold().rstrip("."), text)
+    return list(said.values())
 
 
 def fingerprint(figures: dict[str, Any]) -> str:
@@ -106,11 +115,19 @@ def stored(month: date) -> MonthlyReport | None:
     return MonthlyReport.objects.filter(month=month).order_by("-version").first()
 
 
-def report_for(month: date) -> dict[str, Any]:
-    """The newest stored report of a month, or the month as it stands now (preliminary, version 0)."""
-    if kept := stored(month):
-        return dict(kept.figures) | {"status": kept.status, "version": kept.version, "issued_at": kept.issued_at}
-    return compute(month) | {"status": MonthlyReport.Status.PRELIMINARY, "version": 0, "issued_at": None}
+def report_for(month: date, version: int | None = None) -> dict[str, Any]:
+    """That version of a month's report, or the newest; none stored: the month as it stands now (preliminary, version 0).
+
+    Raises Missing for a version that never was.
+    """
+    kept = stored(month) if version is None else MonthlyReport.objects.filter(month=month, version=version).first()
+    if kept:
+        figures = dict(kept.figures)
+        figures["exceptions"] = {name: figures["exceptions"].get(name, 0) for name in exceptions.EXCEPTIONS}
+        return figures | {"status": kept.status, "version": kept.version, "issued_at": kept.issued_at, "moved": kept.moved}
+    if version is not None and (version != 0 or stored(month)):
+        raise Missing([Reason("missing", f"There is no version {version} of the report of {month:%B %Y}.")])
+    return compute(month) | {"status": MonthlyReport.Status.PRELIMINARY, "version": 0, "issued_at": None, "moved": []}
 
 
 @transaction.atomic
@@ -124,8 +141,10 @@ def make(month: date, *, issue: bool = False, actor: User | None = None) -> Mont
     last = stored(month)
     issued = issue or (last is not None and last.status == MonthlyReport.Status.ISSUED)
     status = MonthlyReport.Status.ISSUED if issued else MonthlyReport.Status.PRELIMINARY
-    if last and last.fingerprint == mark and last.status == status:
+    differs = moved.lines(last.figures, figures) if last else []
+    if last and last.status == status and (last.fingerprint == mark or not differs):
         return None
+    numbers = {*figures["changes"], *(last.figures["changes"] if last else ())}
     report = MonthlyReport.objects.create(
         month=month,
         version=(last.version if last else 0) + 1,
@@ -134,6 +153,8 @@ def make(month: date, *, issue: bool = False, actor: User | None = None) -> Mont
         fingerprint=mark,
         made_at=now,
         issued_at=now if issued else None,
+        moved=moved.with_events(differs, numbers, last.made_event or _last_before(last)) if last else [],
+        made_event=seen,
         seen_event=seen,
     )
     audit.record(
@@ -153,6 +174,11 @@ def make(month: date, *, issue: bool = False, actor: User | None = None) -> Mont
             path=f"/reports/{month:%Y-%m}/",
         )
     return report
+
+
+def _last_before(report: MonthlyReport) -> int:
+    """The trail's last event when a version was made that did not note it."""
+    return Event.objects.filter(at__lte=report.made_at).order_by("-pk").values_list("pk", flat=True).first() or 0
 
 
 def make_what_is_due() -> int:

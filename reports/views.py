@@ -11,7 +11,6 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts.models import User
 from accounts.roles import Role
 from audit.refusal import Missing, Reason
 from changemgmt.http import Request
@@ -63,7 +62,7 @@ def monthly(request: Request, period: str) -> HttpResponse:
     month, suffix = api.parse(period)
     if suffix != "json" or period.endswith(".json"):
         return redirect(f"/api/v1/reports/monthly/{period}")
-    report = services.report_for(month)
+    report = services.report_for(month, _version(request))
     shown = formats.visible(report, request.user)
     changes = ChangeRequest.objects.visible_to(request.user).filter(number__in=shown["changes"]).order_by("-ended_at", "-id")[:SHOWN]
     counted = [(name, label, report["exceptions"][name]) for name, label in exceptions.EXCEPTIONS.items()]
@@ -81,7 +80,7 @@ def monthly(request: Request, period: str) -> HttpResponse:
         "quiet": sum(not row[2] for row in counted),
         "told": {name: (shown[name][:TOLD], len(shown[name]) - TOLD) for name in ("issues", "improvements", "lessons")},
         "versions": list(MonthlyReport.objects.filter(month=month).order_by("-version")),
-        "differences": _differences(month, request.user),
+        "moved": _moved(shown),
         "may_issue": request.user.has_role(Role.CHANGE_MANAGER) and report["status"] != "issued" and following <= services.today(),
     }
     return render(request, "reports/monthly.html", context)
@@ -119,37 +118,35 @@ def _issue_page(query: listing.Query, found: QuerySet[Issue]) -> listing.Page[Is
     return listing.Page(rows, listing.encode_cursor(None, rows[-1].pk) if more else None)
 
 
-LINES = {
-    "total": "Total changes",
-    "successful": "Successful changes",
-    "rolled_back": "Rolled back changes",
-    "failed": "Failed, not rolled back",
-    "emergency": "Emergency changes",
-    "average_lead_time_days": "Average lead time",
-    "average_implementation_minutes": "Average implementation time",
-    "mttr_minutes": "MTTR",
-}
+def _version(request: Request) -> int | None:
+    """The version that the address asks for. Raises Missing for what is none."""
+    text = request.GET.get("version", "")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise Missing([Reason("missing", f"There is no version {text[:20]!r} of this report.")])
+    return int(text)
 
 
-def _differences(month: Any, user: User) -> list[str]:
-    """What the newest version moved, against the one before it."""
-    newest = list(MonthlyReport.objects.filter(month=month).order_by("-version")[:2])
-    if len(newest) < 2 or newest[1].status != MonthlyReport.Status.ISSUED:
-        return []
-    after, before = newest[0].figures, newest[1].figures
+def _moved(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """What this version moved against the one before it, each line in words."""
+    return [{**line, "label": _label(line["line"]), "was": _said(line["from"]), "now": _said(line["to"])} for line in report["moved"]]
 
-    def plain(value: Any) -> Any:
-        return value["count"] if isinstance(value, dict) else value
 
-    moved = [
-        f"{label}: {plain(before[name])} to {plain(after[name])}"
-        for name, label in LINES.items()
-        if plain(before[name]) != plain(after[name])
-    ]
-    moved_numbers = set(after["changes"]) ^ set(before["changes"])
-    seen = set(ChangeRequest.objects.visible_to(user).filter(number__in=moved_numbers).values_list("number", flat=True))
-    came, went = seen & set(after["changes"]), seen & set(before["changes"])
-    return moved + [f"{number} came in" for number in sorted(came)] + [f"{number} went out" for number in sorted(went)]
+def _label(name: str) -> str:
+    if name.startswith("exceptions."):
+        return exceptions.EXCEPTIONS.get(name.removeprefix("exceptions."), name)
+    words = name.replace(".count", "").replace(".percent", ", %").replace("by_priority.", "").replace("_", " ").replace(".", ", ")
+    return words[:1].upper() + words[1:]
+
+
+def _said(value: Any) -> str:
+    """A figure, or the items of a list, as a line of text."""
+    if value is None:
+        return "–"
+    if isinstance(value, list):
+        return "; ".join(str(item.get("summary", item)) if isinstance(item, dict) else str(item) for item in value) or "none"
+    return str(value)
 
 
 @require_POST

@@ -13,6 +13,13 @@ from datetime import date, datetime
 from typing import Any
 
 CHANGE, TECHNICAL, IMPACT, TIMELINE = "Change details", "Technical details", "Impact", "Timeline"
+#: What the process means by each priority (R2, R6, R10).
+DEFINITIONS = {
+    "P0": "Critical fixes for production outages or security vulnerabilities",
+    "P1": "Regular feature releases, bug fixes, and improvements",
+    "P2": "Regular feature releases, bug fixes, and improvements",
+    "P3": "Minor updates, configuration changes, and maintenance",
+}
 SECTIONS = (CHANGE, TECHNICAL, IMPACT, TIMELINE)
 ALL = frozenset({"P0", "P1", "P2", "P3"})
 STANDARD = frozenset({"P1", "P2"})

@@ -18,7 +18,7 @@ from approvals import rounds
 from audit import services as audit
 from audit.refusal import Invalid
 from changemgmt.http import Request
-from reports.formats import safe_cell
+from reports.formats import BYTE_ORDER_MARK, safe_cell
 from requests import components as catalogue
 from requests import listing
 from requests.models import ChangeRequest, Component
@@ -132,7 +132,7 @@ def export(request: Request) -> StreamingHttpResponse:
     )
 
     def rows() -> Iterator[str]:
-        yield writer.writerow(columns)
+        yield BYTE_ORDER_MARK + writer.writerow(columns)
         for change in found.select_related("requester").order_by("-created_at", "-id").iterator(chunk_size=1000):
             yield writer.writerow([safe_cell(getattr(change, name)) for name in columns])
 

@@ -8,7 +8,7 @@ from typing import Any
 from django import template
 
 from approvals import policy
-from requests import evidence
+from requests import content, evidence
 from requests.models import ChangeRequest
 
 register = template.Library()
@@ -18,6 +18,12 @@ register = template.Library()
 def sparable(item: Mapping[str, Any]) -> bool:
     """Whether an item may be marked not applicable (A34)."""
     return policy.may_be_not_applicable(item)
+
+
+@register.filter
+def definition(priority: str) -> str:
+    """What the process means by a priority (R2, R6, R10)."""
+    return content.DEFINITIONS.get(priority, "")
 
 
 @register.filter

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.conf import settings
@@ -331,6 +331,12 @@ class ChangeRequest(models.Model):
     @property
     def is_emergency(self) -> bool:
         return self.priority == self.Priority.P0
+
+    @property
+    def implementation_date(self) -> date | None:
+        """The UTC day on which it is or was implemented, as far as it is known (R54): its start, its slot, the window asked for."""
+        at = self.started_at or self.slot_start or self.hold_start or self.requested_window_start
+        return at.date() if at else None
 
     @property
     def is_recorded(self) -> bool:

@@ -74,11 +74,11 @@ def test_a_late_start_holds_its_components_for_the_whole_plan(desk: Sit, at: Any
 
 
 def test_an_emergency_that_starts_before_its_slot_holds_the_time_from_now(desk: Sit, at: Any) -> None:
-    """R74: a P0 booked for next week starts now; the calendar and the gate then speak of now."""
+    """R74: a P0 booked for the night starts now; the calendar and the gate then speak of now."""
     at("2026-10-01T09:00Z")
     number = str(desk("engineer").submit("P0")["id"])
     desk("cto").decide(number, "emergency")
-    desk("oncall").post(f"/changes/{number}/schedule", {"start": "2026-10-08T02:00Z"})
+    desk("oncall").post(f"/changes/{number}/schedule", {"start": "2026-10-02T02:00Z"})
     slot = desk("oncall").post(f"/changes/{number}/start")["slot"]
     assert slot == {"start": "2026-10-01T09:00:00Z", "end": "2026-10-01T09:45:00Z", "window": None}
     at("2026-10-01T11:00Z")

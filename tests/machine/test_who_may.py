@@ -84,8 +84,8 @@ class Road:
         self.desk, self.at = desk, at
 
     def to(self, state: str, priority: str) -> str:
-        self.at("2026-10-01T09:00Z")
-        window = {} if priority == "P0" else {"requested_window": {"start": "2026-10-06T02:00Z"}}
+        self.at("2026-10-05T09:00Z" if priority == "P0" else "2026-10-01T09:00Z")  # an authorisation holds for a day (A32)
+        window = {"requested_date": None} if priority == "P0" else {"requested_window": {"start": "2026-10-06T02:00Z"}}
         answers = {"affects_authentication": True} if priority == "P1" else {}
         number = str(self.desk(REQUESTER).create(priority, implementer=IMPLEMENTER, **window, **answers)["id"])
         for step in self._steps(state, priority):
@@ -207,7 +207,8 @@ def refused_by_doing(desk: Sit, number: str, state: str, priority: str, people: 
             try:
                 with transaction.atomic():
                     path = f"/changes/{number}/{PATHS.get(verb, verb)}"
-                    desk(person).call("POST", path, BODIES.get(verb, {"reason": "Because"}))
+                    body = BODIES.get(verb, {"reason": "Because"})
+                    desk(person).call("POST", path, body | {"start": "2026-10-06T03:00Z"} if priority == "P0" and "start" in body else body)
                     status = desk(person).status
                     assert (status == 200) == (may or _by_the_other_name(priority, state, verb, person)), (person, verb, status)
                     if status != 200:
