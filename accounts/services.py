@@ -72,6 +72,7 @@ def save_person(
             "password_set": bool(password),
         },
     )
+    people_changed.send(User)
     return person
 
 
@@ -106,6 +107,7 @@ def _wrong_password(person: User, password: str) -> dict[str, str]:
 
 #: Sent with `person`: higher apps end what they have opened to that person's secrets.
 tokens_revoked = Signal()
+people_changed = Signal()  # roles, accounts, duties: whoever waits for somebody looks again
 
 
 def revoke_tokens(person: User, actor: User) -> None:
@@ -164,6 +166,7 @@ def end_duty(*, actor: User, duty: Duty) -> None:
     duty.ends_at = max(now, duty.starts_at + timedelta(seconds=1))
     duty.save()
     audit.record("duty.end", actor=actor, data={"duty": duty.pk, "person": duty.user_id})
+    people_changed.send(User)
 
 
 @transaction.atomic

@@ -5,9 +5,11 @@ class ApprovalsConfig(AppConfig):
     name = "approvals"
 
     def ready(self) -> None:
-        from approvals import drafts, rounds
+        from accounts.services import people_changed
+        from approvals import drafts, rounds, vacancies
         from notifications import services as notifications
         from proposals import services as proposals
 
+        people_changed.connect(vacancies.after_people_changed)
         proposals.register(drafts.KIND, drafts.proposals_kind)
         notifications.check_before_gathering("approval_waiting", rounds.still_waiting)

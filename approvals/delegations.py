@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from accounts.models import Delegation, User
 from accounts.roles import REQUESTING_ROLES, Role
+from accounts.services import people_changed
 from audit import services as audit
 from audit.refusal import Blocked, Invalid, NotYours, Reason
 from notifications import services as notifications
@@ -55,6 +56,7 @@ def delegate(*, actor: User, receiver: str, starts_at: datetime, ends_at: dateti
     except IntegrityError:
         raise Invalid(fields={"starts_at": "From: you have delegated for part of that time already; end that delegation first."}) from None
     audit.record("delegation.create", actor=actor, data={"delegation": made.pk, "to": person.pk, "until": ends_at.isoformat()})
+    people_changed.send(User)
     _tell(made, "given", f"{person} decides for {actor}, {say_span(made.starts_at, ends_at)}")
     return made
 
@@ -70,6 +72,7 @@ def revoke(*, actor: User, delegation: Delegation) -> Delegation:
     delegation.revoked_at = timezone.now()
     delegation.save(update_fields=["revoked_at"])
     audit.record("delegation.revoke", actor=actor, data={"delegation": delegation.pk, "giver": delegation.giver_id})
+    people_changed.send(User)
     _tell(delegation, "ended", f"{delegation.receiver} decides for {delegation.giver} no longer: {actor} has ended it")
     return delegation
 

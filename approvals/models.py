@@ -126,6 +126,9 @@ class Step(models.Model):
     ratify_by = models.DateTimeField(
         null=True, blank=True, help_text="The emergency was started before this was given: until then it is ratified or not (A4)."
     )
+    vacant_since = models.DateTimeField(
+        null=True, blank=True, help_text="Since when it is known and told that nobody there can give it (A43)."
+    )
     ratify_overdue_at = models.DateTimeField(null=True, blank=True, help_text="When the tick found that nobody had; once.")
 
     reminded_at = models.DateTimeField(null=True, blank=True, help_text="When those who could decide were told once more.")
@@ -139,6 +142,7 @@ class Step(models.Model):
         indexes = [
             models.Index(fields=["priority", "id"], name="step_in_queue", condition=Q(state="open")),
             models.Index(fields=["change", "round", "stage"], name="step_by_change"),
+            models.Index(fields=["state"], name="step_waiting", condition=Q(state="waiting")),
         ]
         constraints = [
             models.CheckConstraint(

@@ -88,7 +88,7 @@ def escalate(step: Step) -> bool:
         return False
     step.escalated_at = timezone.now()
     step.save(update_fields=["escalated_at"])
-    could = ", ".join(str(person) for person in access.people_to_ask(step)[:5]) or "nobody"
+    could = ", ".join(blockers([step])[step.pk][:5]) or "nobody who is there"
     managers = User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True)
     notifications.tell(
         [step.change.requester, *managers],

@@ -10,8 +10,7 @@ from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.roles import Role, listed
-from approvals import access, mail, policy, reminders
+from approvals import access, mail, policy, reminders, vacancies
 from approvals.models import Advance, Decision, Policy, Step
 from approvals.quorum import NUMBERS
 from audit import services as audit
@@ -156,22 +155,13 @@ CALL_NEXT_AFTER = timedelta(minutes=5)
 
 
 def ask(change: ChangeRequest, steps: list[Step]) -> None:
-    """Tell everybody who could decide; name a role that nobody eligible holds to requester and change managers (A3)."""
+    """Tell everybody who could decide; what nobody can give is told to requester and change managers (A3, A43)."""
     round_steps = list(change.steps.filter(round=change.round))
     for step in steps:
         step.change = change
         people = access.people_to_ask(step)
         tell_waiting(step, access.asked_first(step, people), round_steps)
-        if not people:
-            managers = list(User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True))
-            notifications.tell(
-                [change.requester, *managers],
-                kind="nobody_can_decide",
-                occasion=f"{step.pk}",
-                change=change,
-                subject=f"{change.number}: nobody can give the {step.label.lower()}",
-                body=f"It needs {listed(step.roles)}, and nobody eligible holds that role. An administrator grants roles at /settings/people/.",
-            )
+    vacancies.look(vacancies.waiting_steps().filter(change=change))
 
 
 def tell_waiting(step: Step, people: Iterable[User], round_steps: Sequence[Step]) -> None:

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from django.utils import timezone
 
+from approvals import vacancies
 from requests import evidence, risk
 from requests.components import record_of
 from requests.models import ChangeRequest
 from requests.risk import Record
+from requests.states import State
+
+
+def said(change: ChangeRequest) -> str:
+    """What a submission has brought about: who was told, and who could not be (X8)."""
+    if change.state != State.IN_REVIEW:
+        return f"{change.number} is recorded: {State(change.state).label.lower()}. Whoever could have authorised it has been asked."
+    return f"{change.number} is submitted. {vacancies.told(change)}".strip()
 
 
 def submit_problems(change: ChangeRequest, record: Record | None = None) -> dict[str, str]:

@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
-from approvals import authorisation, policy, ratification, reconciler, reminders, revisions, rounds, telephone
+from approvals import authorisation, policy, ratification, reconciler, reminders, revisions, rounds, telephone, vacancies
 from approvals.models import Confirmation, Step
 from audit import services as audit
 from audit.models import Event
@@ -284,6 +284,11 @@ def messages() -> int:
     return notifications.deliver_due()
 
 
+def vacancies_found() -> int:
+    """What nobody there can give any more is told to requester and change managers, once (A43)."""
+    return vacancies.look()
+
+
 def faults() -> int:
     """What somebody did to the rows past the application is found, and told (X25)."""
     return reconciler.reconcile()
@@ -307,6 +312,7 @@ DUTIES: dict[str, Callable[[], int]] = {
     "overdue_documentation": overdue_documentation,
     "overdue_confirmations": overdue_confirmations,
     "deputies": deputies,
+    "vacancies": vacancies_found,
     "approvals_waiting": approvals_waiting,
     "overdue_ratifications": overdue_ratifications,
     "ratifications_waiting": ratifications_waiting,

@@ -14,14 +14,14 @@ from django.utils import timezone
 
 from accounts.models import User
 from approvals import access as approvals_access
-from approvals import advance, ratification
+from approvals import advance, ratification, vacancies
 from approvals.models import Advance, Decision, Step
 from audit.models import Event
 from audit.refusal import Reason
 from implementation.models import Check, ChecklistItem, Documentation, LeftRun, Review
 from requests import apart
 from requests.models import ChangeRequest
-from requests.states import RUNNING
+from requests.states import RUNNING, State
 from windows import exceptions, slots
 from windows.calendar import LOCKDOWN, Calendar, Closure
 from windows.models import current_calendar
@@ -47,6 +47,11 @@ class Case:
         for step in steps:
             step.change = self.change
         return steps
+
+    @cached_property
+    def vacancies(self) -> list[vacancies.Vacancy]:
+        """Steps that nobody there can give (A43); asked only where some wait."""
+        return vacancies.of(self.change, self.steps) if self.change.state == State.IN_REVIEW else []
 
     @cached_property
     def authors(self) -> frozenset[int]:

@@ -195,6 +195,7 @@ def context(case: Case, tab: str) -> dict[str, Any]:
         "steps": [step for step in case.steps if not step.deferred],
         "deferred": [step for step in case.steps if step.deferred],
         "not_needed": _not_needed(case),
+        "vacancies": case.vacancies,
         "my_steps": case.mine,
         "advances": case.advances,
         "actions": by_name,

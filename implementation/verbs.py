@@ -13,7 +13,7 @@ from django.shortcuts import redirect
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import advance, assessment, ratification, recording, revisions, security, suggestions, telephone
+from approvals import advance, assessment, ratification, recording, revisions, security, submission, suggestions, telephone
 from approvals import services as approvals
 from approvals.models import Step
 from approvals.policy import EMERGENCY
@@ -137,7 +137,7 @@ def _commented(comment: Comment) -> str:
 
 #: verb → (what it does, what is said when it is done, the tab to come back to)
 VERBS: dict[str, tuple[Verb, str | Callable[[Any], str], str]] = {
-    "submit": (lambda a, n, p: approvals.submit(actor=a, number=n), "Submitted; its reviewers have been told.", "change"),
+    "submit": (lambda a, n, p: approvals.submit(actor=a, number=n), submission.said, "change"),
     "cancel": (
         lambda a, n, p: revisions.cancel(actor=a, number=n, reason=p.get("reason", ""), duplicate_of=p.get("duplicate_of", "").strip()),
         "Cancelled.",

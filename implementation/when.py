@@ -62,7 +62,7 @@ def calendar(case: Case, *, wants_slots: bool, foresees: bool = True) -> dict[st
             "may_schedule": True,
         }
     elif foresees and change.state in EDITABLE:  # who sees free slots sees when it could be
-        found = rail["forecast"] = forecast.of(change, case.calendar, case.needs)
+        found = rail["forecast"] = None if case.vacancies else forecast.of(change, case.calendar, case.needs)
         rail["remedy"] = rail.get("remedy") or (found.remedy if found else "")
     return rail
 

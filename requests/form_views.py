@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from accounts.models import User
-from approvals import policy, revisions, rounds
+from approvals import policy, revisions, rounds, submission, vacancies
 from approvals import services as approvals
 from audit.refusal import Blocked, Invalid, Missing, Reason, Refused, Stale, refusal_of
 from changemgmt.http import Request, record_refusal, status_of
@@ -76,7 +76,8 @@ def _preview(user: User, values: dict[str, Any], change: ChangeRequest | None) -
     )
     return {
         "progress": forms.section_progress(plain),
-        "asked": policy.plan(rounds.current_rules(), facts),
+        "asked": (plans := policy.plan(rounds.current_rules(), facts)),
+        "nobody": vacancies.nobody_for(plans, change.requester if change else user) if known.priority else [],
         "shown_priority": known.priority,
         **_suggestion(known, picked),
         **_when(known, picked, change, user),
@@ -213,7 +214,7 @@ def new(request: Request) -> HttpResponse:
         typed["number"] = change.number
         if request.POST.get("intent") == "submit":
             approvals.submit(actor=request.user, number=change.number)
-            messages.success(request, f"{change.number} is submitted; its reviewers have been told.")
+            messages.success(request, submission.said(change))
         else:
             messages.success(request, f"{change.number} is kept as a draft.")
         if request.POST.get("intent", "") in ASKS:
@@ -257,7 +258,7 @@ def edit(request: Request, number: str) -> HttpResponse:
         if request.POST.get("intent") == "submit" and change.state in (State.DRAFT, State.CHANGES_REQUESTED):
             typed["version"] = change.version
             approvals.submit(actor=request.user, number=number)
-            messages.success(request, f"{change.number} is submitted; its reviewers have been told.")
+            messages.success(request, submission.said(change))
         else:
             messages.success(request, "Saved." if change.state not in (State.IN_REVIEW,) else "Saved. A new round of approval has begun.")
         if request.POST.get("intent", "") in ASKS:

@@ -101,6 +101,7 @@ ICONS = sorted(
         "user",
         "users",
         "user-check",
+        "user-x",
         "log-out",
         "key",
         "shield",
