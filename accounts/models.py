@@ -133,6 +133,16 @@ class Duty(models.Model):
         return f"{self.get_kind_display()}: {self.user}"
 
 
+class SetupLink(models.Model):
+    """The one address by which an installation's first administrator makes themselves: kept as a hash, gone once used."""
+
+    digest = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"of {self.created_at}"
+
+
 class Handover(models.Model):
     """A duty offered by who is on it to who comes next, with what they must know. Until it is taken, the giver stays on duty."""
 

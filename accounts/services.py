@@ -42,9 +42,9 @@ def save_person(
     wanted = {role for role in roles if role in Role._value2member_map_}
     made = person is None
     person = person or User()
-    wrong = _wrong_identity(person, username, name, email, phone)
+    wrong = wrong_identity(person, username, name, email, phone)
     if made or password:
-        wrong |= _wrong_password(person, password)
+        wrong |= wrong_password(person, password)
     if wrong:
         raise Invalid(fields=wrong)
     held = set() if made else {group.name for group in person.groups.all()}
@@ -76,7 +76,7 @@ def save_person(
     return person
 
 
-def _wrong_identity(person: User, username: str, name: str, email: str, phone: str) -> dict[str, str]:
+def wrong_identity(person: User, username: str, name: str, email: str, phone: str) -> dict[str, str]:
     wrong = {}
     try:
         User.username_validator(username)
@@ -97,7 +97,7 @@ def _wrong_identity(person: User, username: str, name: str, email: str, phone: s
     return wrong
 
 
-def _wrong_password(person: User, password: str) -> dict[str, str]:
+def wrong_password(person: User, password: str) -> dict[str, str]:
     try:
         validate_password(password, person)
     except ValidationError as problem:

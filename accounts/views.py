@@ -8,17 +8,19 @@ from allauth.account.utils import perform_login
 from allauth.account.views import LoginView
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_POST
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST, require_safe
 
-from accounts import services
+from accounts import services, setup
 from accounts.models import ApiToken, Duty, Handover, User
 from accounts.roles import DUTIES, Role, label
-from approvals import roster
+from approvals import roster, staffing, vacancies
 from audit.refusal import Invalid, Refused
 from changemgmt.demo.people import PEOPLE
 from changemgmt.http import Request, record_refusal
@@ -35,6 +37,7 @@ class SignIn(LoginView):
         if settings.DEMO_SIGN_IN:
             found = {user.username: user for user in User.objects.filter(username__in=PEOPLE, is_active=True).prefetch_related("groups")}
             context["demo_people"] = [found[username] for username in PEOPLE if username in found]
+        context["nobody_yet"] = setup.is_needed()
         return context
 
 
@@ -213,3 +216,28 @@ def tokens(request: Request) -> HttpResponse:
         "values": request.POST,
     }
     return render(request, "accounts/tokens.html", context, status=422 if errors else 200)
+
+
+@login_not_required
+@sensitive_post_parameters("password")
+def setup_first(request: HttpRequest, token: str) -> HttpResponse:
+    """The first administrator's form, behind a link that works once; whoever sends it first is signed in by it."""
+    setup.check(token)
+    errors: dict[str, str] = {}
+    if request.method == "POST":
+        typed = {name: request.POST.get(name, "").strip() for name in ("username", "name", "email")}
+        try:
+            person = setup.make_administrator(token=token, password=request.POST.get("password", ""), **typed)
+        except Invalid as refused:
+            errors = refused.fields
+        else:
+            login(request, person, backend="django.contrib.auth.backends.ModelBackend")
+            messages.success(request, "You administer this installation now. What is still missing stands below.")
+            return redirect("home")
+    return render(request, "accounts/setup.html", {"errors": errors, "values": request.POST}, status=422 if errors else 200)
+
+
+@require_safe
+def staffing_page(request: Request) -> HttpResponse:
+    """The smallest staff for each priority's way, and which ways are dead with today's people."""
+    return render(request, "accounts/staffing.html", {"paths": staffing.paths(), "single": vacancies.single_holders()})

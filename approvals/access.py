@@ -17,6 +17,7 @@ from approvals.models import Decision, Step, StepQuerySet
 from audit.refusal import Missing, Reason
 from requests import access
 from requests.models import Author, ChangeRequest, UsualReviewer
+from requests.states import State
 
 
 @dataclass(frozen=True)
@@ -166,12 +167,26 @@ def best_capacity(
 
 def _settled_sentence(step: Step) -> str:
     if step.state == Step.State.STALE and step.round == step.change.round:
-        return f"{step.label} waits for nobody any more: this round ended with the verdict of somebody else."
+        return f"{step.label} waits for nobody any more: {_why_ended(step)}."
     last = max(step.decisions.all(), key=lambda decision: decision.pk, default=None)
     if step.state == Step.State.STALE or last is None:
         return f"{step.label} belongs to an earlier round; the content has changed since."
     word = {"approve": "approved", "reject": "rejected", "request_changes": "requested changes in", "waive": "waived"}[last.verdict]
     return f"{last.said_by} was first and {word} this step at {last.at:%H:%M} UTC. Nothing that you did was recorded."
+
+
+#: state → why the steps of its round wait for nobody any more
+ENDED_BY = {
+    State.CANCELLED: "the change was cancelled",
+    State.REJECTED: "another step was rejected",
+    State.CHANGES_REQUESTED: "changes were requested, or the approval lapsed",
+    State.DRAFT: "it is a draft again",
+}
+
+
+def _why_ended(step: Step) -> str:
+    """What ended a round that is still the change's last (X11)."""
+    return ENDED_BY.get(State(step.change.state), f"the change is {State(step.change.state).label.lower()}")
 
 
 def authors_of(change: ChangeRequest) -> frozenset[int]:

@@ -6,7 +6,12 @@ class ApprovalsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.services import people_changed
-        from approvals import drafts, rounds, vacancies
+        from approvals import (
+            checks,  # noqa: F401  registers them
+            drafts,
+            rounds,
+            vacancies,
+        )
         from notifications import services as notifications
         from proposals import services as proposals
 

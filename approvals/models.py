@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
 from django.utils import timezone
 
 from approvals import policy
@@ -128,6 +128,9 @@ class Step(models.Model):
     )
     vacant_since = models.DateTimeField(
         null=True, blank=True, help_text="Since when it is known and told that nobody there can give it (A43)."
+    )
+    vacant_roles = ArrayField(
+        models.CharField(max_length=30), default=list, db_default=Value([], ArrayField(models.CharField(max_length=30)))
     )
     ratify_overdue_at = models.DateTimeField(null=True, blank=True, help_text="When the tick found that nobody had; once.")
 

@@ -101,7 +101,7 @@ def look(steps: QuerySet[Step] | None = None) -> int:
     now_vacant = {vacancy.step.pk: vacancy for vacancy in find(looked_at)}
     filled = [step.pk for step in looked_at if step.vacant_since and step.pk not in now_vacant]
     if filled:
-        Step.objects.filter(pk__in=filled).update(vacant_since=None)
+        Step.objects.filter(pk__in=filled).update(vacant_since=None, vacant_roles=[])
     new = [vacancy for vacancy in now_vacant.values() if vacancy.step.vacant_since is None]
     if new:
         _tell(new)
@@ -113,7 +113,8 @@ def _tell(new: list[Vacancy]) -> None:
     """One message a recipient, with the list of what concerns them."""
     now = timezone.now()
     keys = [vacancy.step.pk for vacancy in new]
-    Step.objects.filter(pk__in=keys).update(vacant_since=now)
+    for vacancy in new:
+        Step.objects.filter(pk=vacancy.step.pk).update(vacant_since=now, vacant_roles=list(vacancy.roles))
     managers = list(User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True))
     lists = defaultdict[int, list[Vacancy]](list)
     people = {person.pk: person for person in [*managers, *(vacancy.step.change.requester for vacancy in new)]}
@@ -143,10 +144,10 @@ def _visible(person: User, found: list[Vacancy]) -> list[Vacancy]:
     return [vacancy for vacancy in found if vacancy.step.change_id in seen]
 
 
-def of(change: ChangeRequest, steps: Iterable[Step]) -> list[Vacancy]:
-    """Those of one change's steps, for its page."""
-    ahead = [step for step in steps if step.state in (Step.State.OPEN, Step.State.WAITING) and step.ratify_by is None]
-    return find(ahead) if ahead else []
+def known(steps: Iterable[Step]) -> list[Vacancy]:
+    """What is known to be vacant of one change's steps, for its page: no query."""
+    ahead = (Step.State.OPEN, Step.State.WAITING)
+    return [Vacancy(step, tuple(step.vacant_roles)) for step in steps if step.vacant_since and step.state in ahead]
 
 
 def after_people_changed(**_: Any) -> None:

@@ -252,8 +252,10 @@ def no_constant(name: str) -> Any:
 
 def body_values(request: HttpRequest) -> dict[str, Any]:
     """A JSON object as it was sent, for bodies whose fields the domain itself checks one by one."""
+    if not request.body.strip():
+        raise HttpError(400, "The body is empty; send a JSON object.")
     try:
-        values = json.loads(request.body or b"{}", parse_constant=no_constant)
+        values = json.loads(request.body, parse_constant=no_constant)
     except (ValueError, RecursionError, UnicodeDecodeError):
         raise HttpError(400, "The body is not valid JSON.") from None
     if not isinstance(values, dict):

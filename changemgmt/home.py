@@ -10,10 +10,11 @@ from django.utils import timezone
 
 from accounts.models import Duty, User
 from accounts.roles import Role
-from approvals import access, roster, telephone
+from approvals import access, roster, staffing, telephone
 from approvals.models import Step
 from approvals.submission import submit_problems
 from audit.models import Event
+from changemgmt.context import MANY, badge
 from implementation.models import Review
 from proposals import services as proposals
 from reports import services as reports
@@ -40,7 +41,10 @@ def context_for(user: User) -> dict[str, Any]:
     running = ChangeRequest.objects.visible_to(user).filter(state__in=RUNNING).select_related("implementer").order_by("started_at")
     context["running"] = list(running[:10]) if user.is_devops or user.has_role(*FIGURES_FOR) else []
     if user.may_write:
-        context["waiting"] = list(access.waiting_for(user).select_related("change__requester")[:5])
+        queue = access.waiting_for(user)
+        context["waiting"] = list(queue.select_related("change__requester")[:5])
+        some = len(context["waiting"])
+        context["waiting_many"] = badge(len(queue.values_list("pk", flat=True).order_by()[: MANY + 1])) if some == 5 else str(some)
         context["mine"] = _mine(user)
         context |= ChangeRequest.objects.filter(requester=user, state__in=OPEN).aggregate(
             mine_count=Count("id"), mine_waiting=Count("id", filter=Q(state__in=ASKING))
@@ -56,11 +60,23 @@ def context_for(user: User) -> dict[str, Any]:
             urgent = ChangeRequest.objects.visible_to(user).filter(state=State.IN_REVIEW, priority="P0")
             context["unauthorised"] = list(urgent.select_related("requester").order_by("submitted_at", "id")[:5])
         context["upcoming"] = list(upcoming.order_by(F("slot_start").asc(nulls_first=True), "id")[:5])
+    if user.may_write and (user.has_role(Role.CHANGE_MANAGER) or user.is_superuser):
+        context |= _to_look_after()
+    if user.is_superuser:
+        context["missing"] = staffing.still_missing()
     if user.has_role(*FIGURES_FOR):
         month = now.date().replace(day=1)
         context["figures"] = reports.report_for(month) | {"title_month": f"{now:%B}"}
     context["sentence"] = _sentence(context)
     return context
+
+
+def _to_look_after() -> dict[str, Any]:
+    """What a change manager looks after: approvals that nobody can give, and those that have waited too long. One query."""
+    open_ones = Step.objects.filter(state__in=[Step.State.OPEN, Step.State.WAITING], change__state=State.IN_REVIEW)
+    return open_ones.aggregate(
+        vacant=Count("id", filter=Q(vacant_since__isnull=False)), stuck=Count("id", filter=Q(vacant_since=None, escalated_at__isnull=False))
+    )
 
 
 def _greeting(hour: int) -> str:
@@ -71,7 +87,7 @@ def _sentence(context: dict[str, Any]) -> str:
     waiting = context.get("waiting")
     if waiting:
         urgent = sum(step.priority == "P0" for step in waiting)
-        many = "Five or more changes wait" if len(waiting) >= 5 else f"{len(waiting)} changes wait"
+        many = f"{context['waiting_many']} changes wait"
         of_them = {0: "", 1: " One of them is an emergency."}.get(urgent, f" {urgent} of them are emergencies.")
         if len(waiting) == 1:
             return "An emergency waits for your decision." if urgent else "One change waits for your decision."
@@ -82,6 +98,8 @@ def _sentence(context: dict[str, Any]) -> str:
         return "A second signature waits for you."
     if context["running"]:
         return f"{len(context['running'])} running now."
+    if stuck := context.get("vacant", 0) + context.get("stuck", 0):
+        return f"{stuck} approval{' waits' if stuck == 1 else 's wait'} for nobody, or for too long."
     asking = context.get("mine_waiting", 0)
     if asking:
         return "One of your changes waits for you." if asking == 1 else f"{asking} of your changes wait for you."

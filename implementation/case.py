@@ -21,7 +21,7 @@ from audit.refusal import Reason
 from implementation.models import Check, ChecklistItem, Documentation, LeftRun, Review
 from requests import apart
 from requests.models import ChangeRequest
-from requests.states import RUNNING, State
+from requests.states import RUNNING
 from windows import exceptions, slots
 from windows.calendar import LOCKDOWN, Calendar, Closure
 from windows.models import current_calendar
@@ -50,8 +50,8 @@ class Case:
 
     @cached_property
     def vacancies(self) -> list[vacancies.Vacancy]:
-        """Steps that nobody there can give (A43); asked only where some wait."""
-        return vacancies.of(self.change, self.steps) if self.change.state == State.IN_REVIEW else []
+        """Steps that nobody there can give (A43)."""
+        return vacancies.known(self.steps)
 
     @cached_property
     def authors(self) -> frozenset[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -103,10 +104,9 @@ def _next_step(case: Case, found: list[all_actions.Action]) -> dict[str, Any]:
         return {"kind": "exception", "title": title, "sentence": sentence, "row": asked.row, "rollback": None}
     by_name = {action.name: action for action in found}
     candidates = [by_name[name] for name in PRIMARY if name in by_name]
-    no_step = {"state"} if case.change.implementer_id == case.actor.pk else {"state", "only_approver"}
-    chosen = next((a for a in candidates if a.allowed), None) or next(
-        (a for a in candidates if a.is_mine and a.reasons and a.reasons[0].code not in no_step), None
-    )
+    chosen = next((a for a in candidates if a.allowed), None) or next((a for a in candidates if _could_be(case, a)), None)
+    if chosen is None and (barred := _barred_decision(case, by_name["approve"])):
+        chosen = barred
     rollback = by_name["roll_back"]
     rolling = rollback if rollback.allowed and case.change.state in RUNNING else None
     if chosen is None:
@@ -125,7 +125,31 @@ def _next_step(case: Case, found: list[all_actions.Action]) -> dict[str, Any]:
     return {"kind": "act", "action": chosen, "title": title, "sentence": sentence, "rollback": rolling, "opens": opens}
 
 
+def _could_be(case: Case, action: all_actions.Action) -> bool:
+    """Whether a blocked action is this person's kind of step, so that it is shown with its reason and never just absent (X10)."""
+    first = action.reasons[0].code
+    if first in ("state", "by_itself", "read_only"):
+        return False
+    if first == "not_yours":  # somebody else implements it: who could take over sees that
+        return action.name in RUN and case.actor.is_devops and case.change.implementer_id is not None
+    return first != "own_change" or action.name in ("confirm",)
+
+
+RUN = ("start", "finish", "complete", "finish_rollback")
+
+
+def _barred_decision(case: Case, approve: all_actions.Action) -> all_actions.Action | None:
+    """A step that the person's roles are for, and that they may not give: with why."""
+    if case.change.state != State.IN_REVIEW or not case.actor.may_write:
+        return None
+    roles = case.capacities[0].roles if case.capacities else frozenset()
+    asked = [step for step in case.steps if not step.deferred and not step.is_settled and roles & set(step.roles)]
+    reasons = [reason for step in asked for reason in case.decision_refusal(step)]
+    return replace(approve, reasons=reasons[:1]) if reasons else None
+
+
 TITLES = {
+    "approve": "Your verdict",
     "submit": "Ready for review?",
     "start": "Your run",
     "finish": "The run",
@@ -138,6 +162,7 @@ TITLES = {
     "close": "Ready to close",
 }
 SENTENCES = {
+    "approve": "Your role gives this step.",
     "submit": "Submitting asks the reviewers at the right; you can still edit, which asks them again.",
     "start": "Starting judges calendar, approvals and checklist once more, at this instant.",
     "finish": "Finishing ends the work; verification and the 30-minute watch begin.",

@@ -102,7 +102,7 @@ def show_run(request: Request, change: ChangeRequest, status: int = 200, **extra
         "clocks": when.clocks(change, issues, case.at),
         "duties": list(Duty.objects.current().select_related("user")),
         "may_record": guards.is_implementer(change, case.actor) or case.actor.is_devops,
-        "may_accept": not guards.accept_refusal(change, case.actor),
+        "may_accept": any(not check.passed for check in checks) and not guards.accept_refusal(change, case.actor),
         "recordable": recordable,
     }
     return render(request, "implementation/run.html", shown | extra, status=status)

@@ -53,7 +53,7 @@ def calendar(case: Case, *, wants_slots: bool, foresees: bool = True) -> dict[st
     may = case.actor.may_write and planned and not windows.schedule_refusal(change, case.actor)
     rail |= _opening(case)
     if may and (change.state == State.APPROVED or wants_slots):
-        starts, why = free_slots(change, after=case.at, limit=4, actor=case.actor)
+        starts, why = free_slots(change, after=case.at, limit=4, actor=case.actor, calendar=case.calendar, needs=case.needs)
         starts = [start for start in starts if start != change.slot_start]
         rail |= {
             "slots": [(s, s + change.plan_length, needs_notice(change.priority, s)) for s in starts],

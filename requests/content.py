@@ -102,7 +102,7 @@ def missing_fields(content: Mapping[str, Any]) -> dict[str, str]:
     missing = {}
     for field in FIELDS:
         value = content.get(field.name)
-        if priority in field.needed_by or field.name == "priority":
+        if priority in field.needed_by or field.name == "priority" or (not priority and field.needed_by == ALL):
             empty = is_missing(value) or (field.name == "components" and not value)
             if field.name == "rollback_tested" and value:
                 empty = not has_evidence(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from datetime import UTC, datetime, time
+from difflib import get_close_matches
 from typing import Any
 
 from django.contrib import messages
@@ -80,6 +81,7 @@ def _preview(user: User, values: dict[str, Any], change: ChangeRequest | None) -
         "nobody": vacancies.nobody_for(plans, change.requester if change else user) if known.priority else [],
         "shown_priority": known.priority,
         **_suggestion(known, picked),
+        "component_note": _component_note(values.get("components", "")),
         **_when(known, picked, change, user),
     }
 
@@ -117,6 +119,17 @@ def _bookable(plan: slots.Plan, wanted: datetime | None, around: Around | None, 
         return None
     found = may_be_booked(plan, start, around if around and around.covers(start) else Around.slot(plan, start, reader=user))
     return found if wanted or found.is_closed else None
+
+
+def _component_note(text: Any) -> str:
+    """What is wrong with the components typed so far, with the names that were probably meant (X17)."""
+    names = cleaning.names(str(text))
+    if not names:
+        return ""
+    known = list(Component.objects.values_list("slug", flat=True)[:2000])
+    unknown = [name for name in names if name not in known][:3]
+    near = {name: get_close_matches(name, known, 2) for name in unknown}
+    return " ".join(f"There is no component “{name[:60]}”{f'; did you mean {near[name][0]}?' if near[name] else '.'}" for name in unknown)
 
 
 def _suggestion(known: ChangeRequest, picked: list[Component]) -> dict[str, Any]:
@@ -200,6 +213,9 @@ def _save(request: Request, values: dict[str, Any]) -> ChangeRequest:
 ASKS = {"ask-longer": "longer", "ask-opening": "opening"}
 
 
+NOT_LOST = "Nothing you typed is lost: it stands below."
+
+
 def new(request: Request) -> HttpResponse:
     """A new change: save as a draft, or save and submit. Whatever is wrong, what was typed is shown again, and kept."""
     access.check_may_write(request.user)
@@ -209,6 +225,12 @@ def new(request: Request) -> HttpResponse:
             request, change=None, values={"priority": priority if priority in ChangeRequest.Priority.values else "", "strategy": "rolling"}
         )
     typed = forms.typed(request.POST)
+    if not request.POST.get("summary", "").strip() and not request.POST.get("number"):
+        # Nothing that anybody could find again: no draft, and no number is spent on it.
+        refused = Invalid(fields={"summary": "Summary: say in one line what changes; a draft is kept by it."})
+        record_refusal(request, refused)
+        errors = _all_that_is_wrong(refused, request, typed)
+        return _form_page(request, change=None, values=typed, errors=errors, notice=NOT_LOST, status=422)
     try:
         change = _save(request, forms.values_from(request.POST))
         typed["number"] = change.number
@@ -224,7 +246,7 @@ def new(request: Request) -> HttpResponse:
     except Refused as refused:
         record_refusal(request, refused)
         errors = _all_that_is_wrong(refused, request, typed)
-        kept = "Everything you typed is kept in the draft." if typed.get("number") else "Nothing you typed is lost: it stands below."
+        kept = "Everything you typed is kept in the draft." if typed.get("number") else NOT_LOST
         return _form_page(request, change=None, values=typed, errors=errors, notice=kept, status=status_of(refused))
     return redirect(change)
 

@@ -245,11 +245,19 @@ def needs_notice(priority: str, start: datetime) -> bool:
 # --- when is there a free start? -------------------------------------------------------------------------------------------------------
 
 
-def free_slots(change: ChangeRequest, *, after: datetime, limit: int, actor: User | None = None) -> tuple[list[datetime], list[Reason]]:
+def free_slots(
+    change: ChangeRequest,
+    *,
+    after: datetime,
+    limit: int,
+    actor: User | None = None,
+    calendar: Calendar | None = None,
+    needs: Sequence[ChangeRequest] | None = None,
+) -> tuple[list[datetime], list[Reason]]:
     """The earliest starts after `after`, and after now, that fit calendar, plan and other bookings; if none within 90 days, why."""
     plan = Plan.of(change)
     after = plan.earliest(max(after, timezone.now()))
-    around = Around(plan, after - AROUND, after + SEARCH, reader=actor)
+    around = Around(plan, after - AROUND, after + SEARCH, reader=actor, calendar=calendar, needs=needs)
     starts, why = fitting(after, limit, around)
     if excepted := [start for start in excepted_starts(change, after) if may_be_booked(plan, start, around).allowed]:
         return sorted({*starts, *excepted})[:limit], []

@@ -7,7 +7,9 @@ from typing import Any
 
 from django import template
 
+from accounts.models import User
 from approvals import policy
+from audit import api as audit_api
 from requests import content, evidence
 from requests.models import ChangeRequest
 
@@ -18,6 +20,12 @@ register = template.Library()
 def sparable(item: Mapping[str, Any]) -> bool:
     """Whether an item may be marked not applicable (A34)."""
     return policy.may_be_not_applicable(item)
+
+
+@register.filter
+def reads_trail(user: User) -> bool:
+    """Whether the whole trail opens for this person (X15)."""
+    return audit_api.may_read_all(user)
 
 
 @register.filter

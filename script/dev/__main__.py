@@ -148,11 +148,64 @@ def running_product(var: Path, port: int, env: dict[str, str]) -> Iterator[dict[
         servers.wait_until(
             lambda: page_answers(port, "/readyz"), processes["worker"], log=var / "worker.log", name="The worker", seconds=60
         )
+        note_environment(var, env)
         print(ready_line(port, demo, env), flush=True)
         yield processes
     finally:
+        (var / RUNNING).unlink(missing_ok=True)
         for process in reversed(processes.values()):
             servers.stop(process)
+
+
+RUNNING = "running.json"  # what script/manage needs to speak with the running product's database
+SPOKEN = (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "SECRET_KEY",
+    "BASE_URL",
+    "EMAIL_URL",
+    "CHANGEMGMT_VAR_IN_USE",
+    "CHANGEMGMT_CLOCK_OFFSET",
+    "CHANGEMGMT_CLOCK",
+)
+
+
+def note_environment(var: Path, env: dict[str, str]) -> None:
+    """Keep the running product's environment where only its user reads it."""
+    path = var / RUNNING
+    path.touch(mode=0o600)
+    path.write_text(json.dumps({"pid": os.getpid(), **{name: env[name] for name in SPOKEN if name in env}}))
+
+
+def running_environment(var: Path) -> dict[str, str] | None:
+    """The environment of the product that runs on this data folder, if one does; of several clocks the one that began last."""
+    found = sorted(var.glob(f"**/{RUNNING}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in found:
+        kept: dict[str, str] = json.loads(path.read_text())
+        try:
+            os.kill(int(kept.pop("pid")), 0)
+        except (OSError, ValueError):
+            continue
+        return kept
+    return None
+
+
+def manage_command(words: list[str]) -> int:
+    """`script/manage ARGS`: any management command, in the running product's environment, else on script/server's database."""
+    stop_on_signals()
+    var = var_folder()
+    try:
+        environment.ensure(var)
+        command = [str(PYTHON), "manage.py", *words]
+        if running := running_environment(var):
+            return subprocess.run(command, cwd=ROOT, env=child_environment(**running)).returncode
+        with servers.both(var) as urls:
+            env = child_environment(**urls, CHANGEMGMT_VAR_IN_USE=str(var), SECRET_KEY=development_secret(var))
+            env.setdefault("BASE_URL", f"http://127.0.0.1:{os.environ.get('PORT') or 8000}")
+            manage("migrate", "--verbosity=0", "--skip-checks", env=env)
+            return subprocess.run(command, cwd=ROOT, env=env).returncode
+    except Stopped:
+        return 130
 
 
 def page_answers(port: int, path: str = "/accounts/login/") -> bool:
@@ -268,4 +321,4 @@ def bench(words: list[str]) -> int:
 
 if __name__ == "__main__":
     name, *rest = sys.argv[1:]
-    sys.exit({"server": server, "test": test, "check": check, "bench": bench}[name](rest))
+    sys.exit({"server": server, "test": test, "check": check, "bench": bench, "manage": manage_command}[name](rest))

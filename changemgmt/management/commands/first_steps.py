@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from accounts.models import User
+from accounts import setup
 from changemgmt import clock
 from changemgmt.demo.people import password
 from windows.calendar import closure_occurrences
@@ -29,11 +29,11 @@ class Command(BaseCommand):
             frozen = [c for c in closure_occurrences(current_calendar(), now, now + timedelta(seconds=1)) if c.shuts("P2", frozenset())]
             if frozen and not clock.is_set():
                 line += f" · today lies in {frozen[0].name}; to see a window open: CHANGEMGMT_CLOCK=2026-10-06T01:50Z script/server"
-        elif User.objects.filter(is_superuser=True).exists():
+        elif not setup.is_needed():
             line = f"Ready: {url}/"
         else:
             line = (
-                f"Ready: {url}/ · nobody can sign in yet. Make an administrator: .venv/bin/python manage.py createsuperuser "
-                f"(with the DATABASE_URL of this server); then people and roles at {url}/settings/people/, components at {url}/settings/components/"
+                f"Ready: {url}/ · nobody can sign in yet. Make the first administrator: {url}{setup.make_link()} "
+                "(works once, for 24 hours; script/manage setup_link prints a new one). Its home then says what is still missing."
             )
         self.stdout.write(line)
