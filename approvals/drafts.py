@@ -308,6 +308,9 @@ def _carry_out(proposal: Proposal, second: User) -> None:
     stepup.require(second)
     _take_turns()
     draft, base = draft_for(int(proposal.payload["draft"]), lock=True), published()
+    if edit_refusal(proposal.author):
+        text = f"{proposal.author} may not edit the policy any more. Decline it; somebody who may can propose it again."
+        raise Blocked([Reason("overtaken", text)])
     if wrong := publish_refusal(draft, base):
         raise Blocked(wrong)
     _put_into_effect(draft, base, proposal.author, proposal.reason, second)

@@ -63,7 +63,8 @@ def edit(*, actor: User, number: str, version: int, values: Mapping[str, Any]) -
     else:
         change.save()
         if changed:
-            audit.record("change.edit", actor=actor, change=change, data={"fields": changed, "version": change.version})
+            sent_back = {"raised": True} if change.submitted_at and before["priority"] != "P0" and change.is_emergency else {}
+            audit.record("change.edit", actor=actor, change=change, data={"fields": changed, "version": change.version, **sent_back})
     if changed_besides:
         audit.record("change.note", actor=actor, change=change, data={"fields": changed_besides, "version": change.version})
     return change

@@ -121,6 +121,7 @@ def item_out(item: ChecklistItem) -> dict[str, Any]:
         "phase": item.phase,
         "text": item.text,
         "command": item.command,
+        "level": item.level,
         "state": item.state,
         "note": item.note,
         "output": item.output,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from implementation.steps import Step, steps_of
 
 PRE, START, DURING, POST, ROLLBACK = "pre", "start", "during", "post", "rollback"
 
@@ -14,6 +15,8 @@ class Item:
     text: str
     command: str = ""
     requirement: str = ""
+    level: int = 1
+    group: str = ""
 
 
 BEFORE = (
@@ -26,28 +29,23 @@ BEFORE = (
     Item(START, "Begin implementation", "", "R61"),
 )
 ALONGSIDE = (
-    Item(DURING, "System health was monitored continuously", "", "R63"),
-    Item(DURING, "Deviations from the steps are documented, or there were none", "", "R64"),
+    Item(DURING, "Monitor system health continuously", "", "R63"),
+    Item(DURING, "Document any deviations", "", "R64"),
 )
 AFTER = (
     Item(POST, "Verify functionality", "./scripts/operations/health-check.ps1 -Detailed", "R65, R69"),
     Item(POST, "Run smoke tests", "./scripts/testing/smoke-tests.ps1", "R66, R70"),
-    Item(POST, "Monitor for issues for 30 minutes", "./scripts/monitoring/check-metrics.ps1 -Duration 30", "R67, R71"),
+    Item(POST, "Monitor for issues", "./scripts/monitoring/check-metrics.ps1 -Duration 30", "R67, R71"),
     Item(POST, "Update documentation", "", "R68"),
 )
-_BULLET = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+")
 
 
-def lines_of(text: str) -> list[str]:
-    """The steps of a plan: one a line, without its number or bullet."""
-    return [line for raw in text.splitlines() if (line := _BULLET.sub("", raw).strip())]
+def _item(phase: str, step: Step, requirement: str = "") -> Item:
+    return Item(phase, step.words, step.command, requirement, step.level, step.group)
 
 
 def items_for(*, number: str, implementation_steps: str, rollback_plan: str) -> list[Item]:
     """The whole checklist, by phase, with the change's number in the commands (R54, A21)."""
-    steps = [Item(DURING, line, "", "R62") for line in lines_of(implementation_steps)]
-    back = [Item(ROLLBACK, line) for line in lines_of(rollback_plan)]
-    return [
-        Item(item.phase, item.text, item.command.replace("$changeId", number), item.requirement)
-        for item in (*BEFORE, *steps, *ALONGSIDE, *AFTER, *back)
-    ]
+    steps = [_item(DURING, step, "R62") for step in steps_of(implementation_steps)]
+    back = [_item(ROLLBACK, step) for step in steps_of(rollback_plan)]
+    return [replace(item, command=item.command.replace("$changeId", number)) for item in (*BEFORE, *steps, *ALONGSIDE, *AFTER, *back)]

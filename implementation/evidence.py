@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Min
 from django.utils import timezone
 
 from accounts.models import User
@@ -24,6 +24,9 @@ from requests.models import ChangeRequest
 from requests.say import say_instant
 from requests.states import RUNNING, State
 
+#: how much earlier than the first sign of work an issue that the change caused may have been detected (A42)
+CAUSE_MARGIN = timedelta(minutes=15)
+
 # --- checklist -------------------------------------------------------------------------------------------------------------------
 
 
@@ -33,7 +36,14 @@ def make_checklist(change: ChangeRequest, actor: User | None = None) -> None:
     items = template.items_for(number=change.number, implementation_steps=change.implementation_steps, rollback_plan=change.rollback_plan)
     ChecklistItem.objects.bulk_create(
         ChecklistItem(
-            change=change, position=position, phase=item.phase, text=item.text, command=item.command, requirement=item.requirement
+            change=change,
+            position=position,
+            phase=item.phase,
+            text=item.text,
+            command=item.command,
+            level=item.level,
+            group=item.group,
+            requirement=item.requirement,
         )
         for position, item in enumerate(items, start=1)
     )
@@ -198,6 +208,7 @@ def open_issue(
         raise Blocked([Reason("state", f"{change.number} has not started; an issue belongs to an implementation.")])
     values = _issue_values(severity=severity, summary=summary, link=link or Issue.Link.CAUSED_BY)
     detected = _observed(detected_at, "detected_at", "Detected")
+    _check_cause(change, values["link"], detected)
     n = (change.issues.aggregate(last=Max("n"))["last"] or 0) + 1
     issue = Issue(change=change, n=n, detected_at=detected, by=actor, **values)
     issue.resolved_at = _resolved(resolved_at, detected)
@@ -228,6 +239,7 @@ def edit_issue(*, actor: User, number: str, n: int, values: Mapping[str, Any]) -
         setattr(issue, name, value)
     if values.get("detected_at"):
         issue.detected_at = _observed(values["detected_at"], "detected_at", "Detected")
+    _check_cause(change, issue.link, issue.detected_at)
     resolved = values.get("resolved_at", issue.resolved_at)
     issue.resolved_at = _resolved(resolved, issue.detected_at)
     issue.save()
@@ -244,6 +256,17 @@ def _issue_values(*, severity: str, summary: str, link: str) -> dict[str, str]:
     if wrong:
         raise Invalid(fields=wrong)
     return {"severity": severity, "summary": cleaning.written("summary", summary, "Summary", limit=300), "link": link}
+
+
+def _check_cause(change: ChangeRequest, link: str, detected: datetime) -> None:
+    """A cause comes before its issue (A42): its earliest sign of work is the start, the first ticked `pre` item or the slot's start."""
+    if link != Issue.Link.CAUSED_BY:
+        return
+    ticked = change.checklist.filter(phase=ChecklistItem.Phase.PRE, state=ChecklistItem.State.DONE).aggregate(first=Min("settled_at"))
+    began = min(filter(None, (change.started_at, ticked["first"], change.slot_start)))
+    if detected < began - CAUSE_MARGIN:
+        text = f"Detected: {say_instant(detected)} is before anything was done for {change.number}, {say_instant(began)}."
+        raise Invalid(fields={"detected_at": f"{text} Give a later instant, or say that the change fixes it (fixed_by)."})
 
 
 def _resolved(value: Any, detected: datetime) -> datetime | None:

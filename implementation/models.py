@@ -37,6 +37,8 @@ class ChecklistItem(models.Model):
     phase = models.CharField(max_length=10, choices=Phase)
     text = models.TextField()
     command = models.TextField(blank=True)
+    level = models.PositiveSmallIntegerField(default=1, db_default=1, help_text="How deep it stands in the plan's list (A39).")
+    group = models.CharField(max_length=200, blank=True, db_default="", help_text="The heading that it stands under in the plan.")
     requirement = models.CharField(max_length=20, blank=True)
     added = models.BooleanField(default=False, help_text="Put there by a person, not by the process.")
     state = models.CharField(max_length=10, choices=State, default=State.OPEN)

@@ -8,7 +8,7 @@ from typing import Any
 
 from accounts.roles import Role
 from approvals import access as approvals_access
-from approvals import policy, revisions, rounds, security, telephone
+from approvals import policy, recording, revisions, rounds, security, telephone
 from approvals.models import Step
 from implementation import actions as all_actions
 from implementation import guards
@@ -121,8 +121,14 @@ def _next_step(case: Case, found: list[all_actions.Action]) -> dict[str, Any]:
         slot = case.lost_slot.get("slot")
         title = f"It {verb} its slot" + (f", {say_instant(datetime.fromisoformat(slot))}" if slot else "")
         sentence = f"{case.lost_slot['reason'].rstrip('.')}. Choose another; the approval stands."
+    asks = "Nobody has authorised it: whom did you call, and when?" if chosen.name == "start" and case.starts_before else ""
+    if asks:
+        title, sentence = (
+            "Start it before it is authorised",
+            "CTO and emergency contacts are told at once, and say within 24 hours whether it was right.",
+        )
     opens = next((reason.next_allowed_at for reason in chosen.reasons if reason.next_allowed_at), None)
-    return {"kind": "act", "action": chosen, "title": title, "sentence": sentence, "rollback": rolling, "opens": opens}
+    return {"kind": "act", "action": chosen, "title": title, "sentence": sentence, "rollback": rolling, "opens": opens, "asks": asks}
 
 
 def _could_be(case: Case, action: all_actions.Action) -> bool:
@@ -227,7 +233,10 @@ def context(case: Case, tab: str) -> dict[str, Any]:
         "next": _next_step(case, found),
         "may_edit": actor.may_write and not revisions.edit_refusal(change, actor),
         "more": [by_name[name] for name in ("escalate", "unschedule", "roll_back", "fail", "cancel") if by_name[name].allowed],
-        "may_take_over": actor.may_write and not guards.take_over_refusal(case),
+        "take_over": _take_over(case),
+        "may_accept_take_over": case.left_run is not None and not guards.accept_take_over_refusal(case),
+        "left_run": case.left_run,
+        "may_accept_late": recording.is_due(change) and not recording.accept_refusal(change, actor),
         "may_transfer": actor.may_write and not requests.transfer_refusal(change, actor),
         **_sharing(case),
         "may_add_security": _may_add_security(case),
@@ -240,6 +249,19 @@ def context(case: Case, tab: str) -> dict[str, Any]:
         "documented": case.documentation.values if case.documentation else {},
         **_by_telephone(case),
     }
+
+
+def _take_over(case: Case) -> dict[str, Any]:
+    """Whether this person may take the run over, must say why, or may not and why (A28, A37)."""
+    if not (case.actor.may_write and case.actor.is_devops):
+        return {}
+    refusal = guards.take_over_refusal(case)
+    if not refusal:
+        return {"may": True}
+    first = refusal[0]
+    if first.code == "reason":
+        return {"may": True, "asks": first.message}
+    return {"why_not": first.message} if first.code in ("judged", "only_approver") else {}
 
 
 def _may_add_security(case: Case) -> bool:

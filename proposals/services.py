@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import User
@@ -26,7 +26,7 @@ class Kind:
     """What becomes of a proposal: `carry_out` puts it into effect (and may refuse), `give_back` undoes what proposing held."""
 
     carry_out: Callable[[Proposal, User], None]
-    give_back: Callable[[Proposal], None]
+    give_back: Callable[[Proposal], None] = lambda proposal: None
 
 
 _kinds: dict[str, Kind] = {}
@@ -37,8 +37,14 @@ def register(name: str, kind: Kind) -> None:
     _kinds[name] = kind
 
 
-def propose(*, actor: User, kind: str, subject: str, reason: str, widens: list[str], payload: dict[str, Any]) -> Proposal:
-    """Ask for a second person, in the caller's transaction. Everybody who could be that person is told."""
+def propose(
+    *, actor: User, kind: str, subject: str, reason: str, widens: list[str], payload: dict[str, Any], also: Collection[int] = ()
+) -> Proposal:
+    """Ask for a second person, in the caller's transaction. Everybody who could be that person is told.
+
+    `also` are the keys of people who may be it besides the roles, as a component's owner (A36).
+    """
+    payload = payload | {"also": sorted(also)} if also else payload
     assert kind in _kinds, kind
     made = Proposal.objects.create(
         kind=kind, subject=subject[:200], reason=reason, widens=widens, payload=payload, author=actor, created_at=timezone.now()
@@ -58,19 +64,25 @@ def propose(*, actor: User, kind: str, subject: str, reason: str, widens: list[s
 
 def could_be_second(proposal: Proposal) -> QuerySet[User]:
     """Who could confirm it today."""
-    return User.deciders().filter(groups__name__in=SECONDS).exclude(pk=proposal.author_id).distinct()
+    asked = Q(groups__name__in=SECONDS) | Q(pk__in=_also(proposal))
+    return User.deciders().filter(asked).exclude(pk=proposal.author_id).distinct()
+
+
+def _also(proposal: Proposal) -> list[int]:
+    return list(proposal.payload.get("also", []))
 
 
 def waiting_for(user: User) -> QuerySet[Proposal]:
     """The proposals that this person could answer now, the oldest first."""
-    if not (user.may_write and user.has_role(*SECONDS)):
+    if not user.may_write:
         return Proposal.objects.none()
-    return Proposal.objects.filter(state=Proposal.State.OPEN).exclude(author=user).select_related("author").order_by("id")
+    found = Proposal.objects.filter(state=Proposal.State.OPEN).exclude(author=user).select_related("author").order_by("id")
+    return found if user.has_role(*SECONDS) else found.filter(payload__also__contains=user.pk)
 
 
 def answer_refusal(proposal: Proposal, user: User) -> list[Reason]:
     """Why this person may not confirm or decline it."""
-    if not (user.may_write and user.has_role(*SECONDS)):
+    if not (user.may_write and (user.has_role(*SECONDS) or user.pk in _also(proposal))):
         return [Reason("not_yours", f"A second person confirms this: {listed(list(SECONDS))}.")]
     if proposal.author_id == user.pk:
         return [Reason("own_change", "You proposed it; it takes somebody else to confirm it.")]

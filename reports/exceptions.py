@@ -47,7 +47,9 @@ FOUND_BY = {
     "unauthorised_starts": Q(action__in=["change.start", "change.record"], data__unauthorised=True),
     "recorded_afterwards": Q(action="change.record"),
     "authorisations_lapsed": Q(action="change.expire"),
-    "raised_to_p0": Q(action="change.escalate") | Q(action="change.revise", data__fields__priority__1="P0"),
+    "raised_to_p0": Q(action="change.escalate")
+    | Q(action="change.revise", data__fields__priority__1="P0")
+    | Q(action="change.edit", data__raised=True),
     "p0_not_justified": Q(action="implementation.review_confirm", data__p0_justified=False),
     "reviews_waived": Q(action="approval.decide", data__verdict="waive"),
     "items_not_applicable": Q(action="approval.decide", data__verdict="approve", data__has_key="not_applicable"),

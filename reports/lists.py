@@ -80,6 +80,11 @@ CHANGES: dict[str, Line[ChangeRequest]] = {
     for name, label in exceptions.EXCEPTIONS.items()
 }
 ISSUES: dict[str, Line[Issue]] = {
+    "mttr_p0": Line(
+        "Issues of emergencies resolved",
+        "Caused by a P0 and resolved in the month: the emergencies' MTTR is the average of their minutes.",
+        lambda start, end: resolved_between(start, end).filter(change__priority="P0"),
+    ),
     "mttr": Line(
         "Issues resolved", "Caused by a change and resolved in the month: MTTR is the average of their minutes.", resolved_between
     ),

@@ -228,11 +228,26 @@ def _months_concerned(looked: int) -> set[date]:
     for name in ("detected_at", "resolved_at"):
         issues = Issue.objects.filter(change__in=changed, **{f"{name}__isnull": False})
         found |= set(issues.values_list(TruncMonth(name), flat=True).distinct().order_by())
+    found |= _while_open(changed)
+    denied = Event.objects.filter(exceptions.FOUND_BY["phone_approvals_unconfirmed"], change_id__in=changed)
+    found |= set(denied.values_list("at", flat=True))  # counted there until the change ends, and then with it
     moved = news.filter(Q(action__in=["change.reject", "change.cancel"]) | Q(action="implementation.issue_edit"))
     for action, at, was in moved.values_list("action", "at", "data__was"):
         was = was if action == "implementation.issue_edit" and isinstance(was, dict) else {}
         found |= {at, *(datetime.fromisoformat(was[name]) for name in ("detected_at", "resolved_at") if was.get(name))}
     return {metrics.month_of(instant) for instant in found if instant}
+
+
+def _while_open(changed: Any) -> set[datetime]:
+    """Each month at whose end one of these changes' issues was open: its figures count it, too."""
+    spans = Issue.objects.filter(change__in=changed).values_list("detected_at", "resolved_at")
+    found: set[datetime] = set()
+    for detected, resolved in spans:
+        month, last = metrics.month_of(detected), metrics.month_of(resolved or timezone.now())
+        while month <= last:
+            found.add(metrics.month_span(month)[0])
+            month = metrics.next_month(month)
+    return found
 
 
 def _last_event() -> int:

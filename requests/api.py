@@ -174,4 +174,9 @@ def create_component(request: Request) -> Any:
 def edit_component(request: Request, slug: str) -> Any:
     if not request.user.has_role(Role.CHANGE_MANAGER) and not request.user.is_superuser:
         raise NotYours([Reason("not_yours", components.NOT_YOURS)])
-    return component_out(components.save(actor=request.user, component=_component(slug), values=body_values(request)))
+    values = body_values(request)
+    reason = values.pop("reason", "")
+    proposal = components.edit(
+        actor=request.user, component=_component(slug), values=values, reason=reason if isinstance(reason, str) else ""
+    )
+    return answer(202, {"proposal": proposal.pk}) if proposal else component_out(_component(slug))

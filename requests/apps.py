@@ -7,8 +7,11 @@ class RequestsConfig(AppConfig):
     name = "requests"
 
     def ready(self) -> None:
-        from requests import watching
+        from proposals import services as proposals
+        from requests import components, watching
         from requests.lifecycle import follow
+
+        proposals.register(components.KIND, components.proposals_kind)
 
         for name in watching.WATCHED:
             follow(name)(partial(watching.moved, name))

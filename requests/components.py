@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -14,11 +15,15 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.roles import Role, label
 from audit import services as audit
-from audit.refusal import Invalid, NotYours, Reason
+from audit.refusal import Blocked, Invalid, NotYours, Reason
+from proposals import services as proposals
+from proposals.models import Proposal
 from requests import cleaning, risk
 from requests.models import ChangeRequest, Component, UsualReviewer
+from requests.states import EDITABLE, RUNNING
 
 NOT_YOURS = "The change manager and administrators keep the catalogue of components."
+KIND = "component"
 FIELDS = ("slug", "name", "team", "owner", "depends_on", "security_review", "usual")
 #: The roles of which a component may name its usual person.
 REVIEWING = (
@@ -70,9 +75,92 @@ def holders() -> dict[str, list[tuple[str, str]]]:
     return found
 
 
+def edit(*, actor: User, component: Component, values: Mapping[str, Any], reason: str = "") -> Proposal | None:
+    """Edit a component; what widens by it waits, in the proposal that is returned, for its second person (A36).
+
+    Taking away the security review, or a dependency between components that open changes name, widens; all else counts at once.
+    """
+    with transaction.atomic():
+        component = Component.objects.select_for_update().get(pk=component.pk)
+        taken = _taken_away(component, values)
+        kept = dict(values)
+        if taken.security_review:
+            kept["security_review"] = True
+        if taken.needed:
+            kept["depends_on"] = [*(values["depends_on"] or ()), *taken.needed]
+        save(actor=actor, component=component, values=kept)
+        if not taken:
+            return None
+        if not reason.strip():
+            raise Invalid(
+                fields={"reason": f"Reason: say why. {' '.join(taken.sentences(component))} A second person reads it and confirms."}
+            )
+        return proposals.propose(
+            actor=actor,
+            kind=KIND,
+            subject=f"Component: {component.name}",
+            reason=cleaning.written("reason", reason, "Reason"),
+            widens=taken.sentences(component),
+            payload={"slug": component.slug, "security_review": taken.security_review, "needed": taken.needed},
+            also=[component.owner_id] if component.owner_id else (),
+        )
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What an edit would take away from a component that open changes rest on."""
+
+    security_review: bool
+    needed: list[str]
+
+    def __bool__(self) -> bool:
+        return self.security_review or bool(self.needed)
+
+    def sentences(self, component: Component) -> list[str]:
+        found = [f"Changes to {component.name} no longer need the security review because of it."] if self.security_review else []
+        return found + [
+            f"Open changes to {component.name} and to {slug} no longer count as being in each other's way." for slug in self.needed
+        ]
+
+
+def _taken_away(component: Component, values: Mapping[str, Any]) -> Taken:
+    needed: list[str] = []
+    if "depends_on" in values:
+        try:
+            wanted = {item.pk for item in cleaning.component_list(values["depends_on"])}
+        except cleaning.Wrong:
+            wanted = set(component.depends_on.values_list("pk", flat=True))  # `save` says what is wrong with it
+        gone = component.depends_on.exclude(pk__in=wanted)
+        named = ChangeRequest.components.through.objects.filter(changerequest__state__in=EDITABLE | RUNNING)
+        if named.filter(component=component).exists():
+            needed = list(gone.filter(pk__in=named.values("component")).order_by("slug").values_list("slug", flat=True))
+    return Taken(component.security_review and values.get("security_review", True) is not True, needed)
+
+
+def _carry_out(proposal: Proposal, second: User) -> None:
+    """A second person has confirmed: what was to be taken away goes now."""
+    component = Component.objects.select_for_update().filter(slug=proposal.payload["slug"]).first()
+    if component is None or not may_manage(proposal.author):
+        text = f"{proposal.author} may not edit components any more." if component else "The component is there no more."
+        raise Blocked([Reason("overtaken", f"It cannot be carried out any more: {text} Decline it.")])
+    if proposal.payload["security_review"]:
+        component.security_review = False
+        component.save(update_fields=["security_review"])
+    component.depends_on.remove(*Component.objects.filter(slug__in=proposal.payload["needed"]))
+    fields = [
+        *(["security_review"] if proposal.payload["security_review"] else []),
+        *(["depends_on"] if proposal.payload["needed"] else []),
+    ]
+    data = {"slug": component.slug, "fields": fields, "reason": proposal.reason, "confirmed_by": second.username}
+    audit.record("component.edit", actor=proposal.author, data=data)
+
+
+proposals_kind = proposals.Kind(carry_out=_carry_out)
+
+
 @transaction.atomic
 def save(*, actor: User, component: Component | None, values: Mapping[str, Any]) -> Component:
-    """Make or edit a component. The name in addresses (slug) stays once given."""
+    """Make a component, or write what an edit of one may write at once. The name in addresses (slug) stays once given."""
     if not may_manage(actor):
         raise NotYours([Reason("not_yours", NOT_YOURS)])
     wrong = {str(name)[:60]: "There is no such field." for name in values if name not in FIELDS}

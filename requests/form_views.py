@@ -20,6 +20,7 @@ from approvals import policy, revisions, rounds, submission, vacancies
 from approvals import services as approvals
 from audit.refusal import Blocked, Invalid, Missing, Reason, Refused, Stale, refusal_of
 from changemgmt.http import Request, record_refusal, status_of
+from implementation.steps import steps_of
 from requests import access, cleaning, content, forms, risk, services
 from requests.components import record_of
 from requests.models import ChangeRequest, Component, IdempotencyKey
@@ -77,6 +78,7 @@ def _preview(user: User, values: dict[str, Any], change: ChangeRequest | None) -
     )
     return {
         "progress": forms.section_progress(plain),
+        "steps_ahead": {name: steps_of(getattr(known, name)) for name in ("implementation_steps", "rollback_plan")},
         "asked": (plans := policy.plan(rounds.current_rules(), facts)),
         "nobody": vacancies.nobody_for(plans, change.requester if change else user) if known.priority else [],
         "shown_priority": known.priority,

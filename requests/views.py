@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -18,11 +19,12 @@ from approvals import rounds
 from audit import services as audit
 from audit.refusal import Invalid
 from changemgmt.http import Request
+from proposals.models import Proposal
 from reports.formats import BYTE_ORDER_MARK, safe_cell
 from requests import components as catalogue
 from requests import listing
 from requests.models import ChangeRequest, Component
-from requests.say import say_length
+from requests.say import iso, say_length
 from requests.states import State
 
 COUNTED = 1000
@@ -131,10 +133,13 @@ def export(request: Request) -> StreamingHttpResponse:
         "ended_at",
     )
 
+    def _cell(value: Any) -> Any:
+        return iso(value) if isinstance(value, datetime) else value
+
     def rows() -> Iterator[str]:
         yield BYTE_ORDER_MARK + writer.writerow(columns)
         for change in found.select_related("requester").order_by("-created_at", "-id").iterator(chunk_size=1000):
-            yield writer.writerow([safe_cell(getattr(change, name)) for name in columns])
+            yield writer.writerow([safe_cell(_cell(getattr(change, name))) for name in columns])
 
     return StreamingHttpResponse(
         rows(), content_type="text/csv; charset=utf-8", headers={"Content-Disposition": 'attachment; filename="changes.csv"'}
@@ -150,6 +155,13 @@ def components(request: Request) -> HttpResponse:
     found = list(Component.objects.filter(slug__gt=after).select_related("owner").prefetch_related("depends_on").order_by("slug")[:101])
     context = {"components": found[:100], "more": len(found) > 100, "may_manage": catalogue.may_manage(request.user)}
     return render(request, "requests/components.html", context)
+
+
+def _save_component(request: Request, found: Component | None, values: dict[str, Any]) -> Proposal | None:
+    if found:
+        return catalogue.edit(actor=request.user, component=found, values=values, reason=request.POST.get("reason", ""))
+    catalogue.save(actor=request.user, component=None, values=values)
+    return None
 
 
 def component(request: Request, slug: str = "") -> HttpResponse:
@@ -175,11 +187,13 @@ def component(request: Request, slug: str = "") -> HttpResponse:
         plain = {name: value for name, value in values.items() if not name.startswith("usual_")}
         needs = [item.strip() for item in values["depends_on"].split(",") if item.strip()]
         try:
-            saved = catalogue.save(actor=request.user, component=found, values={**plain, "depends_on": needs, "usual": usual})
+            proposal = _save_component(request, found, {**plain, "depends_on": needs, "usual": usual})
         except Invalid as refused:
             errors = refused.fields
+            values["reason"] = request.POST.get("reason", "")
         else:
-            messages.success(request, f"{saved} is saved.")
+            waits = f" What it would widen waits for a second person: {proposal.widens[0]}" if proposal else ""
+            messages.success(request, f"{values['name']} is saved.{waits}")
             return redirect("requests:components")
     usual_roles = [(f"usual_{role}", label(role), people) for role, people in catalogue.holders().items()]
     context = {

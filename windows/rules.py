@@ -235,11 +235,7 @@ def _carry_out(proposal: Proposal, actor: User) -> None:
     _apply(ready, actor=proposal.author, confirmed_by=actor, reason=proposal.reason)
 
 
-def _nothing_held(proposal: Proposal) -> None:
-    """A proposal about the calendar holds nothing back meanwhile."""
-
-
-proposals_kind = proposals.Kind(carry_out=_carry_out, give_back=_nothing_held)
+proposals_kind = proposals.Kind(carry_out=_carry_out)
 
 
 # --- consequences --------------------------------------------------------------------------------------------------------------------

@@ -325,13 +325,14 @@ def markdown(text: str) -> SafeString:
 
 @register.filter
 def steps(text: str) -> SafeString:
-    """A plan, one step a line, as a numbered list."""
-    from implementation.checklist import lines_of
+    """A plan whose every line is one step as a numbered list; any other as its author laid it out."""
+    from implementation.steps import steps_of
 
-    lines = lines_of(text)
-    if len(lines) < 2:
+    found = steps_of(text)
+    plain = all(step.level == 1 and not (step.more or step.command or step.group) for step in found)
+    if len(found) < 2 or not plain or len(found) != sum(bool(line.strip()) for line in text.splitlines()):
         return SafeString(markdown(text))
-    return format_html("<ol>{}</ol>", format_html_join("", "<li>{}</li>", ((line,) for line in lines)))
+    return format_html("<ol>{}</ol>", format_html_join("", "<li>{}</li>", ((step.text,) for step in found)))
 
 
 @register.filter

@@ -1,4 +1,4 @@
-"""Findings: a month between an issue's detection and its end is not told what came late."""
+"""Every month at whose end an issue was open counts it, however late it is told."""
 
 from __future__ import annotations
 

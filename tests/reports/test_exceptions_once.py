@@ -1,4 +1,4 @@
-"""Findings: exceptions that the report does not count, or counts where their list is empty."""
+"""Exceptions that are easily counted not at all, or twice."""
 
 from __future__ import annotations
 

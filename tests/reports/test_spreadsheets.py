@@ -1,4 +1,4 @@
-"""Findings: what a spreadsheet makes of the CSV, what is said twice, times within events (X37)."""
+"""What a spreadsheet makes of the CSV, what is said twice, times within events (X37)."""
 
 from __future__ import annotations
 
