@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMessage
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -69,6 +69,29 @@ def tell(
     if messages:
         Message.objects.bulk_create(messages, ignore_conflicts=True)
         nudge()
+
+
+TOGETHER = timedelta(minutes=15)
+
+
+def tell_together(person: User, *, kind: str, subject: str, lines: list[str], path: str = "/") -> None:
+    """One message of the kind a person and 15 minutes: the first goes at once, what comes after waits and goes as one.
+
+    In the caller's transaction; those who tell one person take turns.
+    """
+    if not person.is_active:
+        return
+    now = timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"{kind}:{person.pk}"])
+    last = Message.objects.select_for_update().filter(kind=kind, recipient=person, due_at__gt=now - TOGETHER).order_by("-due_at").first()
+    if last and last.state == Message.State.DUE and last.due_at > now:
+        known, _, link = last.body.rpartition("\n\n")
+        last.body = "\n".join([known, *(line for line in lines if line not in known)]) + f"\n\n{link}"
+        last.save(update_fields=["body"])
+        return
+    due = last.due_at + TOGETHER if last else now
+    tell([person], kind=kind, occasion=f"{due.isoformat()}", subject=subject, body="\n".join(lines), due_at=due, path=path)
 
 
 #: kind → says which of a person's gathered messages are still true and still theirs to read.

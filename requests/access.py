@@ -11,7 +11,7 @@ def change_for(user: User, number: str, *, lock: bool = False) -> ChangeRequest:
     """The change of that number, locked if it is to be changed. Raises Missing, the same for absent and invisible."""
     changes = ChangeRequest.objects.visible_to(user).select_related("requester", "implementer").prefetch_related("components")
     if lock:
-        changes = changes.select_for_update(of=("self",))
+        changes = changes.select_for_update(of=("self",), no_key=True)  # whoever links to it need not wait
     change = changes.filter(number=number).first() if len(number) <= 24 and "\x00" not in number else None
     if change is None:
         raise Missing([Reason("missing", f"There is no change {number[:30]!r} that you can see.")])

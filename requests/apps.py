@@ -8,10 +8,12 @@ class RequestsConfig(AppConfig):
 
     def ready(self) -> None:
         from proposals import services as proposals
-        from requests import components, watching
+        from requests import components, dependencies, watching
         from requests.lifecycle import follow
 
         proposals.register(components.KIND, components.proposals_kind)
 
         for name in watching.WATCHED:
             follow(name)(partial(watching.moved, name))
+        for name in dependencies.MOVED:
+            follow(name)(partial(dependencies.moved, name))

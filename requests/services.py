@@ -15,7 +15,7 @@ from accounts.models import User
 from accounts.roles import Role
 from audit import services as audit
 from audit.refusal import Invalid, Reason, raise_refusal
-from requests import access, apart, cleaning, lifecycle, watching
+from requests import access, apart, cleaning, dependencies, lifecycle, watching
 from requests.models import Author, ChangeRequest, Comment
 from requests.states import EDITABLE, State
 
@@ -50,9 +50,11 @@ def assign(change: ChangeRequest, values: Mapping[str, Any], actor: User) -> Non
         change.components.set(values["components"])
     if change.pk and "dependencies" in values:
         numbers = [item for item in values["dependencies"] or [] if cleaning.NUMBER.match(item)]
-        named = ChangeRequest.objects.filter(number__in=numbers).exclude(pk=change.pk)
+        named = ChangeRequest.objects.filter(number__in=numbers)
         visible = ChangeRequest.objects.visible_to(actor).values("pk")
-        change.depends_on.set(named.filter(Q(pk__in=visible) | Q(pk__in=change.depends_on.values("pk"))))
+        needed = list(named.filter(Q(pk__in=visible) | Q(pk__in=change.depends_on.values("pk"))))
+        dependencies.check_no_ring(change, needed, actor)
+        change.depends_on.set(needed)
 
 
 def remember_author(change: ChangeRequest, user: User) -> None:
@@ -118,7 +120,7 @@ def comment(*, actor: User, number: str, text: str) -> Comment:
         raise Invalid(fields={"text": f"Comment: {problem}"}) from None
     if not text:
         raise Invalid(fields={"text": "Comment: write something first."})
-    ChangeRequest.objects.select_for_update(of=("self",)).get(pk=change.pk)  # two clicks are one comment
+    ChangeRequest.objects.select_for_update(of=("self",), no_key=True).get(pk=change.pk)  # two clicks are one comment
     recent = change.comments.filter(author=actor, text=text, created_at__gt=timezone.now() - SAME_COMMENT).first()
     if recent:
         return recent

@@ -60,7 +60,12 @@ def move(key: int) -> bool:
     """Look again at one change, locked, in a transaction of its own: displace it, or follow its window. Whether anything was done."""
     try:
         with transaction.atomic():
-            found = ChangeRequest.objects.select_for_update(of=("self",)).select_related("requester", "implementer").filter(pk=key).first()
+            found = (
+                ChangeRequest.objects.select_for_update(of=("self",), no_key=True)
+                .select_related("requester", "implementer")
+                .filter(pk=key)
+                .first()
+            )
             return found is not None and enforce(found)
     except Exception:
         log.exception("Enforcing the calendar on change %s", key)

@@ -17,6 +17,7 @@ from django.utils import timezone
 from accounts.models import User
 from audit.refusal import Reason
 from requests.apart import hands_in
+from requests.dependencies import REMEDY, ended_otherwise
 from requests.models import ChangeRequest
 from requests.say import say_instant, say_length, say_span, say_until
 from requests.states import State
@@ -35,7 +36,7 @@ from windows.calendar import (
     window_occurrences,
 )
 from windows.models import current_calendar, lifted_for, openers
-from windows.slots import AROUND, SEARCH, Plan, Taken, conflicts, named, scope_of, taken_between, whole_minute
+from windows.slots import AROUND, BOOKED, SEARCH, Plan, Taken, conflicts, named, scope_of, taken_between, whole_minute
 
 NOTICE = timedelta(hours=24)  # A12
 #: Who books looks past a lockdown: its end is not known, bookings are kept meanwhile, and `may_begin` asks again.
@@ -129,6 +130,14 @@ class Around:
         change = self.plan.change
         return list(change.depends_on.all()) if change and change.pk and change.dependencies else []
 
+    @cached_property
+    def needed_by(self) -> Sequence[ChangeRequest]:
+        """Booked changes that wait for the plan's; nobody books behind what has no slot yet."""
+        change = self.plan.change
+        if not change or not change.pk or not (change.slot_start or change.hold_start):
+            return []
+        return list(change.needed_by.filter(state__in=BOOKED).order_by("slot_start", "pk"))
+
 
 @dataclass(frozen=True)
 class Bookable:
@@ -188,7 +197,7 @@ def may_be_booked(plan: Plan, start: datetime, around: Around | None = None, end
     if plan.is_emergency:
         return Bookable(start, end, Verdict(True, (), start, None), untimely, emergency=True)
     verdict = slot_verdict(plan, start, around.calendar, end)
-    against = tuple(conflicts(plan, start, around.calendar, around.taken, around.needs, around.reader))
+    against = tuple(_conflicts(start, around))
     openings = openings_of(plan, start, end, around.calendar)
     apart = tuple(around.own_opening(start)) if openings else ()
     return Bookable(start, end, verdict, untimely, apart, against, openings, canary=plan.canary)
@@ -264,6 +273,10 @@ def free_slots(
     return starts, why
 
 
+def _conflicts(start: datetime, around: Around) -> list[Reason]:
+    return conflicts(around.plan, start, around.calendar, around.taken, around.needs, around.reader, around.needed_by)
+
+
 def fitting(after: datetime, limit: int, around: Around) -> tuple[list[datetime], list[Reason]]:
     """Up to `limit` starts of the plan within 90 days after `after`, one per open stretch; if none, why."""
     plan = around.plan
@@ -273,7 +286,7 @@ def fitting(after: datetime, limit: int, around: Around) -> tuple[list[datetime]
     in_the_way: list[Reason] = []
     for opening, closing in bookable_stretches(plan.priority, plan.scope, after, after + SEARCH, around.calendar):
         for start in _starts_within(max(opening, after), closing - plan.length, around.taken):
-            against = conflicts(plan, start, around.calendar, around.taken, around.needs, around.reader) or around.own_opening(start)
+            against = _conflicts(start, around) or around.own_opening(start)
             if not against:
                 found.append(start)
                 break  # one proposal per stretch: the earliest
@@ -375,10 +388,15 @@ def _rebooked(reason: Reason) -> Reason:
 
 def _dependency_refusal(asked: Beginning) -> list[Reason]:
     return [
-        Reason("dependency", f"It needs {named(needed, asked.reader)} to be completed first.", rule="Dependency")
+        Reason("dependency", f"It needs {named(needed, asked.reader)}{_unmet(needed)}", rule="Dependency")
         for needed in asked.needs
         if not needed.is_done
     ]
+
+
+def _unmet(needed: ChangeRequest) -> str:
+    how = ended_otherwise(needed)
+    return f", which {how}. {REMEDY}" if how else " to be completed first."
 
 
 def _component_refusal(asked: Beginning) -> list[Reason]:

@@ -12,6 +12,7 @@ from django.db.models import Q
 from accounts.models import User
 from accounts.roles import Role
 from audit.refusal import Reason
+from requests.dependencies import REMEDY, ended_otherwise
 from requests.models import ChangeQuerySet, ChangeRequest, Component
 from requests.say import say_span
 from requests.states import RUNNING, State
@@ -154,16 +155,19 @@ def conflicts(
     taken: Sequence[Taken],
     needs: Sequence[ChangeRequest],
     actor: User | None = None,
+    needed_by: Sequence[ChangeRequest] = (),
 ) -> list[Reason]:
     """What stands against booking the plan at `start`: each kind a reason of its own, naming the other change.
 
-    `taken` is from `taken_between`, `needs` are the changes that this one depends on. The change manager may override each (A27).
+    `taken` is from `taken_between`, `needs` are the changes that this one depends on, `needed_by` those that are
+    booked and depend on it (A38). The change manager may override each (A27).
     """
     end = start + plan.length
     found = [reason for slot in taken if slot.overlaps(start, end) for reason in _against(plan, slot, actor)]
     if full := _full(window_at(calendar, start, end, plan.priority, plan.scope), calendar, taken):
         found.append(full)
-    return found + [_out_of_order(needed, actor) for needed in needs if not comes_before(needed, start)]
+    found += [_out_of_order(needed, actor) for needed in needs if not comes_before(needed, start)]
+    return found + [_waits_for_us(other, actor) for other in needed_by if other.slot_start and other.slot_start < end]
 
 
 def _conflict(code: str, message: str, rule: str, until: datetime | None = None) -> Reason:
@@ -213,7 +217,14 @@ def comes_before(needed: ChangeRequest, start: datetime) -> bool:
 
 
 def _out_of_order(needed: ChangeRequest, actor: User | None) -> Reason:
-    text = f"This change needs {named(needed, actor)}, which is neither completed nor booked to end before it."
+    how = ended_otherwise(needed)
+    why = f"{how}. {REMEDY}" if how else "is neither completed nor booked to end before it."
+    return _conflict("dependency_order", f"This change needs {named(needed, actor)}, which {why}", "Dependency")
+
+
+def _waits_for_us(other: ChangeRequest, actor: User | None) -> Reason:
+    span = say_span(other.slot_start, other.slot_end) if other.slot_start and other.slot_end else ""
+    text = f"{named(other, actor)} needs this change completed before it, and is booked for {span}: dependency not completed before."
     return _conflict("dependency_order", text, "Dependency")
 
 

@@ -81,7 +81,7 @@ def test_a_narrowing_counts_at_once_and_is_in_the_trail(desk: Sit) -> None:
     state = desk("engineer").get("/calendar/state?at=2026-10-06T02:30Z&priority=P2")
     assert (state["open"], state["reasons"][0]["code"], state["rule"]) == (False, "freeze", "the move to the new data centre")
     event = Event.objects.get(action="calendar.add")
-    assert event.data["after"]["ends"] == "2026-10-07T00:00:00+00:00"
+    assert event.data["after"]["ends"] == "2026-10-07T00:00:00Z"
     assert event.data["reason"] == "As agreed on Monday"
 
 
