@@ -171,3 +171,12 @@ def test_setup_never_overwrites_an_edit() -> None:
     MaintenanceWindow.objects.filter(name="Primary").update(minutes=60)
     call_command("setup_process", stdout=StringIO())
     assert MaintenanceWindow.objects.get(name="Primary").minutes == 60
+
+
+def test_nothing_outside_windows_judges_the_calendar_by_itself() -> None:
+    """X1 to X7: whoever asks the calendar asks one of the six questions of `windows/questions.py`."""
+    apps = ("accounts", "approvals", "audit", "changemgmt", "implementation", "notifications", "proposals", "reports", "requests")
+    sources = [path for app in apps for path in (ROOT / app).rglob("*.py")]
+    assert len(sources) > 100
+    asking = re.compile(r"from windows\.calendar import [^\n]*\b(decide|next_transition)\b|calendar\.decide\(", re.M)
+    assert [str(path.relative_to(ROOT)) for path in sources if asking.search(path.read_text())] == []
