@@ -11,7 +11,7 @@ from accounts import stepup
 from accounts.models import Duty, User
 from accounts.roles import Role
 from approvals import access, policy, rounds
-from approvals.models import Decision, Step
+from approvals.models import Confirmation, Decision, Step
 from approvals.services import capacity_for, keep
 from audit import services as audit
 from audit.refusal import Blocked, Invalid, Reason, raise_refusal
@@ -27,8 +27,14 @@ ANSWERS = {"ratified": Decision.Verdict.APPROVE, "not_ratified": Decision.Verdic
 
 
 def waits_unauthorised(change: ChangeRequest) -> bool:
-    """Whether it is an emergency that nobody has authorised yet, and the policy lets whoever is alone start it (A33)."""
-    return change.is_emergency and change.state == State.IN_REVIEW and bool(rounds.current_rules()["P0"].get("starts_before", True))
+    """Whether it is an emergency that nobody has answered yet, and the policy lets whoever is alone start it (A33).
+
+    Who was asked by telephone and says that they did not approve has answered: it must be authorised then.
+    """
+    if not (change.is_emergency and change.state == State.IN_REVIEW and rounds.current_rules()["P0"].get("starts_before", True)):
+        return False
+    denied = Confirmation.objects.filter(decision__step__change=change.pk, answer=Confirmation.Answer.NOT_APPROVED)
+    return not denied.exists()
 
 
 def may_start_before(change: ChangeRequest, actor: User) -> bool:

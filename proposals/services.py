@@ -44,7 +44,7 @@ def propose(
 
     `also` are the keys of people who may be it besides the roles, as a component's owner (A36).
     """
-    payload = payload | {"also": sorted(also)} if also else payload
+    payload = payload | {"seconds": sorted(also)} if also else payload
     assert kind in _kinds, kind
     made = Proposal.objects.create(
         kind=kind, subject=subject[:200], reason=reason, widens=widens, payload=payload, author=actor, created_at=timezone.now()
@@ -69,7 +69,7 @@ def could_be_second(proposal: Proposal) -> QuerySet[User]:
 
 
 def _also(proposal: Proposal) -> list[int]:
-    return list(proposal.payload.get("also", []))
+    return list(proposal.payload.get("seconds", []))
 
 
 def waiting_for(user: User) -> QuerySet[Proposal]:
@@ -77,7 +77,7 @@ def waiting_for(user: User) -> QuerySet[Proposal]:
     if not user.may_write:
         return Proposal.objects.none()
     found = Proposal.objects.filter(state=Proposal.State.OPEN).exclude(author=user).select_related("author").order_by("id")
-    return found if user.has_role(*SECONDS) else found.filter(payload__also__contains=user.pk)
+    return found if user.has_role(*SECONDS) else found.filter(payload__seconds__contains=user.pk)
 
 
 def answer_refusal(proposal: Proposal, user: User) -> list[Reason]:

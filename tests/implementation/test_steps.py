@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from time import process_time
 from typing import Any
@@ -114,5 +115,7 @@ def test_the_form_shows_the_checklist_that_will_come_of_the_text(desk: Sit, at: 
     engineer = desk("engineer")
     draft = engineer.create("P3", implementation_steps="- Drain\n  - pool a\n- Deploy")
     page = engineer.client.get(f"/changes/{draft['id']}/edit").content.decode()
-    assert "3 items on the checklist" in page
-    assert '<li class="level-2">' in page
+    (listed,) = re.findall(r'<ol class="steps-ahead" id="ahead-implementation_steps">(.*?)</ol>', page, re.S)
+    assert re.findall(r'<li class="level-(\d)">\s*(.*?)\s*</li>', listed) == [("1", "Drain"), ("2", "pool a"), ("1", "Deploy")]
+    shown = engineer.client.post("/changes/preview", {"implementation_steps": "- Drain\n- Deploy", "priority": "P3"}).content.decode()
+    assert '<ol class="steps-ahead" id="ahead-implementation_steps" hx-swap-oob="true">' in shown

@@ -32,7 +32,7 @@ PAGES: dict[str, str | set[str]] = {
     "healthz": "all", "readyz": "all", "icons.svg": "all", "": "signed", "api/v1/docs": "signed",
     "settings/": "signed", "settings/me/": "signed", "settings/duties/": "signed", "settings/tokens/": "signed", "settings/delegations/": "signed", "settings/components/": "signed",
     "settings/components/new": "signed", "settings/components/<str:slug>/": "signed", "settings/people/": {"admin"}, "settings/people/new": {"admin"},
-    "settings/people/<str:username>/": {"admin"},
+    "settings/people/<str:username>/": {"admin"}, "settings/staffing/": "signed", "setup/<str:token>": "never there",
     "settings/proposals/": "signed", "settings/proposals/<int:key>/answer": "redirect",
     "settings/policy/": "signed", "settings/policy/versions/<int:version>/": "signed", "settings/policy/simulator/": "signed",
     "settings/policy/drafts/new": "post", "settings/policy/drafts/<int:key>/": "signed", "settings/policy/drafts/<int:key>/trial/": "signed",
@@ -61,7 +61,7 @@ OPERATIONS: dict[str, str | set[str]] = {
     **dict.fromkeys([
         "edit_change", "submit_change", "cancel_change", "clone_change", "escalate_change", "transfer_change", "comment_on_change", "decide_step", "confirm_step",
         "schedule_change", "unschedule_change", "grant_freeze_exception", "ask_for_freeze_exception", "decline_freeze_exception", "start_change", "finish_change", "complete_change", "roll_back_change", "finish_rollback",
-        "fail_change", "close_change", "take_over_change", "extend_slot", "add_checklist_item", "settle_checklist_item", "log", "record_check", "accept_check",
+        "fail_change", "close_change", "take_over_change", "extend_slot", "add_checklist_item", "settle_checklist_item", "log", "record_check", "accept_check", "accept_take_over", "accept_late_record",
         "open_issue", "edit_issue", "write_review", "confirm_review", "document_emergency"], "write"),
     "create_change": "writer", "create_component": {"change-manager", "admin"}, "edit_component": {"change-manager", "admin"},
     "confirm_proposal": {"cto", "devops-lead"}, "decline_proposal": {"cto", "devops-lead"},

@@ -85,7 +85,7 @@ class Road:
 
     def to(self, state: str, priority: str) -> str:
         self.at("2026-10-05T09:00Z" if priority == "P0" else "2026-10-01T09:00Z")  # an authorisation holds for a day (A32)
-        window = {"requested_date": None} if priority == "P0" else {"requested_window": {"start": "2026-10-06T02:00Z"}}
+        window = {"requested_date": "2026-10-05"} if priority == "P0" else {"requested_window": {"start": "2026-10-06T02:00Z"}}
         answers = {"affects_authentication": True} if priority == "P1" else {}
         number = str(self.desk(REQUESTER).create(priority, implementer=IMPLEMENTER, **window, **answers)["id"])
         for step in self._steps(state, priority):
