@@ -307,10 +307,11 @@ class History(RuleBasedStateMachine):
 
     @rule(index=st.integers(0, 2))
     def a_quiet_day(self, index: int) -> None:
-        """Now and then people simply do their work: whoever may decides, and in the next window somebody starts it."""
-        for who in ("tech-lead", "senior-devops", "product-manager", "security", "eng-manager", "devops-lead", "devops2"):
+        """Now and then people simply do their work: whoever may decides, and in the next window, an emergency at once, somebody starts it."""
+        for who in ("cto", "tech-lead", "senior-devops", "product-manager", "security", "eng-manager", "devops-lead", "devops2"):
             self.decide_what_waits(index, who)
-        self.the_window_opens()
+        if self.change(index)[1].priority != "P0":
+            self.the_window_opens()
         for who in ("oncall", "devops"):
             self.start(index, who)
 
