@@ -208,7 +208,9 @@ def _save(request: Request, values: dict[str, Any]) -> ChangeRequest:
             draft = _draft_of(request)
             if draft is None:
                 raise
-    return revisions.edit(actor=request.user, number=draft.number, version=draft.version, values=values)
+    with transaction.atomic():  # under lock: the form's own save a moment ago is nobody else's edit
+        version = access.change_for(request.user, draft.number, lock=True).version
+        return revisions.edit(actor=request.user, number=draft.number, version=version, values=values)
 
 
 #: intent of the form → what its sender goes on to ask the change managers for, on the draft's page
