@@ -18,16 +18,6 @@ from tests import databases
 from tests.world import Desk
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Group by product, for `--dist loadgroup`; each other test goes wherever a process is free.
-
-    At collection: when the items are modified, xdist has read the groups already.
-    """
-    inside = item.path.parts
-    if "tests" in inside and {"browser", "journeys"} & set(inside):
-        item.add_marker(pytest.mark.xdist_group("browser" if "browser" in inside else item.path.stem))
-
-
 def load_reference_data() -> None:
     call_command("setup_process", stdout=io.StringIO())
     people.make()

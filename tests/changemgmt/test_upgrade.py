@@ -21,7 +21,6 @@ from urllib.parse import urlsplit
 import psycopg2
 import pytest
 
-pytestmark = pytest.mark.xdist_group("upgrade")  # one process loads it, once
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data" / "upgrade"
 OLD: dict[str, Any] = json.loads((DATA / "f3ca2a1.json").read_text())
