@@ -211,9 +211,7 @@ class Case:
     @cached_property
     def hands(self) -> frozenset[int]:
         """Keys of everybody who had a hand in the run: who implements it, and whoever started it or took it over."""
-        events = Event.objects.filter(change_id=self.change.pk, action__in=apart.RAN, actor__isnull=False)
-        keys = {*events.values_list("actor", flat=True), self.change.implementer_id}
-        return frozenset(key for key in keys if key)
+        return apart.runners_of(self.change)
 
     @cached_property
     def judged(self) -> str:

@@ -32,11 +32,15 @@ JUDGING = {
 }
 
 
-def hands_in(change: ChangeRequest) -> frozenset[int]:
-    """Keys of everybody who requested or edited it, implements it, or ran any of it. Two queries."""
+def runners_of(change: ChangeRequest) -> frozenset[int]:
+    """Keys of whoever implements it, started it, took it over or ran any of it. One query."""
     ran = Event.objects.filter(change_id=change.pk, action__in=RAN, actor__isnull=False).values_list("actor", flat=True)
-    keys = {change.requester_id, change.implementer_id, *change.authors.values_list("user", flat=True), *ran}
-    return frozenset(key for key in keys if key)
+    return frozenset(key for key in {change.implementer_id, *ran} if key)
+
+
+def hands_in(change: ChangeRequest) -> frozenset[int]:
+    """Those and everybody who requested or edited it. Two queries."""
+    return runners_of(change) | {change.requester_id, *change.authors.values_list("user", flat=True)}
 
 
 def hand_refusal(change: ChangeRequest, person: User, what: str, hands: Collection[int] | None = None) -> list[Reason]:

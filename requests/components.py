@@ -85,7 +85,7 @@ def edit(*, actor: User, component: Component, values: Mapping[str, Any], reason
         taken = _taken_away(component, values)
         kept = dict(values)
         if taken.security_review:
-            kept["security_review"] = True
+            del kept["security_review"]
         if taken.needed:
             kept["depends_on"] = [*(values["depends_on"] or ()), *taken.needed]
         save(actor=actor, component=component, values=kept)

@@ -11,8 +11,10 @@ from collections.abc import Iterable
 from django.db import connection
 
 from accounts.models import User
+from audit.models import Event
 from audit.refusal import Invalid
 from notifications import services as notifications
+from requests import watching
 from requests.models import ChangeRequest
 from requests.say import say_span
 from requests.states import EDITABLE, RUNNING, State
@@ -37,6 +39,8 @@ ENDED_OTHERWISE = {
     State.ROLLED_BACK: "was rolled back",
     State.FAILED: "failed",
 }
+#: those of them that move others only where a slot is lost by them
+BY_SLOT = frozenset({"revise", "escalate", "expire"})
 REMEDY = "Take it out of the dependencies, or name the change that takes its place."
 
 
@@ -92,21 +96,26 @@ def _way_back(start: int, first: list[int]) -> list[int]:
 def moved(name: str, change: ChangeRequest, actor: User | None) -> None:
     """A needed change moved: the people of what needs it are told, one message a person and 15 minutes."""
     lines: dict[int, list[str]] = {}
-    people: dict[int, User] = {}
-    needing = change.needed_by.filter(state__in=EDITABLE | RUNNING).select_related("requester", "implementer").order_by("pk")
+    needing = list(change.needed_by.filter(state__in=EDITABLE | RUNNING).select_related("requester", "implementer").order_by("pk"))
+    if not needing or (name in BY_SLOT and not _had_a_slot(name, change)):
+        return
+    people = {p.pk: p for other in needing for p in (other.requester, other.implementer) if p and p != actor}
+    seeing = {person.pk for person in watching.visible(change, people.values())}
     for other in needing:
-        for person in (other.requester, other.implementer):
-            if person and person != actor:
-                people[person.pk] = person
-                lines.setdefault(person.pk, []).append(_line(name, change, other, person))
+        for key in people.keys() & {other.requester_id, other.implementer_id}:
+            lines.setdefault(key, []).append(_line(name, change, other, may_see=key in seeing))
     for key in sorted(people):
         notifications.tell_together(
             people[key], kind="needed_moved", subject="What your changes need has moved", lines=list(dict.fromkeys(lines[key]))
         )
 
 
-def _line(name: str, change: ChangeRequest, other: ChangeRequest, person: User) -> str:
-    may_see = not change.confidential or ChangeRequest.objects.visible_to(person).filter(pk=change.pk).exists()
+def _had_a_slot(name: str, change: ChangeRequest) -> bool:
+    last = Event.objects.filter(change_id=change.pk, action=f"change.{name}").order_by("-id").first()
+    return last is not None and last.data.get("from") == State.SCHEDULED
+
+
+def _line(name: str, change: ChangeRequest, other: ChangeRequest, *, may_see: bool) -> str:
     slot = f" to {say_span(change.slot_start, change.slot_end)}" if name == "reschedule" and change.slot_start and change.slot_end else ""
     own = f", booked for {say_span(other.slot_start, other.slot_end)}" if other.slot_start and other.slot_end else ""
     remedy = f" {REMEDY}" if ended_otherwise(change) else ""

@@ -128,9 +128,12 @@ def _component_note(text: Any) -> str:
     names = cleaning.names(str(text))
     if not names:
         return ""
-    known = list(Component.objects.values_list("slug", flat=True)[:2000])
+    known = set(Component.objects.filter(slug__in=names).values_list("slug", flat=True))
     unknown = [name for name in names if name not in known][:3]
-    near = {name: get_close_matches(name, known, 2) for name in unknown}
+    if not unknown:
+        return ""
+    catalogue = list(Component.objects.values_list("slug", flat=True)[:2000])
+    near = {name: get_close_matches(name, catalogue, 1) for name in unknown}
     return " ".join(f"There is no component “{name[:60]}”{f'; did you mean {near[name][0]}?' if near[name] else '.'}" for name in unknown)
 
 

@@ -33,7 +33,10 @@ def told(kind: str) -> list[str]:
 def test_it_holds_for_24_hours_and_not_a_second_longer(desk: Sit, at: Any) -> None:
     """X22, A32, R4: the guard refuses at 24:00:00 even before the tick has run, and on Black Friday, at Christmas and in June."""
     number = authorised(desk, at)
-    gate = lambda instant: desk("oncall").get(f"/gate/{number}?at={instant}")  # noqa: E731
+
+    def gate(instant: str) -> Any:
+        return desk("oncall").get(f"/gate/{number}?at={instant}")
+
     assert gate("2026-10-07T01:59:59Z")["allow"] is True
     for instant in ("2026-10-07T02:00:00Z", "2026-11-27T12:00:00Z", "2026-12-25T12:00:00Z", "2027-06-01T12:00:00Z"):
         refused = gate(instant)

@@ -1,4 +1,4 @@
-"""Emergencies: deputies called in their order, and the start before anybody answered (A3, A4, R2-R4)."""
+"""Emergencies: deputies called in their order, and the start before anybody answered (A3, A4, R2, R3, R4)."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def test_writers_at_once_never_fork_the_chain() -> None:
 
 @pytest.mark.django_db
 def test_every_transition_has_its_event(desk: Sit, at: Any) -> None:
-    """R148-R151: the journeys together make every transition there is, and each left `change.<transition>` with its actor."""
+    """R148, R149, R150, R151: the journeys together make every transition there is, and each left `change.<transition>` with its actor."""
     journeys.test_a_p3_books_itself_and_is_booked_again_when_missed(desk, at)
     journeys.test_a_p2_walks_from_form_to_closed_in_the_tuesday_window(desk, at)
     journeys.test_an_edit_after_approval_must_be_approved_again(desk, at)

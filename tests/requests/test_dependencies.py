@@ -128,6 +128,16 @@ def test_whoever_needs_a_cancelled_change_is_told_and_reads_what_unblocks_it(des
     assert [reason["message"] for reason in answer["reasons"]] == [f"This change needs {first}, which was cancelled. {REMEDY}"]
 
 
+@pytest.mark.parametrize(("has_slot", "count"), [(True, 1), (False, 0)])
+def test_an_edit_moves_others_only_where_a_slot_is_lost_by_it(desk: Sit, has_slot: bool, count: int) -> None:
+    """A38: content edited while it is booked, and while it is only in review."""
+    first = booked(desk, components=["search"]) if has_slot else str(desk("engineer").submit("P3")["id"])
+    needing(desk, first, who="tech-lead")
+    version = desk("engineer").get(f"/changes/{first}")["version"]
+    desk("engineer").patch(f"/changes/{first}", {"version": version, "summary": "Another one"})
+    assert [body.count("is approved anew") for body in told("tech-lead")] == [1] * count
+
+
 def test_whoever_acts_is_not_told_of_it(desk: Sit) -> None:
     first, _ = pair(desk)
     desk("engineer").post(f"/changes/{first}/unschedule", {"reason": "Later"})

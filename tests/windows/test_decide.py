@@ -112,7 +112,7 @@ def test_p0_may_at_any_time() -> None:
     priority=st.sampled_from(["P1", "P2", "P3"]),
 )
 def test_the_verdict_agrees_with_the_oracle(start: datetime, minutes: int, priority: str) -> None:
-    """R72-R77: allowed exactly when every minute of the plan is open; the next start is the first that is."""
+    """R72, R73, R74, R75, R76, R77: allowed exactly when every minute of the plan is open; the next start is the first that is."""
     start = start.replace(second=0, microsecond=0, tzinfo=UTC)
     verdict = decide(priority, start, start + timedelta(minutes=minutes), DEFAULT)
     every_minute = all(oracle_open(start + timedelta(minutes=m)) for m in range(max(1, minutes)))
