@@ -11,6 +11,7 @@ import pytest
 import time_machine
 from django.core.cache import caches
 from django.core.management import call_command
+from pytest_django.plugin import blocking_manager_key
 
 from accounts.models import User
 from changemgmt.demo import people
@@ -34,14 +35,18 @@ def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> It
         databases.drop(name)
 
 
-@pytest.fixture(autouse=True)
-def reference_data_after_a_flush(request: pytest.FixtureRequest) -> None:
-    """Tests with real transactions begin on an emptied database: give them the same reference data."""
-    marker = request.node.get_closest_marker("django_db")
-    transactional = "transactional_db" in request.fixturenames or "live_server" in request.fixturenames
-    if transactional or (marker and marker.kwargs.get("transaction")):
-        request.getfixturevalue("transactional_db")
-        load_reference_data()
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """Tests with real transactions end by emptying the database: whatever this process runs next finds the reference data again."""
+    yield
+    if nextitem and ({"transactional_db", "live_server"} & set(getattr(item, "fixturenames", [])) or is_transactional(item)):
+        with item.config.stash[blocking_manager_key].unblock():
+            load_reference_data()
+
+
+def is_transactional(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("django_db")
+    return bool(marker and marker.kwargs.get("transaction"))
 
 
 @pytest.fixture(autouse=True)
