@@ -23,6 +23,7 @@ def copy() -> str:
     name = f"test_{settings.DATABASES['default']['NAME']}_{worker}"
     connection.close()
     with connection.creation._nodb_cursor() as cursor:
+        cursor.execute("SET lock_timeout = 0; SET statement_timeout = 0")  # whoever comes second waits for the template as long as it takes
         cursor.execute("SELECT pg_advisory_lock(%s)", [TURNS])
         cursor.execute("SELECT FROM pg_database WHERE datname = %s", [template])
         if cursor.fetchone() is None:
