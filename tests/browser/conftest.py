@@ -25,18 +25,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="NO BROWSER: install chromium or set CHROMIUM"))
 
 
-@pytest.fixture(scope="session")
+# Of the package, not of the session: the same process goes on with other files, and Playwright's loop bars Django from its database.
+@pytest.fixture(scope="package")
 def product_var(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("browser")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def product(product_var: Path) -> Iterator[str]:
     with running(product_var, clock="2026-10-06T14:20:00Z") as base:
         yield base
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
