@@ -9,7 +9,7 @@ from pydantic import StrictInt
 
 from approvals import access, ratification, services, telephone
 from approvals.models import Step
-from changemgmt.api_base import Body
+from changemgmt.api_base import PERSON, Body
 from changemgmt.http import Request
 from requests import access as requests_access
 
@@ -61,7 +61,7 @@ class DecisionIn(Body):
     on_behalf_of: str = ""
 
 
-@router.post("/changes/{number}/steps/{step_id}/decision", operation_id="decide_step")
+@router.post("/changes/{number}/steps/{step_id}/decision", operation_id="decide_step", auth=PERSON)
 def decide(request: Request, number: str, step_id: int, body: DecisionIn) -> Any:
     """Approve, reject, request changes or waive, as the person signed in.
 
@@ -85,7 +85,7 @@ class ConfirmationIn(Body):
     answer: str
 
 
-@router.post("/changes/{number}/steps/{step_id}/confirmation", operation_id="confirm_step")
+@router.post("/changes/{number}/steps/{step_id}/confirmation", operation_id="confirm_step", auth=PERSON)
 def confirm(request: Request, number: str, step_id: int, body: ConfirmationIn) -> Any:
     """Say whether you gave the approval recorded in your name by telephone (approved, not_approved), or whether an emergency's start
     before authorisation was right (ratified, not_ratified)."""

@@ -16,7 +16,7 @@ from approvals.quorum import NUMBERS
 from audit import services as audit
 from notifications import services as notifications
 from notifications.models import Message
-from requests import lifecycle
+from requests import content, lifecycle
 from requests.models import ChangeRequest
 from requests.say import say_instant
 from requests.states import State
@@ -78,6 +78,8 @@ def open_round(change: ChangeRequest) -> list[Step]:
         )  # what a reviewer asked for holds for the next round, too
     change.decider_roles = sorted({role for step in steps for role in step.roles})
     change.save(update_fields=["decider_roles"])
+    said = {"round": change.round, "content_hash": change.content_hash, "content": content.as_data(change.content())}
+    audit.record("approval.open_round", change=change, data=said)  # what is judged, word for word (A41)
     _open_stage(change, 1)
     return steps
 

@@ -192,6 +192,8 @@ def _record(decision: Decision) -> None:
         "role": decision.role,
         "decision": decision.pk,
         "content_hash": decision.content_hash,
+        "comment": decision.comment,
+        "checklist": decision.checklist,
     }
     if spared := sorted(key for key, answer in decision.checklist.items() if isinstance(answer, dict)):
         data["not_applicable"] = spared

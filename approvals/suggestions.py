@@ -58,7 +58,9 @@ def suggest(*, actor: User, number: str, field: str, text: str, comment: str = "
     made = Suggestion.objects.create(
         change=change, author=actor, field=field, before=before, text=cleaned, comment=comment, created_at=timezone.now()
     )
-    audit.record("change.suggest", actor=actor, change=change, data={"suggestion": made.pk, "field": field})
+    audit.record(
+        "change.suggest", actor=actor, change=change, data={"suggestion": made.pk, "field": field, "text": made.text, "note": made.comment}
+    )
     notifications.tell(
         [change.requester],
         kind="suggestion",

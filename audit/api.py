@@ -12,8 +12,9 @@ from accounts.roles import Role
 from audit import services
 from audit.models import Event
 from audit.refusal import Invalid, NotYours, Reason
+from changemgmt.api_base import PERSON, Body
 from changemgmt.http import Request
-from requests import access, cleaning
+from requests import access, cleaning, redaction
 
 router = Router(tags=["Audit"])
 READERS = (Role.AUDITOR, Role.CHANGE_MANAGER)
@@ -30,7 +31,8 @@ def event_out(event: Event, numbers: dict[int, str]) -> dict[str, Any]:
         "action": event.action,
         "actor": event.actor.username if event.actor else None,
         "change": numbers.get(event.change_id or 0),
-        "data": event.data,
+        "data": event.said,
+        "digests": event.digests,
         "via": event.via,
     }
 
@@ -38,7 +40,7 @@ def event_out(event: Event, numbers: dict[int, str]) -> dict[str, Any]:
 @router.get("/audit", operation_id="list_events")
 def events(request: Request, change: str = "", actor: str = "", action: str = "", limit: int = 100, cursor: int = 0) -> Any:
     """Events, oldest first. Everybody reads those of a change that they can see; auditors and change managers read all."""
-    rows = Event.objects.select_related("actor").order_by("pk")
+    rows = Event.objects.select_related("actor", "words").order_by("pk")
     if change:
         rows = rows.filter(change_id=access.change_for(request.user, change).pk)
     elif not may_read_all(request.user):
@@ -66,10 +68,31 @@ def _instant(value: str, name: str) -> datetime:
     return at + timedelta(days=1) if name == "to" and len(value) == 10 else at
 
 
+class RedactIn(Body):
+    n: int
+    reason: str
+
+
+@router.get("/audit/{int:key}/texts", operation_id="event_texts")
+def texts(request: Request, key: int) -> Any:
+    """What people wrote in an event: `[{n, place, text}]`; `text` is null once it is redacted."""
+    event, _ = redaction.event_for(request.user, key)
+    if event.change_id is None and not may_read_all(request.user):
+        raise NotYours([Reason("not_yours", "Auditors and change managers read the whole trail; name a change to read its own.")])
+    return [{"n": text.n, "place": text.place, "text": text.text} for text in redaction.texts(event)]
+
+
+@router.post("/audit/{int:key}/redact", operation_id="propose_redaction", auth=PERSON, response={202: dict[str, Any]})
+def redact(request: Request, key: int, body: RedactIn) -> Any:
+    """Ask for the second person who agrees that a text goes (A41): 202 `{proposal}`."""
+    made = redaction.propose(actor=request.user, event_key=key, n=body.n, reason=body.reason)
+    return 202, {"proposal": made.pk}
+
+
 @router.get("/audit/verify", operation_id="verify_audit")
 def verify(request: Request) -> Any:
-    """Recompute the chain: `{ok, events, head}`, and where it breaks."""
+    """Recompute the chain: `{ok, events, head, redacted}`, and in `problem` where it breaks."""
     if not may_read_all(request.user):
         raise NotYours([Reason("not_yours", "Auditors and change managers verify the trail.")])
     found = services.verify()
-    return {"ok": found.ok, "events": found.events, "head": found.head, "problem": found.problem}
+    return {"ok": found.ok, "events": found.events, "head": found.head, "problem": found.problem, "redacted": found.redacted}

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
+from django.db.models import F, Q
+
+from audit import words
 
 
 class Event(models.Model):
     """Something that happened, once, for ever. The database refuses UPDATE, DELETE and TRUNCATE (migration 0002).
 
-    People stand here as keys only, so that a name or an address can be changed or erased where it is kept.
+    People stand here as keys only, so that a name or an address can be changed or erased where it is kept; what they wrote stands here
+    as salted digests, and beside it as `words` (A41).
     """
 
     at = models.DateTimeField()
@@ -30,6 +36,53 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} at {self.at:%Y-%m-%d %H:%M:%S}"
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Of each text that belongs to it, by place."""
+        return dict(self.data.get(words.DIGESTS, {}))
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """Its facts and words together, as they were recorded; select `words` with it."""
+        return words.merge(self.data, self.words.texts) if self.digests else self.data
+
+
+class Words(models.Model):
+    """What people wrote in an event, by place. The database refuses all but a redaction: `null` for a text and its salt (migration 0005)."""
+
+    event = models.OneToOneField(Event, on_delete=models.DO_NOTHING, primary_key=True, related_name="words")
+    texts = models.JSONField()
+    salts = models.JSONField()
+
+    class Meta:
+        ordering = ["event"]
+        verbose_name_plural = "words"
+
+    def __str__(self) -> str:
+        return f"Words of {self.event_id}"
+
+
+class Redaction(models.Model):
+    """Two people took a text of an event out of the system, and why (A41). Append-only, like the trail."""
+
+    words = models.ForeignKey(Words, on_delete=models.DO_NOTHING, related_name="redactions")
+    place = models.CharField(max_length=100)
+    at = models.DateTimeField()
+    proposed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    confirmed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    reason = models.TextField(max_length=20_000)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["words", "place"], name="redacted_once"),
+            models.CheckConstraint(name="redaction_takes_two", condition=~Q(proposed_by=F("confirmed_by"))),
+            models.CheckConstraint(name="redaction_says_why", condition=~Q(reason="")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.place} of {self.words_id}"
 
 
 class Link(models.Model):

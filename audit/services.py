@@ -10,10 +10,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
-from audit.models import Event
+from audit import words
+from audit.models import Event, Redaction, Words
 
 _via: ContextVar[str] = ContextVar("audit via", default="system")
 
@@ -35,11 +36,18 @@ def set_via(door: str) -> None:
 def record(action: str, *, actor: Any = None, change: Any = None, data: dict[str, Any] | None = None) -> Event:
     """Write one event, in the caller's transaction: what is rolled back was never said (R148-R151).
 
-    `actor` is None for what the clock does. `change` is the change it belongs to. `data` is JSON and names people by key.
+    `actor` is None for what the clock does. `change` is the change it belongs to. `data` is JSON and names people by key; what somebody
+    typed (`words.TYPED`) is kept beside the event, which holds its digest (A41).
     """
     key = change.pk if change is not None else None
-    event = Event(at=timezone.now(), action=action, actor=actor, change_id=key, data=_plain(data or {}), via=_via.get())
-    event.save(force_insert=True)
+    facts, texts = words.split(_plain(data or {}))
+    salts, digests = words.sealed(texts)
+    facts |= {words.DIGESTS: digests} if digests else {}
+    event = Event(at=timezone.now(), action=action, actor=actor, change_id=key, data=facts, via=_via.get())
+    with transaction.atomic(savepoint=False):  # words come with their event, also where the caller is in no transaction
+        event.save(force_insert=True)
+        if texts:
+            event.words = Words.objects.create(event=event, texts=texts, salts=salts)
     return event
 
 
@@ -67,16 +75,17 @@ def change_numbers(events: Iterable[Event]) -> dict[int, str]:
 
 @dataclass(frozen=True)
 class Verification:
-    """What `verify` found: `events` checked, the chain's `head`, and the first place that does not fit."""
+    """What `verify` found: `events` checked, the chain's `head`, the first place that does not fit, and how many texts were redacted."""
 
     ok: bool
     events: int
     head: str
     problem: str = ""
+    redacted: int = 0
 
 
 def verify() -> Verification:
-    """Recompute the whole chain from the events as they are now, and say where it breaks (A: tampering is detected).
+    """Recompute the whole chain from the events and words as they are now, and say where it breaks (A: tampering is detected).
 
     The text that was hashed is rendered by the database's `audit_text()`; the hashing is done here, independently of it.
     """
@@ -114,4 +123,25 @@ def verify() -> Verification:
         return Verification(False, position, head, "the head is not that of the chain")
     if unlinked:
         return Verification(False, position, head, f"{unlinked} events stand outside the chain")
-    return Verification(True, position, head)
+    wrong, redacted = _verify_words()
+    return Verification(not wrong, position, head, wrong, redacted)
+
+
+def _verify_words() -> tuple[str, int]:
+    """(what is wrong with the first words that do not fit, how many texts were redacted): each is what its event's digest says, or was
+    taken by two people (A41)."""
+    taken = set(Redaction.objects.values_list("words_id", "place"))
+    events = Event.objects.filter(data__has_key=words.DIGESTS).select_related("words").order_by("pk")
+    for event in events.iterator(chunk_size=2000):
+        kept: Words | None = getattr(event, "words", None)
+        if kept is None or kept.texts.keys() != event.digests.keys() or kept.salts.keys() != event.digests.keys():
+            return f"the words of event {event.pk} are missing", len(taken)
+        for place, digest in event.digests.items():
+            text, salt = kept.texts[place], kept.salts[place]
+            if text is None and salt is None:
+                if (event.pk, place) not in taken:
+                    return f"{place} of event {event.pk} is gone, and nobody redacted it", len(taken)
+            elif words.digest(str(salt), text) != digest:
+                return f"{place} of event {event.pk} is not what was said", len(taken)
+    strangers = Words.objects.exclude(event__data__has_key=words.DIGESTS).values_list("pk", flat=True).first()
+    return (f"words stand beside event {strangers} that are not its own" if strangers else ""), len(taken)

@@ -10,6 +10,7 @@ from audit import api, services
 from audit.models import Event
 from audit.refusal import NotYours, Reason
 from changemgmt.http import Request
+from requests import redaction
 
 PER_PAGE = 100
 
@@ -21,7 +22,7 @@ def trail(request: Request) -> HttpResponse:
         raise NotYours(
             [Reason("not_yours", "Auditors and change managers read the whole trail. A change's own trail is on its Audit tab.")]
         )
-    events = Event.objects.select_related("actor", "link").order_by("-id")
+    events = Event.objects.select_related("actor", "link", "words").order_by("-id")
     actor, action, before = (request.GET.get(name, "")[:150] for name in ("actor", "action", "before"))
     if actor:
         events = events.filter(actor__username=actor)
@@ -34,6 +35,7 @@ def trail(request: Request) -> HttpResponse:
     context = {
         "events": shown,
         "more": shown[-1].pk if len(found) > PER_PAGE else None,
+        "may_redact": request.user.has_role(*redaction.ROLES),
         "numbers": services.change_numbers(shown),
         "actor": actor,
         "action": action,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -73,6 +72,9 @@ def _holds_bad_text(value: Any, depth: int = 0) -> bool:
     return False
 
 
+NEEDS_A_PERSON = Reason("session_needed", "A person decides, signed in; a token cannot.")
+
+
 class Door(AuthBase):
     """Bearer token, or the session with CSRF. An Authorization header settles the matter: cookies are then not tried."""
 
@@ -105,21 +107,33 @@ class Door(AuthBase):
         audit.set_via(f"token:{token.pk}")
         request.user = token.user
         request.token = token  # type: ignore[attr-defined]
-        _check_scope(token, request)  # last: a refusal is recorded with whose token it was
+        self._admit(token, request)  # last: a refusal is recorded with whose token it was
         return token.user
 
+    def _admit(self, token: ApiToken, request: HttpRequest) -> None:
+        _check_scope(token, request)
 
-DECIDING = re.compile(
-    r"/api/v1/(changes/[^/]+/(steps/[^/]+/(decision|confirmation)|review/confirmation|freeze-exception(/decline)?|checks/[^/]+/acceptance)"
-    r"|proposals/[^/]+/(confirm|decline)|calendar/rules|calendar/lockdowns(/[^/]+/lift)?)$"
-)
+
+class PersonsDoor(Door):
+    """Of an operation that decides: the session alone, since a token never decides (contract)."""
+
+    def _admit(self, token: ApiToken, request: HttpRequest) -> None:
+        raise NotYours([NEEDS_A_PERSON])
+
+
+def check_person(request: HttpRequest) -> None:
+    """Within an operation of which only a part decides, as overriding a conflict does."""
+    if getattr(request, "token", None) is not None:
+        raise NotYours([NEEDS_A_PERSON])
+
+
+#: `@router.post(…, auth=PERSON)` on every operation that decides.
+PERSON = PersonsDoor()
 
 
 def _check_scope(token: ApiToken, request: HttpRequest) -> None:
-    """read: GET; write: all but decisions; gate: the gate; report: reports. A token never decides (contract)."""
+    """read: GET; write: all but decisions, which say so themselves (`PERSON`); gate: the gate; report: reports."""
     path, writing = request.path, request.method in WRITING
-    if writing and DECIDING.match(path):
-        raise NotYours([Reason("session_needed", "A person decides, signed in; a token cannot.")])
     allowed = {
         ApiToken.Scope.READ: not writing,
         ApiToken.Scope.WRITE: True,

@@ -163,7 +163,7 @@ def _reviews(user: User) -> list[dict[str, Any]]:
     to_write = Q(written_at__isnull=True, change__implementer=user) & ~Q(change__requester=user)
     confirmable = Q(change__priority="P0") | Q(change__outcome__in=[State.ROLLED_BACK, State.FAILED])
     hand = Event.objects.filter(change_id=OuterRef("change_id"), action__in=apart.RAN, actor=user)
-    to_confirm = confirmable & Q(written_at__isnull=False) & ~Q(written_by=user) & ~Q(change__implementer=user) & ~Exists(hand)
+    to_confirm = confirmable & Q(written_at__isnull=False) & ~Q(writers__contains=[user.pk]) & ~Q(change__implementer=user) & ~Exists(hand)
     confirms = user.has_role(Role.TECH_LEAD, Role.CTO, Role.CHANGE_MANAGER, Role.DEVOPS_LEAD, Role.ENGINEERING_MANAGER)
     wanted = to_write | to_confirm if confirms else to_write
     return [

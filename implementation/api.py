@@ -10,7 +10,7 @@ from pydantic import StrictBool, StrictInt
 
 from approvals import recording
 from audit.refusal import Invalid
-from changemgmt.api_base import Body, ReasonIn, answer, body_values, change_out
+from changemgmt.api_base import PERSON, Body, ReasonIn, answer, body_values, change_out
 from changemgmt.http import Request
 from implementation import actions, evidence, guards, reviews, services
 from implementation.case import Case
@@ -51,7 +51,7 @@ def start(request: Request, number: str, body: ReasonIn | None = None) -> Any:
     return change_out(services.start(actor=request.user, number=number, reason=body.reason if body else ""))
 
 
-@router.post("/changes/{number}/late-record/accept", operation_id="accept_late_record")
+@router.post("/changes/{number}/late-record/accept", operation_id="accept_late_record", auth=PERSON)
 def accept_late_record(request: Request, number: str, body: ReasonIn) -> Any:
     """A change manager lets an emergency be recorded more than 72 hours after it began (A33)."""
     return change_out(recording.accept_late(actor=request.user, number=number, reason=body.reason))
@@ -96,7 +96,7 @@ def take_over(request: Request, number: str, body: ReasonIn | None = None) -> An
     return change_out(services.take_over(actor=request.user, number=number, reason=body.reason if body else ""))
 
 
-@router.post("/changes/{number}/take-over/accept", operation_id="accept_take_over")
+@router.post("/changes/{number}/take-over/accept", operation_id="accept_take_over", auth=PERSON)
 def accept_take_over(request: Request, number: str, body: ReasonIn) -> Any:
     """A second person lets such a run go forward (A37)."""
     return change_out(services.accept_take_over(actor=request.user, number=number, reason=body.reason))
@@ -199,7 +199,7 @@ def record_check(request: Request, number: str, body: CheckIn) -> Any:
     return answer(201, check_out(evidence.record_check(actor=request.user, number=number, **body.dict())))
 
 
-@router.post("/changes/{number}/checks/{check_id}/acceptance", operation_id="accept_check")
+@router.post("/changes/{number}/checks/{check_id}/acceptance", operation_id="accept_check", auth=PERSON)
 def accept_check(request: Request, number: str, check_id: int, body: ReasonIn) -> Any:
     """A second person accepts a failed check."""
     return check_out(evidence.accept_check(actor=request.user, number=number, check_id=check_id, reason=body.reason))
@@ -262,6 +262,9 @@ def review_out(review: Review) -> dict[str, Any]:
         "due_at": review.due_at,
         "written_at": review.written_at,
         "written_by": review.written_by.username if review.written_by else None,
+        "version": review.version,
+        "revised_at": review.revised_at,
+        "revised_by": review.revised_by.username if review.revised_by else None,
         "confirmed_at": review.confirmed_at,
         "confirmed_by": review.confirmed_by.username if review.confirmed_by else None,
         "p0_justified": review.p0_justified,
@@ -285,7 +288,7 @@ class ConfirmIn(Body):
     p0_justified: StrictBool | None = None
 
 
-@router.post("/changes/{number}/review/confirmation", operation_id="confirm_review")
+@router.post("/changes/{number}/review/confirmation", operation_id="confirm_review", auth=PERSON)
 def confirm_review(request: Request, number: str, body: ConfirmIn | None = None) -> Any:
     return review_out(reviews.confirm_review(actor=request.user, number=number, p0_justified=body.p0_justified if body else None))
 

@@ -128,17 +128,15 @@ class Case:
         if self.last_verdict is None:
             return []
         edits = Event.objects.filter(change_id=self.change.pk, action__in=("change.edit", "change.revise"), at__gte=self.last_verdict.at)
-        return list(edits.order_by("id"))
+        return list(edits.select_related("words").order_by("id"))
 
     @cached_property
     def edits_since_approval(self) -> list[Event]:
         """Edits of the content since it was approved last, oldest first; none if it never was."""
         if self.change.round < 2:
             return []
-        events = Event.objects.filter(change_id=self.change.pk, action__in=("change.approve", "change.edit", "change.revise")).order_by(
-            "id"
-        )
-        found = list(events)
+        moves = ("change.approve", "change.edit", "change.revise")
+        found = list(Event.objects.filter(change_id=self.change.pk, action__in=moves).select_related("words").order_by("id"))
         approved = max((index for index, event in enumerate(found) if event.action == "change.approve"), default=None)
         return found[approved + 1 :] if approved is not None else []
 
@@ -159,8 +157,8 @@ class Case:
     def lost_slot(self) -> dict[str, Any] | None:
         """Of an approved change: the slot that it had since its approval and has no more, and why."""
         moves = ("change.approve", "change.schedule", "change.reschedule", "change.unschedule")
-        last = Event.objects.filter(change_id=self.change.pk, action__in=moves).order_by("-id").first()
-        return last.data if last and last.action == "change.unschedule" else None
+        last = Event.objects.filter(change_id=self.change.pk, action__in=moves).select_related("words").order_by("-id").first()
+        return last.said if last and last.action == "change.unschedule" else None
 
     @cached_property
     def asked_exceptions(self) -> list[exceptions.Asked]:
@@ -240,7 +238,7 @@ class Case:
     @cached_property
     def review(self) -> Review | None:
         """The review that is owed or given now; one of an outcome that has changed since is superseded."""
-        return self.change.reviews.filter(superseded=False).select_related("written_by", "confirmed_by").first()
+        return self.change.reviews.filter(superseded=False).select_related("written_by", "revised_by", "confirmed_by").first()
 
     @cached_property
     def documentation(self) -> Documentation | None:

@@ -78,7 +78,7 @@ def add_item(*, actor: User, number: str, phase: str, text: str, command: str = 
         command=cleaning.written("command", command, "Command", needed=False),
         added=True,
     )
-    audit.record("implementation.checklist_add", actor=actor, change=change, data={"item": item.pk, "phase": phase})
+    audit.record("implementation.checklist_add", actor=actor, change=change, data={"item": item.pk, "phase": phase, "text": item.text})
     return item
 
 
@@ -105,10 +105,10 @@ def settle_item(*, actor: User, number: str, item_id: int, state: str, note: str
         data={
             "item": item.pk,
             "phase": item.phase,
-            "text": item.text[:200],
+            "text": item.text,
             "state": state,
             "note": item.note,
-            "output": item.output[:2000],
+            "output": item.output,
         },
     )
     return item
@@ -125,7 +125,7 @@ def log(*, actor: User, number: str, kind: str, message: str) -> LogEntry:
     entry = LogEntry.objects.create(
         change=change, kind=kind, message=cleaning.written("message", message, "Message"), by=actor, at=timezone.now()
     )
-    audit.record("implementation.log", actor=actor, change=change, data={"kind": kind, "message": entry.message[:4000]})
+    audit.record("implementation.log", actor=actor, change=change, data={"kind": kind, "message": entry.message})
     return entry
 
 
@@ -177,7 +177,15 @@ def record_check(
         "implementation.check",
         actor=actor,
         change=change,
-        data={"check": check.pk, "name": check.name, "kind": kind, "passed": passed, "value": value, "unit": check.unit},
+        data={
+            "check": check.pk,
+            "name": check.name,
+            "kind": kind,
+            "passed": passed,
+            "value": value,
+            "unit": check.unit,
+            "output": check.output,
+        },
     )
     return check
 

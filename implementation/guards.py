@@ -368,7 +368,7 @@ def confirmation_refusal(case: Case) -> list[Reason]:
         return [Reason("settled", f"{review.confirmed_by} confirmed it already.")]
     if not case.actor.may_write:
         return [Reason("not_yours", "Your roles read; they change nothing.")]
-    if case.actor.pk == review.written_by_id or case.actor.pk in case.hands | case.authors:
+    if case.actor.pk in review.writers or case.actor.pk in case.hands | case.authors:
         text = "Somebody who neither requested, edited nor implemented the change, nor wrote the review, confirms it."
         return [Reason("own_change", text)]
     return _justification_refusal(case) if case.change.is_emergency else []

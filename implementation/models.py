@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
 from django.utils import timezone
 
 from implementation.matrix import MATRIX, Row
@@ -176,6 +177,15 @@ class Review(models.Model):
     runbook_updated = models.BooleanField(null=True)
     written_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     written_at = models.DateTimeField(null=True)
+    version = models.PositiveSmallIntegerField(default=0, db_default=0, help_text="How often it was written (A41).")
+    revised_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    writers = ArrayField(
+        models.BigIntegerField(),
+        default=list,
+        db_default=Value([], ArrayField(models.BigIntegerField())),
+        help_text="Who wrote any version; none of them confirms it.",
+    )
+    revised_at = models.DateTimeField(null=True, help_text="When the last version but the first was written.")
     confirmed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     confirmed_at = models.DateTimeField(null=True)
     p0_justified = models.BooleanField(null=True)

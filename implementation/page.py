@@ -11,9 +11,9 @@ from approvals import access as approvals_access
 from approvals import policy, recording, revisions, rounds, security, telephone
 from approvals.models import Step
 from implementation import actions as all_actions
-from implementation import guards
+from implementation import guards, reviews
 from implementation.case import Case
-from implementation.models import ChecklistItem
+from implementation.models import ChecklistItem, Review
 from requests import content, sharing
 from requests import services as requests
 from requests.models import ChangeRequest
@@ -333,6 +333,7 @@ def ended(case: Case) -> dict[str, Any]:
         "may_document": not guards.documentation_refusal(case),
         "supplied": _supplied(case),
         "review_parts": _review_parts(case),
+        "review_said": _review_said(case.review),
         "left_out": case.unsettled(ChecklistItem.Phase.PRE) if case.change.is_emergency and case.change.state != State.CLOSED else [],
     }
 
@@ -350,6 +351,14 @@ def _supplied(case: Case) -> list[tuple[str, str]]:
         return f"{value} min" if name.endswith("_minutes") else content.as_text(value)
 
     return [(field.label, said(field.name)) for field in content.FIELDS if values.get(field.name) is not None]
+
+
+def _review_said(review: Review | None) -> dict[str, str]:
+    """What the review's form begins with: the version before."""
+    if review is None:
+        return {}
+    answer = {True: "yes", False: "no", None: ""}[review.runbook_updated]
+    return {name: getattr(review, name) for name in reviews.WRITTEN} | {"runbook_updated": answer}
 
 
 def _review_parts(case: Case) -> list[tuple[str, str]]:

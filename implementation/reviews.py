@@ -36,7 +36,8 @@ def write_review(
     improvements: str = "",
     runbook_updated: bool | None = None,
 ) -> Review:
-    """The post-implementation review (R147). For a major change it says whether the runbook was updated (R161, A23)."""
+    """The post-implementation review (R147), and its later versions until it is settled. For a major change it says whether the runbook
+    was updated (R161, A23). The trail keeps the words of every version (A41)."""
     change = change_to_write(actor, number)
     case = Case(change, actor)
     raise_refusal(guards.review_refusal(case))
@@ -44,12 +45,24 @@ def write_review(
     assert review is not None
     if change.is_major and runbook_updated is None:
         raise Invalid(fields={"runbook_updated": "Runbook updated: this is a major change; answer yes or no."})
+    before = {name: getattr(review, name) for name in (*WRITTEN, "runbook_updated")}
     review.summary = cleaning.written("summary", summary, "Summary")
     for name, value in (("deviations", deviations), ("lessons", lessons), ("improvements", improvements)):
         setattr(review, name, cleaning.written(name, value, name.capitalize(), needed=False))
-    review.runbook_updated, review.written_by, review.written_at = runbook_updated, actor, review.written_at or timezone.now()
-    review.save(update_fields=[*WRITTEN, "runbook_updated", "written_by", "written_at"])
-    audit.record("implementation.review", actor=actor, change=change, data={"review": review.pk, "late": review.written_at > review.due_at})
+    review.runbook_updated = runbook_updated
+    said = {name: getattr(review, name) for name in (*WRITTEN, "runbook_updated")}
+    if review.version and said == before:
+        return review
+    review.version += 1
+    if review.written_at is None:
+        review.written_by, review.written_at = actor, timezone.now()
+    else:
+        review.revised_by, review.revised_at = actor, timezone.now()
+    review.writers = sorted({*review.writers, actor.pk})
+    review.save(update_fields=[*said, "version", "written_by", "written_at", "revised_by", "revised_at", "writers"])
+    late = review.version == 1 and review.written_at > review.due_at
+    data = {"review": review.pk, "version": review.version, "late": late, **said}
+    audit.record("implementation.review", actor=actor, change=change, data=data)
     close_if_nothing_owed(change)
     return review
 
@@ -96,7 +109,10 @@ def document(*, actor: User, number: str, values: Mapping[str, Any]) -> Document
     )
     late = case.review is not None and kept.at > case.review.due_at
     audit.record(
-        "implementation.document", actor=actor, change=change, data={"version": kept.version, "fields": sorted(cleaned), "late": late}
+        "implementation.document",
+        actor=actor,
+        change=change,
+        data={"version": kept.version, "fields": sorted(cleaned), "late": late, "content": content.as_data(cleaned)},
     )
     close_if_nothing_owed(change)
     return kept

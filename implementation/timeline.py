@@ -20,7 +20,7 @@ Data = Mapping[str, Any]
 Said = str | Callable[[Data], str]
 DIFFED = {"change.edit", "change.revise"}
 #: Said by the decision itself.
-SILENT = {"change.reject", "change.request_changes"}
+SILENT = {"change.reject", "change.request_changes", "approval.open_round"}
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,7 @@ def changed_between(events: Iterable[Event]) -> list[tuple[str, str, str]]:
     first: dict[str, str] = {}
     last: dict[str, str] = {}
     for event in events:
-        for name, (before, after) in (event.data.get("fields") or {}).items():
+        for name, (before, after) in (event.said.get("fields") or {}).items():
             first.setdefault(name, before or "")
             last[name] = after or ""
     return [(label(name), first[name], last[name]) for name in first if first[name] != last[name]]
@@ -253,7 +253,7 @@ def entries(
     texts = {comment.pk: comment.text for comment in comments}
     found = []
     for event in events:
-        data, group = event.data, "everything"
+        data, group = event.said, "everything"
         if event.action in SILENT:
             continue
         if event.action == "approval.decide":

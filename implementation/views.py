@@ -17,7 +17,7 @@ from implementation import guards, page, timeline, when
 from implementation.case import Case
 from implementation.matrix import MATRIX
 from implementation.models import Check, ChecklistItem, Issue
-from requests import access, content, risk
+from requests import access, content, redaction, risk
 from requests.components import record_of
 from requests.models import ChangeRequest
 from requests.states import RUNNING, State
@@ -34,7 +34,7 @@ def overview(request: Request, number: str) -> HttpResponse:
 def show_overview(request: Request, change: ChangeRequest, status: int = 200, *, wants_slots: bool = False, **extra: Any) -> HttpResponse:
     """The content, the rail and the activity; `extra` carries a refusal and what was typed."""
     case = Case(change, request.user)
-    events = list(Event.objects.filter(change_id=change.pk).select_related("actor").order_by("-id")[: SHOWN_EVENTS + 1])
+    events = list(Event.objects.filter(change_id=change.pk).select_related("actor", "words").order_by("-id")[: SHOWN_EVENTS + 1])
     security = [content.BY_NAME[name].label.removeprefix("Affects ") for name in content.SECURITY_QUESTIONS if getattr(change, name)]
     shown = {
         **page.context(case, "overview"),
@@ -126,10 +126,14 @@ def history(request: Request, number: str) -> HttpResponse:
     steps = Step.objects.filter(change=change).with_decisions()
     for step in steps.order_by("-round", "deferred", "stage", "position"):
         by_round.setdefault(step.round, []).append(step)
-    events = list(Event.objects.filter(change_id=change.pk, action__in=timeline.DIFFED).select_related("actor").order_by("-id")[:200])
+    events = list(
+        Event.objects.filter(change_id=change.pk, action__in=timeline.DIFFED).select_related("actor", "words").order_by("-id")[:200]
+    )
+    texts = Event.objects.filter(change_id=change.pk, action="implementation.review").select_related("actor", "words")
     context = page.context(Case(change, request.user), "history") | {
         "rounds": by_round.items(),
         "edits": timeline.entries(events, [], {}, {}),
+        "reviews": list(texts.order_by("-id")) if change.started_at else [],
     }
     return render(request, "implementation/history.html", context)
 
@@ -139,12 +143,13 @@ def trail(request: Request, number: str) -> HttpResponse:
     """The change's audit events as they are kept, newest first, keyset-paged."""
     change = access.change_for(request.user, number)
     before = request.GET.get("before", "")
-    events = Event.objects.filter(change_id=change.pk).select_related("actor", "link").order_by("-id")
+    events = Event.objects.filter(change_id=change.pk).select_related("actor", "link", "words").order_by("-id")
     if before.isdecimal() and len(before) < 18:
         events = events.filter(pk__lt=int(before))
     found = list(events[:101])
     context = page.context(Case(change, request.user), "audit") | {
         "events": found[:100],
+        "may_redact": request.user.has_role(*redaction.ROLES),
         "more": found[99].pk if len(found) > 100 else None,
     }
     return render(request, "implementation/audit.html", context)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ninja import Router
 
-from changemgmt.api_base import Body
+from changemgmt.api_base import PERSON, Body
 from changemgmt.http import Request
 from proposals import services
 from proposals.models import Proposal
@@ -41,13 +41,13 @@ class DeclineIn(Body):
     reason: str = ""
 
 
-@router.post("/proposals/{proposal_id}/confirm", operation_id="confirm_proposal")
+@router.post("/proposals/{proposal_id}/confirm", operation_id="confirm_proposal", auth=PERSON)
 def confirm(request: Request, proposal_id: int) -> Any:
     """Be the second person; it takes effect now (A27)."""
     return proposal_out(services.confirm(actor=request.user, key=proposal_id))
 
 
-@router.post("/proposals/{proposal_id}/decline", operation_id="decline_proposal")
+@router.post("/proposals/{proposal_id}/decline", operation_id="decline_proposal", auth=PERSON)
 def decline(request: Request, proposal_id: int, body: DeclineIn) -> Any:
     """Say no, and why."""
     return proposal_out(services.decline(actor=request.user, key=proposal_id, reason=body.reason))

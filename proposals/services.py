@@ -23,10 +23,14 @@ LONGEST_TEXT = 20_000
 
 @dataclass(frozen=True)
 class Kind:
-    """What becomes of a proposal: `carry_out` puts it into effect (and may refuse), `give_back` undoes what proposing held."""
+    """What becomes of a proposal: `carry_out` puts it into effect (and may refuse), `give_back` undoes what proposing held.
+
+    `second_refusal` says who, of those who could be the second, may not: without a query, since lists ask it of every row.
+    """
 
     carry_out: Callable[[Proposal, User], None]
     give_back: Callable[[Proposal], None] = lambda proposal: None
+    second_refusal: Callable[[Proposal, User], list[Reason]] = lambda proposal, second: []
 
 
 _kinds: dict[str, Kind] = {}
@@ -42,7 +46,8 @@ def propose(
 ) -> Proposal:
     """Ask for a second person, in the caller's transaction. Everybody who could be that person is told.
 
-    `also` are the keys of people who may be it besides the roles, as a component's owner (A36).
+    `also` are the keys of people who may be it besides the roles, as a component's owner (A36). Where the second must hold another
+    role than those of `SECONDS`, `payload["roles"]` names it.
     """
     payload = payload | {"seconds": sorted(also)} if also else payload
     assert kind in _kinds, kind
@@ -64,8 +69,12 @@ def propose(
 
 def could_be_second(proposal: Proposal) -> QuerySet[User]:
     """Who could confirm it today."""
-    asked = Q(groups__name__in=SECONDS) | Q(pk__in=_also(proposal))
+    asked = Q(groups__name__in=_roles(proposal)) | Q(pk__in=_also(proposal))
     return User.deciders().filter(asked).exclude(pk=proposal.author_id).distinct()
+
+
+def _roles(proposal: Proposal) -> list[str]:
+    return list(proposal.payload.get("roles", SECONDS))
 
 
 def _also(proposal: Proposal) -> list[int]:
@@ -77,16 +86,20 @@ def waiting_for(user: User) -> QuerySet[Proposal]:
     if not user.may_write:
         return Proposal.objects.none()
     found = Proposal.objects.filter(state=Proposal.State.OPEN).exclude(author=user).select_related("author").order_by("id")
-    return found if user.has_role(*SECONDS) else found.filter(payload__seconds__contains=user.pk)
+    held = user.roles
+    by_role = Q(payload__roles__has_any_keys=sorted(held))
+    usual = Q(payload__roles__isnull=True) if user.has_role(*SECONDS) else Q(payload__seconds__contains=user.pk)
+    return found.filter(by_role | usual)
 
 
 def answer_refusal(proposal: Proposal, user: User) -> list[Reason]:
     """Why this person may not confirm or decline it."""
-    if not (user.may_write and (user.has_role(*SECONDS) or user.pk in _also(proposal))):
-        return [Reason("not_yours", f"A second person confirms this: {listed(list(SECONDS))}.")]
+    roles = _roles(proposal)
+    if not (user.may_write and (user.has_role(*roles) or user.pk in _also(proposal))):
+        return [Reason("not_yours", f"A second person confirms this: {listed(roles)}.")]
     if proposal.author_id == user.pk:
         return [Reason("own_change", "You proposed it; it takes somebody else to confirm it.")]
-    return _settled(proposal)
+    return _settled(proposal) or _kinds[proposal.kind].second_refusal(proposal, user)
 
 
 def _settled(proposal: Proposal) -> list[Reason]:

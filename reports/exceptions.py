@@ -35,8 +35,8 @@ EXCEPTIONS = {
 
 
 def _says(name: str) -> Q:
-    """Whether an event's data has that text."""
-    return Q(**{f"data__{name}__isnull": False}) & ~Q(**{f"data__{name}": ""})
+    """Whether an event has that text: among its words, or in its facts if it is older than they are."""
+    return Q(**{f"data__digests__{name}__isnull": False}) | (Q(**{f"data__{name}__isnull": False}) & ~Q(**{f"data__{name}": ""}))
 
 
 #: exception → the events that prove it

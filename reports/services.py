@@ -17,6 +17,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.roles import Role
 from audit import services as audit
+from audit import words
 from audit.models import Event
 from audit.refusal import Blocked, Missing, NotYours, Reason
 from implementation.models import Issue, Review
@@ -30,6 +31,7 @@ from windows.models import calendar_since
 ISSUED_AFTER = timedelta(days=2)  # the 3rd at 00:00 UTC, after the last review deadline
 OLDEST = 36  # months that a tick catches up with after a long downtime
 NOTHING = timedelta(0)
+TOLD = ("lessons", "improvements", "issues")  # the figures' lists that say what people wrote
 IN_FLIGHT = 200  # events that may have been on their way when the last one was looked at
 
 
@@ -273,3 +275,17 @@ def first_month() -> date:
 
 def today() -> date:
     return timezone.now().date()
+
+
+def forget(text: str) -> int:
+    """Take a redacted text out of the lists of every stored report (A41); figures, versions and fingerprints stay. How many held it."""
+    found = 0
+    for report in MonthlyReport.objects.select_for_update().order_by("pk"):
+        told = {name: words.without(report.figures.get(name, []), text) for name in TOLD}
+        moved = [line | words.without({side: line[side] for side in ("from", "to") if side in line}, text) for line in report.moved]
+        if moved != report.moved or any(report.figures.get(name, []) != told[name] for name in TOLD):
+            report.figures |= told
+            report.moved = moved
+            report.save(update_fields=["figures", "moved"])
+            found += 1
+    return found

@@ -8,10 +8,11 @@ class RequestsConfig(AppConfig):
 
     def ready(self) -> None:
         from proposals import services as proposals
-        from requests import components, dependencies, watching
+        from requests import components, dependencies, redaction, watching
         from requests.lifecycle import follow
 
         proposals.register(components.KIND, components.proposals_kind)
+        proposals.register(redaction.KIND, redaction.proposals_kind)
 
         for name in watching.WATCHED:
             follow(name)(partial(watching.moved, name))

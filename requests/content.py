@@ -124,6 +124,11 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def as_data(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content as JSON can say it."""
+    return {name: _plain(value) for name, value in content.items()}
+
+
 def fingerprint(content: Mapping[str, Any], scheme: int = SCHEME) -> str:
     """SHA-256 over the fields of a scheme in one canonical form. Every decision stores the hash of what its maker saw."""
     canonical = {name: _plain(content.get(name)) for name in SCHEMES[scheme]}

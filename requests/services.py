@@ -125,7 +125,7 @@ def comment(*, actor: User, number: str, text: str) -> Comment:
     if recent:
         return recent
     made = Comment.objects.create(change=change, author=actor, text=text, created_at=timezone.now())
-    audit.record("change.comment", actor=actor, change=change, data={"comment": made.pk})
+    audit.record("change.comment", actor=actor, change=change, data={"comment": made.pk, "text": made.text})
     watching.commented(made)
     return made
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from ninja import Router
 
 from audit.refusal import Invalid
-from changemgmt.api_base import Body, ReasonIn, change_out
+from changemgmt.api_base import PERSON, Body, ReasonIn, change_out, check_person
 from changemgmt.http import Request
 from requests import access, cleaning
 from requests.models import ChangeRequest
@@ -39,6 +39,8 @@ class ScheduleIn(Body):
 @router.post("/changes/{number}/schedule", operation_id="schedule_change")
 def schedule(request: Request, number: str, body: ScheduleIn) -> Any:
     """Book the plan at `start`; a refusal carries `next_allowed_at`, a conflict names the other change."""
+    if body.override_reason:
+        check_person(request)
     change = services.schedule(
         actor=request.user,
         number=number,
@@ -59,7 +61,7 @@ class ExceptionIn(Body):
     reason: str
 
 
-@router.post("/changes/{number}/freeze-exception", operation_id="grant_freeze_exception")
+@router.post("/changes/{number}/freeze-exception", operation_id="grant_freeze_exception", auth=PERSON)
 def freeze_exception(request: Request, number: str, body: ExceptionIn) -> Any:
     """One of the two grants, CTO's or change manager's, for one slot inside a code freeze; it counts when both are given."""
     return change_out(
@@ -97,7 +99,7 @@ def ask_for_exception(request: Request, number: str, body: ExceptionIn) -> Any:
     )
 
 
-@router.post("/changes/{number}/freeze-exception/decline", operation_id="decline_freeze_exception")
+@router.post("/changes/{number}/freeze-exception/decline", operation_id="decline_freeze_exception", auth=PERSON)
 def decline_exception(request: Request, number: str, body: ExceptionIn) -> Any:
     """Say no, or take a grant back; a slot booked by it is lost."""
     return change_out(

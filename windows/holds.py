@@ -51,6 +51,11 @@ def _rows(change: ChangeRequest, start: datetime, end: datetime) -> list[Booking
 
 def _reason_given(change: ChangeRequest, start: datetime) -> str:
     """The short-notice reason that somebody gave for this slot."""
-    booked = Event.objects.filter(change_id=change.pk, action__in=("change.schedule", "change.reschedule")).order_by("-id").first()
-    said = booked.data if booked and booked.data.get("start") == f"{start:%Y-%m-%dT%H:%M:%SZ}" else {}
+    booked = (
+        Event.objects.filter(change_id=change.pk, action__in=("change.schedule", "change.reschedule"))
+        .select_related("words")
+        .order_by("-id")
+        .first()
+    )
+    said = booked.said if booked and booked.data.get("start") == f"{start:%Y-%m-%dT%H:%M:%SZ}" else {}
     return str(said.get("short_notice_reason", "")) or change.requested_window_reason

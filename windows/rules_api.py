@@ -7,7 +7,7 @@ from typing import Any
 from ninja import Router
 
 from audit.refusal import Invalid
-from changemgmt.api_base import Body
+from changemgmt.api_base import PERSON, Body
 from changemgmt.http import Request
 from windows import effects, fields, lockdown, rules
 from windows.models import Closure, MaintenanceWindow
@@ -83,7 +83,7 @@ def _effect_out(effect: effects.Effect) -> dict[str, Any]:
     }
 
 
-@router.post("/calendar/rules", operation_id="save_calendar_rules")
+@router.post("/calendar/rules", operation_id="save_calendar_rules", auth=PERSON)
 def save(request: Request, body: SaveIn) -> Any:
     """Put the edits into effect, all or none; `proposal` is the one that waits for a second person, if they allow more than now (A27)."""
     proposal = rules.save(actor=request.user, edits=_edits(body), reason=body.reason)
@@ -109,13 +109,13 @@ def lockdowns(request: Request) -> Any:
     return {"items": [_lockdown_out(row) for row in lockdown.in_force()]}
 
 
-@router.post("/calendar/lockdowns", operation_id="lock_down", response={201: Any})
+@router.post("/calendar/lockdowns", operation_id="lock_down", auth=PERSON, response={201: Any})
 def lock_down(request: Request, body: LockdownIn) -> Any:
     """Stop all that is planned, now, on these components or on all."""
     return 201, _lockdown_out(lockdown.lock_down(actor=request.user, scope=body.components, reason=body.reason))
 
 
-@router.post("/calendar/lockdowns/{lockdown_id}/lift", operation_id="lift_lockdown")
+@router.post("/calendar/lockdowns/{lockdown_id}/lift", operation_id="lift_lockdown", auth=PERSON)
 def lift(request: Request, lockdown_id: int, body: LiftIn) -> Any:
     """Let what it held go on."""
     return _lockdown_out(lockdown.lift(actor=request.user, key=lockdown_id, reason=body.reason))

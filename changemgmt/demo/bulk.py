@@ -11,6 +11,8 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from audit import words
+
 #: table → its columns, in COPY's order, with what a row holds where nothing else is said
 COLUMNS: dict[str, dict[str, Any]] = {
     "requests_changerequest": {
@@ -41,9 +43,10 @@ COLUMNS: dict[str, dict[str, Any]] = {
     },
     "implementation_review": {
         "change_id": None, "due_at": None, "superseded": False, "summary": "", "deviations": "", "lessons": "", "improvements": "",
-        "runbook_updated": None, "written_by_id": None, "written_at": None, "confirmed_by_id": None, "confirmed_at": None,
+        "runbook_updated": None, "written_by_id": None, "written_at": None, "version": 1, "writers": [], "confirmed_by_id": None, "confirmed_at": None,
         "p0_justified": None, "overdue_at": None,
     },
+    "audit_words": {"event_id": None, "texts": "{}", "salts": "{}"},
     "audit_event": {"id": None, "at": None, "action": "", "actor_id": None, "change_id": None, "data": "{}", "via": ""},
 }  # fmt: skip
 
@@ -70,7 +73,7 @@ class Bulk:
     """One batch: rows waiting to be copied, per table, and events, which are put in order of time at the end."""
 
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
-    events: list[tuple[datetime, str, int | None, int, str]] = field(default_factory=list)
+    events: list[tuple[datetime, str, int | None, int, dict[str, Any]]] = field(default_factory=list)
     first_event: int = 0
     texts: dict[str, str] = field(default_factory=dict)
 
@@ -78,7 +81,7 @@ class Bulk:
         self.rows[table].append(COLUMNS[table] | values)
 
     def event(self, at: datetime, action: str, actor: int | None, change: int, **data: Any) -> None:
-        self.events.append((at, action, actor, change, json.dumps(data)))
+        self.events.append((at, action, actor, change, data))
 
     def write(self) -> None:
         """Number the events, and turn all rows into COPY's text."""
@@ -86,7 +89,11 @@ class Bulk:
         self.events.sort(key=lambda event: event[0])
         for key, (at, action, actor, change, data) in enumerate(self.events, start=self.first_event):
             via = "page" if actor else "system"
-            self.add("audit_event", id=key, at=at, action=action, actor_id=actor, change_id=change, data=data, via=via)
+            facts, texts = words.split(data)
+            if texts:
+                salts, facts[words.DIGESTS] = words.sealed(texts)
+                self.add("audit_words", event_id=key, texts=json.dumps(texts), salts=json.dumps(salts))
+            self.add("audit_event", id=key, at=at, action=action, actor_id=actor, change_id=change, data=json.dumps(facts), via=via)
         self.texts = {
             table: "".join("\t".join(map(_cell, row.values())) + "\n" for row in rows) for table, rows in self.rows.items() if rows
         }

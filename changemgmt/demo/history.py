@@ -314,6 +314,7 @@ class Past:
             role=role,
             decision=key,
             content_hash=life.mark,
+            comment=comment,
         )
 
     # --- implementation --------------------------------------------------------------------------------------------------------
@@ -407,7 +408,12 @@ class Past:
         written = due + timedelta(hours=rnd.uniform(1, 4)) if late else ended + timedelta(hours=rnd.uniform(0.5, 20))
         if late:
             life.event(due, "implementation.review_overdue", None, due_at=due.isoformat())
-        life.event(written, "implementation.review", implementer, late=late)
+        told = {
+            "summary": "It went as planned." if outcome == "completed" else "It was taken back; the cause is known.",
+            "lessons": rnd.choice(stories.LESSONS) if rnd.random() < 0.15 else "",
+            "improvements": rnd.choice(stories.IMPROVEMENTS) if rnd.random() < 0.08 else "",
+        }
+        life.event(written, "implementation.review", implementer, version=1, late=late, **told)
         closed, second = written, dict[str, Any]()
         if outcome != "completed" or life.is_emergency:
             closed = written + minutes(40)
@@ -417,11 +423,8 @@ class Past:
             life.event(closed, "implementation.review_confirm", person, p0_justified=justified)
         is_major = life.values["priority"] in ("P0", "P1") or life.values["risk"] == "high"
         life.bulk.add(
-            "implementation_review", change_id=life.key, due_at=due, written_by_id=implementer, written_at=written,
-            summary="It went as planned." if outcome == "completed" else "It was taken back; the cause is known.",
-            lessons=rnd.choice(stories.LESSONS) if rnd.random() < 0.15 else "",
-            improvements=rnd.choice(stories.IMPROVEMENTS) if rnd.random() < 0.08 else "",
-            runbook_updated=True if is_major else None, overdue_at=due if late else None, **second,
+            "implementation_review", change_id=life.key, due_at=due, written_by_id=implementer, writers=[implementer], written_at=written,
+            runbook_updated=True if is_major else None, overdue_at=due if late else None, **told, **second,
         )  # fmt: skip
         life.move(closed, "close", None, outcome, "closed")
         life.row["closed_at"] = closed

@@ -59,7 +59,7 @@ def test_it_counts_when_the_stage_opens(desk: Sit, at: Any) -> None:
     assert desk("engineer").get(f"/changes/{number}")["state"] == "approved"
     assert Advance.objects.get().outcome == "counted"
     assert list(Event.objects.filter(action__startswith="approval.").order_by("id").values_list("action", "actor__username")) == [
-        ("approval.decide", "eng-manager"), ("approval.advance", "eng-manager"), ("approval.decide", "tech-lead"), ("approval.decide", "eng-manager"),
+        ("approval.open_round", None), ("approval.decide", "eng-manager"), ("approval.advance", "eng-manager"), ("approval.decide", "tech-lead"), ("approval.decide", "eng-manager"),
         ("approval.decide", "devops-lead"),
     ]  # fmt: skip
 

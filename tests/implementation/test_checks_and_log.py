@@ -46,7 +46,7 @@ def test_a_check_is_kept_as_it_was_reported(desk: Sit, road: Road) -> None:
     found = desk("devops").post(f"/changes/{number}/checks", told, expect=201)
     assert found == told | {"id": found["id"], "accepted": False}
     data = {"check": found["id"], "name": "p95", "kind": "latency", "passed": True}
-    data |= {"value": 212.5, "unit": "ms"}
+    data |= {"value": 212.5, "unit": "ms", "output": "212.5 of 400 ms"}
     assert road.events(number, "implementation.check") == [
         ("implementation.check", "devops", "2026-10-06T02:12:30Z", data),
     ]

@@ -166,7 +166,7 @@ def test_documentation_a_second_after_24_hours_is_late(
     road.at(moment)
     supplied = {"testing_plan": "Look for the newest."}
     desk("engineer").put(f"/changes/{number}/documentation", supplied)
-    expected = {"version": 1, "fields": ["testing_plan"], "late": late}
+    expected = {"version": 1, "fields": ["testing_plan"], "late": late, "content": supplied}
     found = road.events(number, "implementation.document")
     assert found == [("implementation.document", "engineer", moment, expected)]
     road.at(later(MORNING, hours=48))

@@ -110,7 +110,7 @@ def test_implementer_requester_and_change_manager_document(desk: Sit, road: Road
             assert desk(person).status in (200, 403)
             if desk(person).status == 200:
                 may.add(person)
-                data = {"version": 1, "fields": ["estimated_minutes"], "late": False}
+                data = {"version": 1, "fields": ["estimated_minutes"], "late": False, "content": {"estimated_minutes": 20}}
                 ((_, actor, at, said),) = road.events(number, "implementation.document")
                 assert (actor, at, said) == (person, MORNING, data)
     assert may == {"devops", "engineer", "change-manager"}

@@ -56,13 +56,16 @@ def test_a_review_says_what_was_written_by_whom_and_when(desk: Sit, road: Road) 
         "due_at": "2026-10-07T02:30:00Z",
         "written_at": "2026-10-06T08:00:00Z",
         "written_by": "engineer",
+        "version": 1,
+        "revised_at": None,
+        "revised_by": None,
         "confirmed_at": None,
         "confirmed_by": None,
         "p0_justified": None,
     }
     ((_, actor, at, data),) = road.events(number, "implementation.review")
     assert (actor, at) == ("engineer", "2026-10-06T08:00:00Z")
-    assert data == {"review": data["review"], "late": False}
+    assert data == REVIEW | {"review": data["review"], "version": 1, "late": False, "runbook_updated": None}
     shown = road.page(number, "engineer2").split('id="review"')[1].split("</section>")[0]
     for said in REVIEW.values():
         assert said in shown
@@ -211,7 +214,7 @@ def test_a_confirmed_review_is_settled(desk: Sit, road: Road) -> None:
     number = road.failed("P0", testing_plan="")
     write(desk, number, runbook_updated=False)
     found = write(desk, number, "engineer", summary="It was the cache", runbook_updated=True)
-    assert (found["summary"], found["written_by"]) == ("It was the cache", "engineer")
+    assert (found["summary"], found["written_by"], found["revised_by"]) == ("It was the cache", "devops", "engineer")
     assert (found["runbook_updated"], found["written_at"]) == (True, MORNING)
     confirm(desk, number, "change-manager", p0_justified=True)
     refusal = write(desk, number, summary="No", runbook_updated=True, expect=409)

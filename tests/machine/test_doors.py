@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from accounts.models import User
+from accounts.models import ApiToken, User
 from approvals import drafts
 from approvals.models import Step
+from audit.models import Event
 from changemgmt.api import api
 from proposals.models import Proposal
 from tests.machine.test_who_may import Road
@@ -45,7 +47,7 @@ PAGES: dict[str, str | set[str]] = {
     "changes/<str:number>/audit/": "change", "changes/<str:number>/decide/<int:step_id>": "redirect", "changes/<str:number>/act/<slug:verb>": "redirect",
     "approvals/<int:step_id>/": {"tech-lead", "senior-devops"}, "approvals/mail/<str:token>/": "missing",
     "approvals/several": "post", "approvals/waiting/": {"change-manager", "manager", "cto", "auditor", "eng-manager"}, "approvals/": "signed", "calendar/": "signed", "reports/": "signed", "reports/<str:period>/": "signed", "reports/<str:period>/<slug:name>/": "signed",
-    "reports/<str:period>/issue": "post", "audit/": {"auditor", "change-manager"}, "accounts/demo/": "post",
+    "reports/<str:period>/issue": "post", "audit/": {"auditor", "change-manager"}, "audit/<int:key>/redact/": {"security", "change-manager"}, "accounts/demo/": "post",
 }  # fmt: skip
 #: allauth's, open before and after signing in by their own rules; ours is which of them are there at all.
 ALLAUTH = {
@@ -56,7 +58,7 @@ ALLAUTH = {
 }  # fmt: skip
 #: Operations of the API: operationId → "signed", "change" (read), "write" (of a change), or the people who may.
 OPERATIONS: dict[str, str | set[str]] = {
-    **dict.fromkeys(["list_changes", "list_components", "list_approvals", "list_proposals", "get_calendar", "get_calendar_state", "list_calendar_rules", "list_lockdowns", "preview_calendar_rules", "get_monthly_report", "get_me"], "signed"),
+    **dict.fromkeys(["list_changes", "list_components", "list_approvals", "list_proposals", "get_calendar", "get_calendar_state", "list_calendar_rules", "list_lockdowns", "preview_calendar_rules", "get_monthly_report", "get_me", "event_texts"], "signed"),
     **dict.fromkeys(["get_change", "list_steps", "list_slots", "list_freeze_exceptions", "list_actions", "ask_gate", "list_checklist", "list_issues", "get_documentation"], "change"),
     **dict.fromkeys([
         "edit_change", "submit_change", "cancel_change", "clone_change", "escalate_change", "transfer_change", "comment_on_change", "decide_step", "confirm_step",
@@ -67,6 +69,18 @@ OPERATIONS: dict[str, str | set[str]] = {
     "confirm_proposal": {"cto", "devops-lead"}, "decline_proposal": {"cto", "devops-lead"},
     "save_calendar_rules": {"change-manager"}, "lock_down": {"change-manager"}, "lift_lockdown": {"change-manager"},
     "list_events": {"auditor", "change-manager"}, "verify_audit": {"auditor", "change-manager"},
+    "propose_redaction": {"security", "change-manager"},
+}  # fmt: skip
+#: Operations that write → whether a token may: it never decides (contract).
+BY_A_PERSON = {
+    "decide_step", "confirm_step", "confirm_review", "accept_check", "accept_take_over", "accept_late_record", "grant_freeze_exception", "decline_freeze_exception",
+    "confirm_proposal", "decline_proposal", "propose_redaction", "save_calendar_rules", "lock_down", "lift_lockdown",
+}  # fmt: skip
+BY_A_TOKEN_TOO = {
+    "create_change", "edit_change", "submit_change", "cancel_change", "clone_change", "escalate_change", "transfer_change", "comment_on_change", "schedule_change",
+    "unschedule_change", "ask_for_freeze_exception", "start_change", "finish_change", "complete_change", "roll_back_change", "finish_rollback", "fail_change", "close_change",
+    "take_over_change", "extend_slot", "add_checklist_item", "settle_checklist_item", "log", "record_check", "open_issue", "edit_issue", "write_review", "document_emergency",
+    "create_component", "edit_component", "preview_calendar_rules",
 }  # fmt: skip
 READERS = {"manager", "auditor", "admin"}  # who hold no role that requests or decides
 PRIVY = {
@@ -156,7 +170,8 @@ def keys(objects: dict[str, str]) -> dict[str, int]:
     assert proposed is not None
     locked = lockdown.lock_down(actor=manager, scope=["cdn"], reason="To see who may lift it")
     window = MaintenanceWindow.objects.get(name="Primary").pk
-    known = {"key": draft.pk, "proposal_id": made.pk, "version": 1, "step_id": step.pk, "lockdown_id": locked.pk}
+    event = Event.objects.filter(action="approval.open_round", change_id=step.change_id).earliest("pk").pk
+    known = {"audit": event, "key": draft.pk, "proposal_id": made.pk, "version": 1, "step_id": step.pk, "lockdown_id": locked.pk}
     return known | {"calendar/rules": window, "calendar/proposed": proposed.pk}
 
 
@@ -214,7 +229,17 @@ def test_every_operation_answers_exactly_who_may(desk: Sit, objects: dict[str, s
         who = OPERATIONS[operation]
         changes = objects if "{number}" in path else {"": ""}
         for kind, number in changes.items():
-            values = {"number": number, "step_id": 1, "item_id": 1, "check_id": 1, "n": 1, "slug": "search", "period": "2026-09", **keys}
+            values = {
+                "number": number,
+                "step_id": 1,
+                "item_id": 1,
+                "check_id": 1,
+                "n": 1,
+                "slug": "search",
+                "period": "2026-09",
+                **keys,
+                "key": keys["audit"],
+            }
             address = path.format(**values)
             for name, client in everybody.items():
                 if who in ("write", "writer") and method != "GET" and name not in READERS | {"nobody", "disabled"} and kind != "secret":
@@ -229,10 +254,45 @@ def test_every_operation_answers_exactly_who_may(desk: Sit, objects: dict[str, s
                 assert answer.status_code in _allowed(who, name, hidden), (operation, kind, name, answer.status_code, answer.content[:200])
 
 
+def test_a_token_never_decides(desk: Sit, objects: dict[str, str], keys: dict[str, int]) -> None:
+    """contract.md, X6: of every operation that writes it stands here whether a token may; one that is missing fails."""
+    person = desk("change-manager").user
+    person.groups.set(Group.objects.all())
+    _, secret = ApiToken.make(user=person, name="all", scope="write")
+    described = {
+        operation["operationId"]: (method.upper(), path)
+        for path, methods in api.get_openapi_schema()["paths"].items()
+        for method, operation in methods.items()
+        if method != "get"
+    }
+    assert set(described) == BY_A_PERSON | BY_A_TOKEN_TOO
+    for operation, (method, path) in described.items():
+        values = {
+            "number": objects["review"],
+            "step_id": 1,
+            "item_id": 1,
+            "check_id": 1,
+            "n": 1,
+            "slug": "search",
+            **keys,
+            "key": keys["audit"],
+        }
+        answer = Client().generic(
+            method, path.format(**values), _json(_body(operation)), content_type="application/json", HTTP_AUTHORIZATION=f"Bearer {secret}"
+        )
+        assert (answer.json().get("code") == "session_needed") == (operation in BY_A_PERSON), (operation, answer.content[:200])
+    body = {"start": "2026-10-08T02:00Z", "override_reason": "Other shards"}
+    path = f"/api/v1/changes/{objects['review']}/schedule"
+    overriding = Client().post(path, body, content_type="application/json", HTTP_AUTHORIZATION=f"Bearer {secret}")
+    assert overriding.json()["code"] == "session_needed"  # A37: overriding a conflict is one of the acts of a person
+
+
 def _body(operation: str) -> Any:
     if operation in ("preview_calendar_rules", "save_calendar_rules"):
         values = {"name": operation, "kind": "freeze", "starts": "2026-10-20T00:00Z", "ends": "2026-10-21T00:00Z"}
         return {"edits": [{"kind": "closure", "values": values}], **({"reason": "Because"} if operation.startswith("save") else {})}
+    if operation == "propose_redaction":
+        return {"n": 0, "reason": ""}
     return {"reason": "Because"} if "proposal" in operation or "lock" in operation else BODY
 
 

@@ -190,7 +190,7 @@ def test_whoever_could_be_the_second_person_is_told_and_its_author_is_not(desk: 
 def events() -> list[tuple[str, str | None, dict[str, Any]]]:
     """(action, by whom, what it says) of the proposals' events."""
     found = Event.objects.filter(action__startswith="proposal.").order_by("id")
-    return [(event.action, event.actor and event.actor.username, event.data) for event in found]
+    return [(event.action, event.actor and event.actor.username, event.said) for event in found]
 
 
 def test_a_confirmation_is_in_effect_and_in_the_trail(desk: Sit, at: Any) -> None:

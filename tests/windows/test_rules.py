@@ -82,7 +82,7 @@ def test_a_narrowing_counts_at_once_and_is_in_the_trail(desk: Sit) -> None:
     assert (state["open"], state["reasons"][0]["code"], state["rule"]) == (False, "freeze", "the move to the new data centre")
     event = Event.objects.get(action="calendar.add")
     assert event.data["after"]["ends"] == "2026-10-07T00:00:00Z"
-    assert event.data["reason"] == "As agreed on Monday"
+    assert event.said["reason"] == "As agreed on Monday"
 
 
 def test_what_allows_more_waits_for_a_second_person(desk: Sit) -> None:
