@@ -20,6 +20,8 @@ def refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     """Why this person may not lower the risk: it is for who could decide one of its open steps now."""
     if change.state != State.IN_REVIEW:
         return [Reason("state", f"{change.number} is {State(change.state).label.lower()}; its risk is judged while it is in review.")]
+    if change.no_way_back:
+        return [Reason("state", f"{change.number} has no way back; its risk is high.")]
     if barred := apart.hand_refusal(change, actor, "lowers its risk"):
         return barred
     authors, capacities = access.authors_of(change), access.capacities_of(actor)

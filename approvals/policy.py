@@ -52,8 +52,12 @@ BOXES = {
 }
 NO_SECURITY = {"key": "T6", "text": "The four security answers, all “no”, are right"}
 #: Items that are judged, never marked not applicable (A34); the policy may say the same of others by `"always": true`.
-ALWAYS = frozenset({"T1", "T2", "S1", "B1"})
+ALWAYS = frozenset({"T1", "T2", "S1", "B1", "N1"})
 SENTENCE = (2, 12)  # words and letters, at least, that say why an item does not apply
+#: Of a change without a way back: what T2 asks then, and what each sign-off accepts (A46). “{how}” is what the change says.
+RECOVERY = {"key": "T2", "text": "Recovery plan is feasible, and rehearsed or said why not"}
+ACCEPTS = {"key": "N1", "text": "I accept that {how}"}
+NO_WAY_BACK = {"undo": "it cannot be undone", "test": "undoing it cannot be tested"}
 EVIDENCE_ITEM = "T2"  # cannot be ticked without evidence that the rollback was tested (A4, A19)
 
 REVIEWERS = {
@@ -135,6 +139,7 @@ class Facts:
     users_affected: bool = False
     risk: str = ""
     components: frozenset[str] = frozenset()
+    no_way_back: str = ""
 
     @property
     def triggers(self) -> frozenset[str]:
@@ -200,6 +205,10 @@ def _planned(stage: int, step: Mapping[str, Any], facts: Facts, deferred: bool) 
     kind, checklist = step["kind"], list(step["checklist"])
     if kind == TECHNICAL and not facts.security_answers:
         checklist.append(NO_SECURITY)
+    if facts.no_way_back:
+        checklist = [RECOVERY if item["key"] == EVIDENCE_ITEM else item for item in checklist]
+        if kind in (SIGN_OFF, EMERGENCY):
+            checklist.append(ACCEPTS | {"text": ACCEPTS["text"].format(how=NO_WAY_BACK[facts.no_way_back])})
     return StepPlan(
         stage=stage,
         kind=kind,

@@ -46,6 +46,7 @@ def record(change: ChangeRequest, actor: User) -> list[Reason]:
     facts |= {"content_hash": change.content_hash, "unauthorised": True, "late": is_late(change)}
     if ended:
         facts |= {"actual_end": ended.isoformat(), "hours_after_end": round((now - ended).total_seconds() / 3600, 1)}
+    facts |= {"no_way_back": change.no_way_back} if change.no_way_back else {}
     if change.implementer_id is None and actor.is_devops:
         change.implementer = actor
     lifecycle.perform(change, "record", actor=actor, **facts)

@@ -36,6 +36,7 @@ def facts_of(change: ChangeRequest) -> policy.Facts:
         users_affected=bool(change.users_affected),
         risk=change.risk,
         components=frozenset(component.slug for component in change.components.all()),
+        no_way_back=change.no_way_back,
     )
 
 

@@ -234,6 +234,8 @@ def _checked(step: Step, verdict: str, comment: str, checklist: Mapping[str, Any
 
 def evidence_problem(change: ChangeRequest) -> str:
     """Why nothing shows that the rollback works, in the content, or for an emergency in what was supplied afterwards (A19); or nothing."""
+    if change.no_way_back:
+        return ""  # T2 asks something else then (A46)
     found = evidence.of(change)
     supplied = change.documentation.order_by("-version").first() if change.is_emergency and not found.counts else None
     return evidence.of(change, supplied.values.get("rollback_tested") or {}).problem if supplied else found.problem

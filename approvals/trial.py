@@ -126,11 +126,19 @@ def _seated(plans: Sequence[policy.StepPlan], holders: Holders) -> list[tuple[li
 
 def warnings(rules: Mapping[str, Any]) -> list[str]:
     """Where changes would be stuck today, whoever requests them: each priority with every condition met. Two queries."""
-    everything = dict.fromkeys(("security_answers", "security_component", "downtime", "users_affected"), True)
     asked: dict[str, list[policy.StepPlan]] = {}
     for priority, its in rules.items():
         named = {t.removeprefix(policy.COMPONENT) for stage in (*its["stages"], its["deferred"]) for step in stage for t in step["when"]}
-        asked[priority] = _all_steps(rules, policy.Facts(priority, **everything, risk="high", components=frozenset(named)))
+        facts = policy.Facts(
+            priority,
+            security_answers=True,
+            security_component=True,
+            downtime=True,
+            users_affected=True,
+            risk="high",
+            components=frozenset(named),
+        )
+        asked[priority] = _all_steps(rules, facts)
     holders, found = access.holders({role for plans in asked.values() for plan in plans for role in plan.roles}), list[str]()
     for priority, plans in asked.items():
         for seats, warning in _seated(plans, holders):

@@ -18,7 +18,7 @@ TYPED = frozenset(
     {
         # reasons, remarks and answers
         "reason", "override_reason", "short_notice_reason", "requested_window_reason", "strategy_reason", "called", "message", "note",
-        "output", "comment", "checklist", "text", "command", "external_refs",
+        "no_way_back_reason", "output", "comment", "checklist", "text", "command", "external_refs",
         # a review
         "deviations", "lessons", "improvements",
         # what a change says in words (requests/content.py)

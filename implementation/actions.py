@@ -106,5 +106,5 @@ def actions_for(case: Case) -> list[Action]:
         reasons = guard(case)
         if not case.actor.may_write and not reasons:
             reasons = [Reason("read_only", "Your roles read; they change nothing.")]
-        found.append(Action(name, lifecycle.LABELS[name], reasons))
+        found.append(Action(name, lifecycle.label(case.change, name), reasons))
     return found

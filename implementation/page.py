@@ -112,6 +112,8 @@ def _next_step(case: Case, found: list[all_actions.Action]) -> dict[str, Any]:
     if chosen is None:
         return {"kind": "none", "title": _standing(case), "sentence": "", "rollback": rolling}
     title, sentence = TITLES.get(chosen.name, chosen.label), SENTENCES.get(chosen.name, "")
+    if chosen.name == "finish_rollback" and case.change.no_way_back:
+        title, sentence = "The recovery", sentence.replace("rollback", "recovery")
     if chosen.name == "submit" and case.change.state == State.CHANGES_REQUESTED:
         title, sentence = "Changes were requested", "Answer by editing, then submit it again: its reviewers are asked anew."
     elif chosen.name == "submit" and not chosen.allowed:

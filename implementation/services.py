@@ -110,7 +110,7 @@ def start(*, actor: User, number: str, reason: str = "") -> ChangeRequest:
     hold_for_run(change)
     about = (change, case.at, case.calendar)
     by = {"one_off": begins_by_opening(*about), "freeze_exception": begins_by_exception(*about)}
-    facts: dict[str, Any] = {**by, **before, "running_beside": beside, "undone": undone}
+    facts: dict[str, Any] = {**by, **before, "running_beside": beside, "undone": undone, "no_way_back": change.no_way_back}
     lifecycle.perform(change, "start", actor=actor, priority=change.priority, **{name: fact for name, fact in facts.items() if fact})
     notifications.withdraw(change_id=change.pk, kind="booked")
     return change

@@ -114,7 +114,8 @@ def _phases(case: Case) -> list[tuple[str, str, list[ChecklistItem], int]]:
     for phase in sorted(ChecklistItem.Phase, key=lambda phase: phase != ChecklistItem.Phase.ROLLBACK):
         items = [item for item in case.checklist if item.phase == phase]
         if items and (phase != ChecklistItem.Phase.ROLLBACK or case.change.rollback_started_at is not None):
-            shown.append((phase.value, phase.label, items, sum(item.is_settled for item in items)))
+            label = case.change.way_back if phase == ChecklistItem.Phase.ROLLBACK else phase.label
+            shown.append((phase.value, label, items, sum(item.is_settled for item in items)))
     return shown
 
 

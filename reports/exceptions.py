@@ -24,6 +24,8 @@ EXCEPTIONS = {
     "p0_not_justified": "P0 not justified, by its review",
     "reviews_waived": "Reviews waived",
     "items_not_applicable": "Approved with a checklist item marked not applicable",
+    "no_way_back": "Started without a way back",
+    "stand_ins": "Decided by a stand-in",
     "triggers_declined": "Rollback triggers declined",
     "monitoring_shortened": "Monitoring shortened",
     "steps_skipped": "Steps skipped",
@@ -50,6 +52,8 @@ FOUND_BY = {
     "raised_to_p0": Q(action="change.escalate")
     | Q(action="change.revise", data__fields__priority__1="P0")
     | Q(action="change.edit", data__raised=True),
+    "no_way_back": Q(action__in=["change.start", "change.record"], data__has_key="no_way_back"),
+    "stand_ins": Q(action="approval.decide", data__has_key="stand_in"),
     "p0_not_justified": Q(action="implementation.review_confirm", data__p0_justified=False),
     "reviews_waived": Q(action="approval.decide", data__verdict="waive"),
     "items_not_applicable": Q(action="approval.decide", data__verdict="approve", data__has_key="not_applicable"),

@@ -317,6 +317,8 @@ CLEANERS: dict[str, Callable[[Any], Any]] = {
     "major": _flag,
     "risk_answers": _risk_answers,
     "strategy_reason": _text(2000),
+    "no_way_back": _one_of(ChangeRequest.NoWayBack.values),
+    "no_way_back_reason": _text(2000),
 }
 
 

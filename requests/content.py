@@ -55,6 +55,8 @@ FIELDS = (
     Field("implementation_steps", "Implementation steps", TECHNICAL, ALL, "Say what will be done, one step a line.", "R22"),
     Field("rollback_plan", "Rollback plan", TECHNICAL, ALL, "Say how to get back, one step a line.", "R23"),
     Field("rollback_tested", "Rollback evidence", TECHNICAL, STANDARD, "Say what was tried, where and when.", "A19"),
+    Field("no_way_back", "No way back", TECHNICAL, frozenset(), "Say whether it cannot be undone, or undoing cannot be tested.", "A46"),
+    Field("no_way_back_reason", "Why there is no way back", TECHNICAL, frozenset(), "Say why.", "A46"),
     Field("rollback_minutes", "Rollback time", TECHNICAL, STANDARD, "Give the minutes that going back takes.", "A25"),
     Field("testing_plan", "Testing plan", TECHNICAL, PLANNED, "Say how it will be validated.", "R24"),
     Field("dependencies", "Dependencies", TECHNICAL, PLANNED, "Name changes or systems it needs, or write “none”.", "R25"),
@@ -77,7 +79,11 @@ BY_NAME = {field.name: field for field in FIELDS}
 NAMES = tuple(BY_NAME)
 #: Which fields approvers judge, by the number of the scheme. A round keeps its number (A35), so that a field which joins the content
 #: later voids nothing that stands; the newest counts for new rounds.
-SCHEMES = {1: tuple(name for name in NAMES if name not in ("risk_answers", "strategy_reason", "actual_start", "actual_end")), 2: NAMES}
+_SINCE = {2: ("risk_answers", "strategy_reason", "actual_start", "actual_end"), 3: ("no_way_back", "no_way_back_reason")}
+SCHEMES = {
+    scheme: tuple(name for name in NAMES if not any(name in names for since, names in _SINCE.items() if since > scheme))
+    for scheme in (1, *_SINCE)
+}
 SCHEME = max(SCHEMES)
 SECURITY_QUESTIONS = ("affects_authentication", "affects_authorization", "affects_data_access", "affects_network")
 #: Owed by a P0 within 24 hours of its end (A22): every template field that was not asked before the authorisation.
@@ -106,11 +112,18 @@ def missing_fields(content: Mapping[str, Any]) -> dict[str, str]:
             empty = is_missing(value) or (field.name == "components" and not value)
             if field.name == "rollback_tested" and value:
                 empty = not has_evidence(value)
+            if field.name == "rollback_tested" and content.get("no_way_back"):
+                continue  # what cannot be tried has no evidence; why, it says itself (A46)
             if empty:
                 missing[field.name] = f"{field.label}: {field.missing} {priority or 'Every change'} needs it."
     planned_high = content.get("risk") == "high" and priority in PLANNED
     if planned_high and content.get("strategy") != "canary" and is_missing(content.get("strategy_reason")):
         missing["strategy_reason"] = "Why not by canary: say why a high risk goes another way, or choose canary."
+    if content.get("no_way_back"):
+        if is_missing(content.get("no_way_back_reason")):
+            missing["no_way_back_reason"] = "Why there is no way back: say why it cannot be undone, or why undoing it cannot be tested."
+        if content.get("risk") != "high":
+            missing["risk"] = "Risk: a change without a way back is high."
     if content.get("downtime_required") and not content.get("downtime_minutes") and priority in PLANNED:
         missing["downtime_minutes"] = "Downtime: Give the minutes of downtime, or answer “no downtime”."
     if content.get("users_affected") and priority == "P3" and is_missing(content.get("user_impact")):

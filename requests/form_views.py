@@ -48,6 +48,7 @@ def _form_page(
         "notice": notice,
         "token": values.get("token") or uuid.uuid4().hex,
         "strategies": ChangeRequest.Strategy.choices,
+        "ways_back": ChangeRequest.NoWayBack.choices,
         "risks": ChangeRequest.Risk.choices,
         "kinds": ChangeRequest.EmergencyKind.choices,
         "needed": NEEDED,

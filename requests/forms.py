@@ -64,8 +64,9 @@ def values_from(query: QueryDict) -> dict[str, Any]:
     answers = {key: answer == "yes" for key, answer in said.items() if answer in ("yes", "no")}
     if answers or "form" in post:
         values["risk_answers"] = answers
-    if "strategy_reason" in post:
-        values["strategy_reason"] = post["strategy_reason"]
+    for name in ("strategy_reason", "no_way_back", "no_way_back_reason"):
+        if name in post:
+            values[name] = post[name]
     if "form" in post:  # unticked boxes are not posted
         values["confidential"], values["major"] = "confidential" in post, "major" in post
     return values
@@ -98,7 +99,8 @@ def shown(change: ChangeRequest) -> dict[str, Any]:
     values["requested_window_reason"] = change.requested_window_reason
     values["external_refs"] = "\n".join(f"{ref['key']} {ref['url']}".strip() for ref in change.external_refs)
     values |= {f"risk_{key}": "yes" if answer else "no" for key, answer in change.risk_answers.items()}
-    values["strategy_reason"] = change.strategy_reason
+    for name in ("strategy_reason", "no_way_back", "no_way_back_reason"):
+        values[name] = getattr(change, name)
     return values | {"confidential": change.confidential, "major": change.major}
 
 

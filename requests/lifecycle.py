@@ -40,6 +40,14 @@ LABELS = {
     "cancel": "Cancel",
 }
 
+#: What going back is called where there is no way back (A46).
+FORWARDS = {"roll_back": "Recover", "finish_rollback": "Finish the recovery"}
+
+
+def label(change: ChangeRequest, name: str) -> str:
+    return FORWARDS.get(name, LABELS[name]) if change.no_way_back else LABELS[name]
+
+
 Follower = Callable[[ChangeRequest, "User | None"], None]
 _followers: dict[str, list[Follower]] = defaultdict(list)
 
@@ -69,7 +77,7 @@ def state_refusal(change: ChangeRequest, name: str) -> list[Reason]:
         return []
     allowed = " or ".join(State(source).label.lower() for source in sources)
     now = State(change.state).label.lower()
-    return [Reason("state", f"{change.number} is {now}; “{LABELS[name]}” is possible when it is {allowed}.")]
+    return [Reason("state", f"{change.number} is {now}; “{label(change, name)}” is possible when it is {allowed}.")]
 
 
 def perform(change: ChangeRequest, name: str, *, actor: User | None, **data: Any) -> None:
@@ -81,7 +89,7 @@ def perform(change: ChangeRequest, name: str, *, actor: User | None, **data: Any
         raise Blocked(refusal)
     move = getattr(change, name)
     if not can_proceed(move):
-        raise Blocked([Reason("state", f"{change.number} cannot {LABELS[name].lower()} now.")])
+        raise Blocked([Reason("state", f"{change.number} cannot {label(change, name).lower()} now.")])
     source = change.state
     move(at=timezone.now())
     change.updated_at = timezone.now()

@@ -11,9 +11,10 @@ const mark = () => {
     const name = (label.htmlFor || label.id).replace("id_", "");
     label.classList.toggle("is-needed", names.has(name));
   }
-  const { risk, strategy, strategy_reason: why } = form.elements;
+  const { risk, strategy, strategy_reason: why, no_way_back: way, no_way_back_reason: whyNot } = form.elements;
   const asked = risk.value === "high" && strategy.value !== "canary" && !isEmergency();
   why.closest(".f").hidden = !asked && !why.value && !why.classList.contains("is-invalid");
+  whyNot.closest(".f").hidden = !way.value && !whyNot.value && !whyNot.classList.contains("is-invalid");
 };
 // A high risk goes by canary unless somebody chose another way (A18); an emergency goes as fast as it can.
 const preferCanary = () => {

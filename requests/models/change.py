@@ -108,6 +108,10 @@ class ChangeRequest(models.Model):
         DATABASE = "database", "Database"
         MANUAL = "manual", "Manual"
 
+    class NoWayBack(models.TextChoices):
+        UNDO = "undo", "It cannot be undone"
+        TEST = "test", "Undoing it cannot be tested"
+
     class EmergencyKind(models.TextChoices):
         OUTAGE = "outage", "Production outage"
         VULNERABILITY = "vulnerability", "Security vulnerability"
@@ -163,6 +167,10 @@ class ChangeRequest(models.Model):
 
     risk_answers = models.JSONField(default=dict, blank=True, help_text="The questionnaire: key → yes or no (A18).")
     strategy_reason = models.TextField(blank=True, max_length=2000, help_text="Why a high risk does not go by canary (A18).")
+    no_way_back = models.CharField(
+        max_length=6, blank=True, default="", db_default="", choices=NoWayBack, help_text="Its rollback plan then recovers forwards (A46)."
+    )
+    no_way_back_reason = models.TextField(blank=True, default="", db_default="", max_length=2000)
 
     # Writable, not content.
     assessed_risk = models.CharField(max_length=6, blank=True, choices=Risk, help_text="Lowered to this by a reviewer, for this round.")
@@ -297,6 +305,11 @@ class ChangeRequest(models.Model):
         """The content as plain values, components as slugs; what is hashed, compared and shown."""
         values = {name: getattr(self, name) for name in content.NAMES if name != "components"}
         return values | {"components": sorted(component.slug for component in self.components.all())}
+
+    @property
+    def way_back(self) -> str:
+        """What its plan for the worse is called (A46)."""
+        return "Recovery" if self.no_way_back else "Rollback"
 
     def judge_anew(self) -> None:
         """What it says now is what the next round judges: by the newest scheme."""

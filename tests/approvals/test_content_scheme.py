@@ -110,7 +110,7 @@ def test_a_round_keeps_the_scheme_by_which_it_was_judged(desk: Sit) -> None:
     assert [r["code"] for r in me.get(f"/gate/{number}")["reasons"]] == ["not_scheduled"]
     me.patch(f"/changes/{number}", {"version": me.get(f"/changes/{number}")["version"], "summary": "Another one"})
     anew = ChangeRequest.objects.get(number=number)
-    assert (anew.content_scheme, anew.content_hash) == (2, content.fingerprint(anew.content(), 2))
+    assert (anew.content_scheme, anew.content_hash) == (3, content.fingerprint(anew.content(), 3))
 
 
 def test_content_that_was_rewritten_by_sql_starts_nothing(desk: Sit, at: Any) -> None:

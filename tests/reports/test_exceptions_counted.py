@@ -30,6 +30,8 @@ NONE = {
     "p0_not_justified": 0,
     "reviews_waived": 0,
     "items_not_applicable": 0,
+    "no_way_back": 0,
+    "stand_ins": 0,
     "triggers_declined": 0,
     "monitoring_shortened": 0,
     "steps_skipped": 0,
