@@ -7,12 +7,12 @@ import secrets
 from collections import defaultdict
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.db import models
-from django.db.models import F, Func, Q, Value
+from django.db.models import F, Func, OuterRef, Q, Subquery, Value
 from django.utils import timezone
 
 from accounts.roles import DEVOPS_ROLES, REQUESTING_ROLES, Role, label
@@ -59,14 +59,40 @@ class User(AbstractUser):
         return {key: roles for key, roles in self._roles_by_person.items() if key != self.pk and is_writer(roles)}
 
     @cached_property
-    def _roles_by_person(self) -> dict[int, frozenset[str]]:
-        """One's own roles, and those of whoever delegates to one now: one query, read once per request."""
+    def _memberships(self) -> list[tuple[int, str, int | None]]:
+        """(person, role, the stand-in by which it is held) of this person and of whoever delegates to them now: one query, read once per
+        request. A role held as stand-in ends by itself, and is not passed on."""
         lending = Delegation.objects.current().filter(receiver=self.pk, giver__is_active=True).values("giver")
-        rows = User.groups.through.objects.filter(Q(user=self.pk) | Q(user__in=lending)).values_list("user_id", "group__name")
+        given = StandIn.objects.filter(user=OuterRef("user_id"), role=OuterRef("group__name"), ended_at__isnull=True)
+        held: models.QuerySet[Any] = User.groups.through.objects.filter(Q(user=self.pk) | Q(user__in=lending))
+        rows = held.annotate(stand_in=Subquery(given.values("pk")[:1]), until=Subquery(given.values("ends_at")[:1]))
+        now = timezone.now()
+        return [
+            (person, role, stand_in)
+            for person, role, stand_in, until in rows.values_list("user_id", "group__name", "stand_in", "until")
+            if stand_in is None or (person == self.pk and until > now)
+        ]
+
+    @cached_property
+    def _roles_by_person(self) -> dict[int, frozenset[str]]:
         found: dict[int, set[str]] = defaultdict(set)
-        for key, role in rows:
+        for key, role, _ in self._memberships:
             found[key].add(role)
         return {key: frozenset(roles) for key, roles in found.items()}
+
+    @property
+    def stand_ins(self) -> dict[str, int]:
+        """Role → key of the stand-in by which the person holds it for now (A45)."""
+        return {role: stand_in for _, role, stand_in in self._memberships if stand_in is not None}
+
+    def as_stand_in(self, *roles: str) -> dict[str, int]:
+        """For an event: `stand_in`, its key, where the person holds one of these roles only because they stand in."""
+        held = self.roles & set(roles)
+        return {"stand_in": min(self.stand_ins[role] for role in held)} if held and held <= set(self.stand_ins) else {}
+
+    def holds_itself(self, *roles: str) -> bool:
+        """Whether the person holds one of these roles themselves, not as somebody's stand-in."""
+        return self.has_role(*(set(roles) - set(self.stand_ins)))
 
     def has_role(self, *roles: str) -> bool:
         """Whether the person holds any of these. Being superuser gives no role."""
@@ -208,6 +234,44 @@ class Delegation(models.Model):
 
     def is_current(self) -> bool:
         return self.revoked_at is None and self.starts_at <= timezone.now() < self.ends_at
+
+
+class StandIn(models.Model):
+    """Somebody holds another's role for at most 14 days: given by two people, it ends by itself (A45)."""
+
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="stands_in")
+    role = models.CharField(max_length=30)
+    instead_of = models.ForeignKey(User, on_delete=models.PROTECT, related_name="stood_in_for")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    reason = models.TextField(max_length=2_000)
+    given_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    confirmed_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    ended_at = models.DateTimeField(null=True, help_text="When the role was taken back: by the clock, or before it by somebody.")
+    ended_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+
+    LONGEST = timedelta(days=14)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(name="stand_in_for_another", condition=~Q(user=F("instead_of"))),
+            models.CheckConstraint(
+                name="stand_in_given_by_two", condition=~Q(given_by=F("confirmed_by")) & ~Q(user=F("given_by")) & ~Q(user=F("confirmed_by"))
+            ),
+            models.CheckConstraint(
+                name="stand_in_at_most_14_days", condition=Q(ends_at__gt=F("starts_at"), ends_at__lte=F("starts_at") + timedelta(days=14))
+            ),
+            models.UniqueConstraint(fields=["user", "role"], condition=Q(ended_at__isnull=True), name="one_stand_in_per_role"),
+        ]
+        indexes = [models.Index(fields=["ends_at"], name="stand_in_to_end", condition=Q(ended_at__isnull=True))]
+
+    def __str__(self) -> str:
+        return f"{self.user} as {label(self.role)} instead of {self.instead_of}"
+
+    @property
+    def role_label(self) -> str:
+        return label(self.role)
 
 
 def is_on_duty(user: User, kind: str, at: datetime | None = None) -> bool:

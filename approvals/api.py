@@ -33,6 +33,7 @@ def step_out(step: Step) -> dict[str, Any]:
         "decisions": [
             {
                 "by": d.actor.username,
+                "stand_in_for": d.stand_in.instead_of.username if d.stand_in else None,
                 "for": d.on_behalf_of.username if d.on_behalf_of else None,
                 "role": d.role,
                 "verdict": d.verdict,

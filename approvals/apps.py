@@ -10,6 +10,7 @@ class ApprovalsConfig(AppConfig):
             checks,  # noqa: F401  registers them
             drafts,
             rounds,
+            stand_ins,
             vacancies,
         )
         from notifications import services as notifications
@@ -17,4 +18,5 @@ class ApprovalsConfig(AppConfig):
 
         people_changed.connect(vacancies.after_people_changed)
         proposals.register(drafts.KIND, drafts.proposals_kind)
+        proposals.register(stand_ins.KIND, stand_ins.proposals_kind)
         notifications.check_before_gathering("approval_waiting", rounds.still_waiting)

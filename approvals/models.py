@@ -75,7 +75,9 @@ class StepQuerySet(models.QuerySet["Step"]):
     @staticmethod
     def decisions() -> models.Prefetch[str]:
         """What was decided, by whom, in whose name, and whether that was confirmed."""
-        return models.Prefetch("decisions", queryset=Decision.objects.select_related("actor", "on_behalf_of", "confirmation"))
+        return models.Prefetch(
+            "decisions", queryset=Decision.objects.select_related("actor", "on_behalf_of", "confirmation", "stand_in__instead_of")
+        )
 
     def with_decisions(self) -> StepQuerySet:
         """With their decisions: one query more."""
@@ -214,6 +216,14 @@ class Decision(models.Model):
         related_name="decisions",
         help_text="By which somebody decided in another's name; without one it was recorded by telephone.",
     )
+    stand_in = models.ForeignKey(
+        "accounts.StandIn",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="By which the actor held that role (A45).",
+    )
     role = models.CharField(max_length=30)
     roles_held = ArrayField(models.CharField(max_length=30), help_text="Of the step's roles, those held when deciding.")
     verdict = models.CharField(max_length=16, choices=Verdict)
@@ -254,8 +264,9 @@ class Decision(models.Model):
 
     @property
     def said_by(self) -> str:
-        """“Yuki Tanaka for Grace Lindqvist” where somebody stood in; else whose verdict it is."""
-        return f"{self.actor} for {self.principal}" if self.delegation_id else str(self.principal)
+        """“Yuki Tanaka for Grace Lindqvist” where somebody decided in another's name; with whose stand-in they were; else whose verdict it is."""
+        name = f"{self.actor} for {self.principal}" if self.delegation_id else str(self.principal)
+        return f"{name}, stand-in for {self.stand_in.instead_of}" if self.stand_in_id and self.stand_in else name
 
     @property
     def spared(self) -> list[tuple[str, str]]:

@@ -92,7 +92,7 @@ def accept_late(*, actor: User, number: str, reason: str) -> ChangeRequest:
     change.late_record_accepted_by = actor
     change.save(update_fields=["late_record_accepted_by"])
     said = cleaning.said("reason", reason, "Reason", "say why it is recorded only now.")
-    audit.record("change.late_record_accept", actor=actor, change=change, data={"reason": said})
+    audit.record("change.late_record_accept", actor=actor, change=change, data={"reason": said, **actor.as_stand_in(Role.CHANGE_MANAGER)})
     notifications.tell(
         [change.requester],
         kind="late_record",

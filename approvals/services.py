@@ -154,6 +154,7 @@ def keep(
     """Store the decision and its event; for an approval by telephone also ask the person named to confirm it (A4)."""
     change = step.change
     delegation = None if by_telephone or principal == actor else _delegation(principal, actor)
+    role = step.quorum.acting_role(access.approvals_of(step), held)
     decision = Decision(
         step=step,
         change=change,
@@ -163,7 +164,8 @@ def keep(
         actor=actor,
         on_behalf_of=principal if principal != actor else None,
         delegation=delegation,
-        role=step.quorum.acting_role(access.approvals_of(step), held),
+        stand_in_id=actor.stand_ins.get(role) if principal == actor else None,
+        role=role,
         roles_held=sorted(held),
         verdict=verdict,
         comment=comment,
@@ -197,7 +199,7 @@ def _record(decision: Decision) -> None:
     }
     if spared := sorted(key for key, answer in decision.checklist.items() if isinstance(answer, dict)):
         data["not_applicable"] = spared
-    for name in ("on_behalf_of", "delegation"):
+    for name in ("on_behalf_of", "delegation", "stand_in"):
         if key := getattr(decision, f"{name}_id"):
             data[name] = key
     audit.record("approval.decide", actor=decision.actor, change=decision.change, data=data)

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from approvals import policy_views, views
+from approvals import policy_views, stand_in_views, views
 
 app_name = "approvals"
 urlpatterns = [
@@ -9,6 +9,7 @@ urlpatterns = [
     path("approvals/several", views.several, name="several"),
     path("changes/<str:number>/suggest/<slug:field>", views.suggest, name="suggest"),
     path("settings/delegations/", views.delegation_page, name="delegations"),
+    path("settings/stand-ins/", stand_in_views.stand_in_page, name="stand_ins"),
     path("settings/policy/", policy_views.index, name="policy"),
     path("settings/policy/versions/<int:version>/", policy_views.version, name="policy_version"),
     path("settings/policy/simulator/", policy_views.simulator, name="policy_simulator"),

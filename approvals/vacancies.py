@@ -26,7 +26,10 @@ from requests.models import Author, ChangeRequest
 from requests.states import State
 
 AT_A_TIME = 5_000
-REMEDY = "An administrator grants the role at /settings/people/, or whoever holds it delegates at /settings/delegations/."
+REMEDY = (
+    "An administrator grants the role at /settings/people/, whoever holds it delegates at /settings/delegations/, or change manager and CTO"
+    " give a stand-in at /settings/stand-ins/."
+)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
-from approvals import authorisation, policy, ratification, reconciler, reminders, revisions, rounds, telephone, vacancies
+from approvals import authorisation, policy, ratification, reconciler, reminders, revisions, rounds, stand_ins, telephone, vacancies
 from approvals.models import Confirmation, Step
 from audit import services as audit
 from audit.models import Event
@@ -313,6 +313,7 @@ DUTIES: dict[str, Callable[[], int]] = {
     "overdue_confirmations": overdue_confirmations,
     "deputies": deputies,
     "vacancies": vacancies_found,
+    "stand_ins": stand_ins.end_due,
     "approvals_waiting": approvals_waiting,
     "overdue_ratifications": overdue_ratifications,
     "ratifications_waiting": ratifications_waiting,

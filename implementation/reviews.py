@@ -79,7 +79,9 @@ def confirm_review(*, actor: User, number: str, p0_justified: bool | None = None
         raise Invalid(fields={"p0_justified": "P0 justified: say whether it had to be an emergency, yes or no."})
     review.confirmed_by, review.confirmed_at, review.p0_justified = actor, timezone.now(), p0_justified
     review.save(update_fields=["confirmed_by", "confirmed_at", "p0_justified"])
-    audit.record("implementation.review_confirm", actor=actor, change=change, data={"review": review.pk, "p0_justified": p0_justified})
+    data = {"review": review.pk, "p0_justified": p0_justified}
+    data |= actor.as_stand_in(*guards.JUSTIFYING) if change.is_emergency else {}
+    audit.record("implementation.review_confirm", actor=actor, change=change, data=data)
     close_if_nothing_owed(change)
     return review
 

@@ -206,6 +206,8 @@ def readable(events: Iterable[Event]) -> list[Event]:
 def _decided(data: Data, decision: Decision | None) -> tuple[str, str, str]:
     tone, icon, text = VERDICTS[data.get("verdict", "waive")]
     said = text.format(step=KIND_LABELS.get(data.get("kind", ""), "step").lower())
+    if decision and decision.stand_in_id and decision.stand_in:
+        said = f"{said}, as stand-in for {decision.stand_in.instead_of}"
     if decision and decision.delegation_id:
         return tone, icon, f"{said}, for {decision.principal}"
     if decision and decision.on_behalf_of:
@@ -266,6 +268,7 @@ def entries(
         else:
             named = {"name": str(people[data["person"]])} if data.get("person") in people else {}
             tone, icon, text = _plain(event.action, {**data, **named})
+            text += ", as a stand-in" if data.get("stand_in") else ""
             quote = str(next((data[name] for name in QUOTED if data.get(name)), ""))
         fields = data.get("fields", {}) if event.action in DIFFED else {}
         diffs = [(label(name), before or "", after or "") for name, (before, after) in fields.items()]

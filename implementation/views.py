@@ -69,7 +69,7 @@ def _timeline(case: Case, events: list[Event]) -> list[timeline.Entry]:
     decisions = {decision.pk: decision for step in case.steps for decision in step.decisions.all()}
     named = {event.data["decision"] for event in events if event.action.startswith("approval.") and "decision" in event.data}
     if named - decisions.keys():  # of earlier rounds
-        decisions |= {d.pk: d for d in case.change.decisions.select_related("actor", "on_behalf_of")}
+        decisions |= {d.pk: d for d in case.change.decisions.select_related("actor", "on_behalf_of", "stand_in__instead_of")}
     named_people = {event.data["person"] for event in events if event.data.get("person")}
     people = User.objects.in_bulk(named_people) if named_people else {}
     return timeline.entries(events, comments, decisions, people)

@@ -159,7 +159,8 @@ def _answered(proposal: Proposal, actor: User, state: str, answer: str) -> Propo
     proposal.state, proposal.answer, proposal.answered_by, proposal.answered_at = state, answer, actor, timezone.now()
     proposal.save(update_fields=["state", "answer", "answered_by", "answered_at"])
     verb = {"confirmed": "confirm", "declined": "decline", "withdrawn": "withdraw"}[state]
-    audit.record(f"proposal.{verb}", actor=actor, data={"proposal": proposal.pk, "kind": proposal.kind, "reason": answer})
+    data = {"proposal": proposal.pk, "kind": proposal.kind, "reason": answer, **actor.as_stand_in(*_roles(proposal))}
+    audit.record(f"proposal.{verb}", actor=actor, data=data)
     if actor != proposal.author:
         notifications.tell(
             [proposal.author],

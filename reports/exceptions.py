@@ -36,6 +36,15 @@ EXCEPTIONS = {
 }
 
 
+STOOD_IN = (
+    "approval.decide",
+    "change.freeze_exception",
+    "change.exception_declined",
+    "change.late_record_accept",
+    "implementation.review_confirm",
+)
+
+
 def _says(name: str) -> Q:
     """Whether an event has that text: among its words, or in its facts if it is older than they are."""
     return Q(**{f"data__digests__{name}__isnull": False}) | (Q(**{f"data__{name}__isnull": False}) & ~Q(**{f"data__{name}": ""}))
@@ -53,7 +62,7 @@ FOUND_BY = {
     | Q(action="change.revise", data__fields__priority__1="P0")
     | Q(action="change.edit", data__raised=True),
     "no_way_back": Q(action__in=["change.start", "change.record"], data__has_key="no_way_back"),
-    "stand_ins": Q(action="approval.decide", data__has_key="stand_in"),
+    "stand_ins": Q(action__in=STOOD_IN, data__has_key="stand_in"),
     "p0_not_justified": Q(action="implementation.review_confirm", data__p0_justified=False),
     "reviews_waived": Q(action="approval.decide", data__verdict="waive"),
     "items_not_applicable": Q(action="approval.decide", data__verdict="approve", data__has_key="not_applicable"),

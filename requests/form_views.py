@@ -55,7 +55,9 @@ def _form_page(
         "risk_questions": [(f"risk_{q.key}", q.words, values.get(f"risk_{q.key}", "")) for q in risk.QUESTIONS],
         "security": [(name, words, values.get(name, "")) for name, words in forms.SECURITY_WORDS.items()],
         "components": list(Component.objects.values_list("slug", flat=True)[:300]),
-        "asked_for": change.decisions.filter(round=change.round, verdict="request_changes").select_related("actor", "on_behalf_of", "step")
+        "asked_for": change.decisions.filter(round=change.round, verdict="request_changes").select_related(
+            "actor", "on_behalf_of", "stand_in__instead_of", "step"
+        )
         if change and change.state == State.CHANGES_REQUESTED
         else [],
         "voids": change is not None and change.state in (State.IN_REVIEW, State.APPROVED, State.SCHEDULED),

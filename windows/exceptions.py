@@ -123,6 +123,7 @@ def grant(*, actor: User, number: str, slot_start: datetime, reason: str = "", a
     setattr(row, half, actor)
     row.save()
     facts = _facts(row, calendar, reason=reason or row.reason, half=half, granted=row.is_granted)
+    facts |= actor.as_stand_in(Role.CTO if half == "cto" else Role.CHANGE_MANAGER)
     audit.record("change.freeze_exception", actor=actor, change=change, data=facts)
     if row.is_granted:
         _withdraw(row)
@@ -147,6 +148,7 @@ def decline(*, actor: User, number: str, slot_start: datetime, reason: str, aske
     row.declined_by, row.declined_at = actor, timezone.now()
     row.save()
     facts = {"slot_start": row.slot_start.isoformat(), "reason": row.declined_reason, "was_granted": row.is_granted}
+    facts |= actor.as_stand_in(Role.CTO, Role.CHANGE_MANAGER)
     audit.record("change.exception_declined", actor=actor, change=change, data=facts)
     _withdraw(row)
     people = {row.asked_by, row.cto, row.change_manager, change.requester, change.implementer} - {actor}

@@ -84,7 +84,9 @@ def lock_down(*, actor: User, scope: list[str], reason: str) -> Closure:
     made = Closure.objects.create(
         name=f"the lockdown{on}"[:80], kind=LOCKDOWN, scope=scope, starts_at=now, since=now, made_by=actor, reason=reason
     )
-    audit.record("calendar.lockdown", actor=actor, data={"rule": made.pk, "scope": scope, "reason": reason})
+    audit.record(
+        "calendar.lockdown", actor=actor, data={"rule": made.pk, "scope": scope, "reason": reason, **actor.as_stand_in(Role.CHANGE_MANAGER)}
+    )
     _tell(
         made,
         f"Stopped: {made.name}",
@@ -107,7 +109,11 @@ def lift(*, actor: User, key: int, reason: str) -> Closure:
     reason = cleaning.said("reason", reason, "Reason", "say why work may go on; all whom it stopped read it.")
     found.till, found.ended_by = timezone.now(), actor
     found.save(update_fields=["till", "ended_by"])
-    audit.record("calendar.lift", actor=actor, data={"rule": found.pk, "scope": found.scope, "reason": reason})
+    audit.record(
+        "calendar.lift",
+        actor=actor,
+        data={"rule": found.pk, "scope": found.scope, "reason": reason, **actor.as_stand_in(Role.CHANGE_MANAGER)},
+    )
     _tell(
         found,
         f"Lifted: {found.name}",

@@ -126,7 +126,6 @@ def test_the_event_holds_the_digest_that_anybody_can_compute(desk: Sit, at: Any)
 @pytest.mark.django_db
 def test_nothing_typed_stands_in_the_chain_itself(desk: Sit, at: Any) -> None:
     """A41: whatever people write in a change's life, no event's own data holds it; so that it can be taken."""
-    road = Road(desk, at)
     at("2026-10-01T09:00Z")
     mark = "ZXQ"
     typed = {
@@ -166,7 +165,6 @@ def test_nothing_typed_stands_in_the_chain_itself(desk: Sit, at: Any) -> None:
     chained = " ".join(json.dumps(data) for data in Event.objects.values_list("data", flat=True))
     assert mark not in chained
     assert json.dumps(list(Words.objects.values_list("texts", flat=True))).count(mark) >= 20
-    assert road
 
 
 @pytest.mark.django_db
@@ -228,7 +226,6 @@ def test_words_that_are_not_what_was_said_are_found(tamper: str) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_secret_goes_from_everywhere_and_the_trail_still_verifies(desk: Sit, at: Any) -> None:
     """A41: content by round, log, comment, verdict, mails: gone from every column of every table; digest, who and why stay."""
-    road = Road(desk, at)
     at("2026-10-01T09:00Z")
     number = str(desk("engineer").submit("P2", testing_plan=SECRET)["id"])
     version = desk("engineer").get(f"/changes/{number}")["version"]
@@ -255,7 +252,6 @@ def test_a_secret_goes_from_everywhere_and_the_trail_still_verifies(desk: Sit, a
     assert {"event": comment["id"], "place": "text", "digest": comment["digests"]["text"]} in said["data"]["taken"]
     assert Message.objects.filter(body="[redacted]").exists()
     assert desk("engineer").get(f"/changes/{number}")["testing_plan"] == "Ask the vault."
-    assert road
 
 
 @pytest.mark.django_db
@@ -345,7 +341,7 @@ def test_a_bad_request_names_its_field(desk: Sit, at: Any) -> None:
 def test_every_column_of_text_is_typed_or_known_not_to_be() -> None:
     """A41: a new column that holds what people write is forgotten with the rest, or named here as what nobody types a secret into."""
     not_typed = {
-        "accounts.User": {"password", "username", "name", "phone", "email"}, "accounts.SetupLink": {"digest"},
+        "accounts.User": {"password", "username", "name", "phone", "email"}, "accounts.SetupLink": {"digest"}, "accounts.StandIn": {"role"},
         "accounts.ApiToken": {"name", "prefix", "digest"}, "approvals.Policy": {"rules"}, "approvals.PolicyDraft": {"title", "rules"},
         "approvals.Step": {"content_hash", "priority"}, "approvals.Decision": {"role", "content_hash"},
         "implementation.ChecklistItem": {"group", "requirement"}, "implementation.Check": {"name", "unit"},

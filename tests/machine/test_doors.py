@@ -32,7 +32,7 @@ Sit = Callable[[str], Desk]
 #: its own (a reader is sent on, or told so); else the people who may.
 PAGES: dict[str, str | set[str]] = {
     "healthz": "all", "readyz": "all", "icons.svg": "all", "": "signed", "api/v1/docs": "signed",
-    "settings/": "signed", "settings/me/": "signed", "settings/duties/": "signed", "settings/tokens/": "signed", "settings/delegations/": "signed", "settings/components/": "signed",
+    "settings/": "signed", "settings/me/": "signed", "settings/duties/": "signed", "settings/tokens/": "signed", "settings/delegations/": "signed", "settings/stand-ins/": "signed", "settings/components/": "signed",
     "settings/components/new": "signed", "settings/components/<str:slug>/": "signed", "settings/people/": {"admin"}, "settings/people/new": {"admin"},
     "settings/people/<str:username>/": {"admin"}, "settings/staffing/": "signed", "setup/<str:token>": "never there",
     "settings/proposals/": "signed", "settings/proposals/<int:key>/answer": "redirect",

@@ -1,0 +1,69 @@
+"""The page of stand-ins: who holds another's role now, and giving one."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+
+from accounts.models import User
+from accounts.roles import label
+from approvals import stand_ins
+from audit.refusal import Blocked, Invalid
+from changemgmt.http import Request
+from requests import cleaning
+
+PER_PAGE = 30
+
+
+def stand_in_page(request: Request) -> HttpResponse:
+    """Everybody reads it; POST proposes one, or ends one."""
+    errors: dict[str, str] = {}
+    if request.method == "POST":
+        try:
+            if "end" in request.POST:
+                key = request.POST["end"]
+                row = stand_ins.end(actor=request.user, key=int(key) if key.isdecimal() and len(key) < 18 else 0)
+                messages.success(request, f"{row.user} is {row.role_label.lower()} no longer; all four have been told.")
+            else:
+                _propose(request)
+                messages.success(request, "Asked: it counts when the second person has confirmed.")
+            return redirect("approvals:stand_ins")
+        except Invalid as refused:
+            errors = dict(refused.fields)
+        except Blocked as refused:
+            errors = {"end": str(refused)}
+    after = request.GET.get("after", "")
+    rows = stand_ins.listed_for_page()
+    if after.isdecimal() and len(after) < 18:
+        rows = rows.filter(pk__lt=int(after))
+    found = list(rows[: PER_PAGE + 1])
+    may_give = not stand_ins.refusal(request.user)
+    context = {
+        "rows": [(row, not stand_ins.end_refusal(row, request.user)) for row in found[:PER_PAGE]],
+        "more": found[PER_PAGE - 1].pk if len(found) > PER_PAGE else None,
+        "may_give": may_give,
+        "roles": [(role, label(role)) for role in stand_ins.ROLES if request.user.holds_itself(*stand_ins.givers_of(role))]
+        if may_give
+        else [],
+        "people": User.deciders().order_by("name", "username")[:500] if may_give else [],
+        "values": request.POST,
+        "errors": errors,
+    }
+    return render(request, "approvals/stand_ins.html", context, status=422 if errors else 200)
+
+
+def _propose(request: Request) -> None:
+    post = request.POST
+    try:
+        ends_at = cleaning.instant(post["ends_at"]) if post.get("ends_at") else None
+    except cleaning.Wrong as problem:
+        raise Invalid(fields={"ends_at": f"Until: {problem}"}) from None
+    stand_ins.propose(
+        actor=request.user,
+        username=post.get("username", ""),
+        role=post.get("role", ""),
+        instead_of=post.get("instead_of", ""),
+        ends_at=ends_at,
+        reason=post.get("reason", ""),
+    )
