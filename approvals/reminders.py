@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.db.models import DurationField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet, Value, prefetch_related_objects
@@ -140,7 +140,6 @@ def say_window_passed(change: ChangeRequest) -> bool:
 def blockers(steps: Sequence[Step]) -> dict[int, list[str]]:
     """Step → the names of who could bring it further today: neither authors, nor who has decided in its stage, nor whose part is given;
     whoever decides for one of them now is named with them. Six queries, however many steps."""
-    holders = access.holders({role for step in steps for role in step.roles})
     changes = [step.change_id for step in steps]
     authors, decided = defaultdict[int, set[int]](set), defaultdict[tuple[int, int, bool, int], set[int]](set)
     for change, person in Author.objects.filter(change__in=changes).values_list("change", "user"):
@@ -148,9 +147,15 @@ def blockers(steps: Sequence[Step]) -> dict[int, list[str]]:
     given = Decision.objects.filter(change__in=changes).values_list("change", "round", "deferred", "stage", "actor", "on_behalf_of")
     for change, number, deferred, stage, actor, named in given:
         decided[change, number, deferred, stage] |= {actor, named or actor}
-    away = {d.giver_id: d.receiver for d in Delegation.objects.current().select_related("receiver")}
     prefetch_related_objects(list(steps), StepQuerySet.decisions())
-    return {step.pk: _could_decide(step, holders, authors[step.change_id] | decided[_stage(step)], away) for step in steps}
+    return who_could(steps, {step.pk: authors[step.change_id] | decided[_stage(step)] for step in steps})
+
+
+def who_could(steps: Sequence[Step], out: Mapping[int, Collection[int]]) -> dict[int, list[str]]:
+    """Step → those names, for steps with their decisions; `out`: of each step the keys of who may not. Three queries."""
+    holders = access.holders({role for step in steps for role in step.roles})
+    away = {d.giver_id: d.receiver for d in Delegation.objects.current().select_related("receiver")}
+    return {step.pk: _could_decide(step, holders, set(out[step.pk]), away) for step in steps}
 
 
 def _stage(step: Step) -> tuple[int, int, bool, int]:

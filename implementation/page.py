@@ -8,7 +8,7 @@ from typing import Any
 
 from accounts.roles import Role
 from approvals import access as approvals_access
-from approvals import policy, recording, revisions, rounds, security, telephone
+from approvals import policy, recording, reminders, revisions, rounds, security, telephone
 from approvals.models import Step
 from implementation import actions as all_actions
 from implementation import guards, reviews
@@ -110,7 +110,8 @@ def _next_step(case: Case, found: list[all_actions.Action]) -> dict[str, Any]:
     rollback = by_name["roll_back"]
     rolling = rollback if rollback.allowed and case.change.state in RUNNING else None
     if chosen is None:
-        return {"kind": "none", "title": _standing(case), "sentence": "", "rollback": rolling}
+        waits = _waits(case) if case.change.state == State.IN_REVIEW else ("", "")
+        return {"kind": "none", "title": waits[0] or _standing(case), "sentence": waits[1], "rollback": rolling}
     title, sentence = TITLES.get(chosen.name, chosen.label), SENTENCES.get(chosen.name, "")
     if chosen.name == "finish_rollback" and case.change.no_way_back:
         title, sentence = "The recovery", sentence.replace("rollback", "recovery")
@@ -189,13 +190,32 @@ def _still_asked(step: Step) -> list[str]:
     return [role for role in step.roles if role not in given]
 
 
+NAMED = 3  # of those who could decide
+
+
+def _waits(case: Case) -> tuple[str, str]:
+    """(whom a change in review waits for, by name; what happens meanwhile), for whom nothing waits here (X18)."""
+    asked = [step for step in case.steps if step.state == step.State.OPEN and not step.deferred]
+    if not asked:
+        return "It waits for its reviewers.", ""
+    decided = {person for step in case.steps if step.stage == asked[0].stage for d in step.decisions.all() for person in d.people}
+    names = reminders.who_could(asked, {step.pk: case.authors | decided for step in asked})
+    said = []
+    for step in asked:
+        some, more = names[step.pk][:NAMED], len(names[step.pk]) - NAMED
+        people = [*some, f"{more} more"] if more > 0 else some
+        who = f" ({', '.join(people[:-1])} or {people[-1]})" if len(people) > 1 else f" ({people[0]})" if people else ""
+        said.append(f"{step.label.lower()} by {step.quorum.words(_still_asked(step))}{who}")
+    due = min((at for step in asked if (at := reminders.decide_by(step))), default=None)
+    when = f"Expected by {say_instant(due)}; " if due and due > case.at else f"It was expected by {say_instant(due)}; " if due else ""
+    then = "whoever has not answered is reminded, and later the change manager is told."
+    reminded = any(step.remind_hours is not None for step in asked)
+    return f"It waits for the {'; '.join(said)}.", (f"{when}{then}" if reminded else f"{when.rstrip('; ')}." if when else "")
+
+
 def _standing(case: Case) -> str:
     """Where it stands, for whom nothing waits here."""
     change = case.change
-    if change.state == State.IN_REVIEW:
-        asked = [step for step in case.steps if step.state == step.State.OPEN and not step.deferred]
-        waits = "; ".join(f"{step.label.lower()} by {step.quorum.words(_still_asked(step))}" for step in asked)
-        return f"It waits for the {waits}." if waits else "It waits for its reviewers."
     if change.state == State.APPROVED and change.is_emergency:
         return "Authorised: it may start at once."
     if change.state == State.SCHEDULED:
