@@ -13,7 +13,7 @@ from approvals import access, mail, rounds, suggestions
 from approvals.models import Step
 from audit.refusal import Invalid, Missing, Reason, Refused, refusal_of
 from changemgmt.http import Request, record_refusal, status_of
-from implementation import timeline, verbs, when
+from implementation import duty, timeline, verbs, when
 from implementation.case import Case
 from requests import risk
 from requests import services as requests
@@ -62,7 +62,7 @@ def _show(request: Request, step: Step, failed: dict[str, Any] | None = None, st
         "title": f"{mine.label} for {instead}" if instead else f"Your {mine.label.lower()}",
         "next": {
             "title": f"{mine.label} for {instead}" if instead else mine.label,
-            "sentence": rounds.what_approving_does(mine, case.steps),
+            "sentence": f"{rounds.what_approving_does(mine, case.steps)} {duty.bars(case, mine)}".rstrip(),
             "ahead": case.signs_ahead(mine),
             "before": case.judged_before(mine),
         },

@@ -11,7 +11,7 @@ from approvals import access as approvals_access
 from approvals import policy, recording, reminders, revisions, rounds, security, telephone
 from approvals.models import Step
 from implementation import actions as all_actions
-from implementation import guards, reviews
+from implementation import duty, guards, reviews
 from implementation.case import Case
 from implementation.models import ChecklistItem, Review
 from requests import content, sharing
@@ -94,7 +94,7 @@ def _next_step(case: Case, found: list[all_actions.Action]) -> dict[str, Any]:
             "kind": "decide",
             "step": step,
             "title": f"{step.label} for {instead}" if (instead := case.standing_in_for(step)) else f"Your {step.label.lower()} is open",
-            "sentence": rounds.what_approving_does(step, case.steps),
+            "sentence": f"{rounds.what_approving_does(step, case.steps)} {duty.bars(case, step)}".rstrip(),
             "ahead": case.signs_ahead(step),
             "before": case.judged_before(step),
         }
@@ -219,7 +219,8 @@ def _standing(case: Case) -> str:
     if change.state == State.APPROVED and change.is_emergency:
         return "Authorised: it may start at once."
     if change.state == State.SCHEDULED:
-        return f"Booked; {change.implementer} implements it." if change.implementer else "Booked; a DevOps engineer starts it."
+        said = f"Booked; {change.implementer} implements it." if change.implementer else "Booked; a DevOps engineer starts it."
+        return f"{said} {duty.warning(case)}".rstrip()
     return {
         State.APPROVED: "Approved, without a slot.",
         State.IMPLEMENTING: "It is being implemented.",

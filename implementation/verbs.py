@@ -19,7 +19,8 @@ from approvals.models import Step
 from approvals.policy import EMERGENCY
 from audit.refusal import Blocked, Invalid, Missing, Refused
 from changemgmt.http import Request, record_refusal, status_of
-from implementation import evidence, reviews, services, views, when
+from implementation import duty, evidence, reviews, services, views, when
+from implementation.case import Case
 from requests import access, cleaning, forms, lifecycle, sharing, watching
 from requests import services as requests
 from requests.models import ChangeRequest, Comment
@@ -55,6 +56,13 @@ def _schedule(actor: User, number: str, post: Post) -> Any:
         short_notice_reason=post.get("short_notice_reason", ""),
         override_reason=post.get("override_reason", ""),
     )
+
+
+def _booked(change: ChangeRequest) -> str:
+    """With the warning that nobody is there to start it (A37)."""
+    assert change.slot_start is not None
+    assert change.slot_end is not None
+    return f"Booked: {say_span(change.slot_start, change.slot_end)}. {duty.warning(Case(change, change.requester))}".rstrip()
 
 
 def _ask_opening(actor: User, number: str, post: Post) -> Any:
@@ -203,7 +211,11 @@ VERBS: dict[str, tuple[Verb, str | Callable[[Any], str], str]] = {
     ),
     "ungrant": (lambda a, n, p: sharing.withdraw(actor=a, number=n, to=p.get("to", "")), "The grant is taken back.", "change"),
     "comment": (lambda a, n, p: requests.comment(actor=a, number=n, text=p.get("text", "")), _commented, "change"),
-    "schedule": (_schedule, lambda done: f"Booked: {say_span(done.slot_start, done.slot_end)}.", "change"),
+    "schedule": (
+        _schedule,
+        _booked,
+        "change",
+    ),
     "ask-opening": (_ask_opening, "The change managers have been asked.", "change"),
     "ask-exception": (_about_exception(exceptions.ask), "CTO and change managers have been asked.", "change"),
     "grant-exception": (_about_exception(exceptions.grant), "Your half of the exception is granted.", "change"),
