@@ -38,10 +38,12 @@ def _digest(token: str) -> str:
 
 
 def check(token: str, *, lock: bool = False) -> SetupLink:
-    """The link, if it still opens. Raises Missing, the same for a wrong, an old and a used one."""
+    """The link, if it still opens. Raises Missing, the same for a wrong and an old one; once there is an administrator, for every one."""
     rows = SetupLink.objects.select_for_update() if lock else SetupLink.objects
     found = rows.filter(digest=_digest(token), created_at__gt=timezone.now() - LASTS).first()
-    if found is None or not is_needed():
+    if not is_needed():
+        raise Missing([Reason("missing", "An administrator has been made already: this link has done its work. Sign in, or ask them.")])
+    if found is None:
         raise Missing([Reason("missing", "This link is used, replaced, or older than a day. script/manage setup_link prints a new one.")])
     return found
 

@@ -31,7 +31,8 @@ def decide_by(step: Step) -> datetime | None:
     window, due = step.change.requested_window_start, None
     if step.opened_at and step.due_hours is not None:
         due = step.opened_at + timedelta(hours=step.due_hours)
-    keeps = window - NOTICE if window and not step.deferred else None
+    notice = timedelta(0) if step.change.requested_window_reason.strip() else NOTICE  # who said why it cannot wait keeps the window itself
+    keeps = window - notice if window and not step.deferred else None
     return min((at for at in (due, keeps) if at), default=None)
 
 

@@ -68,6 +68,12 @@ def _line(step: Mapping[str, Any], holders: Mapping[str, Mapping[int, str]]) -> 
     return Line(policy.KIND_LABELS[step["kind"]], asks, names, quorum.is_met(could))
 
 
+def _what_is_dead(dead: list[str]) -> str:
+    if not dead:
+        return "Every priority can be approved without them; reviews then rest on few people."
+    return f"As things stand, {', '.join(dead)} cannot be approved."
+
+
 @dataclass(frozen=True)
 class Missing:
     """One thing that a new installation lacks, with where it is done."""
@@ -87,7 +93,9 @@ def still_missing() -> list[Missing]:
     held = access.holders(roles | {str(Role.CHANGE_MANAGER), str(Role.ENGINEER)})
     lacking = [role for role in sorted(held) if not held[role] and role != Role.EMERGENCY_CONTACT]
     if lacking:
-        why = f"Nobody holds: {', '.join(label(role) for role in lacking)}. Without them {', '.join(dead) or 'some changes'} cannot be approved."
+        why = (
+            f"Nobody holds: {', '.join(label(role) for role in lacking)}. {_what_is_dead(dead)} Who it takes at least: /settings/staffing/."
+        )
         found.append(Missing("People and their roles", why, "/settings/people/", "Add people"))
     on_duty = set(Duty.objects.current().values_list("kind", flat=True))
     for kind in Duty.Kind:
@@ -104,5 +112,5 @@ def still_missing() -> list[Missing]:
         if not User.objects.filter(groups__name=Role.CHANGE_MANAGER, last_login__isnull=False).exists():
             why = "Windows on Tuesday and Thursday, freezes before holidays: are they yours? The change manager edits them."
             found.append(Missing("The calendar, looked at", why, "/calendar/", "Look"))
-        found.append(Missing("The first change", "When the rest is there, somebody asks for it.", "/changes/new", "New change"))
+        found.append(Missing("The first change", "When the rest is there, an engineer asks for it.", "/changes/", "See all changes"))
     return found

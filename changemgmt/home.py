@@ -37,6 +37,8 @@ def context_for(user: User) -> dict[str, Any]:
     duties = list(Duty.objects.current().select_related("user"))
     missing = [kind.label for kind in Duty.Kind if not any(duty.kind == kind for duty in duties)]
     context: dict[str, Any] = {"greeting": _greeting(now.hour), "duties": duties, "duties_missing": missing}
+    if missing:
+        context["somebody_is_cto"] = User.objects.filter(groups__name=Role.CTO, is_active=True).exists()
     context |= _windows(user)
     running = ChangeRequest.objects.visible_to(user).filter(state__in=RUNNING).select_related("implementer").order_by("started_at")
     context["running"] = list(running[:10]) if user.is_devops or user.has_role(*FIGURES_FOR) else []

@@ -18,7 +18,7 @@ from requests import content, sharing
 from requests import services as requests
 from requests.models import ChangeRequest
 from requests.say import say_instant
-from requests.states import ENDED, RUNNING, State
+from requests.states import ENDED, RUNNING, TRANSITIONS, State
 
 PRIMARY = ("submit", "start", "finish", "complete", "finish_rollback", "review", "confirm", "document", "schedule", "close")
 BAD = frozenset({State.REJECTED, State.ROLLING_BACK, State.ROLLED_BACK, State.FAILED})
@@ -104,6 +104,8 @@ def _next_step(case: Case, found: list[all_actions.Action]) -> dict[str, Any]:
         return {"kind": "exception", "title": title, "sentence": sentence, "row": asked.row, "rollback": None}
     by_name = {action.name: action for action in found}
     candidates = [by_name[name] for name in PRIMARY if name in by_name]
+    if case.change.is_emergency and case.actor.is_devops:
+        candidates.remove(by_name["schedule"])  # it starts at once; whoever runs it is asked for that, not for a slot
     chosen = next((a for a in candidates if a.allowed), None) or next((a for a in candidates if _could_be(case, a)), None)
     if chosen is None and (barred := _barred_decision(case, by_name["approve"])):
         chosen = barred
@@ -137,7 +139,7 @@ def _next_step(case: Case, found: list[all_actions.Action]) -> dict[str, Any]:
 def _could_be(case: Case, action: all_actions.Action) -> bool:
     """Whether a blocked action is this person's kind of step, so that it is shown with its reason and never just absent (X10)."""
     first = action.reasons[0].code
-    if first in ("state", "by_itself", "read_only"):
+    if first in ("state", "by_itself", "read_only") or case.change.state not in TRANSITIONS.get(action.name, ((case.change.state,), ""))[0]:
         return False
     if first == "not_yours":  # somebody else implements it: who could take over sees that
         return action.name in RUN and case.actor.is_devops and case.change.implementer_id is not None

@@ -70,7 +70,7 @@ def propose(
 def could_be_second(proposal: Proposal) -> QuerySet[User]:
     """Who could confirm it today."""
     asked = Q(groups__name__in=_roles(proposal)) | Q(pk__in=_also(proposal))
-    return User.deciders().filter(asked).exclude(pk=proposal.author_id).distinct()
+    return User.deciders().filter(asked).exclude(pk__in=[proposal.author_id, *proposal.payload.get("barred", [])]).distinct()
 
 
 def _roles(proposal: Proposal) -> list[str]:
@@ -89,7 +89,7 @@ def waiting_for(user: User) -> QuerySet[Proposal]:
     held = user.roles
     by_role = Q(payload__roles__has_any_keys=sorted(held))
     usual = Q(payload__roles__isnull=True) if user.has_role(*SECONDS) else Q(payload__seconds__contains=user.pk)
-    return found.filter(by_role | usual)
+    return found.filter(by_role | usual).exclude(payload__barred__contains=user.pk)
 
 
 def answer_refusal(proposal: Proposal, user: User) -> list[Reason]:

@@ -158,6 +158,16 @@ def _carry_out(proposal: Proposal, second: User) -> None:
 proposals_kind = proposals.Kind(carry_out=_carry_out)
 
 
+_LABELS = {"slug": "Short name", "name": "Name", "team": "Team"}
+
+
+def _said(name: str, texts: list[str]) -> str:
+    """A sentence of the model's with the field's name before it; of an empty one what to do."""
+    label = _LABELS.get(name, name.capitalize())
+    told = " ".join(text if text.startswith(label) else f"{label}: {text[:1].lower()}{text[1:]}" for text in texts)
+    return f"{label}: give one." if "cannot be blank" in told else told
+
+
 @transaction.atomic
 def save(*, actor: User, component: Component | None, values: Mapping[str, Any]) -> Component:
     """Make a component, or write what an edit of one may write at once. The name in addresses (slug) stays once given."""
@@ -184,7 +194,7 @@ def save(*, actor: User, component: Component | None, values: Mapping[str, Any])
     except cleaning.Wrong as problem:
         raise Invalid(fields=wrong | {"component": str(problem)}) from None
     except ValidationError as problem:
-        raise Invalid(fields=wrong | {name: " ".join(texts) for name, texts in problem.message_dict.items()}) from None
+        raise Invalid(fields=wrong | {name: _said(name, texts) for name, texts in problem.message_dict.items()}) from None
     if needed is not None and component in needed:
         wrong["depends_on"] = "Depends on: a component does not depend on itself."
     if wrong:

@@ -26,7 +26,7 @@ from requests.components import record_of
 from requests.models import ChangeRequest, Component, IdempotencyKey
 from requests.states import State
 from windows import forecast, slots
-from windows.questions import Around, Bookable, locked_out, may_be_booked
+from windows.questions import Around, Bookable, locked_out, may_be_booked, needs_notice
 
 #: priority → the fields that it needs before it can be submitted (A22): the form marks them.
 NEEDED = {priority: sorted(content.missing_fields({"priority": priority})) for priority in ChangeRequest.Priority.values}
@@ -105,15 +105,16 @@ def _when(known: ChangeRequest, picked: list[Component], change: ChangeRequest |
         implementer=change.implementer if change else None,
     )
     state = change.state if change else State.DRAFT
-    found = forecast.ahead(plan, state, change.submitted_at if change else None, reader=user)
-    wanted = known.requested_window_start
+    wanted, short = known.requested_window_start, bool(known.requested_window_reason.strip())
+    found = forecast.ahead(plan, state, change.submitted_at if change else None, reader=user, short_notice=short)
     bookable = _bookable(plan, wanted, found.around if found else None, user)
     early = found is not None and (found.earlier or (bookable and bookable.allowed and found.reach and bookable.start < found.reach))
     return {
         "forecast": found,
         "bookable": bookable,
         "held": locked_out(plan.priority, plan.scope) if found and not plan.is_emergency else [],
-        "why_not_earlier": forecast.not_in_reach(state, plan.priority) if early else "",
+        "why_not_earlier": forecast.not_in_reach(state, plan.priority, short_notice=short) if early else "",
+        "asks_why": wanted is not None and wanted > timezone.now() and needs_notice(plan.priority, wanted) and not short,
     }
 
 
@@ -245,7 +246,7 @@ def new(request: Request) -> HttpResponse:
         change = _save(request, forms.values_from(request.POST))
         typed["number"] = change.number
         if request.POST.get("intent") == "submit":
-            approvals.submit(actor=request.user, number=change.number)
+            change = approvals.submit(actor=request.user, number=change.number)
             messages.success(request, submission.said(change))
         else:
             messages.success(request, f"{change.number} is kept as a draft.")
@@ -289,7 +290,7 @@ def edit(request: Request, number: str) -> HttpResponse:
         change = revisions.edit(actor=request.user, number=number, version=seen, values=forms.values_from(request.POST))
         if request.POST.get("intent") == "submit" and change.state in (State.DRAFT, State.CHANGES_REQUESTED):
             typed["version"] = change.version
-            approvals.submit(actor=request.user, number=number)
+            change = approvals.submit(actor=request.user, number=number)
             messages.success(request, submission.said(change))
         else:
             messages.success(request, "Saved." if change.state not in (State.IN_REVIEW,) else "Saved. A new round of approval has begun.")

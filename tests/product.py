@@ -23,7 +23,19 @@ ROOT = Path(__file__).parents[1]
 
 @contextmanager
 def running(var: Path, *, clock: str, same_data: bool = False) -> Iterator[str]:
-    """Start the product on a free port with demo data and yield its address; stop it as a person would, by SIGTERM.
+    """Start the product with demo data and yield its address."""
+    with started(var, clock=clock, same_data=same_data) as line:
+        yield address_in(line)
+
+
+def address_in(line: str) -> str:
+    """Where the product answers, as the line says that it prints when it does."""
+    return line.split()[1].rstrip("/")
+
+
+@contextmanager
+def started(var: Path, *, clock: str, same_data: bool = False, demo: bool = True) -> Iterator[str]:
+    """Start the product on a free port and yield the line that it prints when it is ready; stop it as a person would, by SIGTERM.
 
     A clock has data of its own in the folder; with `same_data` all clocks share them, so that time can pass between two runs.
     """
@@ -33,7 +45,7 @@ def running(var: Path, *, clock: str, same_data: bool = False) -> Iterator[str]:
     inherited = {key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE")}
     offset = (datetime.fromisoformat(clock) - datetime.now(UTC)).total_seconds()
     shifted = {"CHANGEMGMT_CLOCK_OFFSET": str(offset)} if same_data else {"CHANGEMGMT_CLOCK": clock}
-    env = {**inherited, "PORT": str(port), "CHANGEMGMT_VAR": str(var), **shifted}
+    env = {**inherited, "PORT": str(port), "CHANGEMGMT_VAR": str(var), "DEMO": "1" if demo else "0", **shifted}
     process = subprocess.Popen([ROOT / "script" / "server"], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
     try:
@@ -44,7 +56,7 @@ def running(var: Path, *, clock: str, same_data: bool = False) -> Iterator[str]:
                 break
         else:
             raise AssertionError("script/server did not come up:\n" + "".join(said))
-        yield f"http://127.0.0.1:{port}"
+        yield said[-1]
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)

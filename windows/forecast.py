@@ -67,7 +67,8 @@ def of(change: ChangeRequest, calendar: Calendar | None = None, needs: Sequence[
         return Forecast(f"Live {say_instant(change.slot_start)}, as booked.", change.slot_start)
     if change.state not in (*UNSUBMITTED, State.IN_REVIEW, State.APPROVED):
         return None
-    return ahead(slots.Plan.of(change), change.state, change.submitted_at, calendar, needs)
+    short = bool(change.requested_window_reason.strip())
+    return ahead(slots.Plan.of(change), change.state, change.submitted_at, calendar, needs, short_notice=short)
 
 
 def ahead(
@@ -77,10 +78,12 @@ def ahead(
     calendar: Calendar | None = None,
     needs: Sequence[ChangeRequest] | None = None,
     reader: User | None = None,
+    *,
+    short_notice: bool = False,
 ) -> Forecast | None:
     """The forecast of a plan in that state, also of one that is only being typed: its first start that is free and in reach.
 
-    In reach: after the reviews, as long as they lately took, and 24 hours of notice (A12).
+    In reach: after the reviews, as long as they lately took, and 24 hours of notice, unless a reason for `short_notice` is given (A12).
     """
     if plan.is_emergency:
         return Forecast("A P0 may start as soon as it is authorised.")
@@ -91,28 +94,29 @@ def ahead(
     ready = now + lately.length
     if state == State.IN_REVIEW and submitted_at:
         ready = max(now, submitted_at + lately.length)
-    first, after = plan.earliest(now), plan.earliest(ready + NOTICE)
+    notice = timedelta(0) if short_notice else NOTICE
+    first, after = plan.earliest(now), plan.earliest(ready + notice)
     around = questions.Around(plan, first - slots.AROUND, after + slots.SEARCH, calendar=calendar, needs=needs, reader=reader)
     starts, why = questions.fitting(after, 1, around)
     if not starts:
         return Forecast(" ".join(reason.message for reason in why), remedy=questions.remedy(why), around=around, reach=after)
     earlier, _ = questions.fitting(first, 1, around)
-    found = _said(starts[0], state, lately)
+    found = _said(starts[0], state, lately, notice)
     return replace(found, around=around, reach=after, earlier=earlier[0] if earlier and earlier[0] < starts[0] else None)
 
 
-def not_in_reach(state: str, priority: str) -> str:
+def not_in_reach(state: str, priority: str, *, short_notice: bool = False) -> str:
     """Why an earlier start that is free may not be had: what ends after it."""
     if state == State.APPROVED:
         return "it leaves less than 24 h of notice, so that booking it takes a reason"
-    return f"{reviews(priority).said}, and notice needs 24 h"
+    return reviews(priority).said + ("" if short_notice else ", and notice needs 24 h")
 
 
-def _said(start: datetime, state: str, lately: Reviews) -> Forecast:
+def _said(start: datetime, state: str, lately: Reviews, notice: timedelta) -> Forecast:
     if state == State.APPROVED:
-        return Forecast(f"Live at the earliest {say_instant(start)}, with 24 h of notice.", start)
-    because = f"{lately.said}, notice needs 24 h."
+        return Forecast(f"Live at the earliest {say_instant(start)}{', with 24 h of notice' if notice else ', at short notice'}.", start)
+    because = f"{lately.said}, {'notice needs 24 h' if notice else 'and you say why it cannot wait for 24 h of notice'}."
     if state == State.IN_REVIEW:
         return Forecast(f"Live probably {say_instant(start)}: {because}", start)
-    submit_by = (start - NOTICE - lately.length).replace(second=0, microsecond=0)
+    submit_by = (start - notice - lately.length).replace(second=0, microsecond=0)
     return Forecast(f"Live probably {say_instant(start)}, if submitted by {say_until(submit_by)}: {because}", start, submit_by)

@@ -45,6 +45,7 @@ ROW = (
     "outcome",
     "slot_start",
     "requested_window_start",
+    "requested_window_reason",
     "created_at",
     "ended_at",
 )
@@ -178,7 +179,7 @@ class ChangeRequest(models.Model):
     assessed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     requested_window_start = models.DateTimeField(null=True, blank=True)
     requested_window_reason = models.TextField(
-        blank=True, max_length=2000, db_default="", help_text="Why that start cannot wait for 24 hours of notice (A12)."
+        default="", blank=True, max_length=2000, db_default="", help_text="Why that start cannot wait for 24 hours of notice (A12)."
     )
     external_refs = models.JSONField(default=list, blank=True)
     implementer = models.ForeignKey(

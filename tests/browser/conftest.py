@@ -65,11 +65,11 @@ def _health(product: str) -> str:
 
 
 @pytest.fixture
-def visit(product: str, chromium: Any) -> Iterator[Callable[..., Any]]:
-    """`visit("tech-lead", width=390, theme="dark")`: a page of that person, signed in by one click; script errors fail the test."""
+def stranger(product: str, chromium: Any) -> Iterator[Callable[..., Any]]:
+    """`stranger(width=390, theme="dark")`: a page of somebody who has not signed in; script errors fail the test."""
     contexts, problems = [], []
 
-    def open_page(username: str, *, width: int = 1280, theme: str = "light", script: bool = True) -> Any:
+    def open_page(*, width: int = 1280, theme: str = "light", script: bool = True) -> Any:
         context = chromium.new_context(
             viewport={"width": width, "height": 900}, color_scheme=theme, base_url=product, bypass_csp=True, java_script_enabled=script
         )
@@ -80,6 +80,20 @@ def visit(product: str, chromium: Any) -> Iterator[Callable[..., Any]]:
             "console",
             lambda message: problems.append(message.text) if message.type == "error" and "status of 4" not in message.text else None,
         )
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+@pytest.fixture
+def visit(stranger: Callable[..., Any], product: str) -> Callable[..., Any]:
+    """`visit("tech-lead", width=390, theme="dark")`: a page of that person, signed in by one click."""
+
+    def open_page(username: str, **how: Any) -> Any:
+        page = stranger(**how)
         unanswered: set[str] = set()
         page.on("request", lambda request: unanswered.add(request.url))
         for ended in ("requestfinished", "requestfailed"):
@@ -92,7 +106,4 @@ def visit(product: str, chromium: Any) -> Iterator[Callable[..., Any]]:
         page.wait_for_url("**/")
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert problems == []
+    return open_page

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -38,3 +39,17 @@ def test_a_save_that_is_under_way_does_not_refuse_the_next(desk: Sit) -> None:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(save, range(8)))
     assert set(answers) == {(302, f"/changes/{number}/")}
+
+
+@pytest.mark.django_db
+def test_the_form_says_what_submitting_has_done(desk: Sit, at: Any) -> None:
+    """X8: submitted, and who has been told; never the words of what was recorded afterwards."""
+    at("2026-10-01T09:00Z")
+    made = desk("engineer").create("P2")
+    client = desk("engineer").client
+    page = client.post(
+        f"/changes/{made['id']}/edit", {"version": "1", "intent": "submit", "summary": "Search: refresh it sooner"}, follow=True
+    )
+    html = page.content.decode()
+    assert f"{made['id']} is submitted." in html
+    assert "is recorded" not in html

@@ -331,6 +331,35 @@ def test_the_forecast_says_when_and_by_when(desk: Sit) -> None:
     assert "Live probably Tue 6 Oct 2026, 02:00 UTC" in page
 
 
+def test_the_forecast_counts_no_notice_where_it_is_said_why_it_cannot_wait(desk: Sit) -> None:
+    """A12: with a reason for short notice the reviews alone stand before the start; without one the day of notice, too."""
+    from windows import forecast
+
+    window = {"start": "2026-10-06T02:00Z", "short_notice_reason": "The campaign begins that morning"}
+    draft = ChangeRequest.objects.get(number=desk("engineer").create("P2", requested_window=window)["id"])
+    found = forecast.of(draft)
+    assert found is not None
+    assert found.sentence == (
+        "Live probably Tue 6 Oct 2026, 02:00 UTC, if submitted by Mon 5 Oct, 02:00 UTC: reviews are assumed to take 1 d,"
+        " too few are measured yet, and you say why it cannot wait for 24 h of notice."
+    )
+
+
+@pytest.mark.parametrize(("at_", "asked"), [("2026-10-05T01:59:59Z", False), ("2026-10-05T02:00:01Z", True)])
+def test_the_form_asks_why_a_near_window_cannot_wait(desk: Sit, at: Any, at_: str, asked: bool) -> None:
+    """A12: beside the window asked for, one second either side of 24 hours; not once it is said."""
+    at("2026-10-01T09:00Z")
+    number = desk("engineer").create("P2", requested_window={"start": "2026-10-06T02:00Z"})["id"]
+    at(at_)
+    desk("engineer").get("/me")
+    client = desk("engineer").client
+    asks = 'href="#id_requested_window_reason">say why it cannot wait'
+    assert (asks in client.get(f"/changes/{number}/edit").content.decode()) == asked
+    body = {"version": 1, "requested_window": {"start": "2026-10-06T02:00Z", "short_notice_reason": "The campaign begins then"}}
+    desk("engineer").patch(f"/changes/{number}", body)
+    assert asks not in client.get(f"/changes/{number}/edit").content.decode()
+
+
 def test_what_is_told_before_a_slot_names_no_confidential_change(desk: Sit, at: Any) -> None:
     """Promise 6: mail and trail go to several people; another change's number goes to none of them."""
     secret = booked(desk, "2026-10-13T02:00Z", components=["cdn"])
