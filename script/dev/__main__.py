@@ -1,4 +1,4 @@
-"""`script/server`, `script/test`, `script/check`, `script/bench`: one small command each. Standard library only."""
+"""`script/server`, `script/test`, `script/check`, `script/bench`, `script/mutants`: one small command each. Standard library only."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 import environment
+import mutants
 import servers
 from environment import PYTHON, ROOT, fail, say
 
@@ -320,6 +321,17 @@ def bench(words: list[str]) -> int:
         return 130
 
 
+def mutate(words: list[str]) -> int:
+    """Needs no server; see `mutants.py`."""
+    stop_on_signals()
+    try:
+        environment.ensure(var_folder())
+        return mutants.run(words, var_folder())
+    except Stopped:
+        return 130
+
+
 if __name__ == "__main__":
     name, *rest = sys.argv[1:]
-    sys.exit({"server": server, "test": test, "check": check, "bench": bench, "manage": manage_command}[name](rest))
+    commands = {"server": server, "test": test, "check": check, "bench": bench, "manage": manage_command, "mutants": mutate}
+    sys.exit(commands[name](rest))
