@@ -198,7 +198,7 @@ def rule_for(policy: Mapping[str, Any], priority: str, kind: str) -> Mapping[str
     """How the policy words a step of that kind for a priority; the default's words where it has none."""
     rules = policy[priority]
     steps = [step for stage in (*rules["stages"], rules["deferred"]) for step in stage]
-    return next((step for step in steps if step["kind"] == kind), step_rule(kind, REVIEWERS[kind]))
+    return next((step for step in steps if step["kind"] == kind), None) or step_rule(kind, USUAL_ROLES[kind])
 
 
 def _planned(stage: int, step: Mapping[str, Any], facts: Facts, deferred: bool) -> StepPlan:

@@ -33,6 +33,9 @@ def recurrence(value: Any) -> str:
         raise Wrong("tick at least one day.")
     if len(text) > 200 or not re.fullmatch(r"[A-Z]+=[^=;]+(;[A-Z]+=[^=;]+)*", text):
         raise Wrong("write it like FREQ=WEEKLY;BYDAY=TU.")
+    named = [part.partition("=")[0] for part in text.split(";")]
+    if twice := next((name for name in named if named.count(name) > 1), ""):
+        raise Wrong(f"{twice[:20]} stands twice; give it once, its values separated by commas.")
     parts = rule_parts(text)
     if parts.get("FREQ") not in FREQUENCIES:
         raise Wrong("a window opens at most once a day: FREQ is DAILY, WEEKLY, MONTHLY or YEARLY.")
@@ -43,6 +46,9 @@ def recurrence(value: Any) -> str:
             raise Wrong(f"{name[:20]} is not taken here; use {', '.join(PARTS)}.")
         if not re.fullmatch(PARTS[name], found):
             raise Wrong(f"{name} cannot be “{found[:40]}”.")
+        values = found.split(",")
+        if twice := next((value for value in values if values.count(value) > 1), ""):
+            raise Wrong(f"{name} names {twice} twice; once is enough.")
     if int(parts.get("INTERVAL", 1)) > MOST_OFTEN[parts["FREQ"]]:
         raise Wrong(f"INTERVAL is at most {MOST_OFTEN[parts['FREQ']]} here; whoever looks a year ahead must see it.")
     if wrong := _no_match(parts):
@@ -69,13 +75,27 @@ def _no_match(parts: dict[str, str]) -> str:
         return "give all weekdays with a number, like 1MO,2TU, or all without."
     if "BYSETPOS" not in parts:
         return _no_such_date(parts)
-    months = len(parts.get("BYMONTH", "").split(",")) if freq == "YEARLY" and "BYMONTH" in parts else 1
     if numbered or ("BYMONTHDAY" in parts) == bool(days) or (freq == "YEARLY" and "BYMONTH" not in parts):
         return "BYSETPOS picks among plain weekdays or among days of the month; give one of the two, and with YEARLY the months."
-    among = months * (4 * len(days) if days else len(parts["BYMONTHDAY"].split(",")))
-    if any(abs(int(place)) > among for place in parts["BYSETPOS"].split(",")):
-        return f"BYSETPOS picks at most the {among}th here."
+    among = _days_to_pick_from(parts, len(days))
+    if among and any(abs(int(place)) > among for place in parts["BYSETPOS"].split(",")):
+        return f"BYSETPOS picks at most the {_ordinal(among)} here."
     return _no_such_date(parts)
+
+
+def _days_to_pick_from(parts: dict[str, str], weekdays: int) -> int:
+    """How many days there are for BYSETPOS: of weekdays those that every month has, of days of the month those of the longest."""
+    months = [int(month) for month in parts["BYMONTH"].split(",")] if "BYMONTH" in parts else [1]
+    if weekdays:
+        return len(months) * 4 * weekdays
+    lengths = [monthrange(2024, month)[1] for month in months]
+    given = [int(day) for day in parts["BYMONTHDAY"].split(",")]
+    return sum(len({day if day > 0 else length + 1 + day for day in given if abs(day) <= length}) for length in lengths)
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
 
 
 def _no_such_date(parts: dict[str, str]) -> str:

@@ -252,3 +252,20 @@ def test_the_tested_rollback_is_not_ticked_without_its_evidence() -> None:
         "T2": "T2: it cannot be ticked: nothing says that it was tried (what, where, when); request changes to ask for it."
     }
     assert policy.check_checklist([T2, T3], {}) == {"T2": "T2: tick “Rollback plan is feasible and tested”.", "T3": TICK_T3}
+
+
+@pytest.mark.parametrize(
+    ("kind", "accepts"), [("undo", "I accept that it cannot be undone"), ("test", "I accept that undoing it cannot be tested")]
+)
+def test_without_a_way_back_the_reviewer_judges_recovery_and_each_signer_accepts(kind: str, accepts: str) -> None:
+    """A46: T2's words, and an item of its own for each sign-off and for an emergency's authorisation; nothing else changes."""
+    recovery = {"key": "T2", "text": "Recovery plan is feasible, and rehearsed or said why not"}
+    for priority in ("P0", "P1", "P2", "P3"):
+        plain = policy.plan(policy.DEFAULT, policy.Facts(priority)) + policy.plan(policy.DEFAULT, policy.Facts(priority), deferred=True)
+        facts = policy.Facts(priority, no_way_back=kind)
+        asked = policy.plan(policy.DEFAULT, facts) + policy.plan(policy.DEFAULT, facts, deferred=True)
+        for before, now in zip(plain, asked, strict=True):
+            expected = [recovery if item["key"] == "T2" else item for item in before.checklist]
+            signs = before.kind in ("sign_off", "emergency")
+            assert list(now.checklist) == expected + ([{"key": "N1", "text": accepts}] if signs else [])
+    assert not policy.may_be_not_applicable({"key": "N1"})

@@ -154,7 +154,9 @@ def test_a_high_risk_goes_by_canary_or_says_why_not(priority: str) -> None:
 
 def test_the_hash_is_over_the_schemes_fields_in_one_form() -> None:
     """A35: the first scheme by hand: names in order, no spaces, letters as they are, components sorted, instants in ISO."""
-    assert content.SCHEMES[2] == content.NAMES
+    assert content.SCHEMES[3] == content.NAMES
+    assert content.SCHEMES[2] == tuple(name for name in content.NAMES if name not in ("no_way_back", "no_way_back_reason"))
+    assert set(content.SCHEMES[2]) - set(content.SCHEMES[1]) == {"risk_answers", "strategy_reason", "actual_start", "actual_end"}
     said = {"priority": "P1", "summary": "Größer", "components": ["b", "a"], "requested_date": date(2026, 10, 1)}
     nulls = dict.fromkeys(content.SCHEMES[1], "null")
     values = nulls | {"priority": '"P1"', "summary": '"Größer"', "components": '["a","b"]', "requested_date": '"2026-10-01"'}
@@ -163,8 +165,28 @@ def test_the_hash_is_over_the_schemes_fields_in_one_form() -> None:
     assert content.fingerprint({**said, "components": ["a", "b"]}, 1) == content.fingerprint(said, 1)
     assert content.fingerprint({**said, "strategy_reason": "x"}, 1) == content.fingerprint(said, 1)
     assert content.fingerprint({**said, "strategy_reason": "x"}) != content.fingerprint(said)
-    assert content.fingerprint(said) == content.fingerprint(said, 2) != content.fingerprint(said, 1)
+    assert len({content.fingerprint(said), content.fingerprint(said, 2), content.fingerprint(said, 1)}) == 3
+    assert content.fingerprint(said) == content.fingerprint(said, 3)
     assert content.fingerprint({}) == content.fingerprint({"components": []}) != content.fingerprint({"components": ["a"]})
+
+
+@pytest.mark.parametrize("priority", ["P0", "P1", "P2", "P3"])
+@pytest.mark.parametrize("kind", ["undo", "test"])
+def test_without_a_way_back_it_says_why_is_high_and_shows_no_evidence(priority: str, kind: str) -> None:
+    """A46, A19: what cannot be tried needs no evidence; why, it says; its risk is high."""
+    high = {
+        "no_way_back": kind,
+        "no_way_back_reason": "The column is dropped",
+        "risk": "high",
+        "strategy": "canary",
+        "rollback_tested": None,
+    }
+    assert missing(priority, **high) == {}
+    assert missing(priority, **high | {"no_way_back_reason": " "}) == {
+        "no_way_back_reason": "Why there is no way back: say why it cannot be undone, or why undoing it cannot be tested."
+    }
+    for risk in ("low", "medium"):
+        assert missing(priority, **high | {"risk": risk}) == {"risk": "Risk: a change without a way back is high."}
 
 
 def test_content_as_data_has_its_instants_in_iso() -> None:
