@@ -43,6 +43,11 @@ class Event(models.Model):
         return dict(self.data.get(words.DIGESTS, {}))
 
     @property
+    def has_texts(self) -> bool:
+        """Whether somebody wrote something in it, that is not redacted."""
+        return bool(self.digests) and any(text.strip() for text in words.strings(self.words.texts))
+
+    @property
     def said(self) -> dict[str, Any]:
         """Its facts and words together, as they were recorded; select `words` with it."""
         return words.merge(self.data, self.words.texts) if self.digests else self.data

@@ -14,6 +14,7 @@ const mark = () => {
   const { risk, strategy, strategy_reason: why, no_way_back: way, no_way_back_reason: whyNot } = form.elements;
   const asked = risk.value === "high" && strategy.value !== "canary" && !isEmergency();
   why.closest(".f").hidden = !asked && !why.value && !why.classList.contains("is-invalid");
+  document.getElementById("id_rollback_tested").hidden = Boolean(way.value); // what cannot be tried has no evidence
   whyNot.closest(".f").hidden = !way.value && !whyNot.value && !whyNot.classList.contains("is-invalid");
 };
 // A high risk goes by canary unless somebody chose another way (A18); an emergency goes as fast as it can.

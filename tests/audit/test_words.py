@@ -317,6 +317,28 @@ def test_who_wrote_it_does_not_agree_that_it_goes(desk: Sit, at: Any) -> None:
 
 
 @pytest.mark.django_db
+def test_the_page_is_offered_where_somebody_wrote_something(desk: Sit, at: Any) -> None:
+    """A41: not for ticks alone, nor once all is redacted, nor to anybody else."""
+    at("2026-10-01T09:00Z")
+    number = str(desk("engineer").submit("P2")["id"])
+    desk("tech-lead").decide(number, "technical")
+    desk("engineer2").post(f"/changes/{number}/comments", {"text": SECRET}, expect=201)
+    comment, ticks = events(desk, number, "change.comment")[0]["id"], events(desk, number, "approval.decide")[0]["id"]
+
+    def shown(username: str) -> str:
+        client = Client()
+        client.force_login(User.objects.get(username=username))
+        return client.get(f"/changes/{number}/audit/").content.decode()
+
+    for username in ("change-manager", "security"):
+        assert f"/audit/{comment}/redact/" in shown(username)
+        assert f"/audit/{ticks}/redact/" not in shown(username)
+    assert "/redact/" not in shown("auditor")
+    redact(desk, comment, SECRET)
+    assert f"/audit/{comment}/redact/" not in shown("security")
+
+
+@pytest.mark.django_db
 def test_a_bad_request_names_its_field(desk: Sit, at: Any) -> None:
     at("2026-10-01T09:00Z")
     number = str(desk("engineer").submit("P3")["id"])

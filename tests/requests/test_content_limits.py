@@ -185,6 +185,8 @@ def test_without_a_way_back_it_says_why_is_high_and_shows_no_evidence(priority: 
     assert missing(priority, **high | {"no_way_back_reason": " "}) == {
         "no_way_back_reason": "Why there is no way back: say why it cannot be undone, or why undoing it cannot be tested."
     }
+    if priority != "P0":
+        assert list(missing(priority, **high | {"testing_plan": ""})) == ["testing_plan"]
     for risk in ("low", "medium"):
         assert missing(priority, **high | {"risk": risk}) == {"risk": "Risk: a change without a way back is high."}
 

@@ -132,6 +132,7 @@ def test_what_comes_round_soon_and_reads_one_way_is_taken(rule: str) -> None:
         ("FREQ=MONTHLY;BYMONTHDAY=1,1;BYSETPOS=2", "BYMONTHDAY names 1 twice; once is enough."),
         ("FREQ=MONTHLY;BYDAY=TU,TU;BYSETPOS=8", "BYDAY names TU twice; once is enough."),
         ("FREQ=YEARLY;BYMONTH=2,2;BYDAY=TU;BYSETPOS=8", "BYMONTH names 2 twice; once is enough."),
+        (f"FREQ=DAILY;{'A' * 21}=1;{'A' * 21}=2", f"{'A' * 20} stands twice; give it once, its values separated by commas."),
         ("FREQ=WEEKLY;BYDAY=TU;BYDAY=TH", "BYDAY stands twice; give it once, its values separated by commas."),
         ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", SHORT),
         ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=-30,31", SHORT),
