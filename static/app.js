@@ -18,6 +18,24 @@ document.addEventListener("click", (event) => {
   }
 });
 
+// What is being mended is red no longer, and leaves the list of what is to put right; the server judges it anew (X13).
+const mending = (event) => {
+  const field = event.target;
+  const group = field.closest?.("fieldset[id^=id_]");
+  const name = group ? group.id : field.id || `id_${field.name}`;
+  const wrong = group ? group.querySelectorAll(".is-invalid") : field.matches?.(".is-invalid") ? [field] : [];
+  const place = group || field.closest?.(".f, .col-md-5, .col-md-7, div");
+  for (const each of wrong) { each.classList.remove("is-invalid"); each.removeAttribute("aria-invalid"); }
+  for (const said of place?.querySelectorAll(".invalid-feedback") ?? []) said.remove();
+  const listed = document.querySelector(`.errors a[href="#${CSS.escape(name)}"]`)?.closest("li");
+  if (!listed) return;
+  const box = listed.closest(".errors");
+  listed.remove();
+  if (!box.querySelector("li")) box.remove();
+};
+document.addEventListener("input", mending);
+document.addEventListener("change", mending);
+
 // The approve button stays clickable (the server has the last word), but says how many items are left.
 const checks = document.querySelector("form[data-checks]");
 if (checks) {

@@ -1,4 +1,4 @@
-"""Who decides, what binds, what voids (R37-R53, A2-A4, A16; promises 1 and 3)."""
+"""Who decides, what binds, what voids (A2-A4, A16; promises 1 and 3)."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_each_security_trigger_asks_for_the_review(desk: Sit, answer: str) -> No
 
 
 def test_checklists_bind(desk: Sit) -> None:
-    """R38-R42, A4: every item ticked, or marked not applicable with a note; four noes are confirmed by an item of their own."""
+    """A4: every item ticked, or marked not applicable with a note; four noes are confirmed by an item of their own."""
     number = desk("engineer").submit("P2")["id"]
     lead = desk("tech-lead")
     answer = lead.decide(number, "technical", checklist={"T1": True, "T3": {"not_applicable": "  "}}, expect=422)

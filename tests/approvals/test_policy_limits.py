@@ -1,4 +1,4 @@
-"""The default policy by hand, and each rule about a change's steps and their checklists one step either side (R3-R11, R33-R53, A2, A4, A16, A34)."""
+"""The default policy by hand, and each rule about a change's steps and their checklists one step either side (A2, A4, A16, A34)."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ def soon(var: Path) -> datetime:
 
 
 def test_from_the_set_up_link_to_the_first_closed_p2(stranger: Stranger, ready_line: str, product_var: Path) -> None:
-    """X16, R7, R55-R71, A2, A7, A12, A13, A28: the smallest staff of a P2, half of them on a phone; every page is looked at in both widths."""
+    """X16, R7, A2, A7, A12, A13, A28: the smallest staff of a P2, half of them on a phone; every page is looked at in both widths."""
     link = re.findall(r"http://\S+/setup/\S+", ready_line)[0]
     ada = stranger(width=DESK)
     ada.goto(link)

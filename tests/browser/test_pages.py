@@ -48,7 +48,7 @@ def submit_change(page: Any) -> str:
 
 @pytest.mark.parametrize("script", [True, False], ids=["with JavaScript", "without JavaScript"])
 def test_submit_by_form_approve_and_reject_by_click(visit: Visit, script: bool) -> None:
-    """R14-R53: the essential works without JavaScript too."""
+    """The essential works without JavaScript too."""
     engineer = visit("engineer", script=script)
     number = submit_change(engineer)
     assert "In review" in engineer.content()
@@ -100,12 +100,19 @@ def test_a_draft_is_saved_while_typing_and_errors_lose_nothing(visit: Visit) -> 
     page.wait_for_load_state()
     assert "Rollback plan" in page.locator("#errors").inner_text()
     assert page.locator("[name=reason]").input_value() == "Not finished"
+    left = page.locator("#errors li").count()
+    plan = page.locator("[name=rollback_plan]")
+    assert "is-invalid" in str(plan.get_attribute("class"))
+    plan.fill("Redeploy 3.1")
+    assert "is-invalid" not in str(plan.get_attribute("class"))  # X13: what is mended is red no longer
+    assert page.locator("#errors li").count() == left - 1
+    assert "Rollback plan" not in page.locator("#errors").inner_text()
     page.goto(f"/changes/{number[0]}/edit")
     assert page.locator("[name=summary]").input_value() == "Half a thought"
 
 
 def test_the_manager_opens_the_report_and_each_number_its_list(visit: Visit) -> None:
-    """R118-R136."""
+    """Managers read the month on a phone and at a desk, in both themes."""
     page = visit("manager")
     page.goto("/reports/2026-09/")
     total = page.locator(".report-lines dd a").first

@@ -1,4 +1,4 @@
-"""The lines of a checklist as values: phase, words, command, requirement, depth and heading (R54-R71, A21, A39)."""
+"""The lines of a checklist as values: phase, words, command, requirement, depth and heading (A21, A39)."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ ROLES = [
     "devops-engineer",
     "cto",
 ]
-#: What a change needs, from R3-R11, R33-R53 and A2: kind → (roles, all of them or any).
+#: What a change needs, by the document and A2: kind → (roles, all of them or any).
 NEEDS: dict[str, dict[str, tuple[list[str], bool]]] = {
     "P0": {"emergency": (["cto", "emergency-contact"], False)},
     "P2": {

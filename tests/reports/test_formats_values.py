@@ -1,4 +1,4 @@
-"""The report in its three forms from values alone: the golden month with distinct figures, one with hardly any, and cells (R122-R136)."""
+"""The report in its three forms from values alone: the golden month with distinct figures, one with hardly any, and cells."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def number(figures: dict[str, Any], line: str) -> int:
 
 
 def test_each_number_is_the_count_of_its_list(history: None, desk: Sit) -> None:
-    """Promise 7, R123-R136: on the page behind a number stand as many changes as it says; the numbers are not all nothing."""
+    """Promise 7: on the page behind a number stand as many changes as it says; the numbers are not all nothing."""
     some = set()
     for month in MONTHS:
         figures = services.compute(date.fromisoformat(f"{month}-01"))

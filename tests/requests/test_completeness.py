@@ -1,4 +1,4 @@
-"""What each priority must say before it is submitted (R14-R32, A22)."""
+"""What each priority must say before it is submitted (A22)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EMPTY: dict[str, Any] = {"components": []}
 
 @pytest.mark.parametrize(("priority", "name"), CASES)
 def test_a_missing_field_is_named(desk: Sit, at: Any, priority: str, name: str) -> None:
-    """R18-R32, A22: one error per field, named as in the contract, and the draft is kept as it was."""
+    """A22: one error per field, named as in the contract, and the draft is kept as it was."""
     at("2026-10-01T09:00Z")
     engineer = desk("engineer")
     empty = EMPTY.get(name, "" if isinstance(fields(priority).get(name), str) else None)

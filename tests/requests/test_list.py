@@ -53,7 +53,7 @@ def some(desk: Sit, at: Any) -> dict[str, str]:
      ("?q=danish synonyms", ["gone"]), ("?q=pictures", ["draft"]), ("?q=nothing-like-it", []), ("?q=CR-2026-10-02", ["gone", "review"]), ("?q=cr-2026-10-01-001", ["draft"]), ("?state=draft&priority=P2", ["late"])],
 )  # fmt: skip
 def test_a_filter_finds_exactly_its_changes(desk: Sit, some: dict[str, str], query: str, expected: list[str]) -> None:
-    """R14-R32 as filters; `from` and `to` are instants, or days, both included (contract)."""
+    """Fields as filters; `from` and `to` are instants, or days, both included (contract)."""
     assert numbers(desk("engineer"), query) == [some[name] for name in expected]
     client = desk("engineer").client
     shown = re.findall(r'class="row-title" href="/changes/(CR-[\d-]+)/"', client.get(f"/changes/{query}").content.decode())

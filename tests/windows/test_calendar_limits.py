@@ -1,4 +1,4 @@
-"""The verdict one step either side of every limit, with its whole sentences; spans of time by hand (R72-R77, A5-A7)."""
+"""The verdict one step either side of every limit, with its whole sentences; spans of time by hand (A5-A7)."""
 
 from __future__ import annotations
 

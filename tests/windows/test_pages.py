@@ -59,7 +59,7 @@ def test_every_view_shows_windows_bookings_and_the_same_agenda(desk: Sit, view: 
 
 
 def test_the_month_says_how_many_are_open_and_when_it_opens_again(desk: Sit) -> None:
-    """R72-R77, A6: November 2026: three windows, then shut; overlapping closures are one band with all their names."""
+    """A6: November 2026: three windows, then shut; overlapping closures are one band with all their names."""
     shown = page(desk, "/calendar/?at=2026-11")
     assert "3 open windows, then shut from Thu 12 Nov." in shown
     assert "The next after that opens" in shown
