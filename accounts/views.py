@@ -23,7 +23,7 @@ from accounts.roles import DUTIES, Role, label
 from approvals import roster, staffing, vacancies
 from audit.refusal import Invalid, Refused
 from changemgmt.demo.people import PEOPLE
-from changemgmt.http import Request, record_refusal
+from changemgmt.http import Request, key_of, record_refusal
 from requests import cleaning
 
 PER_PAGE = 100
@@ -146,25 +146,21 @@ def _change_roster(request: Request) -> str:
     """Do what the button says; returns what is said when it is done."""
     post = request.POST
     if "end" in post:
-        services.end_duty(actor=request.user, duty=get_object_or_404(Duty, pk=_key(post["end"])))
+        services.end_duty(actor=request.user, duty=get_object_or_404(Duty, pk=key_of(post["end"])))
         return "The duty has ended."
     if "hand_over" in post:
-        made = roster.hand_over(actor=request.user, key=_key(post["hand_over"]), to=post.get("to", ""), note=post.get("note", ""))
+        made = roster.hand_over(actor=request.user, key=key_of(post["hand_over"]), to=post.get("to", ""), note=post.get("note", ""))
         return f"{made.receiver} has been told; until they take it, the duty stays where it is."
     if "take" in post:
-        return f"You are on duty now: {roster.take(actor=request.user, key=_key(post['take'])).get_kind_display().lower()}."
+        return f"You are on duty now: {roster.take(actor=request.user, key=key_of(post['take'])).get_kind_display().lower()}."
     if "withdraw" in post:
-        roster.withdraw(actor=request.user, key=_key(post["withdraw"]))
+        roster.withdraw(actor=request.user, key=key_of(post["withdraw"]))
         return "Withdrawn; the duty stays where it is."
     if "decline" in post:
-        roster.decline(actor=request.user, key=_key(post["decline"]), reason=post.get("reason", ""))
+        roster.decline(actor=request.user, key=key_of(post["decline"]), reason=post.get("reason", ""))
         return "Declined; who is on duty has been told."
     _add_duty(request)
     return "The duty is in the roster."
-
-
-def _key(value: str) -> int:
-    return int(value) if value.isdecimal() and len(value) < 18 else 0
 
 
 def _add_duty(request: Request) -> None:
@@ -184,7 +180,7 @@ def _add_duty(request: Request) -> None:
         username=request.POST.get("user", ""),
         starts_at=times["starts_at"] or timezone.now(),
         ends_at=times["ends_at"],
-        order=_key(request.POST.get("order", "1")),
+        order=key_of(request.POST.get("order", "1")),
     )
 
 
@@ -196,7 +192,7 @@ def tokens(request: Request) -> HttpResponse:
         try:
             if "revoke" in request.POST:
                 services.revoke_token(
-                    actor=request.user, token=get_object_or_404(ApiToken, pk=_key(request.POST["revoke"]), user=request.user)
+                    actor=request.user, token=get_object_or_404(ApiToken, pk=key_of(request.POST["revoke"]), user=request.user)
                 )
                 messages.success(request, "The token is revoked; it opens nothing any more.")
                 return redirect("accounts:tokens")
@@ -204,7 +200,7 @@ def tokens(request: Request) -> HttpResponse:
                 actor=request.user,
                 name=request.POST.get("name", ""),
                 scope=request.POST.get("scope", ""),
-                days=_key(request.POST.get("days", "0")),
+                days=key_of(request.POST.get("days", "0")),
             )
         except Invalid as refused:
             errors = refused.fields

@@ -171,8 +171,7 @@ def _settled_sentence(step: Step) -> str:
     last = max(step.decisions.all(), key=lambda decision: decision.pk, default=None)
     if step.state == Step.State.STALE or last is None:
         return f"{step.label} belongs to an earlier round; the content has changed since."
-    word = {"approve": "approved", "reject": "rejected", "request_changes": "requested changes in", "waive": "waived"}[last.verdict]
-    return f"{last.said_by} was first and {word} this step at {last.at:%H:%M} UTC. Nothing that you did was recorded."
+    return f"{last.said_by} was first and {last.did('this step')} at {last.at:%H:%M} UTC. Nothing that you did was recorded."
 
 
 #: state → why the steps of its round wait for nobody any more

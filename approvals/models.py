@@ -253,6 +253,10 @@ class Decision(models.Model):
         """The verdict as something that was done: “approved”."""
         return {"approve": "approved", "reject": "rejected", "request_changes": "requested changes", "waive": "waived"}[self.verdict]
 
+    def did(self, what: str) -> str:
+        """“approved this step”, “requested changes in this step”."""
+        return f"{self.word}{' in' if self.verdict == self.Verdict.REQUEST_CHANGES else ''} {what}"
+
     @property
     def principal(self) -> User:
         """Whose verdict it is: the actor's, or that of the person in whose name it was recorded."""

@@ -17,7 +17,7 @@ from approvals import drafts, policy, policy_check, trial
 from approvals.models import Policy, PolicyDraft
 from approvals.quorum import Quorum
 from audit.refusal import Invalid, Missing, Reason, Refused
-from changemgmt.http import Request, record_refusal, status_of
+from changemgmt.http import Request, key_of, record_refusal, status_of
 from proposals.models import Proposal
 from requests import risk
 from requests.models import Component
@@ -197,8 +197,7 @@ def _place(request: Request) -> drafts.Place:
 
 
 def _number(name: str, request: Request) -> int:
-    value = request.POST.get(name, "").strip()
-    return int(value) if value.isdecimal() and value.isascii() and len(value) < 10 else 0
+    return key_of(request.POST.get(name, ""))
 
 
 def _typed(request: Request) -> tuple[str, dict[str, Any]]:
@@ -278,8 +277,8 @@ def simulator(request: Request) -> HttpResponse:
     """Give facts, see the steps and who could decide them today."""
     get = request.GET
     errors: dict[str, str] = {}
-    key = get.get("draft", "")
-    found = drafts.draft_for(int(key)) if key.isdecimal() and len(key) < 10 else None
+    key = key_of(get.get("draft", ""))
+    found = drafts.draft_for(key) if key else None
     rules = found.rules if found else drafts.published().rules
     slugs = [slug.strip() for slug in get.get("components", "").split(",") if slug.strip()][:50]
     components = {c.slug: c for c in Component.objects.filter(slug__in=slugs)}

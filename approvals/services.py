@@ -326,7 +326,6 @@ def _count(change: ChangeRequest, found: Advance) -> str:
 
 def _tell_decided(step: Step, decision: Decision) -> None:
     change = step.change
-    word = {"approve": "approved", "reject": "rejected", "request_changes": "asks for changes in", "waive": "waived"}[decision.verdict]
     kind = "changes_requested" if decision.verdict == Decision.Verdict.REQUEST_CHANGES else "decision"
     standing = f" The change is now {State(change.state).label.lower()}."
     notifications.tell(
@@ -334,6 +333,6 @@ def _tell_decided(step: Step, decision: Decision) -> None:
         kind=kind,
         occasion=f"{decision.pk}",
         change=change,
-        subject=f"{change.number}: {decision.said_by} {word} the {step.label.lower()}",
+        subject=f"{change.number}: {decision.said_by} {decision.did(f'the {step.label.lower()}')}",
         body=(f"{decision.comment}\n\n" if decision.comment else "") + f"“{change.summary}”.{standing}",
     )

@@ -10,7 +10,7 @@ from accounts.models import User
 from accounts.roles import label
 from approvals import stand_ins
 from audit.refusal import Blocked, Invalid
-from changemgmt.http import Request
+from changemgmt.http import Request, key_of
 from requests import cleaning
 
 PER_PAGE = 30
@@ -22,8 +22,7 @@ def stand_in_page(request: Request) -> HttpResponse:
     if request.method == "POST":
         try:
             if "end" in request.POST:
-                key = request.POST["end"]
-                row = stand_ins.end(actor=request.user, key=int(key) if key.isdecimal() and len(key) < 18 else 0)
+                row = stand_ins.end(actor=request.user, key=key_of(request.POST["end"]))
                 messages.success(request, f"{row.user} is {row.role_label.lower()} no longer; all four have been told.")
             else:
                 _propose(request)
@@ -33,10 +32,9 @@ def stand_in_page(request: Request) -> HttpResponse:
             errors = dict(refused.fields)
         except Blocked as refused:
             errors = {"end": str(refused)}
-    after = request.GET.get("after", "")
     rows = stand_ins.listed_for_page()
-    if after.isdecimal() and len(after) < 18:
-        rows = rows.filter(pk__lt=int(after))
+    if after := key_of(request.GET.get("after", "")):
+        rows = rows.filter(pk__lt=after)
     found = list(rows[: PER_PAGE + 1])
     may_give = not stand_ins.refusal(request.user)
     context = {

@@ -18,7 +18,7 @@ from approvals import services as approvals
 from approvals.models import Decision, Step
 from audit.refusal import Invalid, NotYours, Reason, Refused, Stale, raise_refusal
 from changemgmt.context import MANY, badge
-from changemgmt.http import Request, record_refusal
+from changemgmt.http import Request, key_of, record_refusal
 from requests import access as requests_access
 from requests import cleaning, listing
 from requests.models import ROW, ChangeRequest
@@ -52,8 +52,8 @@ def queue(request: Request) -> HttpResponse:
     """What waits for this person, most urgent and oldest first, a page at a time by keyset; beside it what they decided lately."""
     waiting = access.waiting_for(request.user)
     after = request.GET.get("after", "").split("~")
-    if len(after) == 2 and after[0] in {"P0", "P1", "P2", "P3"} and after[1].isdecimal() and len(after[1]) < 18:
-        waiting = waiting.filter(Q(priority__gt=after[0]) | Q(priority=after[0], pk__gt=int(after[1])))
+    if len(after) == 2 and after[0] in {"P0", "P1", "P2", "P3"} and (last := key_of(after[1])):
+        waiting = waiting.filter(Q(priority__gt=after[0]) | Q(priority=after[0], pk__gt=last))
     # One reading of the keys says what stands on the page and, on the first, what the badge of the menu says.
     keys = list(waiting.values_list("pk", flat=True)[: MANY + 1])
     cards = Step.objects.filter(pk__in=keys[: PER_PAGE + 1]).select_related("change__requester").only(*CARD)
@@ -126,7 +126,7 @@ def several(request: Request) -> HttpResponse:
 def _approve_one(request: Request, chosen: str) -> Result:
     """`chosen` is “step~version”: the version that the person saw in the queue."""
     key, _, version = chosen.partition("~")
-    numbers = [int(part) if part.isdecimal() and len(part) < 18 else 0 for part in (key, version)]
+    numbers = [key_of(part) for part in (key, version)]
     step = Step.objects.filter(pk=numbers[0], change__in=ChangeRequest.objects.visible_to(request.user)).select_related("change").first()
     if step is None:
         return Result("", "", "There is no such step.", done=False)
@@ -180,8 +180,7 @@ def delegation_page(request: Request) -> HttpResponse:
     if request.method == "POST":
         try:
             if "end" in request.POST:
-                key = request.POST["end"]
-                delegation = get_object_or_404(Delegation, pk=int(key) if key.isdecimal() and len(key) < 18 else 0)
+                delegation = get_object_or_404(Delegation, pk=key_of(request.POST["end"]))
                 delegations.revoke(actor=request.user, delegation=delegation)
                 messages.success(request, "The delegation has ended.")
             else:

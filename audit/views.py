@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 from audit import api, services
 from audit.models import Event
 from audit.refusal import NotYours, Reason
-from changemgmt.http import Request
+from changemgmt.http import Request, key_of
 from requests import redaction
 
 PER_PAGE = 100
@@ -23,13 +23,13 @@ def trail(request: Request) -> HttpResponse:
             [Reason("not_yours", "Auditors and change managers read the whole trail. A change's own trail is on its Audit tab.")]
         )
     events = Event.objects.select_related("actor", "link", "words").order_by("-id")
-    actor, action, before = (request.GET.get(name, "")[:150] for name in ("actor", "action", "before"))
+    actor, action = (request.GET.get(name, "")[:150] for name in ("actor", "action"))
     if actor:
         events = events.filter(actor__username=actor)
     if action:
         events = events.filter(action=action)
-    if before.isdecimal() and len(before) < 18:
-        events = events.filter(pk__lt=int(before))
+    if before := key_of(request.GET.get("before", "")):
+        events = events.filter(pk__lt=before)
     found = list(events[: PER_PAGE + 1])
     shown = found[:PER_PAGE]
     context = {

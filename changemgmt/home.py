@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Case, Count, Exists, F, OuterRef, Prefetch, Q, When
+from django.db.models import Case, Count, F, Prefetch, Q, When
 from django.utils import timezone
 
 from accounts.models import Duty, User
@@ -13,12 +13,11 @@ from accounts.roles import Role
 from approvals import access, roster, staffing, telephone
 from approvals.models import Step
 from approvals.submission import submit_problems
-from audit.models import Event
 from changemgmt.context import MANY, badge
+from implementation import reviews
 from implementation.models import Review
 from proposals import services as proposals
 from reports import services as reports
-from requests import apart
 from requests.models import ChangeRequest
 from requests.risk import Record
 from requests.say import say_instant, say_length, say_span
@@ -158,19 +157,11 @@ def _mine(user: User) -> list[dict[str, Any]]:
 
 
 def _reviews(user: User) -> list[dict[str, Any]]:
-    """Reviews that this person has to write as implementer, or may confirm (A13), the most pressing first."""
-    ended = [State.COMPLETED, State.ROLLED_BACK, State.FAILED]
-    open_ones = Review.objects.filter(superseded=False, confirmed_at__isnull=True, change__state__in=ended)
-    open_ones = open_ones.filter(change__in=ChangeRequest.objects.visible_to(user)).select_related("change")
-    to_write = Q(written_at__isnull=True, change__implementer=user) & ~Q(change__requester=user)
-    confirmable = Q(change__priority="P0") | Q(change__outcome__in=[State.ROLLED_BACK, State.FAILED])
-    hand = Event.objects.filter(change_id=OuterRef("change_id"), action__in=apart.RAN, actor=user)
-    to_confirm = confirmable & Q(written_at__isnull=False) & ~Q(writers__contains=[user.pk]) & ~Q(change__implementer=user) & ~Exists(hand)
-    confirms = user.has_role(Role.TECH_LEAD, Role.CTO, Role.CHANGE_MANAGER, Role.DEVOPS_LEAD, Role.ENGINEERING_MANAGER)
-    wanted = to_write | to_confirm if confirms else to_write
+    """The reviews that wait for this person, the most pressing first."""
+    now = timezone.now()
     return [
-        {"review": review, "change": review.change, "confirm": review.written_at is not None, "late": review.due_at <= timezone.now()}
-        for review in open_ones.filter(wanted).order_by("due_at", "id")[:5]
+        {"review": review, "change": review.change, "confirm": review.written_at is not None, "late": review.due_at <= now}
+        for review in reviews.waiting_for(user)[:5]
     ]
 
 

@@ -38,6 +38,12 @@ TITLES = {
 }
 
 
+def key_of(text: str) -> int:
+    """The whole number that an address or a form says, of at most 17 digits; 0, which nothing has for a key, for whatever else it says."""
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 18 else 0
+
+
 def status_of(refused: Refused) -> int:
     return next((status for kind, status in STATUS.items() if isinstance(refused, kind)), 409)
 

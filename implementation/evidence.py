@@ -22,7 +22,7 @@ from requests import cleaning
 from requests.access import change_to_write
 from requests.models import ChangeRequest
 from requests.say import say_instant
-from requests.states import RUNNING, State
+from requests.states import RECORDABLE, State
 
 #: how much earlier than the first sign of work an issue that the change caused may have been detected (A42)
 CAUSE_MARGIN = timedelta(minutes=15)
@@ -55,7 +55,7 @@ def _check_run_access(change: ChangeRequest, actor: User) -> None:
 
 
 def _check_recordable(change: ChangeRequest) -> None:
-    if change.state not in {State.APPROVED, State.SCHEDULED, *RUNNING, State.COMPLETED, State.ROLLED_BACK, State.FAILED}:
+    if change.state not in RECORDABLE:
         raise Blocked(
             [Reason("state", f"{change.number} is {State(change.state).label.lower()}; evidence is recorded from approval to closing.")]
         )

@@ -23,3 +23,13 @@ MATRIX = {
     "P2": Row("P2 Medium", 30, "Investigate, consider rollback"),
     "P3": Row("P3 Low", None, "Investigate, fix forward"),
 }
+
+
+#: What may trigger a rollback, in the process's words ; a person's judgement stands first, since it needs no measure.
+TRIGGERS = {
+    "manual": "A person's judgement",
+    "health": "Health checks fail",
+    "error_rate": "Error rate too high",
+    "latency": "Response time too long",
+    "critical": "Critical functionality broken",
+}

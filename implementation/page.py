@@ -11,7 +11,7 @@ from approvals import access as approvals_access
 from approvals import policy, recording, reminders, revisions, rounds, security, telephone
 from approvals.models import Step
 from implementation import actions as all_actions
-from implementation import duty, guards, reviews
+from implementation import duty, guards, matrix, reviews
 from implementation.case import Case
 from implementation.models import ChecklistItem, Review
 from requests import content, sharing
@@ -269,7 +269,7 @@ def context(case: Case, tab: str) -> dict[str, Any]:
         "watched": change.watches.filter(user=actor).exists(),
         "may_extend": not guards.extend_refusal(change, actor),
         "kinds": ChangeRequest.EmergencyKind.choices,
-        "triggers": TRIGGERS,
+        "triggers": matrix.TRIGGERS.items(),
         "failed": None,
         "documented": case.documentation.values if case.documentation else {},
         **_by_telephone(case),
@@ -312,16 +312,6 @@ def _sharing(case: Case) -> dict[str, Any]:
     if not case.change.confidential or sharing.refusal(case.change, case.actor):
         return {}
     return {"may_share": True, "grants": sharing.grants_of(case.change), "roles_to_choose": sharing.roles_to_choose()}
-
-
-#: What may trigger a rollback, in the process's words (R85-R99).
-TRIGGERS = (
-    ("manual", "A person's judgement"),
-    ("health", "Health checks fail"),
-    ("error_rate", "Error rate too high"),
-    ("latency", "Response time too long"),
-    ("critical", "Critical functionality broken"),
-)
 
 
 def _by_telephone(case: Case) -> dict[str, Any]:

@@ -6,21 +6,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role
+from approvals import policy
+from approvals.models import Decision
 from audit import services as audit
+from audit.models import Event
 from audit.refusal import Invalid, raise_refusal
 from implementation import guards
 from implementation.case import Case
 from implementation.models import Documentation, Review
 from notifications import services as notifications
-from requests import cleaning, content, lifecycle
+from requests import apart, cleaning, content, lifecycle
 from requests.access import change_to_write
-from requests.models import ChangeRequest
+from requests.models import Author, ChangeRequest
 from requests.say import say_instant
-from requests.states import State
+from requests.states import ENDED, State
 
 WRITTEN = ("summary", "deviations", "lessons", "improvements")
 
@@ -133,6 +137,29 @@ def close_if_nothing_owed(change: ChangeRequest, actor: User | None = None) -> N
     # What is owed is the same whoever asks.
     if change.state in (State.COMPLETED, State.ROLLED_BACK, State.FAILED) and not guards.owed(Case(change, change.requester)):
         lifecycle.perform(change, "close", actor=None)
+
+
+#: Whose homes a review's confirmation waits on, though anybody who had no hand in the change may give it.
+CONFIRMING = (Role.TECH_LEAD, Role.CTO, Role.CHANGE_MANAGER, Role.DEVOPS_LEAD, Role.ENGINEERING_MANAGER)
+
+
+def waiting_for(user: User) -> QuerySet[Review]:
+    """Reviews that this person has to write as implementer, or could confirm (A13, A37): `guards.confirmation_refusal` as one query."""
+    open_ones = Review.objects.filter(superseded=False, confirmed_at__isnull=True, change__state__in=ENDED - {State.CLOSED})
+    hand = Event.objects.filter(change_id=OuterRef("change_id"), action__in=apart.RAN, actor=user)
+    author = Author.objects.filter(change=OuterRef("change_id"), user=user)
+    given = Decision.objects.filter(change=OuterRef("change_id"), step__kind=policy.EMERGENCY)
+    authorised = given.filter(Q(actor=user) | Q(on_behalf_of=user))
+    apart_from_it: Any = (
+        ~Q(writers__contains=[user.pk]) & ~Q(change__implementer=user) & ~Q(change__requester=user) & ~Exists(hand) & ~Exists(author)
+    )
+    emergency, undone = Q(change__priority="P0"), Q(change__outcome__in=[State.ROLLED_BACK, State.FAILED])
+    wanted: Any = Q(written_at__isnull=True, change__implementer=user) & ~Q(change__requester=user)
+    if user.has_role(*guards.JUSTIFYING):
+        wanted |= Q(written_at__isnull=False) & apart_from_it & emergency & ~Exists(authorised)
+    if user.has_role(*CONFIRMING):
+        wanted |= Q(written_at__isnull=False) & apart_from_it & ~emergency & undone
+    return open_ones.filter(wanted, change__in=ChangeRequest.objects.visible_to(user)).select_related("change").order_by("due_at", "id")
 
 
 def mark_overdue(review: Review) -> None:

@@ -16,6 +16,7 @@ from audit.models import Event
 from audit.refusal import Invalid, raise_refusal
 from implementation import guards
 from implementation.case import Case
+from implementation.matrix import TRIGGERS
 from implementation.models import REVIEW_WITHIN, ChecklistItem, LeftRun, Review
 from notifications import services as notifications
 from requests import cleaning, lifecycle
@@ -30,7 +31,6 @@ from windows.services import extend_booking, hold_for_run
 
 MAX_EXTENSION = 60  # minutes in all (A25)
 START_LOCK = 7_301_141
-TRIGGERS = ("health", "error_rate", "latency", "critical", "manual")
 
 
 # --- implementer -------------------------------------------------------------------------------------------------------------------

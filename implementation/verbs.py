@@ -18,7 +18,7 @@ from approvals import services as approvals
 from approvals.models import Step
 from approvals.policy import EMERGENCY
 from audit.refusal import Blocked, Invalid, Missing, Refused
-from changemgmt.http import Request, record_refusal, status_of
+from changemgmt.http import Request, key_of, record_refusal, status_of
 from implementation import duty, evidence, reviews, services, views, when
 from implementation.case import Case
 from requests import access, cleaning, forms, lifecycle, sharing, watching
@@ -31,10 +31,6 @@ from windows import services as windows
 
 Post = Any
 Verb = Callable[[User, str, Post], Any]
-
-
-def _number(value: str) -> int:
-    return int(value) if value.isdecimal() and len(value) < 18 else 0
 
 
 def _yes(post: Post, name: str) -> bool | None:
@@ -92,7 +88,7 @@ def _item(actor: User, number: str, post: Post) -> Any:
     return evidence.settle_item(
         actor=actor,
         number=number,
-        item_id=_number(post.get("item", "")),
+        item_id=key_of(post.get("item", "")),
         state=post.get("state", ""),
         note=post.get("note"),
         output=post.get("output"),
@@ -111,7 +107,7 @@ def _issue(actor: User, number: str, post: Post) -> Any:
 
 
 def _resolve(actor: User, number: str, post: Post) -> Any:
-    return evidence.edit_issue(actor=actor, number=number, n=_number(post.get("n", "")), values={"resolved_at": timezone.now().isoformat()})
+    return evidence.edit_issue(actor=actor, number=number, n=key_of(post.get("n", "")), values={"resolved_at": timezone.now().isoformat()})
 
 
 def _check(actor: User, number: str, post: Post) -> Any:
@@ -163,27 +159,27 @@ VERBS: dict[str, tuple[Verb, str | Callable[[Any], str], str]] = {
         "change",
     ),
     "confirm-phone": (
-        lambda a, n, p: telephone.confirm(actor=a, number=n, step_id=_number(p.get("step", "")), answer=p.get("answer", "")),
+        lambda a, n, p: telephone.confirm(actor=a, number=n, step_id=key_of(p.get("step", "")), answer=p.get("answer", "")),
         "Your answer is recorded.",
         "change",
     ),
     "accept-suggestion": (
-        lambda a, n, p: suggestions.accept(actor=a, number=n, key=_number(p.get("suggestion", "")), version=_number(p.get("version", ""))),
+        lambda a, n, p: suggestions.accept(actor=a, number=n, key=key_of(p.get("suggestion", "")), version=key_of(p.get("version", ""))),
         "The text is yours now.",
         "change",
     ),
     "decline-suggestion": (
-        lambda a, n, p: suggestions.decline(actor=a, number=n, key=_number(p.get("suggestion", ""))),
+        lambda a, n, p: suggestions.decline(actor=a, number=n, key=key_of(p.get("suggestion", ""))),
         "Declined; its author has been told.",
         "change",
     ),
     "take-back": (
-        lambda a, n, p: advance.take_back(actor=a, number=n, step_id=_number(p.get("step", ""))),
+        lambda a, n, p: advance.take_back(actor=a, number=n, step_id=key_of(p.get("step", ""))),
         "Taken back; it waits for you when its stage opens.",
         "change",
     ),
     "ratify": (
-        lambda a, n, p: ratification.answer(actor=a, number=n, step_id=_number(p.get("step", "")), answer=p.get("answer", "")),
+        lambda a, n, p: ratification.answer(actor=a, number=n, step_id=key_of(p.get("step", "")), answer=p.get("answer", "")),
         "Your answer is recorded.",
         "change",
     ),
@@ -260,7 +256,7 @@ VERBS: dict[str, tuple[Verb, str | Callable[[Any], str], str]] = {
     ),
     "close": (lambda a, n, p: reviews.close(actor=a, number=n), "Closed.", "change"),
     "extend": (
-        lambda a, n, p: services.extend(actor=a, number=n, minutes=_number(p.get("minutes", "")), reason=p.get("reason", "")),
+        lambda a, n, p: services.extend(actor=a, number=n, minutes=key_of(p.get("minutes", "")), reason=p.get("reason", "")),
         "Extended.",
         "run",
     ),
@@ -269,7 +265,7 @@ VERBS: dict[str, tuple[Verb, str | Callable[[Any], str], str]] = {
     "log": (lambda a, n, p: evidence.log(actor=a, number=n, kind=p.get("kind", "note"), message=p.get("message", "")), "Noted.", "run"),
     "check": (_check, "The check is recorded.", "run"),
     "accept-check": (
-        lambda a, n, p: evidence.accept_check(actor=a, number=n, check_id=_number(p.get("check", "")), reason=p.get("reason", "")),
+        lambda a, n, p: evidence.accept_check(actor=a, number=n, check_id=key_of(p.get("check", "")), reason=p.get("reason", "")),
         "Accepted.",
         "run",
     ),
@@ -304,7 +300,7 @@ def act(request: Request, number: str, verb: str) -> HttpResponse:
         return _again(request, number, verb, tab, refused)
     messages.success(request, said if isinstance(said, str) else said(done))
     target = f"/changes/{number}/" + ("implementation/" if tab == "run" else "")
-    anchor = f"#item-{_number(request.POST.get('item', ''))}" if verb == "item" else ANCHORS.get(verb, "")
+    anchor = f"#item-{key_of(request.POST.get('item', ''))}" if verb == "item" else ANCHORS.get(verb, "")
     return redirect(target + anchor)
 
 
@@ -364,7 +360,7 @@ def decide_by_form(request: Request, number: str, step_id: int) -> str:
     for key, note in request.POST.items():
         if key.startswith("na_") and isinstance(note, str) and note.strip():
             checklist[key.removeprefix("na_")] = {"not_applicable": note.strip()}
-    version, verdict = _number(request.POST.get("version", "")), request.POST.get("verdict", "")
+    version, verdict = key_of(request.POST.get("version", "")), request.POST.get("verdict", "")
     if verdict == "still_right":
         verdict, checklist = "approve", approvals.answers_before(request.user, step_id)
     with transaction.atomic():
@@ -379,7 +375,7 @@ def decide_by_form(request: Request, number: str, step_id: int) -> str:
             on_behalf_of=request.POST.get("on_behalf_of", ""),
         )
         also = request.POST.getlist("also") if decision.verdict == decision.Verdict.APPROVE else []
-        signed = [_sign_ahead(request, number, _number(key), version) for key in also[:1]]
+        signed = [_sign_ahead(request, number, key_of(key), version) for key in also[:1]]
     done = "Authorised" if decision.step.kind == EMERGENCY and decision.verdict == decision.Verdict.APPROVE else decision.word.capitalize()
     caused = [when.what_came_of_it(ChangeRequest.objects.get(pk=decision.change_id), request.user)]
     return " ".join([f"{done}: {number}, {decision.step.label.lower()}.", *signed, *caused]).strip()

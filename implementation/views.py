@@ -12,7 +12,7 @@ from accounts.models import Duty, User
 from approvals import rounds, suggestions
 from approvals.models import Step
 from audit.models import Event
-from changemgmt.http import Request
+from changemgmt.http import Request, key_of
 from implementation import guards, page, timeline, when
 from implementation.case import Case
 from implementation.matrix import MATRIX
@@ -20,10 +20,9 @@ from implementation.models import Check, ChecklistItem, Issue
 from requests import access, content, redaction, risk
 from requests.components import record_of
 from requests.models import ChangeRequest
-from requests.states import RUNNING, State
+from requests.states import RECORDABLE, State
 
 SHOWN_EVENTS = 100
-RECORDABLE = frozenset({State.APPROVED, State.SCHEDULED, *RUNNING, State.COMPLETED, State.ROLLED_BACK, State.FAILED})
 
 
 @require_safe
@@ -143,10 +142,9 @@ def history(request: Request, number: str) -> HttpResponse:
 def trail(request: Request, number: str) -> HttpResponse:
     """The change's audit events as they are kept, newest first, keyset-paged."""
     change = access.change_for(request.user, number)
-    before = request.GET.get("before", "")
     events = Event.objects.filter(change_id=change.pk).select_related("actor", "link", "words").order_by("-id")
-    if before.isdecimal() and len(before) < 18:
-        events = events.filter(pk__lt=int(before))
+    if before := key_of(request.GET.get("before", "")):
+        events = events.filter(pk__lt=before)
     found = list(events[:101])
     context = page.context(Case(change, request.user), "audit") | {
         "events": found[:100],

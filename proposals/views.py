@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from audit.refusal import Invalid
-from changemgmt.http import Request
+from changemgmt.http import Request, key_of
 from proposals import services
 from proposals.models import Proposal
 
@@ -22,11 +22,11 @@ def index(request: Request) -> HttpResponse:
 
 def _show(request: Request, *, key: int = 0, error: str = "", status: int = 200) -> HttpResponse:
     """Open ones first, the oldest on top; then the answered, the newest on top, a page at a time by key."""
-    after = request.GET.get("after", "")
+    after = key_of(request.GET.get("after", ""))
     rows = Proposal.objects.select_related("author", "answered_by")
     answered = rows.exclude(state=Proposal.State.OPEN).order_by("-id")
-    if after.isdecimal() and len(after) < 18:
-        answered = answered.filter(pk__lt=int(after))
+    if after:
+        answered = answered.filter(pk__lt=after)
     found = list(answered[: PER_PAGE + 1])
     waiting = [] if after else list(rows.filter(state=Proposal.State.OPEN).order_by("id")[:200])
     context = {

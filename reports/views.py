@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.roles import Role
 from audit.refusal import Missing, Reason
-from changemgmt.http import Request
+from changemgmt.http import Request, key_of
 from implementation.models import Issue
 from reports import api, exceptions, formats, lists, metrics, services
 from reports import dashboard as figures
@@ -123,9 +123,9 @@ def _version(request: Request) -> int | None:
     text = request.GET.get("version", "")
     if not text:
         return None
-    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+    if not (version := key_of(text)):
         raise Missing([Reason("missing", f"There is no version {text[:20]!r} of this report.")])
-    return int(text)
+    return version
 
 
 def _moved(report: dict[str, Any]) -> list[dict[str, Any]]:

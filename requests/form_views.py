@@ -19,7 +19,7 @@ from accounts.models import User
 from approvals import policy, revisions, rounds, submission, vacancies
 from approvals import services as approvals
 from audit.refusal import Blocked, Invalid, Missing, Reason, Refused, Stale, refusal_of
-from changemgmt.http import Request, record_refusal, status_of
+from changemgmt.http import Request, key_of, record_refusal, status_of
 from implementation.steps import steps_of
 from requests import access, cleaning, content, forms, risk, services
 from requests.components import record_of
@@ -284,9 +284,8 @@ def edit(request: Request, number: str) -> HttpResponse:
     if request.method != "POST":
         return _form_page(request, change=change, values=forms.shown(change) | {"number": change.number, "version": change.version})
     typed = forms.typed(request.POST)
-    version = request.POST.get("version", "")
     try:
-        seen = int(version) if version.isdecimal() and len(version) < 10 else 0
+        seen = key_of(request.POST.get("version", ""))
         change = revisions.edit(actor=request.user, number=number, version=seen, values=forms.values_from(request.POST))
         if request.POST.get("intent") == "submit" and change.state in (State.DRAFT, State.CHANGES_REQUESTED):
             typed["version"] = change.version

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
 from audit.refusal import Invalid, Refused, raise_refusal
-from changemgmt.http import Request, record_refusal, status_of
+from changemgmt.http import Request, key_of, record_refusal, status_of
 from requests import cleaning
 from windows import feeds as service
 from windows import fields, ics, rules
@@ -30,7 +30,7 @@ def feeds(request: Request) -> HttpResponse:
     if request.method == "POST":
         try:
             if key := request.POST.get("revoke", ""):
-                service.revoke(actor=request.user, key=int(key) if key.isdecimal() and len(key) < 18 else 0)
+                service.revoke(actor=request.user, key=key_of(key))
                 messages.success(request, "Revoked; its address opens nothing any more.")
                 return redirect("windows:feeds")
             _, secret = service.make(actor=request.user, kind=request.POST.get("kind", ""), team=request.POST.get("team", ""))

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from audit.refusal import Invalid, Missing, Refused, raise_refusal
-from changemgmt.http import Request, record_refusal, status_of
+from changemgmt.http import Request, key_of, record_refusal, status_of
 from proposals import services as proposals
 from proposals.models import Proposal
 from requests import cleaning
@@ -194,12 +194,12 @@ def preview(request: Request, kind: str) -> HttpResponse:
     if kind not in rule_forms.KINDS:
         raise Http404
     typed = rule_forms.typed(request.POST)
-    key = request.POST.get("key", "")
+    key = key_of(request.POST.get("key", ""))
     context = {
         "countries_of": {name: days.holiday_names(typed.get(f"{name}_country", "")) for name in ("first", "last")},
         "is_closing": kind == "closing",
         "may_edit": not rules.edit_refusal(request.user),
-        **_consequence(request, kind, int(key) if key.isdecimal() and len(key) < 18 else None, typed, strict=True),
+        **_consequence(request, kind, key or None, typed, strict=True),
     }
     return render(request, "windows/rule_preview.html", context)
 
@@ -296,7 +296,7 @@ def _locked_or_lifted(request: Request) -> HttpResponse:
     raise_refusal(lockdown.refusal(request.user))
     reason, key = request.POST.get("reason", ""), request.POST.get("key", "")
     if key:
-        found = lockdown.lift(actor=request.user, key=int(key) if key.isdecimal() and len(key) < 18 else 0, reason=reason)
+        found = lockdown.lift(actor=request.user, key=key_of(key), reason=reason)
         messages.success(request, f"{found.name[:1].upper()}{found.name[1:]} is lifted; what it held may go on.")
     else:
         scope = cleaning.names(request.POST.get("components", ""))

@@ -19,6 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
+from changemgmt.http import key_of
 from requests import lifecycle
 from requests.models import ChangeRequest
 from requests.states import TRANSITIONS
@@ -41,6 +42,19 @@ def test_nothing_installed_needs_the_library_that_our_app_shadows() -> None:
         if re.match(r"requests\b(?![-_.])", requirement) and "extra ==" not in requirement
     ]
     assert needing == []
+
+
+@pytest.mark.parametrize(("text", "key"), [
+    ("7", 7), (" 7 ", 7), ("0", 0), ("", 0), ("-1", 0), ("+1", 0), ("1.0", 0), ("1e3", 0), ("0x1", 0), ("1_0", 0), ("٣", 0), ("²", 0), ("seven", 0), ("\x00", 0),
+    ("9" * 17, 10**17 - 1), ("1" * 18, 0), ("1" * 5000, 0),
+])  # fmt: skip
+def test_a_key_is_read_in_one_place(text: str, key: int) -> None:
+    """X6: page addresses and forms say whole numbers; whatever else they say is nobody's key, and no error."""
+    assert key_of(text) == key
+    found = subprocess.run(
+        ["git", "grep", "-l", "isdecimal()", "--", "*.py", ":!tests"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout
+    assert found.split() == ["changemgmt/http.py"] or not (ROOT / ".git").exists()
 
 
 def test_the_lifecycle_page_tells_the_truth() -> None:

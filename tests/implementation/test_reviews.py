@@ -8,6 +8,8 @@ import pytest
 from django.test import Client
 
 from accounts.models import ApiToken, User
+from changemgmt.home import context_for
+from requests.models import Author, ChangeRequest
 from tests.implementation.road import EVERYBODY, MORNING, SLOT, Road, Sit, tried, why
 
 pytestmark = pytest.mark.django_db
@@ -286,3 +288,35 @@ def test_a_failure_after_completion_owes_a_new_review(desk: Sit, road: Road) -> 
     confirm(desk, number, "tech-lead")
     assert road.state(number) == "closed"
     assert desk("auditor").get(f"/changes/{number}")["started_at"] == SLOT
+
+
+@pytest.mark.parametrize(("priority", "end", "who"), [
+    ("P2", "failed", {"tech-lead", "cto", "change-manager", "devops-lead", "eng-manager"}),
+    ("P3", "rolled_back", {"tech-lead", "cto", "change-manager", "devops-lead", "eng-manager"}),
+    ("P2", "completed", set()),
+    ("P0", "completed", {"change-manager", "emergency-contact"}),
+    ("P0", "failed", {"change-manager", "emergency-contact"}),
+])  # fmt: skip
+def test_a_confirmation_waits_at_home_for_whoever_may_give_it(desk: Sit, road: Road, priority: str, end: str, who: set[str]) -> None:
+    """A13, A37, X6: by table of the demo users; nobody finds it there whom the service then refuses. The CTO authorised the P0."""
+    number = getattr(road, end)(priority)
+    write(desk, number, runbook_updated=True)
+    found = set()
+    for username in EVERYBODY:
+        shown = [row["change"].number for row in context_for(User.objects.get(username=username)).get("reviews", []) if row["confirm"]]
+        found |= {username} if number in shown else set()
+    assert found == who
+    for username in sorted(found):
+        with tried():
+            confirm(desk, number, username, p0_justified=True if priority == "P0" else None)
+
+
+def test_whoever_edited_the_change_finds_no_confirmation_at_home(desk: Sit, road: Road) -> None:
+    """A37: an author of its content, and whoever wrote any version of the review."""
+    number = road.failed("P2")
+    write(desk, number)
+    Author.objects.create(change=ChangeRequest.objects.get(number=number), user=User.objects.get(username="tech-lead"))
+    write(desk, number, "change-manager", summary="It was the cache")
+    for username, there in (("tech-lead", False), ("change-manager", False), ("eng-manager", True)):
+        shown = [row["change"].number for row in context_for(User.objects.get(username=username))["reviews"]]
+        assert (number in shown) == there
