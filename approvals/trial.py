@@ -18,7 +18,10 @@ from requests.content import SECURITY_QUESTIONS
 from requests.models import ChangeRequest
 
 MOST_CHANGES = 5_000
-FACTS = ("number", "summary", "state", "priority", "risk", "downtime_required", "users_affected", "submitted_at", *SECURITY_QUESTIONS)
+FACTS = (
+    *("number", "summary", "state", "priority", "risk", "downtime_required", "users_affected", "no_way_back", "submitted_at"),
+    *SECURITY_QUESTIONS,
+)
 
 
 @dataclass
