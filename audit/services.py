@@ -127,12 +127,20 @@ def verify() -> Verification:
     return Verification(not wrong, position, head, wrong, redacted)
 
 
+def _events_with_words() -> Iterator[Event]:
+    """All of them with their words, some at a time by key: no cursor is held, so that a pooler may stand between."""
+    events = Event.objects.filter(data__has_key=words.DIGESTS).select_related("words").order_by("pk")
+    found = list(events[:2000])
+    while found:
+        yield from found
+        found = list(events.filter(pk__gt=found[-1].pk)[:2000])
+
+
 def _verify_words() -> tuple[str, int]:
     """(what is wrong with the first words that do not fit, how many texts were redacted): each is what its event's digest says, or was
     taken by two people (A41)."""
     taken = set(Redaction.objects.values_list("words_id", "place"))
-    events = Event.objects.filter(data__has_key=words.DIGESTS).select_related("words").order_by("pk")
-    for event in events.iterator(chunk_size=2000):
+    for event in _events_with_words():
         kept: Words | None = getattr(event, "words", None)
         if kept is None or kept.texts.keys() != event.digests.keys() or kept.salts.keys() != event.digests.keys():
             return f"the words of event {event.pk} are missing", len(taken)

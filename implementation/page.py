@@ -210,9 +210,17 @@ def _waits(case: Case) -> tuple[str, str]:
         said.append(f"{step.label.lower()} by {step.quorum.words(_still_asked(step))}{who}")
     due = min((at for step in asked if (at := reminders.decide_by(step))), default=None)
     when = f"Expected by {say_instant(due)}; " if due and due > case.at else f"It was expected by {say_instant(due)}; " if due else ""
-    then = "whoever has not answered is reminded, and later the change manager is told."
-    reminded = any(step.remind_hours is not None for step in asked)
-    return f"It waits for the {'; '.join(said)}.", (f"{when}{then}" if reminded else f"{when.rstrip('; ')}." if when else "")
+    return f"It waits for the {'; '.join(said)}.", f"{when}{_meanwhile(asked)}"
+
+
+def _meanwhile(asked: list[Step]) -> str:
+    """What is done about steps that wait: only what is still to come is promised."""
+    chased = [step for step in asked if step.remind_hours is not None]
+    if any(step.reminded_at is None for step in chased):
+        return "whoever has not answered is reminded, and later the change manager is told."
+    if any(step.escalated_at is None for step in chased):
+        return "whoever has not answered has been reminded; later the change manager is told."
+    return "whoever has not answered has been reminded, and the change manager told." if chased else "whoever could answer has been told."
 
 
 def _standing(case: Case) -> str:

@@ -73,7 +73,7 @@ def event_for(user: User, key: int) -> tuple[Event, ChangeRequest | None]:
     return event, access.change_for(user, number)
 
 
-def refusal(event: Event, change: ChangeRequest | None, actor: User) -> list[Reason]:
+def refusal(event: Event, actor: User) -> list[Reason]:
     """Why this person may not propose to redact a text of the event."""
     if not (actor.may_write and actor.has_role(*ROLES)):
         return [Reason("not_yours", f"Words are redacted by {listed(list(ROLES), 'and')} together.")]
@@ -99,7 +99,7 @@ def text_refusal(change: ChangeRequest | None, text: str | None) -> list[Reason]
 def propose(*, actor: User, event_key: int, n: Any, reason: str) -> Proposal:
     """Ask the other role to agree that a text goes. Raises Missing, NotYours, Blocked, Invalid with the field."""
     event, change = event_for(actor, event_key)
-    raise_refusal(refusal(event, change, actor))
+    raise_refusal(refusal(event, actor))
     chosen = next((text for text in texts(event) if str(text.n) == str(n)), None)
     if chosen is None:
         raise Invalid(fields={"n": "Text: choose which of the event's texts is taken."})

@@ -18,7 +18,7 @@ from requests import redaction
 def redact(request: Request, key: int) -> HttpResponse:
     """GET shows the event's texts; POST asks for the second person."""
     event, change = redaction.event_for(request.user, key)
-    refused = redaction.refusal(event, change, request.user)
+    refused = redaction.refusal(event, request.user)
     raise_refusal([reason for reason in refused if reason.code == "not_yours"])
     errors: dict[str, str] = {}
     if request.method == "POST":

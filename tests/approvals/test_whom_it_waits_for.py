@@ -12,6 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
+from changemgmt.tick import tick
 from tests.world import Desk
 
 pytestmark = pytest.mark.django_db
@@ -71,6 +72,20 @@ def test_past_its_time_it_says_so(desk: Sit, at: Any) -> None:
     assert "Expected by Sat 3 Oct 2026, 09:00 UTC" in bar("engineer", number)
     at("2026-10-03T09:00:00Z")
     assert "It was expected by Sat 3 Oct 2026, 09:00 UTC" in bar("engineer", number)
+
+
+def test_it_promises_only_what_is_still_to_come(desk: Sit, at: Any) -> None:
+    """A2: reminded after 24 hours, the change manager told after 72; one second before each the sentence before."""
+    number = str(desk("engineer").submit("P3")["id"])
+    for instant, said in (
+        ("2026-10-02T08:59:59Z", "whoever has not answered is reminded, and later the change manager is told."),
+        ("2026-10-02T09:00:00Z", "whoever has not answered has been reminded; later the change manager is told."),
+        ("2026-10-04T08:59:59Z", "whoever has not answered has been reminded; later the change manager is told."),
+        ("2026-10-04T09:00:00Z", "whoever has not answered has been reminded, and the change manager told."),
+    ):
+        at(instant)
+        tick()
+        assert said in bar("engineer", number), instant
 
 
 def test_names_cost_three_statements_however_many_steps(desk: Sit) -> None:

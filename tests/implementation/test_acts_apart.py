@@ -18,7 +18,7 @@ from audit.models import Event
 from requests import apart
 from requests.models import ChangeRequest
 from tests.implementation.road import SLOT, tried
-from tests.implementation.test_apart import approved, taken
+from tests.implementation.test_apart import approved, sign, taken
 from tests.world import Desk
 from windows.models import MaintenanceWindow
 
@@ -93,13 +93,7 @@ def lowered(desk: Sit, both: Desk) -> str:
     client = Client()
     client.force_login(both.user)
     assert client.post(f"/changes/{number}/act/assess", {"level": "low", "reason": "Done often"}).status_code == 302
-    for who, kind in (
-        ("tech-lead", "technical"),
-        ("product-manager", "business"),
-        ("eng-manager", "sign_off"),
-        ("devops-lead", "sign_off"),
-    ):
-        desk(who).decide(number, kind)
+    sign(desk, number)
     return number
 
 
@@ -182,13 +176,7 @@ def named(desk: Sit, both: Desk) -> str:
 def ran(desk: Sit, both: Desk) -> str:
     """`both` took it over and gave it back."""
     number = str(desk("engineer").submit("P2", implementer="devops")["id"])
-    for who, kind in (
-        ("tech-lead", "technical"),
-        ("product-manager", "business"),
-        ("eng-manager", "sign_off"),
-        ("devops-lead", "sign_off"),
-    ):
-        desk(who).decide(number, kind)
+    sign(desk, number)
     both.post(f"/changes/{number}/take-over", {"reason": "For a moment"})
     desk("devops").post(f"/changes/{number}/take-over", {"reason": "Back again"})
     return number
@@ -218,13 +206,7 @@ def test_whoever_has_a_hand_in_it_judges_nothing_of_it(desk: Sit, both: Desk, at
 
     if hand != "took it over":
         try_all("lowering", "/nowhere", {"level": "low", "reason": "Done often"}, "act/assess", ("page",))
-        for who, kind in (
-            ("tech-lead", "technical"),
-            ("product-manager", "business"),
-            ("eng-manager", "sign_off"),
-            ("devops-lead", "sign_off"),
-        ):
-            desk(who).decide(number, kind)
+        sign(desk, number)
     try_all("granting", "/freeze-exception", {"slot_start": FREEZE, "reason": "The sale"}, "act/grant-exception")
     taken(desk)
     try_all("overriding", "/schedule", {"start": SLOT, "override_reason": "Both may go on"}, "act/schedule")
