@@ -37,13 +37,16 @@ def save_person(
     is_active: bool,
     password: str = "",
 ) -> User:
-    """Make or edit a person. Nobody grants roles to themselves, nor takes themselves out (A26)."""
+    """Make or edit a person. Nobody grants roles to themselves, nor takes themselves out (A26).
+
+    Without a password a new person has none: they choose it by the link of `invitations`.
+    """
     check_administrator(actor)
     wanted = {role for role in roles if role in Role._value2member_map_}
     made = person is None
     person = person or User()
     wrong = wrong_identity(person, username, name, email, phone)
-    if made or password:
+    if password:
         wrong |= wrong_password(person, password)
     if wrong:
         raise Invalid(fields=wrong)
@@ -53,6 +56,8 @@ def save_person(
     person.username, person.name, person.email, person.phone, person.is_active = username, name, email, phone, is_active
     if password:
         person.set_password(password)
+    elif made:
+        person.set_unusable_password()
     try:
         with transaction.atomic():
             person.save()

@@ -12,6 +12,7 @@ urlpatterns = [
     path("settings/staffing/", views.staffing_page, name="staffing"),
     path("settings/people/new", views.person, name="person_new"),
     path("settings/people/<str:username>/", views.person, name="person"),
+    path("settings/people/<str:username>/invite", views.invite, name="invite"),
     path("settings/duties/", views.duties, name="duties"),
     path("settings/tokens/", views.tokens, name="tokens"),
 ]

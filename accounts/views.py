@@ -17,11 +17,11 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts import services, setup
+from accounts import invitations, services, setup
 from accounts.models import ApiToken, Duty, Handover, User
 from accounts.roles import DUTIES, Role, label
 from approvals import roster, staffing, vacancies
-from audit.refusal import Invalid, Refused
+from audit.refusal import Blocked, Invalid, Refused
 from changemgmt.demo.people import PEOPLE
 from changemgmt.http import Request, key_of, record_refusal
 from requests import cleaning
@@ -103,10 +103,30 @@ def person(request: Request, username: str = "") -> HttpResponse:
             errors = refused.fields if isinstance(refused, Invalid) else {"": str(refused)}
         else:
             messages.success(request, f"{saved} is saved.")
+            if not found and not saved.has_usable_password():
+                _invite(request, saved)
             return redirect("accounts:people")
     roles = [(role.value, label(role), DUTIES.get(role, "")) for role in Role]
-    context = {"person": found, "values": values, "errors": errors, "roles": roles}
+    may_invite = bool(found and invitations.is_open(found))
+    context = {"person": found, "values": values, "errors": errors, "roles": roles, "may_invite": may_invite}
     return render(request, "accounts/person.html", context, status=422 if errors else 200)
+
+
+def _invite(request: Request, person: User) -> None:
+    """Mail the link, and say whether the mail server took it; the person is saved either way."""
+    try:
+        messages.success(request, invitations.send(actor=request.user, person=person))
+    except Blocked as refused:
+        record_refusal(request, refused)
+        messages.error(request, str(refused))
+
+
+@require_POST
+def invite(request: Request, username: str) -> HttpResponse:
+    """Once more, for somebody who has never signed in."""
+    services.check_administrator(request.user)
+    _invite(request, get_object_or_404(User, username=username))
+    return redirect("accounts:person", username)
 
 
 def duties(request: Request) -> HttpResponse:

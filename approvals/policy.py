@@ -109,15 +109,18 @@ def _reviews(**when: list[str]) -> list[dict[str, Any]]:
     return [step_rule(kind, roles, when=when.get(kind, _WHEN[kind])) for kind, roles in REVIEWERS.items()]
 
 
-_STANDARD = {"stages": [_reviews(), [step_rule(SIGN_OFF, USUAL_ROLES[SIGN_OFF], mode="all")]], "deferred": []}
+def _standard() -> dict[str, Any]:
+    return {"stages": [_reviews(), [step_rule(SIGN_OFF, USUAL_ROLES[SIGN_OFF], mode="all")]], "deferred": []}
+
+
 #: The default policy (A2), as data: priority → stages of parallel steps, and reviews deferred to after the implementation.
 DEFAULT: dict[str, Any] = {
     "P0": {
         "stages": [[step_rule(EMERGENCY, USUAL_ROLES[EMERGENCY])]],
         "deferred": [step | _OWED for step in _reviews()],
     },
-    "P1": _STANDARD,
-    "P2": _STANDARD,
+    "P1": _standard(),
+    "P2": _standard(),
     "P3": {
         "stages": [
             _reviews(business=[DOWNTIME, USERS]),

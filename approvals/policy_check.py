@@ -178,8 +178,9 @@ def _people(step: Rule) -> str:
 
 
 def _who(step: Rule) -> tuple[str, frozenset[str], int]:
-    """Who decides, whatever the order in which the roles were named."""
-    return step["mode"], frozenset(step["roles"]), step["needed"]
+    """Who decides, whatever the order in which the roles were named; where all must agree, `needed` says nothing."""
+    quorum = Quorum(step["mode"], tuple(step["roles"]), step["needed"])
+    return quorum.mode, frozenset(quorum.roles), quorum.size
 
 
 def _when(step: Rule) -> str:

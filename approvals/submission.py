@@ -7,7 +7,7 @@ from django.utils import timezone
 from approvals import vacancies
 from requests import evidence, risk
 from requests.components import record_of
-from requests.models import ChangeRequest
+from requests.models import ChangeRequest, Component
 from requests.risk import Record
 from requests.states import State
 
@@ -28,11 +28,19 @@ def submit_problems(change: ChangeRequest, record: Record | None = None) -> dict
     return found
 
 
+def _was_there(change: ChangeRequest, component: Component) -> bool:
+    """What was submitted before a component retired goes its way: its own decommissioning, too."""
+    return bool(change.submitted_at and component.retired_at and change.submitted_at < component.retired_at)
+
+
 def content_problems(change: ChangeRequest, record: Record | None = None) -> dict[str, str]:
     """The same of the content alone, also of one that is edited under review."""
     found = change.missing_fields()
     if (change.rollback_tested or {}).get("change") and (problem := evidence.of(change).problem):
         found["rollback_tested"] = f"Rollback evidence: {problem}."
+    retired = [item.slug for item in change.components.all() if item.retired_at and not _was_there(change, item)]
+    if retired:
+        found["components"] = f"Components: {', '.join(retired)} {'is' if len(retired) == 1 else 'are'} retired; name what took the place."
     if not change.risk_answers:
         return found
     suggested = risk.suggest(change.risk_answers, record or record_of(change.components.all()))

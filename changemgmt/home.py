@@ -22,7 +22,7 @@ from requests.models import ChangeRequest
 from requests.risk import Record
 from requests.say import say_instant, say_length, say_span
 from requests.states import OPEN, RUNNING, State
-from windows import exceptions
+from windows import exceptions, rules
 from windows.calendar import HORIZON, closure_occurrences, open_stretches, window_at
 from windows.models import current_calendar
 
@@ -68,23 +68,25 @@ def context_for(user: User) -> dict[str, Any]:
     if user.has_role(*FIGURES_FOR):
         month = now.date().replace(day=1)
         context["figures"] = reports.report_for(month) | {"title_month": f"{now:%B}"}
-    context["sentence"] = _sentence(context)
+    context["sentence"] = _sentence(context, user)
     return context
 
 
 def _to_look_after() -> dict[str, Any]:
-    """What a change manager looks after: approvals that nobody can give, and those that have waited too long. One query."""
+    """What a change manager looks after: a calendar nobody has looked at, approvals that nobody can give or that have waited too long."""
     open_ones = Step.objects.filter(state__in=[Step.State.OPEN, Step.State.WAITING], change__state=State.IN_REVIEW)
-    return open_ones.aggregate(
+    counts = open_ones.aggregate(
         vacant=Count("id", filter=Q(vacant_since__isnull=False)), stuck=Count("id", filter=Q(vacant_since=None, escalated_at__isnull=False))
     )
+    return {**counts, "calendar_not_looked_at": not rules.is_looked_at()}
 
 
 def _greeting(hour: int) -> str:
     return "Good morning" if 5 <= hour < 12 else "Good afternoon" if 12 <= hour < 18 else "Good evening" if hour >= 18 else "Hello"
 
 
-def _sentence(context: dict[str, Any]) -> str:
+def _sentence(context: dict[str, Any], user: User) -> str:
+    """The first of what this person should see to; “Nothing waits for you” only where the page below asks for nothing either."""
     waiting = context.get("waiting")
     if waiting:
         urgent = sum(step.priority == "P0" for step in waiting)
@@ -97,14 +99,37 @@ def _sentence(context: dict[str, Any]) -> str:
         return "A review waits for you."
     if context.get("proposals"):
         return "A second signature waits for you."
+    if context.get("handovers"):
+        return "A duty is handed over to you."
+    if context.get("asked"):
+        return "You are asked whether an approval given by telephone was yours."
+    if context.get("unauthorised"):
+        return "An emergency waits for its authorisation."
     if context["running"]:
         return f"{len(context['running'])} running now."
+    if ahead := _ahead(context.get("upcoming", []), user):
+        return ahead
     if stuck := context.get("vacant", 0) + context.get("stuck", 0):
         return f"{stuck} approval{' waits' if stuck == 1 else 's wait'} for nobody, or for too long."
     asking = context.get("mine_waiting", 0)
     if asking:
         return "One of your changes waits for you." if asking == 1 else f"{asking} of your changes wait for you."
+    if context.get("missing"):
+        return "Something is still missing before the first change can be closed."
+    if context.get("calendar_not_looked_at"):
+        return "The calendar's rules wait for a look of yours."
     return "Nothing waits for you."
+
+
+def _ahead(upcoming: list[ChangeRequest], user: User) -> str:
+    """Of what is next to run: what may start now, what this person implements, what nobody implements yet."""
+    if any(change.slot_start is None for change in upcoming):
+        return "An emergency is authorised: it may start now."
+    for change in upcoming:
+        if change.implementer_id == user.pk and change.slot_start and change.slot_end:
+            return f"You implement {change.number}, booked for {say_span(change.slot_start, change.slot_end)}."
+    nobodys = sum(change.implementer_id is None for change in upcoming)
+    return f"{nobodys} of the changes next to run {'has' if nobodys == 1 else 'have'} no implementer yet." if nobodys else ""
 
 
 def _windows(user: User) -> dict[str, Any]:

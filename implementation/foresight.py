@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from audit import services as audit
 from audit.refusal import Reason
-from implementation import guards
+from implementation import duty, guards
 from implementation.case import Case
 from notifications import services as notifications
 from requests.models import ChangeQuerySet, ChangeRequest
@@ -48,8 +48,9 @@ def tell(change: ChangeRequest) -> bool:
     reasons = _would_fail(change, start) if stage != OPEN else guards.run_refusal(_case(change, now))
     if reasons:
         audit.record("change.foreseen", change=change, data={"hours": _hours(stage), "reasons": [reason.message for reason in reasons]})
-    if reasons or stage == OPEN:
-        _send(change, stage, start, reasons)
+    absent = duty.warning(_case(change, start)) if stage != OPEN else ""
+    if reasons or absent or stage == OPEN:
+        _send(change, stage, start, reasons, absent)
     return True
 
 
@@ -70,7 +71,7 @@ def _would_fail(change: ChangeRequest, start: datetime) -> list[Reason]:
     return [reason for reason in guards.run_refusal(case) if reason.code != "component_busy"]
 
 
-def _send(change: ChangeRequest, stage: int, start: datetime, reasons: list[Reason]) -> None:
+def _send(change: ChangeRequest, stage: int, start: datetime, reasons: list[Reason], absent: str) -> None:
     entry = FeedEntry.objects.filter(change=change).first()
     due_at = max(start - BEFORE[stage], entry.updated_at) if entry else start - BEFORE[stage]
     booking = entry.sequence if entry else 0
@@ -78,8 +79,10 @@ def _send(change: ChangeRequest, stage: int, start: datetime, reasons: list[Reas
     if stage == OPEN:
         end = say_until(change.window_end or change.slot_end or start)
         subject = f"{change.number} cannot start yet: {things} in the way" if reasons else f"{change.number} may start now, until {end}"
-    else:
+    elif reasons:
         subject = f"{change.number} starts {say_instant(start)}, but {things} would stop it"
+    else:
+        subject = f"{change.number} starts {say_instant(start)}, and nobody is there to start it"
     lead = f"“{change.summary}”"
     if stage != OPEN:
         lead += f" is booked for {say_instant(start)}, in {say_length(start - timezone.now())}"
@@ -89,7 +92,7 @@ def _send(change: ChangeRequest, stage: int, start: datetime, reasons: list[Reas
         occasion=f"{start} {stage} {booking}",
         change=change,
         subject=subject,
-        body="\n".join([f"{lead}.", *(f"- {reason.message}" for reason in reasons)]),
+        body="\n".join([f"{lead}.", *(f"- {line}" for line in [*(reason.message for reason in reasons), absent] if line)]),
         due_at=due_at,
         path=f"{change.get_absolute_url()}implementation/",
     )

@@ -235,7 +235,7 @@ def _standing(case: Case) -> str:
         State.APPROVED: "Approved, without a slot.",
         State.IMPLEMENTING: "It is being implemented.",
         State.VERIFYING: "It is being verified.",
-        State.ROLLING_BACK: "It is being rolled back.",
+        State.ROLLING_BACK: f"Its {change.way_back.lower()} is running.",
         State.CLOSED: "Closed: everything owed is in.",
         State.REJECTED: "Rejected. Copy it to ask again.",
         State.CANCELLED: "Cancelled.",

@@ -160,14 +160,15 @@ def roll_back(*, actor: User, number: str, reason: str, trigger: str = "manual")
         raise Invalid(fields={"trigger": f"Trigger: choose one of {', '.join(TRIGGERS)}."})
     late = change.state in (State.COMPLETED, State.CLOSED)
     _note_overrun(change)
-    lifecycle.perform(change, "roll_back", actor=actor, reason=reason, trigger=trigger, after_completion=late, skipped=_skipped(change))
+    facts = {"trigger": trigger, "after_completion": late, "skipped": _skipped(change), **_forwards(change)}
+    lifecycle.perform(change, "roll_back", actor=actor, reason=reason, **facts)
     people = [change.requester, *User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True)]
     notifications.tell(
         [p for p in people if p != actor],
         kind="rolling_back",
         occasion=f"{change.rollback_started_at}",
         change=change,
-        subject=f"{change.number} is being rolled back",
+        subject=f"{change.number} is being {'recovered' if change.no_way_back else 'rolled back'}",
         body=f"{reason}\n\n“{change.summary}”.",
     )
     return change
@@ -191,6 +192,7 @@ def finish_rollback(*, actor: User, number: str, reason: str = "") -> ChangeRequ
         resolved=[issue.n for issue in open_issues],
         skipped=_skipped(change),
         reason=cleaning.written("reason", reason, "Reason", needed=False),
+        **_forwards(change),
     )
     _ended(change)
     return change
@@ -206,6 +208,11 @@ def fail(*, actor: User, number: str, reason: str) -> ChangeRequest:
     lifecycle.perform(change, "fail", actor=actor, outcome=State.FAILED, reason=reason, skipped=_skipped(change))
     _ended(change)
     return change
+
+
+def _forwards(change: ChangeRequest) -> dict[str, str]:
+    """What the trail keeps of a way back that leads forwards (A46)."""
+    return {"no_way_back": change.no_way_back} if change.no_way_back else {}
 
 
 def _skipped(change: ChangeRequest) -> int:

@@ -46,6 +46,10 @@ def _booked(data: Data) -> str:
     return f"booked the slot {_at(data.get('start'))}" + (f", {data['window']} window" if data.get("window") else "")
 
 
+def _way_back(data: Data) -> str:
+    return "recovery" if data.get("no_way_back") else "rollback"
+
+
 def _window_moved(data: Data) -> str:
     now = data.get("after", {})
     return f"Its window is now {now.get('window', '')}, until {_at(now.get('end'))}"
@@ -118,9 +122,9 @@ SENTENCES: dict[str, tuple[str, str, Said]] = {
     "change.roll_back": (
         "danger",
         "undo-2",
-        lambda d: f"began the rollback ({d.get('trigger', 'manual').replace('_', ' ')})",
+        lambda d: f"began the {_way_back(d)} ({d.get('trigger', 'manual').replace('_', ' ')})",
     ),
-    "change.finish_rollback": ("danger", "undo-2", "finished the rollback"),
+    "change.finish_rollback": ("danger", "undo-2", lambda d: f"finished the {_way_back(d)}"),
     "change.fail": ("danger", "circle-x", "recorded it as failed"),
     "change.close": ("neutral", "archive", "Everything owed is in: closed"),
     "change.cancel": ("neutral", "ban", "cancelled it"),

@@ -241,12 +241,12 @@ VERBS: dict[str, tuple[Verb, str | Callable[[Any], str], str]] = {
     ),
     "roll_back": (
         lambda a, n, p: services.roll_back(actor=a, number=n, reason=p.get("reason", ""), trigger=p.get("trigger", "")),
-        "Rolling back: the checklist is open.",
+        lambda change: f"The {change.way_back.lower()} has begun: its checklist is open.",
         "run",
     ),
     "finish_rollback": (
         lambda a, n, p: services.finish_rollback(actor=a, number=n),
-        "Rolled back. The review is due within 24 hours.",
+        lambda change: f"The {change.way_back.lower()} is finished. The review is due within 24 hours.",
         "run",
     ),
     "fail": (

@@ -149,6 +149,7 @@ def component_out(component: Component) -> dict[str, Any]:
         "owner": component.owner.username if component.owner else None,
         "depends_on": sorted(needed.slug for needed in component.depends_on.all()),
         "security_review": component.security_review,
+        "retired_at": component.retired_at,
         "usual": {usual.role: usual.user.username for usual in component.usual.all()},
     }
 

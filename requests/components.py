@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -24,7 +24,7 @@ from requests.states import EDITABLE, RUNNING
 
 NOT_YOURS = "The change manager and administrators keep the catalogue of components."
 KIND = "component"
-FIELDS = ("slug", "name", "team", "owner", "depends_on", "security_review", "usual")
+FIELDS = ("slug", "name", "team", "owner", "depends_on", "security_review", "usual", "retired")
 #: The roles of which a component may name its usual person.
 REVIEWING = (
     *(Role.TECH_LEAD, Role.SENIOR_DEVOPS_ENGINEER, Role.SECURITY_ENGINEER, Role.PRODUCT_MANAGER, Role.ENGINEERING_MANAGER),
@@ -78,19 +78,25 @@ def holders() -> dict[str, list[tuple[str, str]]]:
 def edit(*, actor: User, component: Component, values: Mapping[str, Any], reason: str = "") -> Proposal | None:
     """Edit a component; what widens by it waits, in the proposal that is returned, for its second person (A36).
 
-    Taking away the security review, or a dependency between components that open changes name, widens; all else counts at once.
+    Taking away the security review, a dependency between components that open changes name, or a component that they name, widens; all
+    else counts at once. What waits already waits in the proposal that there is.
     """
     with transaction.atomic():
         component = Component.objects.select_for_update().get(pk=component.pk)
+        waiting = list(Proposal.objects.filter(kind=KIND, state=Proposal.State.OPEN, payload__slug=component.slug).order_by("id"))
         taken = _taken_away(component, values)
         kept = dict(values)
+        if taken.retired:
+            del kept["retired"]
         if taken.security_review:
             del kept["security_review"]
         if taken.needed:
             kept["depends_on"] = [*(values["depends_on"] or ()), *taken.needed]
         save(actor=actor, component=component, values=kept)
-        if not taken:
-            return None
+        asked = taken.beyond(waiting)
+        if not asked:
+            return waiting[-1] if taken else None
+        taken = asked
         if not reason.strip():
             raise Invalid(
                 fields={"reason": f"Reason: say why. {' '.join(taken.sentences(component))} A second person reads it and confirms."}
@@ -101,7 +107,7 @@ def edit(*, actor: User, component: Component, values: Mapping[str, Any], reason
             subject=f"Component: {component.name}",
             reason=cleaning.written("reason", reason, "Reason"),
             widens=taken.sentences(component),
-            payload={"slug": component.slug, "security_review": taken.security_review, "needed": taken.needed},
+            payload={"slug": component.slug, **asdict(taken)},
             also=[component.owner_id] if component.owner_id else (),
         )
 
@@ -112,18 +118,31 @@ class Taken:
 
     security_review: bool
     needed: list[str]
+    retired: bool
 
     def __bool__(self) -> bool:
-        return self.security_review or bool(self.needed)
+        return self.security_review or self.retired or bool(self.needed)
+
+    def beyond(self, waiting: Iterable[Proposal]) -> Taken:
+        """What of it no open proposal asks for yet."""
+        asked = [proposal.payload for proposal in waiting]
+        return Taken(
+            self.security_review and not any(payload["security_review"] for payload in asked),
+            [slug for slug in self.needed if not any(slug in payload["needed"] for payload in asked)],
+            self.retired and not any(payload.get("retired") for payload in asked),
+        )
 
     def sentences(self, component: Component) -> list[str]:
         found = [f"Changes to {component.name} no longer need the security review because of it."] if self.security_review else []
+        if self.retired:
+            found.append(f"{component.name} is retired although open changes name it; those that are submitted later cannot.")
         return found + [
             f"Open changes to {component.name} and to {slug} no longer count as being in each other's way." for slug in self.needed
         ]
 
 
 def _taken_away(component: Component, values: Mapping[str, Any]) -> Taken:
+    named = ChangeRequest.components.through.objects.filter(changerequest__state__in=EDITABLE | RUNNING)
     needed: list[str] = []
     if "depends_on" in values:
         try:
@@ -131,10 +150,11 @@ def _taken_away(component: Component, values: Mapping[str, Any]) -> Taken:
         except cleaning.Wrong:
             wanted = set(component.depends_on.values_list("pk", flat=True))  # `save` says what is wrong with it
         gone = component.depends_on.exclude(pk__in=wanted)
-        named = ChangeRequest.components.through.objects.filter(changerequest__state__in=EDITABLE | RUNNING)
         if named.filter(component=component).exists():
             needed = list(gone.filter(pk__in=named.values("component")).order_by("slug").values_list("slug", flat=True))
-    return Taken(component.security_review and values.get("security_review", True) is not True, needed)
+    unguarded = component.security_review and values.get("security_review", True) is not True
+    retired = values.get("retired") is True and component.retired_at is None and named.filter(component=component).exists()
+    return Taken(unguarded, needed, retired)
 
 
 def _carry_out(proposal: Proposal, second: User) -> None:
@@ -143,13 +163,17 @@ def _carry_out(proposal: Proposal, second: User) -> None:
     if component is None or not may_manage(proposal.author):
         text = f"{proposal.author} may not edit components any more." if component else "The component is there no more."
         raise Blocked([Reason("overtaken", f"It cannot be carried out any more: {text} Decline it.")])
+    retired = proposal.payload.get("retired", False)
     if proposal.payload["security_review"]:
         component.security_review = False
-        component.save(update_fields=["security_review"])
+    if retired:
+        component.retired_at = component.retired_at or timezone.now()
+    component.save(update_fields=["security_review", "retired_at"])
     component.depends_on.remove(*Component.objects.filter(slug__in=proposal.payload["needed"]))
     fields = [
         *(["security_review"] if proposal.payload["security_review"] else []),
         *(["depends_on"] if proposal.payload["needed"] else []),
+        *(["retired"] if retired else []),
     ]
     data = {"slug": component.slug, "fields": fields, "reason": proposal.reason, "confirmed_by": second.username}
     audit.record("component.edit", actor=proposal.author, data=data)
@@ -186,6 +210,8 @@ def save(*, actor: User, component: Component | None, values: Mapping[str, Any])
                 setattr(component, name, cleaning.prose(values[name]))
         if "owner" in values:
             component.owner = cleaning.person(values["owner"])
+        if "retired" in values:
+            component.retired_at = (component.retired_at or timezone.now()) if values["retired"] is True else None
         if "security_review" in values:
             component.security_review = values["security_review"] is True
         needed = cleaning.component_list(values["depends_on"]) if "depends_on" in values else None

@@ -54,7 +54,7 @@ def _form_page(
         "needed": NEEDED,
         "risk_questions": [(f"risk_{q.key}", q.words, values.get(f"risk_{q.key}", "")) for q in risk.QUESTIONS],
         "security": [(name, words, values.get(name, "")) for name, words in forms.SECURITY_WORDS.items()],
-        "components": list(Component.objects.values_list("slug", flat=True)[:300]),
+        "components": list(Component.objects.filter(retired_at=None).values_list("slug", flat=True)[:300]),
         "asked_for": change.decisions.filter(round=change.round, verdict="request_changes").select_related(
             "actor", "on_behalf_of", "stand_in__instead_of", "step"
         )
@@ -136,7 +136,7 @@ def _component_note(text: Any) -> str:
     unknown = [name for name in names if name not in known][:3]
     if not unknown:
         return ""
-    catalogue = list(Component.objects.values_list("slug", flat=True)[:2000])
+    catalogue = list(Component.objects.filter(retired_at=None).values_list("slug", flat=True)[:2000])
     near = {name: get_close_matches(name, catalogue, 1) for name in unknown}
     return " ".join(f"There is no component “{name[:60]}”{f'; did you mean {near[name][0]}?' if near[name] else '.'}" for name in unknown)
 

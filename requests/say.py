@@ -38,7 +38,9 @@ def say_span(start: datetime, end: datetime) -> str:
 
 
 def say_length(length: timedelta) -> str:
-    """1 d 11 h; 11 h 40 min; 6 min."""
+    """1 d 11 h; 11 h 40 min; 6 min; less than a minute; 0 min only where there is none at all."""
+    if timedelta(0) < abs(length) < timedelta(minutes=1):
+        return "less than a minute"
     minutes = int(abs(length).total_seconds() // 60)
     days, hours, rest = minutes // 1440, minutes % 1440 // 60, minutes % 60
     if days:

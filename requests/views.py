@@ -167,7 +167,7 @@ def _save_component(request: Request, found: Component | None, values: dict[str,
 def component(request: Request, slug: str = "") -> HttpResponse:
     """Make or edit a component."""
     found = get_object_or_404(Component, slug=slug) if slug else None
-    values: dict[str, Any] = {"security_review": False}
+    values: dict[str, Any] = {"security_review": False, "retired": False}
     if found:
         values = {
             "slug": found.slug,
@@ -176,12 +176,13 @@ def component(request: Request, slug: str = "") -> HttpResponse:
             "owner": found.owner.username if found.owner else "",
             "depends_on": ", ".join(found.depends_on.values_list("slug", flat=True)),
             "security_review": found.security_review,
+            "retired": found.retired_at is not None,
         }
         values |= {f"usual_{role}": username for role, username in found.usual.values_list("role", "user__username")}
     errors: dict[str, str] = {}
     if request.method == "POST":
         values = {name: request.POST.get(name, "").strip() for name in ("slug", "name", "team", "owner", "depends_on")}
-        values["security_review"] = "security_review" in request.POST
+        values |= {name: name in request.POST for name in ("security_review", "retired")}
         values |= {f"usual_{role}": request.POST.get(f"usual_{role}", "").strip() for role in catalogue.REVIEWING}
         usual = {role: values[f"usual_{role}"] for role in catalogue.REVIEWING}
         plain = {name: value for name, value in values.items() if not name.startswith("usual_")}

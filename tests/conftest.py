@@ -35,6 +35,17 @@ def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> It
         databases.drop(name)
 
 
+#: What takes minutes begins first, so that no process is left with it at the end; a folder or a file, the longest first.
+LONG = ("browser/test_pages", "machine/test_who_may", "windows/test_one_answer", "journeys/", "browser/", "machine/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return next((index for index, name in enumerate(LONG) if f"tests/{name}" in item.nodeid), len(LONG))
+
+    items.sort(key=place)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
     """Tests with real transactions end by emptying the database: whatever this process runs next finds the reference data again."""

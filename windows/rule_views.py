@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audit.refusal import Invalid, Missing, Refused, raise_refusal
 from changemgmt.http import Request, key_of, record_refusal, status_of
@@ -29,9 +29,13 @@ REPEATS = [("weekly", "Weekly"), ("daily", "Daily"), ("monthly", "Monthly, by we
 NAMES = {"window": "maintenance window", "opening": "one-off opening", "closing": "freeze or blackout"}
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 def index(request: Request) -> HttpResponse:
-    """Every rule in force, what waits for a second person, and what was edited lately."""
+    """Every rule in force, what waits for a second person, and what was edited lately; posted, they are found right as they are."""
+    if request.method == "POST":
+        rules.confirm(actor=request.user)
+        messages.success(request, "The rules are yours as they stand; the trail says that you looked.")
+        return redirect("windows:rules")
     now = timezone.now()
     windows = list(MaintenanceWindow.objects.in_force().select_related("made_by"))
     closures = list(Closure.objects.in_force().exclude(kind="lockdown").select_related("made_by"))
@@ -46,6 +50,7 @@ def index(request: Request) -> HttpResponse:
         "ended": sorted(ended, key=lambda row: row.till, reverse=True)[:10],
         "lockdowns": lockdown.in_force(),
         "may_edit": not rules.edit_refusal(request.user),
+        "not_looked_at": not rules.is_looked_at(),
     }
     return render(request, "windows/rules.html", context)
 

@@ -17,13 +17,14 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.roles import Role
 from audit import services as audit
+from audit.models import Event
 from audit.refusal import Blocked, Invalid, Missing, NotYours, Reason, Stale, raise_refusal
 from proposals import services as proposals
 from proposals.models import Proposal
 from requests import cleaning
 from requests.models import ChangeRequest
 from requests.states import State
-from windows import effects, fields, turns
+from windows import effects, fields, openings, turns
 from windows.calendar import HORIZON, LOCKDOWN, Calendar
 from windows.models import Closure, FreezeException, MaintenanceWindow, current_calendar, lifted_for
 from windows.openness import Openness
@@ -113,6 +114,28 @@ def row_of(kind: str, key: int) -> Row:
     return found
 
 
+# --- found right as they are ---------------------------------------------------------------------------------------------------------
+
+
+#: Events that say that somebody who may has made the calendar theirs.
+LOOKED_AT = ("calendar.confirm", "calendar.add", "calendar.edit", "calendar.end")
+
+
+def is_looked_at() -> bool:
+    """Whether somebody has edited the rules that the process brought, or found them right."""
+    return Event.objects.filter(action__in=LOOKED_AT, actor__isnull=False).exists()
+
+
+@transaction.atomic
+def confirm(*, actor: User) -> None:
+    """The change manager finds the rules right as they stand: an installation's first look, kept in the trail. Twice is once."""
+    raise_refusal(edit_refusal(actor))
+    turns.edit_calendar()
+    if not is_looked_at():
+        rules = [row.name for model in MODELS.values() for row in model.objects.in_force().order_by("pk")]
+        audit.record("calendar.confirm", actor=actor, data={"rules": rules})
+
+
 # --- saving --------------------------------------------------------------------------------------------------------------------------
 
 
@@ -185,9 +208,15 @@ def _check_something_changes(ready: Sequence[Prepared]) -> None:
 
 
 def _propose(actor: User, ready: Sequence[Prepared], reason: str, lines: list[str]) -> Proposal:
+    hands = openings.hands_in(new for _, new, _ in ready if isinstance(new, MaintenanceWindow) and new.is_once)
+    if own := hands.get(actor.pk):
+        why = f"{own}, which you requested, edited or implement, asks for a time in this opening: another change manager proposes it."
+        raise Blocked([Reason("own_opening", why)])
     names = ", ".join(dict.fromkeys(rule.name for old, new, _ in ready[:3] if (rule := new or old)))
     more = f" and {len(ready) - 3} more" if len(ready) > 3 else ""
-    payload = {"edits": [edit.as_dict() for _, _, edit in ready]}
+    payload: dict[str, Any] = {"edits": [edit.as_dict() for _, _, edit in ready]}
+    if hands:
+        payload |= {"barred": sorted(hands)}
     return proposals.propose(actor=actor, kind=KIND, subject=f"Calendar: {names}{more}", reason=reason, widens=lines[:50], payload=payload)
 
 
@@ -235,7 +264,15 @@ def _carry_out(proposal: Proposal, actor: User) -> None:
     _apply(ready, actor=proposal.author, confirmed_by=actor, reason=proposal.reason)
 
 
-proposals_kind = proposals.Kind(carry_out=_carry_out)
+def _second_refusal(proposal: Proposal, second: User) -> list[Reason]:
+    """Whoever had a hand in a change that the opening was proposed for; who gets one later is refused where it is booked (A37)."""
+    if second.pk not in proposal.payload.get("barred", ()):
+        return []
+    why = "A change that you requested, edited or implement asks for a time in this opening: it takes somebody else to confirm it."
+    return [Reason("own_change", why)]
+
+
+proposals_kind = proposals.Kind(carry_out=_carry_out, second_refusal=_second_refusal)
 
 
 # --- consequences --------------------------------------------------------------------------------------------------------------------

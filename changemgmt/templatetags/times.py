@@ -48,10 +48,12 @@ def day(at: datetime | date | None) -> str:
 
 @register.filter
 def relative(at: datetime | None) -> SafeString:
-    """“in 1 d 11 h”, “6 min ago”; the instant itself on hover."""
+    """“in 1 d 11 h”, “6 min ago”, “now”; the instant itself on hover."""
     if not at:
         return SafeString("")
     distance = at - timezone.now()
+    if abs(distance) < timedelta(seconds=1):
+        return _time(at, "now")
     length = say.say_length(distance)
     return _time(at, f"in {length}" if distance > timedelta(0) else f"{length} ago")
 

@@ -20,6 +20,7 @@ class Component(models.Model):
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="owned_components")
     depends_on = models.ManyToManyField("self", symmetrical=False, blank=True, related_name="dependents")
     security_review = models.BooleanField(default=False, help_text="Every change to it needs the security review (A16).")
+    retired_at = models.DateTimeField(null=True, blank=True, help_text="No change that is submitted later names it (A36).")
 
     class Meta:
         ordering = ["slug"]

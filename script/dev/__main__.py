@@ -234,12 +234,13 @@ def ready_line(port: int, demo: bool, env: dict[str, str]) -> str:
 # --- script/test, script/check, script/bench -----------------------------------------------------------------------------------
 
 
-#: One a core of the smallest machine that builds. By file, so that a story has one product: xdist 3.8 loses its groups under pytest 9.2.
-PROCESSES = ["-n", "2", "--dist", "loadfile"]
+#: Three on two cores: each waits half of its time for a browser, a worker or a whole minute. By file, so that a story has one product
+#: (xdist 3.8 loses its groups under pytest 9.2), and in the order of `tests/conftest.py`: the long ones first.
+PROCESSES = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def test(words: list[str]) -> int:
-    """Without words the whole suite in two processes; with some, plain pytest. `--faults`: the long counts."""
+    """Without words the whole suite in three processes; with some, plain pytest. `--faults`: the long counts."""
     stop_on_signals()
     faults = {"FAULTS": "1"} if "--faults" in words else {}
     words = [word for word in words if word != "--faults"] or PROCESSES

@@ -99,7 +99,7 @@ def test_the_list_of_what_is_missing_grows_shorter(empty: None) -> None:
     """X16: people for each role that the policy needs, duties, components, the calendar, the first change; each with its place."""
     Component.objects.all().delete()
     assert [row.href for row in staffing.still_missing()] == [
-        "/settings/people/", "/settings/duties/", "/settings/duties/", "/settings/components/", "/calendar/", "/changes/",
+        "/settings/people/", "/settings/duties/", "/settings/duties/", "/settings/components/", "/calendar/rules/", "/changes/",
     ]  # fmt: skip
     Component.objects.create(slug="shop", name="Shop")
     assert "/settings/components/" not in [row.href for row in staffing.still_missing()]

@@ -58,12 +58,16 @@ def next_minute(people: People) -> str:
 
 
 def book_now(people: People, number: str) -> None:
+    book(people, number)
+    eventually(lambda: people("devops").get(f"/gate/{number}")["allow"])
+
+
+def book(people: People, number: str) -> None:
     people("devops").post(
         f"/changes/{number}/schedule",
         {"start": next_minute(people), "short_notice_reason": "The window is open and nothing else is booked."},
     )
     people("devops").tick_off(number, "pre")
-    eventually(lambda: people("devops").get(f"/gate/{number}")["allow"])
 
 
 def mails(var: Path) -> list[str]:
@@ -74,7 +78,20 @@ def mails(var: Path) -> list[str]:
     return found
 
 
-def test_a_p2_from_form_to_closed_in_the_tuesday_window(tuesday: Any) -> None:
+@pytest.fixture(scope="module")
+def booked_p1(tuesday: Any) -> str:
+    """One that touches authentication, approved and booked at the next whole minute: the story before it waits for that minute, too."""
+    people, _ = tuesday
+    number = people("engineer").post(
+        "/changes", fields("P1", components=["cdn"], affects_authentication=True, requested_date="2026-10-06"), expect=201
+    )["id"]
+    people("engineer").post(f"/changes/{number}/submit")
+    approve(people, number, security=True)
+    book(people, number)
+    return str(number)
+
+
+def test_a_p2_from_form_to_closed_in_the_tuesday_window(tuesday: Any, booked_p1: str) -> None:
     """R7, R8, R36, R147; the worker tells those who must act."""
     people, var = tuesday
     change = people("engineer").post("/changes", fields("P2", components=["build-farm"], requested_date="2026-10-06"), expect=201)
@@ -102,15 +119,10 @@ def test_a_p2_from_form_to_closed_in_the_tuesday_window(tuesday: Any) -> None:
     eventually(lambda: any(subject.startswith(f"{number}: review due") for subject in mails(var)))
 
 
-def test_a_p1_that_touches_authentication_is_reviewed_by_security_and_rolled_back(tuesday: Any) -> None:
+def test_a_p1_that_touches_authentication_is_reviewed_by_security_and_rolled_back(tuesday: Any, booked_p1: str) -> None:
     """R43, R44, R97, R150."""
-    people, _ = tuesday
-    number = people("engineer").post(
-        "/changes", fields("P1", components=["cdn"], affects_authentication=True, requested_date="2026-10-06"), expect=201
-    )["id"]
-    people("engineer").post(f"/changes/{number}/submit")
-    approve(people, number, security=True)
-    book_now(people, number)
+    people, number = tuesday[0], booked_p1
+    eventually(lambda: people("devops").get(f"/gate/{number}")["allow"])
     devops = people("devops")
     devops.post(f"/changes/{number}/start")
     issue = devops.post(f"/changes/{number}/issues", {"severity": "P0", "summary": "Nobody can sign in"}, expect=201)

@@ -34,7 +34,7 @@ PAGES: dict[str, str | set[str]] = {
     "healthz": "all", "readyz": "all", "icons.svg": "all", "": "signed", "api/v1/docs": "signed",
     "settings/": "signed", "settings/me/": "signed", "settings/duties/": "signed", "settings/tokens/": "signed", "settings/delegations/": "signed", "settings/stand-ins/": "signed", "settings/components/": "signed",
     "settings/components/new": "signed", "settings/components/<str:slug>/": "signed", "settings/people/": {"admin"}, "settings/people/new": {"admin"},
-    "settings/people/<str:username>/": {"admin"}, "settings/staffing/": "signed", "setup/<str:token>": "never there",
+    "settings/people/<str:username>/": {"admin"}, "settings/people/<str:username>/invite": "post", "settings/staffing/": "signed", "setup/<str:token>": "never there",
     "settings/proposals/": "signed", "settings/proposals/<int:key>/answer": "redirect",
     "settings/policy/": "signed", "settings/policy/versions/<int:version>/": "signed", "settings/policy/simulator/": "signed",
     "settings/policy/drafts/new": "post", "settings/policy/drafts/<int:key>/": "signed", "settings/policy/drafts/<int:key>/trial/": "signed",

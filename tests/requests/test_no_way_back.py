@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
+from notifications.models import Message
 from tests.implementation.road import Road
 from tests.world import Desk
 
@@ -132,6 +133,25 @@ def test_the_red_button_says_recover(desk: Sit, at: Any) -> None:
     shown = page("engineer", f"/changes/{number}/")
     assert "Recovery plan" in shown
     assert "The old column is dropped" in shown
+    assert "Its recovery is running." in page("auditor", f"/changes/{number}/")
+
+
+@pytest.mark.parametrize(("more", "word", "mailed"), [(DROPPED, "recovery", "recovered"), ({}, "rollback", "rolled back")])
+def test_trail_mail_and_answer_call_it_what_it_is(desk: Sit, at: Any, more: dict[str, Any], word: str, mailed: str) -> None:
+    """A46: nobody is told that something was rolled back which cannot be."""
+    number = Road(desk, at).implementing("P2", **more)
+    client = Client()
+    client.force_login(User.objects.get(username="devops"))
+    act = f"/changes/{number}/act"
+    said = client.post(f"{act}/roll_back", {"reason": "It is empty"}, follow=True).content.decode()
+    assert f"The {word} has begun: its checklist is open." in said
+    desk("devops").tick_off(number, "rollback", "post")
+    said = client.post(f"{act}/finish_rollback", {}, follow=True).content.decode()
+    assert f"The {word} is finished. The review is due within 24 hours." in said
+    timeline = page("engineer", f"/changes/{number}/")
+    assert f"began the {word} (manual)" in timeline
+    assert f"finished the {word}" in timeline
+    assert Message.objects.get(kind="rolling_back", recipient__username="engineer").subject == f"{number} is being {mailed}"
 
 
 def test_with_a_way_back_it_says_roll_back(desk: Sit, at: Any) -> None:

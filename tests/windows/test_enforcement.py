@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from accounts.models import Duty
 from audit.models import Event
 from changemgmt.tick import tick
 from notifications.models import Message
@@ -63,6 +64,25 @@ def test_a_day_and_two_hours_before_only_what_would_stop_it_is_told(desk: Sit, a
     (opened,) = told("slot_open", number)
     assert opened.subject == f"{number} may start now, until Tue 6 Oct, 04:00 UTC"
     desk("devops").post(f"/changes/{number}/start")
+
+
+def test_that_nobody_is_there_to_start_it_is_told_before(desk: Sit, at: Any) -> None:
+    """A37, A43: however it was booked, a day before; not while somebody who may start it is on duty at its slot."""
+    number = booked(desk, implementer=None)
+    desk("devops").tick_off(number, "pre")
+    alone = Duty.objects.get(kind="on-call")
+    alone.ends_at = datetime(2026, 10, 6, 2, tzinfo=UTC)  # until the instant at which the slot begins
+    alone.save()
+    at("2026-10-05T02:00Z")
+    tick()
+    (message,) = told("foreseen", number)
+    assert message.subject == f"{number} starts Tue 6 Oct 2026, 02:00 UTC, and nobody is there to start it"
+    assert "- Nobody who may start it is on duty then (Tue 6 Oct 2026, 02:00 UTC): name an implementer" in message.body
+    alone.ends_at += timedelta(seconds=1)
+    alone.save()
+    at("2026-10-06T00:00Z")
+    tick()
+    assert len(told("foreseen", number)) == 1
 
 
 def test_what_will_have_ended_by_then_is_no_alarm(desk: Sit, at: Any) -> None:

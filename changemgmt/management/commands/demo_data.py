@@ -12,6 +12,7 @@ from changemgmt.demo import people
 from changemgmt.demo.history import make_past
 from changemgmt.demo.present import make_present
 from requests.models import ChangeRequest
+from windows import rules
 
 
 class Command(BaseCommand):
@@ -30,6 +31,7 @@ class Command(BaseCommand):
             raise CommandError("--changes takes 0 or more, --months 1 to 240")
         started = time.monotonic()
         users = people.make()
+        rules.confirm(actor=users["change-manager"])
         if options["changes"] == 0 or (options["if_empty"] and ChangeRequest.objects.exists()):
             self.stdout.write("Users, duties and components are there.")
             return
