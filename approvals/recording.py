@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
@@ -10,25 +9,13 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role
-from approvals import ratification, rounds
+from approvals import late, ratification, rounds
 from audit import services as audit
 from audit.refusal import Reason, raise_refusal
 from notifications import services as notifications
 from requests import access, cleaning, lifecycle
 from requests.models import ChangeRequest
 from requests.say import say_instant, say_length
-from requests.states import State
-
-LATE_AFTER = timedelta(hours=72)
-
-
-def is_due(change: ChangeRequest) -> bool:
-    """Whether submitting it records work that has begun already."""
-    return change.is_emergency and change.actual_start is not None and change.state == State.DRAFT
-
-
-def is_late(change: ChangeRequest) -> bool:
-    return change.actual_start is not None and timezone.now() - change.actual_start > LATE_AFTER
 
 
 def record(change: ChangeRequest, actor: User) -> list[Reason]:
@@ -37,13 +24,12 @@ def record(change: ChangeRequest, actor: User) -> list[Reason]:
     Returns why it cannot be yet, having asked whoever can change that.
     """
     assert change.actual_start is not None
-    if is_late(change) and change.late_record_accepted_by_id is None:
+    if late.needs_acceptance(change):
         _ask_to_accept(change, actor)
-        text = "It began more than 72 hours ago: a change manager must accept that first, and has been asked."
-        return [Reason("recorded_late", text, rule="Emergencies", override_roles=(Role.CHANGE_MANAGER,))]
+        return late.refusal(change)
     now, ended = timezone.now(), change.actual_end
     facts: dict[str, Any] = {"actual_start": change.actual_start.isoformat(), "round": change.round + 1}
-    facts |= {"content_hash": change.content_hash, "unauthorised": True, "late": is_late(change)}
+    facts |= {"content_hash": change.content_hash, "unauthorised": True, "late": late.is_late(change)}
     if ended:
         facts |= {"actual_end": ended.isoformat(), "hours_after_end": round((now - ended).total_seconds() / 3600, 1)}
     facts |= {"no_way_back": change.no_way_back} if change.no_way_back else {}
@@ -58,11 +44,13 @@ def record(change: ChangeRequest, actor: User) -> list[Reason]:
 
 
 def _ask_to_accept(change: ChangeRequest, actor: User) -> None:
-    managers = User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True).exclude(pk=actor.pk)
     assert change.actual_start is not None
+    change.late_record_asked_at = timezone.now()
+    change.save(update_fields=["late_record_asked_at"])
+    audit.record("change.late_record_ask", actor=actor, change=change, data={"actual_start": change.actual_start.isoformat()})
     began = f"{say_instant(change.actual_start)}, {say_length(timezone.now() - change.actual_start)} ago"
     notifications.tell(
-        managers,
+        late.could_accept(change),
         kind="late_record",
         occasion="asked",
         change=change,
@@ -71,24 +59,11 @@ def _ask_to_accept(change: ChangeRequest, actor: User) -> None:
     )
 
 
-def accept_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
-    """Why this person may not let an emergency be recorded so late."""
-    if not (actor.may_write and actor.has_role(Role.CHANGE_MANAGER)):
-        return [Reason("not_yours", "A change manager accepts that an emergency is recorded late.")]
-    if not is_due(change) or not is_late(change):
-        return [Reason("state", f"{change.number} is not an emergency that waits to be recorded late.")]
-    if change.late_record_accepted_by_id:
-        return [Reason("settled", f"{change.late_record_accepted_by} accepted it already.")]
-    if actor == change.requester or change.authors.filter(user=actor).exists():
-        return [Reason("own_change", "Whoever requested or edited it does not accept that it is late; another change manager does.")]
-    return []
-
-
 @transaction.atomic
 def accept_late(*, actor: User, number: str, reason: str) -> ChangeRequest:
     """A change manager lets an emergency be recorded more than 72 hours after it began; the report says so."""
     change = access.change_to_write(actor, number)
-    raise_refusal(accept_refusal(change, actor))
+    raise_refusal(late.accept_refusal(change, actor))
     change.late_record_accepted_by = actor
     change.save(update_fields=["late_record_accepted_by"])
     said = cleaning.said("reason", reason, "Reason", "say why it is recorded only now.")

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts import stepup
 from accounts.models import Delegation, User
-from approvals import access, authorisation, policy, rounds, submission, telephone
+from approvals import access, authorisation, late, policy, rounds, submission, telephone
 from approvals.models import Advance, Decision, Step
 from audit import services as audit
 from audit.refusal import Blocked, Invalid, NotYours, Reason, Refused, Stale, raise_refusal, refuse_if
@@ -30,7 +30,7 @@ NEEDS_COMMENT = {Decision.Verdict.REJECT, Decision.Verdict.REQUEST_CHANGES, Deci
 def submit_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     if actor != change.requester:
         return [Reason("not_yours", f"Only the requester, {change.requester}, submits it; the change manager can transfer it.")]
-    return lifecycle.state_refusal(change, "submit")
+    return lifecycle.state_refusal(change, "submit") or late.refusal(change)
 
 
 def submit(*, actor: User, number: str) -> ChangeRequest:
@@ -45,15 +45,15 @@ def submit(*, actor: User, number: str) -> ChangeRequest:
 
 
 def _submit(actor: User, number: str) -> tuple[ChangeRequest, list[Reason]]:
-    from approvals import recording
-
     change = requests_access.change_to_write(actor, number)
     raise_refusal(submit_refusal(change, actor))
     if problems := submission.submit_problems(change):
         raise Invalid(fields=problems)
     change.requester_role = actor.role_label[:200]
     change.judge_anew()
-    if recording.is_due(change):
+    if late.is_due(change):
+        from approvals import recording
+
         return change, recording.record(change, actor)
     lifecycle.perform(change, "submit", actor=actor, round=change.round + 1, content_hash=change.content_hash)
     rounds.open_round(change)

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import Duty, User
 from accounts.roles import Role
-from approvals import access, roster, staffing, telephone
+from approvals import access, late, roster, staffing, telephone
 from approvals.models import Step
 from approvals.submission import submit_problems
 from changemgmt.context import MANY, badge
@@ -62,7 +62,7 @@ def context_for(user: User) -> dict[str, Any]:
             context["unauthorised"] = list(urgent.select_related("requester").order_by("submitted_at", "id")[:5])
         context["upcoming"] = list(upcoming.order_by(F("slot_start").asc(nulls_first=True), "id")[:5])
     if user.may_write and (user.has_role(Role.CHANGE_MANAGER) or user.is_superuser):
-        context |= _to_look_after()
+        context |= _to_look_after() | {"late_records": list(late.waiting_for(user)[:5])}
     if user.is_superuser:
         context["missing"] = staffing.still_missing()
     if user.has_role(*FIGURES_FOR):
@@ -103,6 +103,8 @@ def _sentence(context: dict[str, Any], user: User) -> str:
         return "A duty is handed over to you."
     if context.get("asked"):
         return "You are asked whether an approval given by telephone was yours."
+    if context.get("late_records"):
+        return "An emergency waits for you to accept that it is recorded late."
     if context.get("unauthorised"):
         return "An emergency waits for its authorisation."
     if context["running"]:
@@ -194,6 +196,8 @@ def _next(change: ChangeRequest) -> dict[str, Any]:
     """One sentence and one button for one of my changes."""
     page = change.get_absolute_url()
     match change.state:
+        case State.DRAFT if asked := late.refusal(change):
+            return {"icon": "hourglass", "sentence": asked[0].message, "button": "Open", "href": page}
         case State.DRAFT:
             missing = list(submit_problems(change, Record()))
             named = ", ".join(missing[:3]).replace("_", " ")
@@ -232,11 +236,12 @@ def _review_owed(change: ChangeRequest, page: str) -> dict[str, Any]:
     review = next(iter(getattr(change, "current_reviews", [])), None)
     if review and review.written_at is None:
         left = review.due_at - timezone.now()
-        late = left < timedelta(0)
-        text = f"The review is {'overdue since' if late else 'due'} {say_instant(review.due_at)}, {say_length(left)} {'ago' if late else 'from now'}."
+        overdue = left < timedelta(0)
+        said = f"overdue since {say_instant(review.due_at)}" if overdue else f"due {say_instant(review.due_at)}"
+        text = f"The review is {said}, {say_length(left)} {'ago' if overdue else 'from now'}."
         return {
             "icon": "clock",
-            "tone": "danger" if late else "warn",
+            "tone": "danger" if overdue else "warn",
             "sentence": text,
             "button": "Write review",
             "href": f"{page}implementation/#review",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from accounts.models import User
-from approvals import recording, revisions, submission
+from approvals import late, revisions, submission
 from approvals import services as approvals
 from approvals.models import Step
 from audit.refusal import Reason
@@ -61,7 +61,7 @@ def _submit(case: Case) -> list[Reason]:
 
 
 def _record(case: Case) -> list[Reason]:
-    if not recording.is_due(case.change):
+    if not late.is_due(case.change):
         return [Reason("by_itself", "It happens when a P0 is submitted with the real start of its work.")]
     return _submit(case)
 

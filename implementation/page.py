@@ -8,7 +8,7 @@ from typing import Any
 
 from accounts.roles import Role
 from approvals import access as approvals_access
-from approvals import policy, recording, reminders, revisions, rounds, security, telephone
+from approvals import late, policy, reminders, revisions, rounds, security, telephone
 from approvals.models import Step
 from implementation import actions as all_actions
 from implementation import duty, guards, matrix, reviews
@@ -20,7 +20,19 @@ from requests.models import ChangeRequest
 from requests.say import say_instant
 from requests.states import ENDED, RUNNING, TRANSITIONS, State
 
-PRIMARY = ("submit", "start", "finish", "complete", "finish_rollback", "review", "confirm", "document", "schedule", "close")
+PRIMARY = (
+    "accept-late-record",
+    "submit",
+    "start",
+    "finish",
+    "complete",
+    "finish_rollback",
+    "review",
+    "confirm",
+    "document",
+    "schedule",
+    "close",
+)
 BAD = frozenset({State.REJECTED, State.ROLLING_BACK, State.ROLLED_BACK, State.FAILED})
 
 
@@ -74,6 +86,8 @@ def stepper(change: ChangeRequest) -> list[dict[str, Any]]:
 def _extra_actions(case: Case) -> list[all_actions.Action]:
     """What is no transition, but may be this person's next step."""
     change = case.change
+    if late.needs_acceptance(change) and change.late_record_asked_at:
+        return [all_actions.Action("accept-late-record", "Accept that it is recorded late", late.accept_refusal(change, case.actor))]
     if change.state not in ENDED or change.state == State.CLOSED:
         return []
     review, found = case.review, []
@@ -114,26 +128,42 @@ def _next_step(case: Case, found: list[all_actions.Action]) -> dict[str, Any]:
     if chosen is None:
         waits = _waits(case) if case.change.state == State.IN_REVIEW else ("", "")
         return {"kind": "none", "title": waits[0] or _standing(case), "sentence": waits[1], "rollback": rolling}
-    title, sentence = TITLES.get(chosen.name, chosen.label), SENTENCES.get(chosen.name, "")
-    if chosen.name == "finish_rollback" and case.change.no_way_back:
-        title, sentence = "The recovery", sentence.replace("rollback", "recovery")
-    if chosen.name == "submit" and case.change.state == State.CHANGES_REQUESTED:
-        title, sentence = "Changes were requested", "Answer by editing, then submit it again: its reviewers are asked anew."
-    elif chosen.name == "submit" and not chosen.allowed:
-        title, sentence = "Not complete yet", ""
-    elif chosen.name == "schedule" and case.lost_slot:
-        verb = {"missed": "missed", "displaced": "lost"}.get(case.lost_slot.get("kind", ""), "gave up")
-        slot = case.lost_slot.get("slot")
-        title = f"It {verb} its slot" + (f", {say_instant(datetime.fromisoformat(slot))}" if slot else "")
-        sentence = f"{case.lost_slot['reason'].rstrip('.')}. Choose another; the approval stands."
+    title, sentence = _words(case, chosen)
     asks = "Nobody has authorised it: whom did you call, and when?" if chosen.name == "start" and case.starts_before else ""
-    if asks:
-        title, sentence = (
-            "Start it before it is authorised",
-            "CTO and emergency contacts are told at once, and say within 24 hours whether it was right.",
-        )
     opens = next((reason.next_allowed_at for reason in chosen.reasons if reason.next_allowed_at), None)
     return {"kind": "act", "action": chosen, "title": title, "sentence": sentence, "rollback": rolling, "opens": opens, "asks": asks}
+
+
+def _words(case: Case, chosen: all_actions.Action) -> tuple[str, str]:
+    """(title, sentence) of the next step: what it is, and what it will bring about."""
+    change = case.change
+    title, sentence = TITLES.get(chosen.name, chosen.label), SENTENCES.get(chosen.name, "")
+    match chosen.name:
+        case "finish_rollback" if change.no_way_back:
+            return "The recovery", sentence.replace("rollback", "recovery")
+        case "submit":
+            return _submitting(change, chosen)
+        case "schedule" if case.lost_slot:
+            verb = {"missed": "missed", "displaced": "lost"}.get(case.lost_slot.get("kind", ""), "gave up")
+            slot = case.lost_slot.get("slot")
+            title = f"It {verb} its slot" + (f", {say_instant(datetime.fromisoformat(slot))}" if slot else "")
+            return title, f"{case.lost_slot['reason'].rstrip('.')}. Choose another; the approval stands."
+        case "start" if case.starts_before:
+            told = "CTO and emergency contacts are told at once, and say within 24 hours whether it was right."
+            return "Start it before it is authorised", told
+    return title, sentence
+
+
+def _submitting(change: ChangeRequest, submit: all_actions.Action) -> tuple[str, str]:
+    if change.state == State.CHANGES_REQUESTED:
+        return "Changes were requested", "Answer by editing, then submit it again: its reviewers are asked anew."
+    if not submit.allowed:
+        return ("It waits for a change manager" if submit.reasons[0].code == "recorded_late" else "Not complete yet"), ""
+    if late.needs_acceptance(change):
+        return "Record what was done?", "It began more than 72 hours ago: this asks a change manager to accept that first."
+    if late.is_due(change):
+        return "Record what was done?", "It is kept with its real times; whoever could have authorised it says whether it was right."
+    return TITLES["submit"], SENTENCES["submit"]
 
 
 def _could_be(case: Case, action: all_actions.Action) -> bool:
@@ -161,6 +191,7 @@ def _barred_decision(case: Case, approve: all_actions.Action) -> all_actions.Act
 
 TITLES = {
     "approve": "Your verdict",
+    "accept-late-record": "It waits for you, before it can be recorded",
     "submit": "Ready for review?",
     "start": "Your run",
     "finish": "The run",
@@ -174,6 +205,7 @@ TITLES = {
 }
 SENTENCES = {
     "approve": "Your role gives this step.",
+    "accept-late-record": "It began more than 72 hours ago; its requester submits it again once you accept that, and the report says so.",
     "submit": "Submitting asks the reviewers at the right; you can still edit, which asks them again.",
     "start": "Starting judges calendar, approvals and checklist once more, at this instant.",
     "finish": "Finishing ends the work; verification and the 30-minute watch begin.",
@@ -269,7 +301,7 @@ def context(case: Case, tab: str) -> dict[str, Any]:
         "take_over": _take_over(case),
         "may_accept_take_over": case.left_run is not None and not guards.accept_take_over_refusal(case),
         "left_run": case.left_run,
-        "may_accept_late": recording.is_due(change) and not recording.accept_refusal(change, actor),
+        "may_accept_late": late.is_due(change) and not late.accept_refusal(change, actor),
         "may_transfer": actor.may_write and not requests.transfer_refusal(change, actor),
         **_sharing(case),
         "may_add_security": _may_add_security(case),

@@ -119,6 +119,7 @@ SENTENCES: dict[str, tuple[str, str, Said]] = {
     "change.start": ("accent", "play", "started it. Calendar, approvals and checklist were judged again"),
     "change.finish": ("accent", "flag", "finished the steps; verification began"),
     "change.complete": ("ok", "check-check", "completed it"),
+    "change.late_record_ask": ("warn", "clock", "asked that it is recorded late"),
     "change.roll_back": (
         "danger",
         "undo-2",

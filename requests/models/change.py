@@ -224,6 +224,7 @@ class ChangeRequest(models.Model):
     overrun_at = models.DateTimeField(null=True, editable=False)
     authorised_until = models.DateTimeField(null=True, editable=False, help_text="Of an approved P0: unused, it lapses then (A32).")
     authorisation_warned = models.DateTimeField(null=True, editable=False, help_text="The end that its people were warned of.")
+    late_record_asked_at = models.DateTimeField(null=True, blank=True, help_text="Change managers were asked to accept that (A33).")
     late_record_accepted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         null=True,
@@ -268,6 +269,7 @@ class ChangeRequest(models.Model):
                 condition=Q(authorised_until__isnull=False, state__in=["approved", "scheduled"]),
             ),
             models.Index(fields=["hold_start"], name="change_by_hold", condition=Q(hold_start__isnull=False)),
+            models.Index(fields=["late_record_asked_at"], name="change_asked_late", condition=Q(late_record_asked_at__isnull=False)),
             GinIndex(fields=["search"], name="change_search"),
         ]
         constraints = [
