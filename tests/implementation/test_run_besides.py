@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
+import pytest
+from django.contrib.auth.models import Group
+
+from accounts.models import User
 from implementation.checklist import items_for
 from tests.implementation.road import EVERYBODY, SLOT, Road, Sit, tried
 
@@ -98,3 +102,16 @@ def test_a_cause_comes_before_its_issue(desk: Sit, road: Road, detected: str, st
     body = {"severity": "P1", "summary": "Search is slow", "detected_at": detected}
     desk("devops").post(f"/changes/{number}/issues", body, expect=status)
     desk("devops").post(f"/changes/{number}/issues", body | {"link": "fixed_by"}, expect=201)
+
+
+@pytest.mark.parametrize("verb", ["finish", "roll-back", "fail"])
+def test_an_implementer_who_audits_by_now_runs_nothing_more(desk: Sit, at: Any, verb: str) -> None:
+    """A26, A28: whoever holds auditor changes nothing, also what they began themselves; a colleague takes it over."""
+    number = Road(desk, at).implementing()
+    devops = desk("devops")
+    devops.tick_off(number, "start", "during")
+    devops.user.groups.add(Group.objects.get(name="auditor"))
+    devops.user = User.objects.get(pk=devops.user.pk)
+    devops.post(f"/changes/{number}/{verb}", {"reason": "As planned"}, expect=403)
+    assert desk("auditor").get(f"/changes/{number}")["state"] == "implementing"
+    assert desk("oncall").post(f"/changes/{number}/take-over")["implementer"] == "oncall"
