@@ -260,7 +260,7 @@ def what_approving_does(step: Step, steps: Sequence[Step]) -> str:
         names = " and ".join(other.label.lower() for other in later)
         return f"Approving ends this stage; {names} by {later[0].quorum.words()} opens."
     if step.change.priority == "P3" or step.change.requested_window_start:
-        return "Approving approves the change, and its slot is booked at once."
+        return "Approving approves the change, and books its slot at once where that is free."
     return "Approving approves the change; then its slot can be booked."
 
 
