@@ -65,6 +65,10 @@ def test_the_link_can_be_mailed_again_until_they_have_signed_in(root: Client) ->
     """X16: the button stands on their page as long as it does something, and no longer."""
     root.post("/settings/people/new", WITHOUT)
     assert "Mail a link to choose a password" in root.get("/settings/people/ines/").content.decode()
+    assert (
+        root.get("/settings/people/").content.decode().count("Has not signed in yet")
+        == User.objects.filter(last_login=None, is_superuser=False).count()
+    )
     root.post("/settings/people/ines/invite")
     assert len(mail.outbox) == 2
     choose(the_link())

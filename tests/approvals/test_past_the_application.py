@@ -14,6 +14,7 @@ from audit.services import verify
 from changemgmt.tick import tick
 from notifications.models import Message
 from requests.models import ChangeRequest
+from tests.implementation.road import Road
 from tests.world import Desk
 
 pytestmark = pytest.mark.django_db
@@ -153,3 +154,15 @@ def test_the_head_of_the_trail_is_neither_deleted_nor_set_back(desk: Sit) -> Non
             cursor.execute("DELETE FROM audit_head")
         assert verify().problem.startswith("the head is missing")
         transaction.set_rollback(True)
+
+
+@pytest.mark.parametrize("heir", ["tech-lead", "devops-lead"])
+def test_an_approval_by_whoever_is_made_its_requester_since_counts_no_more(desk: Sit, at: Any, heir: str) -> None:
+    """X25, promise 1: the start reads the approvals again, and who wrote; the gate says the same."""
+    number = Road(desk, at).scheduled("P2")
+    assert desk("devops").get(f"/gate/{number}")["allow"] is True
+    person = User.objects.get(username=heir)
+    sql("UPDATE requests_changerequest SET requester_id = %s WHERE number = %s", person.pk, number)
+    gate = desk("devops").get(f"/gate/{number}")
+    assert (gate["allow"], [reason["code"] for reason in gate["reasons"]]) == (False, ["not_approved"])
+    assert desk("devops").post(f"/changes/{number}/start", expect=409)["code"] == "not_approved"

@@ -1,4 +1,4 @@
-"""From text to checklist (A39): what of a plan is a step, what belongs to one, and what is none."""
+"""From text to checklist (A39, X34): what of a plan is a step, what belongs to one, and what is none."""
 
 from __future__ import annotations
 

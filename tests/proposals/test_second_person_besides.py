@@ -1,4 +1,4 @@
-"""Two people for a component that loses a safeguard, and for a policy whose author is no change manager any more."""
+"""Two people for a component that loses a safeguard (X19), and for a policy whose author is no change manager any more."""
 
 from __future__ import annotations
 
