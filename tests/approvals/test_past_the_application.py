@@ -166,3 +166,14 @@ def test_an_approval_by_whoever_is_made_its_requester_since_counts_no_more(desk:
     gate = desk("devops").get(f"/gate/{number}")
     assert (gate["allow"], [reason["code"] for reason in gate["reasons"]]) == (False, ["not_approved"])
     assert desk("devops").post(f"/changes/{number}/start", expect=409)["code"] == "not_approved"
+
+
+def test_a_failed_check_that_its_requester_by_now_accepted_counts_no_more(desk: Sit, at: Any) -> None:
+    """X24, X25, A37: whoever accepted it is read again when the change is completed."""
+    road = Road(desk, at)
+    number = road.verifying("P2")
+    check = desk("devops").post(f"/changes/{number}/checks", {"kind": "smoke", "name": "Smoke", "passed": False}, expect=201)
+    desk("oncall").post(f"/changes/{number}/checks/{check['id']}/acceptance", {"reason": "A known flake"})
+    sql("UPDATE requests_changerequest SET requester_id = %s WHERE number = %s", User.objects.get(username="oncall").pk, number)
+    refused = desk("devops").post(f"/changes/{number}/complete", {"reason": "Seen to work"}, expect=409)
+    assert [reason["code"] for reason in refused["reasons"]] == ["check_failed"]

@@ -154,6 +154,22 @@ def test_the_only_approver_takes_over_no_run_that_is_worked_on(desk: Sit, both: 
     assert both.post(f"/changes/{number}/finish")["state"] == "verifying"
 
 
+@pytest.mark.parametrize("who", ["engineer", "devops"])
+def test_whoever_has_a_hand_in_it_lets_no_left_run_go_forward(desk: Sit, both: Desk, at: Any, who: str) -> None:
+    """A37: its requester, and whoever began it, are no second person, also when they are on call."""
+    number = signed_alone(desk, at, both)
+    desk("devops").post(f"/changes/{number}/start")
+    desk("devops").tick_off(number, "start", "during")
+    at("2026-10-06T02:20:00Z")
+    both.post(f"/changes/{number}/take-over", {"reason": "He does not answer"})
+    User.objects.get(username=who).groups.add(Group.objects.get(name="on-call-engineer"))
+    hand = Desk(User.objects.get(username=who))
+    assert hand.post(f"/changes/{number}/take-over/accept", {"reason": "I watch"}, expect=403)["code"] == "own_change"
+    assert both.post(f"/changes/{number}/finish", expect=409)["code"] == "second_person"
+    desk("oncall").post(f"/changes/{number}/take-over/accept", {"reason": "I watch"})
+    assert both.post(f"/changes/{number}/finish")["state"] == "verifying"
+
+
 def test_a_run_that_was_left_is_made_safe_at_once(desk: Sit, both: Desk, at: Any) -> None:
     """A30, A37: back is refused by nothing, also not by who judged it."""
     number = signed_alone(desk, at, both)

@@ -115,3 +115,18 @@ def test_an_implementer_who_audits_by_now_runs_nothing_more(desk: Sit, at: Any, 
     devops.post(f"/changes/{number}/{verb}", {"reason": "As planned"}, expect=403)
     assert desk("auditor").get(f"/changes/{number}")["state"] == "implementing"
     assert desk("oncall").post(f"/changes/{number}/take-over")["implementer"] == "oncall"
+
+
+@pytest.mark.parametrize(("ended", "word"), [("rolled_back", "rolled back"), ("failed", "failed")])
+@pytest.mark.parametrize("verb", ["roll-back", "fail"])
+def test_what_ended_otherwise_is_not_ended_again(desk: Sit, at: Any, ended: str, word: str, verb: str) -> None:
+    """A30: only what was completed is reopened; closed or not, the first end stands."""
+    road = Road(desk, at)
+    number = getattr(road, ended)()
+    assert desk("devops").post(f"/changes/{number}/{verb}", {"reason": "Once more"}, expect=409)["code"] == "state"
+    desk("devops").put(f"/changes/{number}/review", REVIEW)
+    desk("tech-lead").post(f"/changes/{number}/review/confirmation")
+    assert road.state(number) == "closed"
+    refused = desk("devops").post(f"/changes/{number}/{verb}", {"reason": "Once more"}, expect=409)
+    assert refused["detail"] == f"{number} was {word} already."
+    assert road.state(number) == "closed"
