@@ -320,3 +320,16 @@ def test_whoever_edited_the_change_finds_no_confirmation_at_home(desk: Sit, road
     for username, there in (("tech-lead", False), ("change-manager", False), ("eng-manager", True)):
         shown = [row["change"].number for row in context_for(User.objects.get(username=username))["reviews"]]
         assert (number in shown) == there
+
+
+@pytest.mark.parametrize("writes", [("change-manager",), ("change-manager", "devops"), ("devops", "change-manager")])
+def test_whoever_wrote_any_version_of_it_does_not_confirm_it(desk: Sit, road: Road, writes: tuple[str, ...]) -> None:
+    """A13, A37, A41: the second person of a review is none of its writers, first or last."""
+    number = road.failed()
+    for version, who in enumerate(writes):
+        write(desk, number, who, summary=f"Version {version}")
+    assert why(confirm(desk, number, "change-manager", expect=403)) == ["own_change"]
+    assert number not in [row["change"].number for row in context_for(User.objects.get(username="change-manager"))["reviews"]]
+    assert road.state(number) == "failed"
+    confirm(desk, number, "tech-lead")
+    assert road.state(number) == "closed"
