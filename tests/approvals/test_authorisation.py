@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from accounts.models import User
+from approvals import authorisation
 from changemgmt.tick import tick
 from notifications.models import Message
 from requests.models import ChangeRequest
@@ -185,3 +187,14 @@ def test_whoever_filed_it_neither_ratifies_nor_accepts(desk: Sit, at: Any) -> No
     late = filed(desk, "2026-10-01T07:30Z", who="change-manager", expect=409)
     refused = desk("change-manager").post(f"/changes/{late['number']}/late-record/accept", {"reason": "x"}, expect=403)
     assert refused["code"] == "own_change"
+
+
+def test_two_clocks_warn_once(desk: Sit, at: Any) -> None:
+    """A32, F1: whoever comes second to the locked change finds it warned of; a new authorisation is warned of anew."""
+    number = authorised(desk, at)
+    change = ChangeRequest.objects.get(number=number)
+    assert change.authorised_until is not None
+    at((change.authorised_until - authorisation.WARN_BEFORE).isoformat())
+    assert [authorisation.warn(change), authorisation.warn(change)] == [True, False]
+    change.authorised_until += timedelta(hours=1)
+    assert authorisation.warn(change) is True
