@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from allauth.account.models import EmailAddress
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -63,6 +64,7 @@ def save_person(
             person.save()
     except IntegrityError:
         raise Invalid(fields={"username": f"Username: “{username}” is taken."}) from None
+    EmailAddress.objects.filter(user=person).exclude(email__iexact=email).delete()  # an earlier address receives no links
     if password and not made:
         revoke_tokens(person, actor)
     person.groups.set(Group.objects.filter(name__in=wanted))

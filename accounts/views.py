@@ -103,7 +103,7 @@ def person(request: Request, username: str = "") -> HttpResponse:
             errors = refused.fields if isinstance(refused, Invalid) else {"": str(refused)}
         else:
             messages.success(request, f"{saved} is saved.")
-            if not found and not saved.has_usable_password():
+            if not found and saved.is_active and not saved.has_usable_password():
                 _invite(request, saved)
             return redirect("accounts:people")
     roles = [(role.value, label(role), DUTIES.get(role, "")) for role in Role]

@@ -9,6 +9,7 @@ class ApprovalsConfig(AppConfig):
         from approvals import (
             checks,  # noqa: F401  registers them
             drafts,
+            recording,
             rounds,
             stand_ins,
             vacancies,
@@ -17,6 +18,7 @@ class ApprovalsConfig(AppConfig):
         from proposals import services as proposals
 
         people_changed.connect(vacancies.after_people_changed)
+        people_changed.connect(recording.after_people_changed)
         proposals.register(drafts.KIND, drafts.proposals_kind)
         proposals.register(stand_ins.KIND, stand_ins.proposals_kind)
         notifications.check_before_gathering("approval_waiting", rounds.still_waiting)

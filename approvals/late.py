@@ -46,13 +46,20 @@ def could_accept(change: ChangeRequest) -> QuerySet[User]:
     return holders.exclude(pk=change.requester_id).exclude(pk__in=change.authors.values("user")).distinct()
 
 
+def asked_for() -> QuerySet[ChangeRequest]:
+    """Those that still wait to be accepted as late."""
+    began = {"actual_start__lt": timezone.now() - LATE_AFTER}
+    return ChangeRequest.objects.filter(
+        state=State.DRAFT, late_record_asked_at__isnull=False, late_record_accepted_by=None, priority="P0", **began
+    )
+
+
 def waiting_for(user: User) -> QuerySet[ChangeRequest]:
     """What this change manager has been asked to accept, the longest first."""
     if not user.has_role(Role.CHANGE_MANAGER):
         return ChangeRequest.objects.none()
-    asked = ChangeRequest.objects.filter(state=State.DRAFT, late_record_asked_at__isnull=False, late_record_accepted_by=None, priority="P0")
     mine = Author.objects.filter(change=OuterRef("pk"), user=user)
-    return asked.exclude(Exists(mine)).exclude(requester=user).select_related("requester").order_by("late_record_asked_at", "id")
+    return asked_for().exclude(Exists(mine)).exclude(requester=user).select_related("requester").order_by("late_record_asked_at", "id")
 
 
 def accept_refusal(change: ChangeRequest, actor: User) -> list[Reason]:

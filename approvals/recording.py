@@ -15,7 +15,7 @@ from audit.refusal import Reason, raise_refusal
 from notifications import services as notifications
 from requests import access, cleaning, lifecycle
 from requests.models import ChangeRequest
-from requests.say import say_instant, say_length
+from requests.say import say_instant
 
 
 def record(change: ChangeRequest, actor: User) -> list[Reason]:
@@ -43,18 +43,29 @@ def record(change: ChangeRequest, actor: User) -> list[Reason]:
     return []
 
 
+def after_people_changed(**_: Any) -> None:
+    """Whoever has become able to accept a late record is told of those that wait; whoever was told is not told again."""
+    for change in late.asked_for().select_related("requester").order_by("late_record_asked_at", "id")[:50]:
+        _tell_of(change)
+
+
 def _ask_to_accept(change: ChangeRequest, actor: User) -> None:
     assert change.actual_start is not None
     change.late_record_asked_at = timezone.now()
     change.save(update_fields=["late_record_asked_at"])
     audit.record("change.late_record_ask", actor=actor, change=change, data={"actual_start": change.actual_start.isoformat()})
-    began = f"{say_instant(change.actual_start)}, {say_length(timezone.now() - change.actual_start)} ago"
+    _tell_of(change)
+
+
+def _tell_of(change: ChangeRequest) -> None:
+    assert change.actual_start is not None
+    actor = change.requester
     notifications.tell(
         late.could_accept(change),
         kind="late_record",
         occasion="asked",
         change=change,
-        subject=f"{change.number}: {actor} asks to record an emergency that began {began}",
+        subject=f"{change.number}: {actor} asks to record an emergency that began {say_instant(change.actual_start)}",
         body=f"“{change.summary}”. Accept on its page that it is recorded late, or talk to {actor}.",
     )
 

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from approvals import vacancies
 from requests import evidence, risk
-from requests.components import record_of
+from requests.components import record_of, retired_problem
 from requests.models import ChangeRequest, Component
 from requests.risk import Record
 from requests.states import State
@@ -38,9 +38,9 @@ def content_problems(change: ChangeRequest, record: Record | None = None) -> dic
     found = change.missing_fields()
     if (change.rollback_tested or {}).get("change") and (problem := evidence.of(change).problem):
         found["rollback_tested"] = f"Rollback evidence: {problem}."
-    retired = [item.slug for item in change.components.all() if item.retired_at and not _was_there(change, item)]
+    retired = [] if change.is_emergency else [c.slug for c in change.components.all() if c.retired_at and not _was_there(change, c)]
     if retired:
-        found["components"] = f"Components: {', '.join(retired)} {'is' if len(retired) == 1 else 'are'} retired; name what took the place."
+        found["components"] = retired_problem(retired)
     if not change.risk_answers:
         return found
     suggested = risk.suggest(change.risk_answers, record or record_of(change.components.all()))

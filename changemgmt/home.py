@@ -117,9 +117,11 @@ def _sentence(context: dict[str, Any], user: User) -> str:
     if asking:
         return "One of your changes waits for you." if asking == 1 else f"{asking} of your changes wait for you."
     if context.get("missing"):
-        return "Something is still missing before the first change can be closed."
+        return "Something is still missing; it stands below."
     if context.get("calendar_not_looked_at"):
         return "The calendar's rules wait for a look of yours."
+    if any(row["change"].state == State.DRAFT and row["button"] == "Continue" for row in context.get("mine", [])):
+        return "A draft of yours is not submitted yet."
     return "Nothing waits for you."
 
 

@@ -82,7 +82,8 @@ def _send(change: ChangeRequest, stage: int, start: datetime, reasons: list[Reas
     elif reasons:
         subject = f"{change.number} starts {say_instant(start)}, but {things} would stop it"
     else:
-        subject = f"{change.number} starts {say_instant(start)}, and nobody is there to start it"
+        who = f"{change.implementer} may not start it" if change.implementer else "nobody who may start it is on duty then"
+        subject = f"{change.number} starts {say_instant(start)}, and {who}"
     lead = f"“{change.summary}”"
     if stage != OPEN:
         lead += f" is booked for {say_instant(start)}, in {say_length(start - timezone.now())}"
@@ -92,7 +93,7 @@ def _send(change: ChangeRequest, stage: int, start: datetime, reasons: list[Reas
         occasion=f"{start} {stage} {booking}",
         change=change,
         subject=subject,
-        body="\n".join([f"{lead}.", *(f"- {line}" for line in [*(reason.message for reason in reasons), absent] if line)]),
+        body="\n".join([f"{lead}.", *(f"- {reason.message}" for reason in reasons), *([absent] if absent else [])]),
         due_at=due_at,
         path=f"{change.get_absolute_url()}implementation/",
     )

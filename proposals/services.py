@@ -89,7 +89,8 @@ def waiting_for(user: User) -> QuerySet[Proposal]:
     held = user.roles
     by_role = Q(payload__roles__has_any_keys=sorted(held))
     usual = Q(payload__roles__isnull=True) if user.has_role(*SECONDS) else Q(payload__seconds__contains=user.pk)
-    return found.filter(by_role | usual).exclude(payload__barred__contains=user.pk)
+    # A key that is not there is NULL, which is neither true nor false: it has to be asked for by itself.
+    return found.filter(by_role | usual, Q(payload__barred__isnull=True) | ~Q(payload__barred__contains=user.pk))
 
 
 def answer_refusal(proposal: Proposal, user: User) -> list[Reason]:

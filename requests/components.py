@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
@@ -43,6 +43,11 @@ def record_of(components: Iterable[Component]) -> risk.Record:
     ended = ChangeRequest.objects.filter(pk__in=touched.values("changerequest"), ended_at__gte=since).exclude(outcome="")
     counted = ended.aggregate(total=Count("id"), undone=Count("id", filter=Q(outcome__in=["rolled_back", "failed"])))
     return risk.Record(**counted)
+
+
+def retired_problem(slugs: Sequence[str]) -> str:
+    """What is said of retired components that a change would name."""
+    return f"Components: {', '.join(slugs)} {'is' if len(slugs) == 1 else 'are'} retired; name what took the place."
 
 
 def _usual(values: Any) -> dict[str, User]:
@@ -95,7 +100,7 @@ def edit(*, actor: User, component: Component, values: Mapping[str, Any], reason
         save(actor=actor, component=component, values=kept)
         asked = taken.beyond(waiting)
         if not asked:
-            return waiting[-1] if taken else None
+            return next((proposal for proposal in waiting if taken != taken.beyond([proposal])), None) if taken else None
         taken = asked
         if not reason.strip():
             raise Invalid(
@@ -210,7 +215,9 @@ def save(*, actor: User, component: Component | None, values: Mapping[str, Any])
                 setattr(component, name, cleaning.prose(values[name]))
         if "owner" in values:
             component.owner = cleaning.person(values["owner"])
-        if "retired" in values:
+        if not isinstance(values.get("retired", False), bool):
+            wrong["retired"] = "Retired: answer true or false."
+        elif "retired" in values:
             component.retired_at = (component.retired_at or timezone.now()) if values["retired"] is True else None
         if "security_review" in values:
             component.security_review = values["security_review"] is True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -16,7 +16,8 @@ from accounts.roles import Role
 from audit import services as audit
 from audit.refusal import Invalid, Reason, raise_refusal
 from requests import access, apart, cleaning, dependencies, lifecycle, watching
-from requests.models import Author, ChangeRequest, Comment
+from requests.components import retired_problem
+from requests.models import Author, ChangeRequest, Comment, Component
 from requests.states import EDITABLE, State
 
 COPIED_BESIDES = ("external_refs", "major", "confidential")
@@ -47,6 +48,7 @@ def assign(change: ChangeRequest, values: Mapping[str, Any], actor: User) -> Non
         elif name != "components":
             setattr(change, name, value)
     if change.pk and "components" in values:
+        _check_not_retired(change, values["components"])
         change.components.set(values["components"])
     if change.pk and "dependencies" in values:
         numbers = [item for item in values["dependencies"] or [] if cleaning.NUMBER.match(item)]
@@ -55,6 +57,15 @@ def assign(change: ChangeRequest, values: Mapping[str, Any], actor: User) -> Non
         needed = list(named.filter(Q(pk__in=visible) | Q(pk__in=change.depends_on.values("pk"))))
         dependencies.check_no_ring(change, needed, actor)
         change.depends_on.set(needed)
+
+
+def _check_not_retired(change: ChangeRequest, named: Iterable[Component]) -> None:
+    """A change that was submitted takes no retired component in later; a draft is told when it is submitted (A36)."""
+    if change.submitted_at is None or change.is_emergency:
+        return
+    added = {component for component in named if component.retired_at} - set(change.components.all())
+    if added:
+        raise Invalid(fields={"components": retired_problem(sorted(component.slug for component in added))})
 
 
 def remember_author(change: ChangeRequest, user: User) -> None:

@@ -187,6 +187,8 @@ def component(request: Request, slug: str = "") -> HttpResponse:
         usual = {role: values[f"usual_{role}"] for role in catalogue.REVIEWING}
         plain = {name: value for name, value in values.items() if not name.startswith("usual_")}
         needs = [item.strip() for item in values["depends_on"].split(",") if item.strip()]
+        if not found or (request.POST.get("was_retired") == "yes") == values["retired"]:
+            plain.pop("retired")  # what this page did not change is not put back to how it was when it was opened
         try:
             proposal = _save_component(request, found, {**plain, "depends_on": needs, "usual": usual})
         except Invalid as refused:

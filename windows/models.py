@@ -85,7 +85,7 @@ class MaintenanceWindow(Version):
 
     @property
     def is_once(self) -> bool:
-        return not self.rule
+        return self.value().is_once
 
     def value(self) -> calendar.Window:
         return calendar.Window(

@@ -6,8 +6,8 @@ it is booked at last, `questions` judges once more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, time, timedelta
 
 from django.db.models import Q
 from django.utils import timezone
@@ -16,13 +16,14 @@ from audit.models import Event
 from requests.models import ChangeRequest
 from requests.states import EDITABLE
 from windows.models import MaintenanceWindow
+from windows.recurrence import Occurrence
 
 ASKED_WITHIN = timedelta(days=100)  # who asks looks for a slot at most 90 days ahead
 
 
 def hands_in(openings: Iterable[MaintenanceWindow]) -> dict[int, str]:
     """Person → number of a change of theirs that asks for a time in one of these openings, and whose components it is for. Four queries."""
-    spans = [(row, occurrence) for row in openings for occurrence in row.value().occurrences(row.begins, row.begins + timedelta(days=2))]
+    spans = [(row, occurrence) for row in openings for occurrence in _all_of(row)]
     if not spans:
         return {}
     within = Q()
@@ -33,12 +34,23 @@ def hands_in(openings: Iterable[MaintenanceWindow]) -> dict[int, str]:
     open_ones = ChangeRequest.objects.filter(within | Q(pk__in=asked), state__in=EDITABLE).prefetch_related("components", "authors")
     found: dict[int, str] = {}
     for change in open_ones:
-        starts = [at for at in (change.requested_window_start, change.hold_start, *asked.get(change.pk, [])) if at]
+        # What is booked elsewhere asks for nothing here any more.
+        wanted = [change.slot_start] if change.slot_start else [change.requested_window_start, change.hold_start, *asked.get(change.pk, [])]
         scope = {component.slug for component in change.components.all()}
-        if any(span.start <= at < span.end and (not row.scope or scope & set(row.scope)) for row, span in spans for at in starts):
+        if any(_serves(row, span, change, scope, at) for row, span in spans for at in wanted if at):
             people = {change.requester_id, change.implementer_id, *(author.user_id for author in change.authors.all())}
             found |= {person: change.number for person in people if person}
     return found
+
+
+def _all_of(row: MaintenanceWindow) -> Iterator[Occurrence]:
+    """Its occurrences, wherever its zone puts the first; the last day of one that comes once by a rule bounds them."""
+    last = datetime.combine(row.until, time.max, UTC) if row.until else row.begins
+    return row.value().occurrences(row.begins - timedelta(days=2), last + timedelta(days=2))
+
+
+def _serves(row: MaintenanceWindow, span: Occurrence, change: ChangeRequest, scope: set[str], at: datetime) -> bool:
+    return span.start <= at < span.end and change.priority in row.priorities and (not row.scope or bool(scope & set(row.scope)))
 
 
 def _asked_for() -> dict[int, list[datetime]]:

@@ -205,7 +205,7 @@ def may_be_booked(plan: Plan, start: datetime, around: Around | None = None, end
 
 def openings_of(plan: Plan, start: datetime, end: datetime, calendar: Calendar) -> tuple[int, ...]:
     """First keys of the one-off openings that serve the slot: it lies in them, wholly or partly (A37)."""
-    once = Calendar(tuple(window for window in calendar.windows if not window.rule))
+    once = Calendar(tuple(window for window in calendar.windows if window.is_once))
     found = window_occurrences(once, start, end) if once.windows else []
     scope = plan.scope or frozenset({""})
     return tuple(sorted({o.rule.key for o in found if any(o.admits(plan.priority, component or None) for component in scope)}))

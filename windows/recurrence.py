@@ -99,6 +99,11 @@ class Window:
         """Whether the priority may work in it on that component; None is a component that no rule names."""
         return priority in self.priorities and (not self.scope or component in self.scope)
 
+    @property
+    def is_once(self) -> bool:
+        """One opening alone: without a rule, or by one that ends before it comes again."""
+        return not self.rule or (self.until is not None and _comes_once(self))
+
     def occurrences(self, start: datetime, end: datetime) -> Iterator[Occurrence]:
         """Those that overlap `[start, end)`, by start."""
         for year in range((start - LONGEST_WINDOW).year, end.year + 1):
@@ -203,6 +208,16 @@ def _window_year(window: Window, year: int) -> tuple[list[datetime], list[Occurr
             found.append(occurrence)
     found.sort()
     return [occurrence.start for occurrence in found], found
+
+
+@lru_cache(maxsize=4096)
+def _comes_once(window: Window) -> bool:
+    """Whether a rule with a last day opens on one day at most."""
+    assert window.until is not None
+    if window.until - window.begins.date() > timedelta(days=366 * 5):
+        return False
+    days = {at.date() for at in _local_starts(window, window.begins, datetime.combine(window.until, time.max))}
+    return len(days - window.skips) <= 1
 
 
 def _local_starts(window: Window, begin: datetime, end: datetime) -> list[datetime]:

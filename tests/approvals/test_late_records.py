@@ -89,3 +89,27 @@ def test_that_nobody_could_accept_it_is_said(desk: Sit) -> None:
     assert found["detail"] == none
     assert shown("change-manager", str(found["number"]))[3] == none
     assert told("late_record") == []
+
+
+def test_whoever_becomes_change_manager_is_told_then(desk: Sit) -> None:
+    """X8, A43: “has been asked” is so for everybody who could; nobody is told twice."""
+    number = str(filed(desk, LONG_AGO, who="change-manager", expect=409)["number"])
+    give = {"username": "cto", "name": "Helen Park", "email": "cto@example.com", "phone": "", "is_active": "on"}
+    client = Client()
+    client.force_login(User.objects.get(username="admin"))
+    for _ in range(2):
+        assert client.post("/settings/people/cto/", give | {"roles": ["cto", "change-manager"]}).status_code == 302
+    assert told("late_record") == ["cto"]
+    assert shown("change-manager", number)[3] == ASKED
+    assert sentence("cto") == "An emergency waits for you to accept that it is recorded late."
+
+
+@pytest.mark.parametrize("began", ["2026-10-05T07:30Z", None])
+def test_one_whose_start_was_put_right_waits_for_nobody(desk: Sit, began: str | None) -> None:
+    """X8: what is not late any more is not asked about."""
+    number = str(filed(desk, LONG_AGO, expect=409)["number"])
+    version = desk("oncall").get(f"/changes/{number}")["version"]
+    desk("oncall").patch(f"/changes/{number}", {"version": version, "actual_start": began})
+    assert number not in page("change-manager", "/")
+    assert shown("change-manager", number)[0] == "none"
+    assert shown("oncall", number)[:2] == ("submit", True)

@@ -69,3 +69,10 @@ def test_a_duty_that_is_handed_over_is_said(desk: Sit, at: Any) -> None:
     duty = Duty.objects.get(kind="on-call")
     client.post("/settings/duties/", {"hand_over": duty.pk, "to": "devops", "note": "Away from noon"})
     assert sentence("devops") == "A duty is handed over to you."
+
+
+def test_a_draft_of_ones_own_is_said(desk: Sit, at: Any) -> None:
+    """X10: what the page below asks for, the sentence does not deny."""
+    at("2026-10-01T09:00Z")
+    desk("engineer").create("P2")
+    assert sentence("engineer") == "A draft of yours is not submitted yet."

@@ -11,6 +11,7 @@ from django.test import Client
 from accounts.models import User
 from proposals.models import Proposal
 from requests.models import Component
+from tests.changemgmt.test_home import sentence
 from tests.world import Desk
 
 pytestmark = pytest.mark.django_db
@@ -77,6 +78,16 @@ def test_what_waits_already_is_not_asked_for_twice(desk: Sit, values: dict[str, 
     assert manager.patch("/components/payments", values | {"reason": "Replaced"}, expect=202) not in (first, second)
 
 
+def test_the_proposal_that_asks_for_it_is_named(desk: Sit) -> None:
+    """A36: of two that wait, the one that the edit is about."""
+    desk("engineer").submit("P3", components=["payments"])
+    manager = desk("change-manager")
+    guarded = manager.patch("/components/payments", {"security_review": False, "reason": "Vaulted"}, expect=202)
+    gone = manager.patch("/components/payments", {"retired": True, "reason": "Replaced"}, expect=202)
+    assert manager.patch("/components/payments", {"security_review": False}, expect=202) == guarded
+    assert manager.patch("/components/payments", {"retired": True}, expect=202) == gone
+
+
 def test_no_change_that_is_submitted_later_names_it(desk: Sit) -> None:
     """A36: refused with its field where it is submitted; not offered by the form; one that was on its way goes on, and comes back."""
     engineer = desk("engineer")
@@ -107,8 +118,47 @@ def test_the_page_retires_it(desk: Sit) -> None:
     assert "Retired" in page("engineer", "/settings/components/")
     assert 'id="id_retired" checked' in page("change-manager", "/settings/components/cdn/")
     values.pop("retired")
-    client.post("/settings/components/cdn/", values)
+    client.post("/settings/components/cdn/", values | {"was_retired": "yes"})
     assert not retired("cdn")
     client.force_login(User.objects.get(username="engineer"))
     assert client.post("/settings/components/cdn/", values | {"retired": "on"}).status_code == 403
     assert not retired("cdn")
+
+
+def test_it_waits_at_the_home_of_whoever_could_confirm_it(desk: Sit) -> None:
+    """X10, X15: also where nobody is barred from confirming; not at the home of whoever proposed it, or could not."""
+    desk("engineer").submit("P3", components=["search"])
+    desk("change-manager").patch("/components/search", {"retired": True, "reason": "Replaced"}, expect=202)
+    for username, waits in (("cto", True), ("devops-lead", True), ("change-manager", False), ("engineer", False)):
+        assert ("Component: Search" in page(username, "/")) is waits, username
+    assert sentence("cto") == "A second signature waits for you."
+
+
+def test_an_old_page_puts_nothing_back(desk: Sit) -> None:
+    """A36: whoever opened the page before the retirement and saves another field does not bring the component back."""
+    client = Client()
+    client.force_login(User.objects.get(username="change-manager"))
+    values = {"slug": "cdn", "name": "Content delivery", "team": "Platform", "owner": "devops-lead", "depends_on": "", "was_retired": "no"}
+    Component.objects.filter(slug="cdn").update(retired_at="2026-10-01T08:00Z")
+    assert client.post("/settings/components/cdn/", values | {"team": "Edge"}).status_code == 302
+    assert (retired("cdn"), Component.objects.get(slug="cdn").team) == (True, "Edge")
+    client.post("/settings/components/cdn/", values | {"was_retired": "yes"})
+    assert not retired("cdn")
+
+
+@pytest.mark.parametrize("answer", ["true", 1, None, []])
+def test_it_is_answered_by_yes_or_no(desk: Sit, answer: Any) -> None:
+    """Bad input names its field, and changes nothing."""
+    Component.objects.filter(slug="cdn").update(retired_at="2026-10-01T08:00Z")
+    assert fields_of(desk("change-manager").patch("/components/cdn", {"retired": answer}, expect=422)) == ["retired"]
+    assert retired("cdn")
+
+
+def test_no_change_takes_a_retired_one_in_later(desk: Sit, at: Any) -> None:
+    """A36: also one that was submitted before; an emergency names what broke, whatever its age in the catalogue."""
+    number = str(desk("engineer").submit("P2", components=["cdn"])["id"])
+    at("2026-10-02T09:00Z")
+    desk("change-manager").patch("/components/search", {"retired": True}, expect=200)
+    edit = {"version": desk("engineer").get(f"/changes/{number}")["version"], "components": ["cdn", "search"]}
+    assert fields_of(desk("engineer").call("PATCH", f"/changes/{number}", edit, expect=422)) == ["components"]
+    assert desk("engineer").submit("P0", components=["search"], requested_date=None)["state"] == "in_review"

@@ -76,8 +76,8 @@ def test_that_nobody_is_there_to_start_it_is_told_before(desk: Sit, at: Any) -> 
     at("2026-10-05T02:00Z")
     tick()
     (message,) = told("foreseen", number)
-    assert message.subject == f"{number} starts Tue 6 Oct 2026, 02:00 UTC, and nobody is there to start it"
-    assert "- Nobody who may start it is on duty then (Tue 6 Oct 2026, 02:00 UTC): name an implementer" in message.body
+    assert message.subject == f"{number} starts Tue 6 Oct 2026, 02:00 UTC, and nobody who may start it is on duty then"
+    assert "\nNobody who may start it is on duty then (Tue 6 Oct 2026, 02:00 UTC): name an implementer" in message.body
     alone.ends_at += timedelta(seconds=1)
     alone.save()
     at("2026-10-06T00:00Z")

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group
 
 from accounts.models import User
 from notifications.models import Message
-from tests.implementation.test_apart import both
+from tests.implementation.test_apart import both, sign
 from tests.windows.test_rules import opening, save
 from tests.world import Desk
 from windows.models import MaintenanceWindow
@@ -96,3 +96,54 @@ def test_somebody_without_a_hand_in_it_proposes_it(desk: Sit, both: Desk) -> Non
     second = User.objects.create_user("second", email="second@example.com", name="Sena Koy")
     second.groups.add(Group.objects.get(name="change-manager"))
     save(desk, opening("Saturday", "2026-10-10T08:00"), who="second", expect=200)
+
+
+@pytest.mark.parametrize(("zone", "begins"), [
+    ("UTC", "2026-10-10T08:00"), ("Europe/Berlin", "2026-10-10T10:00"), ("Asia/Tokyo", "2026-10-10T17:00"), ("America/Los_Angeles", "2026-10-10T01:00"),
+    ("Pacific/Kiritimati", "2026-10-10T22:00"), ("Pacific/Pago_Pago", "2026-10-09T21:00"),
+])  # fmt: skip
+def test_it_is_found_in_whatever_zone_it_is_written(desk: Sit, both: Desk, zone: str, begins: str) -> None:
+    """A37: 08:00 to 10:00 UTC, in the words of six places."""
+    asking(desk, both, "requests")
+    body = {"edits": [opening("Saturday", begins, zone=zone)], "reason": "For the sale"}
+    assert [reason["code"] for reason in both.post("/calendar/rules", body, expect=409)["reasons"]] == ["own_opening"]
+
+
+@pytest.mark.parametrize(("rule", "until", "status"), [
+    ("FREQ=DAILY", "2026-10-10", 409), ("FREQ=DAILY", "2026-10-11", 200), ("FREQ=WEEKLY;BYDAY=SA", "2026-10-16", 409),
+    ("FREQ=WEEKLY;BYDAY=SA", "2026-10-17", 200),
+])  # fmt: skip
+def test_a_rule_that_comes_once_is_an_opening(desk: Sit, both: Desk, rule: str, until: str, status: int) -> None:
+    """A37: what ends before it comes again is one opening, whatever it is called; what comes again is a window of everybody's."""
+    number = asking(desk, both, "requests")
+    edit = opening("Saturday", "2026-10-10T08:00", rule=rule, until=until)
+    both.call("POST", "/calendar/rules", {"edits": [edit], "reason": "For the sale"}, expect=status)
+    made = MaintenanceWindow.objects.create(
+        name="Made by both",
+        rule=rule,
+        begins="2026-10-10T08:00Z",
+        minutes=120,
+        until=until,
+        made_by=both.user,
+        confirmed_by=desk("cto").user,
+    )
+    assert made.pk
+    sign(desk, number)
+    found = desk("engineer").get(f"/changes/{number}")
+    assert (found["slot"] or {}).get("start") == (None if status == 409 else "2026-10-10T09:00:00Z")
+
+
+@pytest.mark.parametrize(("priorities", "status"), [(["P1"], 200), (["P2"], 409), (["P1", "P2"], 409)])
+def test_an_opening_for_other_priorities_is_nobodys(desk: Sit, both: Desk, priorities: list[str], status: int) -> None:
+    """A37: it serves whom it admits."""
+    asking(desk, both, "requests")
+    edit = opening("Saturday", "2026-10-10T08:00", priorities=priorities)
+    both.call("POST", "/calendar/rules", {"edits": [edit], "reason": "For the sale"}, expect=status)
+
+
+def test_what_is_booked_elsewhere_asks_for_nothing_here(desk: Sit, both: Desk) -> None:
+    """A37: its window was not free, it has another slot: the opening is not for it any more."""
+    number = asking(desk, both, "requests")
+    sign(desk, number)
+    desk("devops").post(f"/changes/{number}/schedule", {"start": "2026-10-06T02:00Z"})
+    save(desk, opening("Saturday", "2026-10-10T08:00"), who="both", expect=200)
