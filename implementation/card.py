@@ -51,11 +51,8 @@ def _show(request: Request, step: Step, failed: dict[str, Any] | None = None, st
     mine = next((own for own in case.mine if own.pk == step.pk), None)
     if mine is None:
         found = next((own for own in case.steps if own.pk == step.pk), None)
-        reasons = (
-            case.decision_refusal(found)
-            if found
-            else [Reason("settled", f"{step.label} belongs to an earlier round; the content has changed since.")]
-        )
+        earlier = Reason("settled", f"{step.label} belongs to an earlier round; the content has changed since.")
+        reasons = case.decision_refusal(found) if found else [earlier]
         refused = refusal_of(reasons or [Reason("settled", "This step waits for another answer; it is on the change's page.")])
         return render(request, "approvals/settled.html", {"change": change, "step": step, "refused": refused}, status=status_of(refused))
     record = record_of(change.components.all())

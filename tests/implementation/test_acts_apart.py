@@ -10,30 +10,22 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group
 from django.test import Client
 
-from accounts.models import ApiToken, User
+from accounts.models import ApiToken
 from audit.models import Event
 from requests import apart
 from requests.models import ChangeRequest
 from tests.implementation.road import SLOT, tried
-from tests.implementation.test_apart import approved, sign, taken
+from tests.implementation.test_apart import approved, both, sign, taken
 from tests.world import Desk
 from windows.models import MaintenanceWindow
 
+__all__ = ["both"]
 pytestmark = pytest.mark.django_db
 Sit = Callable[[str], Desk]
 Door = Callable[[str, dict[str, Any], str], int]
 FREEZE = "2026-11-17T02:00Z"
-
-
-@pytest.fixture
-def both(desk: Sit, at: Any) -> Desk:
-    at("2026-10-01T09:00Z")
-    person = User.objects.create_user("both", email="both@example.com", name="Bo Thor")
-    person.groups.set(Group.objects.exclude(name__in=["auditor", "manager"]))
-    return Desk(User.objects.get(pk=person.pk))
 
 
 # --- doors: each takes an API path below the change, its body, and the page's verb; and answers with the status -------------------------
