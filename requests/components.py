@@ -140,7 +140,7 @@ class Taken:
     def sentences(self, component: Component) -> list[str]:
         found = [f"Changes to {component.name} no longer need the security review because of it."] if self.security_review else []
         if self.retired:
-            found.append(f"{component.name} is retired although open changes name it; those that are submitted later cannot.")
+            found.append(f"{component.name} is retired although open changes name it; planned ones that are submitted later cannot.")
         return found + [
             f"Open changes to {component.name} and to {slug} no longer count as being in each other's way." for slug in self.needed
         ]

@@ -53,7 +53,9 @@ def test_one_that_open_changes_name_waits_for_its_second_person(desk: Sit) -> No
     assert fields_of(manager.patch("/components/search", {"retired": True}, expect=422)) == ["reason"]
     key = manager.patch("/components/search", {"retired": True, "name": "Finding", "reason": "Replaced"}, expect=202)["proposal"]
     assert (retired(), Component.objects.get(slug="search").name) == (False, "Finding")
-    assert Proposal.objects.get().widens == ["Finding is retired although open changes name it; those that are submitted later cannot."]
+    assert Proposal.objects.get().widens == [
+        "Finding is retired although open changes name it; planned ones that are submitted later cannot."
+    ]
     manager.post(f"/proposals/{key}/confirm", expect=403)
     desk("devops-lead").post(f"/proposals/{key}/confirm")
     assert retired()
