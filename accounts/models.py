@@ -7,18 +7,37 @@ import secrets
 from collections import defaultdict
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.contrib.postgres.constraints import ExclusionConstraint
-from django.db import models
-from django.db.models import F, Func, OuterRef, Q, Subquery, Value
+from django.db import connection, models
+from django.db.models import F, Func, Q, Value
 from django.utils import timezone
 
 from accounts.roles import DEVOPS_ROLES, REQUESTING_ROLES, Role, label
 
 TOKEN_PREFIX = "cm_"  # noqa: S105
 TOKEN_LIFETIME = timedelta(days=365)
+
+
+#: Asked by every request of every person, so written out: building it from querysets costs more than asking it. Whose delegation is
+#: in force is what `DelegationQuerySet.current` says.
+MEMBERSHIPS = """
+SELECT held.user_id, role.name, stand_in.id
+FROM accounts_user_groups held
+JOIN auth_group role ON role.id = held.group_id
+LEFT JOIN accounts_standin stand_in ON stand_in.user_id = held.user_id AND stand_in.role = role.name AND stand_in.ended_at IS NULL
+WHERE held.user_id = ANY (ARRAY(
+        SELECT %(me)s::bigint
+        UNION ALL
+        SELECT lent.giver_id
+        FROM accounts_delegation lent
+        JOIN accounts_user giver ON giver.id = lent.giver_id AND giver.is_active
+        WHERE lent.receiver_id = %(me)s AND lent.starts_at <= %(now)s AND lent.ends_at > %(now)s AND lent.revoked_at IS NULL
+    ))
+    AND (stand_in.id IS NULL OR (held.user_id = %(me)s AND stand_in.ends_at > %(now)s))
+"""
 
 
 class User(AbstractUser):
@@ -62,16 +81,9 @@ class User(AbstractUser):
     def _memberships(self) -> list[tuple[int, str, int | None]]:
         """(person, role, the stand-in by which it is held) of this person and of whoever delegates to them now: one query, read once per
         request. A role held as stand-in ends by itself, and is not passed on."""
-        lending = Delegation.objects.current().filter(receiver=self.pk, giver__is_active=True).values("giver")
-        given = StandIn.objects.filter(user=OuterRef("user_id"), role=OuterRef("group__name"), ended_at__isnull=True)
-        held: models.QuerySet[Any] = User.groups.through.objects.filter(Q(user=self.pk) | Q(user__in=lending))
-        rows = held.annotate(stand_in=Subquery(given.values("pk")[:1]), until=Subquery(given.values("ends_at")[:1]))
-        now = timezone.now()
-        return [
-            (person, role, stand_in)
-            for person, role, stand_in, until in rows.values_list("user_id", "group__name", "stand_in", "until")
-            if stand_in is None or (person == self.pk and until > now)
-        ]
+        with connection.cursor() as cursor:
+            cursor.execute(MEMBERSHIPS, {"me": self.pk, "now": timezone.now()})
+            return list(cursor.fetchall())
 
     @cached_property
     def _roles_by_person(self) -> dict[int, frozenset[str]]:

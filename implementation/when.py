@@ -13,6 +13,7 @@ from approvals import rounds
 from implementation import guards
 from implementation.case import Case
 from implementation.models import Issue
+from requests import access
 from requests.models import ChangeRequest
 from requests.say import say_length, say_span
 from requests.states import EDITABLE, ENDED, RUNNING, State
@@ -69,7 +70,7 @@ def calendar(case: Case, *, wants_slots: bool, foresees: bool = True) -> dict[st
 
 def what_came_of_it(change: ChangeRequest, actor: User) -> str:
     """What a verdict has brought about, for whoever gave it: the slot, or what is still missing (X12)."""
-    if not ChangeRequest.objects.visible_to(actor).filter(pk=change.pk).exists():
+    if not access.may_see(actor, change):
         return ""
     if change.state == State.SCHEDULED and change.slot_start and change.slot_end:
         short = ", at short notice" if needs_notice(change.priority, change.slot_start) else ""

@@ -87,7 +87,4 @@ def _watchers(change: ChangeRequest) -> list[User]:
 
 def visible(change: ChangeRequest, people: Iterable[User]) -> list[User]:
     """Those of them who may see the change now."""
-    found = list(people)
-    if not change.confidential:
-        return found
-    return [person for person in found if ChangeRequest.objects.visible_to(person).filter(pk=change.pk).exists()]
+    return [person for person in people if access.may_see(person, change)]

@@ -11,6 +11,7 @@ import pytest
 import time_machine
 from django.core.cache import caches
 from django.core.management import call_command
+from django.test.client import ClientHandler
 from pytest_django.plugin import blocking_manager_key
 
 from accounts.models import User
@@ -58,6 +59,16 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 def is_transactional(item: pytest.Item) -> bool:
     marker = item.get_closest_marker("django_db")
     return bool(marker and marker.kwargs.get("transaction"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_chain_of_middleware() -> Iterator[None]:
+    """Every test client speaks through one handler, as every request of a server does: building the chain costs more than a request."""
+    handler = ClientHandler(enforce_csrf_checks=False)
+    handler.load_middleware()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ClientHandler, "_middleware_chain", staticmethod(handler._middleware_chain))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -56,14 +56,20 @@ class Desk:
     def __init__(self, user: User) -> None:
         self.user = user
         self.client = Client()
+        self.client.force_login(user)
 
     def call(self, method: str, path: str, body: Any = None, *, expect: int | None = None, **headers: str) -> Any:
-        self.client.force_login(self.user)  # tests travel in time; sessions do not last as long
         extra = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
         data = body if isinstance(body, (bytes, str)) else None
-        response: HttpResponse = self.client.generic(
-            method, f"/api/v1{path}", data if data is not None else _json(body), content_type="application/json", **extra
-        )
+        content = data if data is not None else _json(body)
+
+        def ask() -> HttpResponse:
+            return self.client.generic(method, f"/api/v1{path}", content, content_type="application/json", **extra)
+
+        response = ask()
+        if response.status_code == 401:  # tests travel in time and take back what they did; a session does not survive either
+            self.client.force_login(self.user)
+            response = ask()
         answer = response.json() if "json" in response.headers.get("Content-Type", "") else response.content.decode()
         if expect is not None:
             assert response.status_code == expect, (

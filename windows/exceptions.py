@@ -219,7 +219,7 @@ def _people_by_half(change: ChangeRequest) -> dict[str, list[User]]:
     found = {}
     for half, role in HALVES.items():
         holders = User.deciders().filter(groups__name=role)
-        found[half] = [person for person in holders if not refusal(change, person) and _sees(person, change)]
+        found[half] = [person for person in holders if not refusal(change, person) and access.may_see(person, change)]
         if not found[half]:
             unseen = ", or may not see it: let them see it first" if change.confidential else ""
             who = f"Nobody with the role {label(role)} may grant it: each requested, edited or implements the change{unseen}."
@@ -229,10 +229,6 @@ def _people_by_half(change: ChangeRequest) -> dict[str, list[User]]:
     return found
 
 
-def _sees(person: User, change: ChangeRequest) -> bool:
-    return not change.confidential or ChangeRequest.objects.visible_to(person).filter(pk=change.pk).exists()
-
-
 def _occasion(row: FreezeException) -> str:
     return f"{row.slot_start:%Y%m%d%H%M} {row.mark}"
 
@@ -240,7 +236,7 @@ def _occasion(row: FreezeException) -> str:
 def _tell(row: FreezeException, people: Iterable[User | None], kind: str, subject: str, body: str) -> None:
     """To those of them who may see the change."""
     notifications.tell(
-        [person for person in people if person and _sees(person, row.change)],
+        [person for person in people if person and access.may_see(person, row.change)],
         kind=kind,
         occasion=_occasion(row) if row.declined_at is None else f"{_occasion(row)} {row.declined_at.isoformat()}",
         change=row.change,

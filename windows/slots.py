@@ -12,6 +12,7 @@ from django.db.models import Q
 from accounts.models import User
 from accounts.roles import Role
 from audit.refusal import Reason
+from requests import access
 from requests.dependencies import REMEDY, ended_otherwise
 from requests.models import ChangeQuerySet, ChangeRequest, Component
 from requests.say import say_span
@@ -230,7 +231,7 @@ def _waits_for_us(other: ChangeRequest, actor: User | None) -> Reason:
 
 def named(change: ChangeRequest, actor: User | None) -> str:
     """The other change's number, for whoever may see it; said to nobody in particular, nobody may."""
-    if change.confidential and (actor is None or not ChangeRequest.objects.visible_to(actor).filter(pk=change.pk).exists()):
+    if change.confidential and (actor is None or not access.may_see(actor, change)):
         return "a confidential change"
     return change.number
 

@@ -75,11 +75,7 @@ def stranger(product: str, chromium: Any) -> Iterator[Callable[..., Any]]:
         )
         contexts.append(context)
         page = context.new_page()
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on(
-            "console",
-            lambda message: problems.append(message.text) if message.type == "error" and "status of 4" not in message.text else None,
-        )
+        _note_errors(page, problems)
         return page
 
     yield open_page
@@ -88,22 +84,65 @@ def stranger(product: str, chromium: Any) -> Iterator[Callable[..., Any]]:
     assert problems == []
 
 
+def _note_errors(page: Any, problems: list[str]) -> None:
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on(
+        "console",
+        lambda message: problems.append(message.text) if message.type == "error" and "status of 4" not in message.text else None,
+    )
+
+
 @pytest.fixture
 def visit(stranger: Callable[..., Any], product: str) -> Callable[..., Any]:
     """`visit("tech-lead", width=390, theme="dark")`: a page of that person, signed in by one click."""
 
     def open_page(username: str, **how: Any) -> Any:
         page = stranger(**how)
-        unanswered: set[str] = set()
-        page.on("request", lambda request: unanswered.add(request.url))
-        for ended in ("requestfinished", "requestfailed"):
-            page.on(ended, lambda request: unanswered.discard(request.url))
-        try:
-            page.goto("/accounts/login/")
-        except TimeoutError as late:  # seen once: say then what hung, the server or the browser
-            raise AssertionError(f"{late}\nUnanswered: {sorted(unanswered)}. The server then: {_health(product)}") from late
-        page.locator(f"form:has(input[value='{username}']) button").click()
-        page.wait_for_url("**/")
+        _sign_in(page, username, product)
         return page
 
     return open_page
+
+
+def _sign_in(page: Any, username: str, product: str) -> None:
+    unanswered: set[str] = set()
+    page.on("request", lambda request: unanswered.add(request.url))
+    for ended in ("requestfinished", "requestfailed"):
+        page.on(ended, lambda request: unanswered.discard(request.url))
+    try:
+        page.goto("/accounts/login/")
+    except TimeoutError as late:  # seen once: say then what hung, the server or the browser
+        raise AssertionError(f"{late}\nUnanswered: {sorted(unanswered)}. The server then: {_health(product)}") from late
+    page.locator(f"form:has(input[value='{username}']) button").click()
+    page.wait_for_url("**/")
+
+
+@pytest.fixture(scope="package")
+def seats(product: str, chromium: Any) -> Iterator[tuple[dict[str, Any], list[str]]]:
+    """The pages that people left open, by username, and the script errors on them."""
+    pages: dict[str, Any] = {}
+    yield pages, []
+    for page in pages.values():
+        page.context.close()
+
+
+@pytest.fixture
+def look(seats: tuple[dict[str, Any], list[str]], product: str, chromium: Any) -> Iterator[Callable[..., Any]]:
+    """`look("tech-lead", width=390, theme="dark")`: the page at which that person sits already ("-" is a stranger), made so wide and
+    so dark. For tests that only look: signing in takes longer than looking."""
+    pages, problems = seats
+    problems.clear()
+
+    def sit_down(username: str, *, width: int, theme: str) -> Any:
+        if username not in pages:
+            page = pages[username] = chromium.new_context(base_url=product, bypass_csp=True).new_page()
+            _note_errors(page, problems)
+            if username != "-":
+                _sign_in(page, username, product)
+        page = pages[username]
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=theme)
+        return page
+
+    yield sit_down
+    assert problems == []

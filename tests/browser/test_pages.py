@@ -161,18 +161,11 @@ LOOKS = [("light", 1280), ("dark", 1280), ("dark", 390), ("light", 390)]
 
 
 @pytest.mark.parametrize(("username", "place"), PAGES, ids=[f"{u} {p}" for u, p in PAGES])
-def test_axe_finds_nothing_serious_and_nothing_scrolls_sideways(
-    visit: Visit, chromium: Any, product: str, username: str, place: str
-) -> None:
+def test_axe_finds_nothing_serious_and_nothing_scrolls_sideways(look: Visit, username: str, place: str) -> None:
     """WCAG 2.2 AA in light and dark, at 1280 and 390 px."""
     found = []
     for theme, width in share(LOOKS, 2, PAGES.index((username, place))):
-        if username == "-":
-            page = chromium.new_context(
-                viewport={"width": width, "height": 900}, color_scheme=theme, base_url=product, bypass_csp=True
-            ).new_page()
-        else:
-            page = visit(username, width=width, theme=theme)
+        page = look(username, width=width, theme=theme)
         for address in addresses(page, place):
             page.goto(address)
             found += [(address, theme, width, fault) for fault in faults(page)]
