@@ -7,7 +7,7 @@ from typing import Any
 from ninja import Router
 
 from accounts.models import Duty
-from changemgmt.http import Request
+from web.http import Request
 
 router = Router(tags=["Me"])
 

@@ -16,9 +16,9 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.services import check_administrator
-from audit import services as audit
-from audit.refusal import Blocked, Reason
-from requests.say import say_instant
+from audit import trail
+from language.refusal import Blocked, Reason
+from language.say import say_instant
 
 log = logging.getLogger(__name__)
 
@@ -45,5 +45,5 @@ def send(*, actor: User, person: User) -> str:
         log.warning("invitation of person %s was not taken: %s", person.pk, type(problem).__name__)
         why = f"{person} is saved, but the mail server took no mail to {person.email}. Send it again later, or set a first password."
         raise Blocked([Reason("mail", why)]) from None
-    audit.record("person.invite", actor=actor, data={"person": person.pk})
+    trail.record("person.invite", actor=actor, data={"person": person.pk})
     return f"{person} has a link by mail to choose a password; it works until {said['until']}."

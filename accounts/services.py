@@ -16,8 +16,8 @@ from django.utils import timezone
 
 from accounts.models import ApiToken, Duty, User
 from accounts.roles import Role
-from audit import services as audit
-from audit.refusal import Blocked, Invalid, NotYours, Reason
+from audit import trail
+from language.refusal import Blocked, Invalid, NotYours, Reason
 
 
 def check_administrator(actor: User) -> None:
@@ -68,7 +68,7 @@ def save_person(
     if password and not made:
         revoke_tokens(person, actor)
     person.groups.set(Group.objects.filter(name__in=wanted))
-    audit.record(
+    trail.record(
         "person.create" if made else "person.edit",
         actor=actor,
         data={
@@ -122,14 +122,14 @@ def revoke_tokens(person: User, actor: User) -> None:
     tokens_revoked.send(sender=User, person=person)
     ended = ApiToken.objects.filter(user=person, revoked_at__isnull=True).update(revoked_at=timezone.now())
     if ended:
-        audit.record("token.revoke_all", actor=actor, data={"user": person.pk, "tokens": ended})
+        trail.record("token.revoke_all", actor=actor, data={"user": person.pk, "tokens": ended})
 
 
 @transaction.atomic
 def prefer_mail(*, actor: User, at_once: bool) -> None:
     """Whether each approval is mailed at once, or all of a day together; emergencies and near windows always come at once."""
     User.objects.filter(pk=actor.pk).update(mail_at_once=at_once)
-    audit.record("person.mail", actor=actor, data={"at_once": at_once})
+    trail.record("person.mail", actor=actor, data={"at_once": at_once})
 
 
 def keeps_roster(actor: User) -> bool:
@@ -161,7 +161,7 @@ def add_duty(*, actor: User, kind: str, username: str, starts_at: datetime, ends
     if Duty.objects.filter(kind=kind, user=person, starts_at=starts_at, ends_at=ends_at).exists():
         raise Invalid(fields={"user": f"Person: {person} has that duty for that time already."})
     duty = Duty.objects.create(kind=kind, user=person, starts_at=starts_at, ends_at=ends_at, order=order)
-    audit.record("duty.add", actor=actor, data={"duty": duty.pk, "kind": kind, "person": person.pk})
+    trail.record("duty.add", actor=actor, data={"duty": duty.pk, "kind": kind, "person": person.pk})
     return duty
 
 
@@ -172,7 +172,7 @@ def end_duty(*, actor: User, duty: Duty) -> None:
     now = timezone.now()
     duty.ends_at = max(now, duty.starts_at + timedelta(seconds=1))
     duty.save()
-    audit.record("duty.end", actor=actor, data={"duty": duty.pk, "person": duty.user_id})
+    trail.record("duty.end", actor=actor, data={"duty": duty.pk, "person": duty.user_id})
     people_changed.send(User)
 
 
@@ -192,7 +192,7 @@ def make_token(*, actor: User, name: str, scope: str, days: int) -> tuple[ApiTok
     if wrong:
         raise Invalid(fields=wrong)
     token, secret = ApiToken.make(user=actor, name=name.strip(), scope=scope, lifetime=timedelta(days=days))
-    audit.record("token.create", actor=actor, data={"token": token.pk, "user": actor.pk, "scope": scope})
+    trail.record("token.create", actor=actor, data={"token": token.pk, "user": actor.pk, "scope": scope})
     return token, secret
 
 
@@ -202,4 +202,4 @@ def revoke_token(*, actor: User, token: ApiToken) -> None:
         raise NotYours([Reason("not_yours", "Only its owner or an administrator revokes a token.")])
     token.revoked_at = token.revoked_at or timezone.now()
     token.save(update_fields=["revoked_at"])
-    audit.record("token.revoke", actor=actor, data={"token": token.pk})
+    trail.record("token.revoke", actor=actor, data={"token": token.pk})

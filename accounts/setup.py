@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from accounts import services
 from accounts.models import SetupLink, User
-from audit import services as audit
-from audit.refusal import Invalid, Missing, Reason
+from audit import trail
+from language.refusal import Invalid, Missing, Reason
 
 LASTS = timedelta(hours=24)
 
@@ -60,5 +60,5 @@ def make_administrator(*, token: str, username: str, name: str, email: str, pass
     person.set_password(password)
     person.save()
     link.delete()
-    audit.record("person.create", actor=person, data={"person": person.pk, "administrator": True, "by": "setup link"})
+    trail.record("person.create", actor=person, data={"person": person.pk, "administrator": True, "by": "setup link"})
     return person

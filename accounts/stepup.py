@@ -17,7 +17,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from accounts.models import User
-from audit.refusal import NotYours, Reason
+from language.refusal import NotYours, Reason
 
 _request: ContextVar[HttpRequest | None] = ContextVar("the request that is being answered", default=None)
 

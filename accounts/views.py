@@ -21,10 +21,10 @@ from accounts import invitations, services, setup
 from accounts.models import ApiToken, Duty, Handover, User
 from accounts.roles import DUTIES, Role, label
 from approvals import roster, staffing, vacancies
-from audit.refusal import Blocked, Invalid, Refused
 from changemgmt.demo.people import PEOPLE
-from changemgmt.http import Request, key_of, record_refusal
+from language.refusal import Blocked, Invalid, Refused
 from requests import cleaning
+from web.http import Request, key_of, record_refusal
 
 PER_PAGE = 100
 

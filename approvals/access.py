@@ -14,7 +14,7 @@ from accounts.models import Delegation, Duty, User
 from accounts.roles import Role, listed
 from approvals import policy
 from approvals.models import Decision, Step, StepQuerySet
-from audit.refusal import Missing, Reason
+from language.refusal import Missing, Reason
 from requests import access
 from requests.models import Author, ChangeRequest, UsualReviewer
 from requests.states import State

@@ -10,8 +10,8 @@ from django.utils import timezone
 from accounts.models import User
 from approvals import access, policy, services
 from approvals.models import Advance, Step
-from audit import services as audit
-from audit.refusal import Blocked, Missing, Reason, raise_refusal
+from audit import trail
+from language.refusal import Blocked, Missing, Reason, raise_refusal
 from requests import access as requests_access
 
 
@@ -59,7 +59,7 @@ def sign(*, actor: User, number: str, step_id: int, version: int) -> None:
         raise Blocked([Reason("decided", "You have signed in that stage already; each stage takes different people.")])
     principal = _fitting(step, actor, capacities, authors)[0].principal
     Advance.objects.create(step=step, user=actor, principal_id=principal, version=version, at=timezone.now())
-    audit.record("approval.advance", actor=actor, change=step.change, data={"step": step.pk, "kind": step.kind, "round": step.round})
+    trail.record("approval.advance", actor=actor, change=step.change, data={"step": step.pk, "kind": step.kind, "round": step.round})
 
 
 @transaction.atomic
@@ -70,4 +70,4 @@ def take_back(*, actor: User, number: str, step_id: int) -> None:
     if found is None:
         raise Missing([Reason("missing", "You have signed nothing in advance here, or it counts already.")])
     found.end(Advance.Outcome.TAKEN_BACK)
-    audit.record("approval.advance_back", actor=actor, change=change, data={"step": step_id})
+    trail.record("approval.advance_back", actor=actor, change=change, data={"step": step_id})

@@ -9,9 +9,9 @@ from pydantic import StrictInt
 
 from approvals import access, ratification, services, telephone
 from approvals.models import Step
-from changemgmt.api_base import PERSON, Body
-from changemgmt.http import Request
 from requests import access as requests_access
+from web.doors import PERSON, Body
+from web.http import Request
 
 router = Router(tags=["Approvals"])
 

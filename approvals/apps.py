@@ -14,11 +14,11 @@ class ApprovalsConfig(AppConfig):
             stand_ins,
             vacancies,
         )
-        from notifications import services as notifications
-        from proposals import services as proposals
+        from notifications import outbox
+        from proposals import second_person
 
         people_changed.connect(vacancies.after_people_changed)
         people_changed.connect(recording.after_people_changed)
-        proposals.register(drafts.KIND, drafts.proposals_kind)
-        proposals.register(stand_ins.KIND, stand_ins.proposals_kind)
-        notifications.check_before_gathering("approval_waiting", rounds.still_waiting)
+        second_person.register(drafts.KIND, drafts.proposals_kind)
+        second_person.register(stand_ins.KIND, stand_ins.proposals_kind)
+        outbox.check_before_gathering("approval_waiting", rounds.still_waiting)

@@ -7,9 +7,9 @@ from django.db import transaction
 from accounts.models import User
 from approvals import access
 from approvals.models import Step
-from audit import services as audit
-from audit.refusal import Blocked, Invalid, Reason, raise_refusal
-from notifications import services as notifications
+from audit import trail
+from language.refusal import Blocked, Invalid, Reason, raise_refusal
+from notifications import outbox
 from requests import access as requests_access
 from requests import apart, cleaning, risk
 from requests.models import ChangeRequest
@@ -46,8 +46,8 @@ def lower(*, actor: User, number: str, level: str, reason: str) -> ChangeRequest
         raise Blocked([Reason("not_lower", f"The risk is {before}; to raise it, ask its requester for an edit, or request changes.")])
     change.assessed_risk, change.assessed_reason, change.assessed_by = level, reason, actor
     change.save(update_fields=["assessed_risk", "assessed_reason", "assessed_by"])
-    audit.record("approval.assess", actor=actor, change=change, data={"from": before, "to": level, "reason": reason})
-    notifications.tell(
+    trail.record("approval.assess", actor=actor, change=change, data={"from": before, "to": level, "reason": reason})
+    outbox.tell(
         [change.requester],
         kind="assessed",
         occasion=f"{change.round} {level}",

@@ -9,11 +9,11 @@ from django.utils import timezone
 
 from accounts.models import Duty, User
 from approvals import rounds
-from audit.refusal import Invalid, Reason
-from notifications import services as notifications
+from language.refusal import Invalid, Reason
+from language.say import say_instant
+from notifications import outbox
 from requests import lifecycle
 from requests.models import ChangeQuerySet, ChangeRequest
-from requests.say import say_instant
 from requests.states import State
 
 HOLDS_FOR, LONGEST = 24, 72  # hours; the longer one for a vulnerability alone
@@ -54,7 +54,7 @@ def expire(change: ChangeRequest) -> bool:
     assert until is not None
     lifecycle.perform(change, "expire", actor=None, reason="The authorisation was not used in time.", round=change.round + 1)
     rounds.open_round(change)
-    notifications.tell(
+    outbox.tell(
         _people(change),
         kind="authorisation_expired",
         occasion=f"{change.round}",
@@ -80,7 +80,7 @@ def warn(change: ChangeRequest) -> bool:
         return False
     change.authorisation_warned = until
     change.save(update_fields=["authorisation_warned"])
-    notifications.tell(
+    outbox.tell(
         _people(change),
         kind="authorisation_ends",
         occasion=f"{change.round} {until.isoformat()}",

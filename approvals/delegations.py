@@ -11,10 +11,10 @@ from django.utils import timezone
 from accounts.models import Delegation, User
 from accounts.roles import REQUESTING_ROLES, Role
 from accounts.services import people_changed
-from audit import services as audit
-from audit.refusal import Blocked, Invalid, NotYours, Reason
-from notifications import services as notifications
-from requests.say import say_instant, say_span
+from audit import trail
+from language.refusal import Blocked, Invalid, NotYours, Reason
+from language.say import say_instant, say_span
+from notifications import outbox
 
 LONGEST = timedelta(days=90)
 
@@ -55,7 +55,7 @@ def delegate(*, actor: User, receiver: str, starts_at: datetime, ends_at: dateti
             )
     except IntegrityError:
         raise Invalid(fields={"starts_at": "From: you have delegated for part of that time already; end that delegation first."}) from None
-    audit.record("delegation.create", actor=actor, data={"delegation": made.pk, "to": person.pk, "until": ends_at.isoformat()})
+    trail.record("delegation.create", actor=actor, data={"delegation": made.pk, "to": person.pk, "until": ends_at.isoformat()})
     people_changed.send(User)
     _tell(made, "given", f"{person} decides for {actor}, {say_span(made.starts_at, ends_at)}")
     return made
@@ -71,7 +71,7 @@ def revoke(*, actor: User, delegation: Delegation) -> Delegation:
         raise Blocked([Reason("settled", "That delegation has ended already.")])
     delegation.revoked_at = timezone.now()
     delegation.save(update_fields=["revoked_at"])
-    audit.record("delegation.revoke", actor=actor, data={"delegation": delegation.pk, "giver": delegation.giver_id})
+    trail.record("delegation.revoke", actor=actor, data={"delegation": delegation.pk, "giver": delegation.giver_id})
     people_changed.send(User)
     _tell(delegation, "ended", f"{delegation.receiver} decides for {delegation.giver} no longer: {actor} has ended it")
     return delegation
@@ -99,7 +99,7 @@ def standing_in(person: User) -> list[Delegation]:
 
 
 def _tell(delegation: Delegation, what: str, subject: str) -> None:
-    notifications.tell(
+    outbox.tell(
         [delegation.giver, delegation.receiver],
         kind=f"delegation_{what}",
         occasion=f"{delegation.pk}",

@@ -14,9 +14,9 @@ from accounts.models import User
 from accounts.roles import Role
 from approvals import policy, policy_check
 from approvals.models import Policy, PolicyDraft
-from audit import services as audit
-from audit.refusal import Blocked, Invalid, Missing, Reason, Stale, raise_refusal
-from proposals import services as proposals
+from audit import trail
+from language.refusal import Blocked, Invalid, Missing, Reason, Stale, raise_refusal
+from proposals import second_person
 from proposals.models import Proposal
 from requests import cleaning
 from requests.models import Component
@@ -75,7 +75,7 @@ def start(*, actor: User, title: str) -> PolicyDraft:
     made = PolicyDraft.objects.create(
         title=_title(title), rules=base.rules, based_on=base, author=actor, edited_by=actor, created_at=now, edited_at=now
     )
-    audit.record("policy.draft", actor=actor, data={"draft": made.pk, "based_on": base.version})
+    trail.record("policy.draft", actor=actor, data={"draft": made.pk, "based_on": base.version})
     return made
 
 
@@ -100,7 +100,7 @@ def edit(*, actor: User, key: int, revision: int, change: Edit) -> PolicyDraft:
     differences = policy_check.compare(draft.rules, rules)
     draft.rules, draft.revision, draft.edited_by, draft.edited_at = rules, draft.revision + 1, actor, timezone.now()
     draft.save(update_fields=["rules", "revision", "edited_by", "edited_at"])
-    audit.record("policy.edit", actor=actor, data={"draft": draft.pk, "changes": [found.text for found in differences][:50]})
+    trail.record("policy.edit", actor=actor, data={"draft": draft.pk, "changes": [found.text for found in differences][:50]})
     return draft
 
 
@@ -231,7 +231,7 @@ def discard(*, actor: User, key: int) -> PolicyDraft:
     raise_refusal(edit_refusal(actor, draft))
     draft.state = State.DISCARDED
     draft.save(update_fields=["state"])
-    audit.record("policy.discard", actor=actor, data={"draft": draft.pk})
+    trail.record("policy.discard", actor=actor, data={"draft": draft.pk})
     return draft
 
 
@@ -248,7 +248,7 @@ def rebase(*, actor: User, key: int) -> PolicyDraft:
     draft.rules = {priority: now.rules[priority] if rules == base[priority] else rules for priority, rules in draft.rules.items()}
     draft.based_on, draft.revision, draft.edited_by, draft.edited_at = now, draft.revision + 1, actor, timezone.now()
     draft.save(update_fields=["rules", "based_on", "revision", "edited_by", "edited_at"])
-    audit.record("policy.rebase", actor=actor, data={"draft": draft.pk, "based_on": draft.based_on.version})
+    trail.record("policy.rebase", actor=actor, data={"draft": draft.pk, "based_on": draft.based_on.version})
     return draft
 
 
@@ -283,7 +283,7 @@ def publish(*, actor: User, key: int, revision: int, reason: str) -> Policy | Pr
         return _put_into_effect(draft, base, actor, reason)
     draft.state = State.PROPOSED
     draft.save(update_fields=["state"])
-    return proposals.propose(
+    return second_person.propose(
         actor=actor,
         kind=KIND,
         subject=f"Approval policy: {draft.title}",
@@ -300,7 +300,7 @@ def _put_into_effect(draft: PolicyDraft, base: Policy, actor: User, reason: str,
     draft.state = State.PUBLISHED
     draft.save(update_fields=["state"])
     changes = [found.text for found in policy_check.compare(base.rules, draft.rules)]
-    audit.record("policy.publish", actor=second or actor, data={"version": made.version, "draft": draft.pk, "changes": changes})
+    trail.record("policy.publish", actor=second or actor, data={"version": made.version, "draft": draft.pk, "changes": changes})
     return made
 
 
@@ -320,4 +320,4 @@ def _give_back(proposal: Proposal) -> None:
     PolicyDraft.objects.filter(pk=int(proposal.payload["draft"]), state=State.PROPOSED).update(state=State.EDITING)
 
 
-proposals_kind = proposals.Kind(carry_out=_carry_out, give_back=_give_back)
+proposals_kind = second_person.Kind(carry_out=_carry_out, give_back=_give_back)

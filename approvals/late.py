@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role
-from audit.refusal import Reason
+from language.refusal import Reason
 from requests.models import Author, ChangeRequest
 from requests.states import State
 

@@ -15,8 +15,8 @@ from django.utils import timezone
 
 from accounts.models import User
 from approvals.models import Step
-from audit.refusal import Blocked, Missing, NotYours, Reason
-from requests.say import say_instant
+from language.refusal import Blocked, Missing, NotYours, Reason
+from language.say import say_instant
 
 SALT = "approvals.mail"
 MARK = 16  # letters of the content's hash: enough to tell two contents of one change apart

@@ -16,11 +16,11 @@ from accounts.roles import label
 from approvals import drafts, policy, policy_check, trial
 from approvals.models import Policy, PolicyDraft
 from approvals.quorum import Quorum
-from audit.refusal import Invalid, Missing, Reason, Refused
-from changemgmt.http import Request, key_of, record_refusal, status_of
+from language.refusal import Invalid, Missing, Reason, Refused
 from proposals.models import Proposal
 from requests import risk
 from requests.models import Component
+from web.http import Request, key_of, record_refusal, status_of
 
 PER_PAGE = 20
 DAYS = (30, 90, 365)

@@ -13,13 +13,13 @@ from accounts.roles import Role
 from approvals import access, policy, rounds
 from approvals.models import Confirmation, Decision, Step
 from approvals.services import capacity_for, keep
-from audit import services as audit
-from audit.refusal import Blocked, Invalid, Reason, raise_refusal
-from notifications import services as notifications
+from audit import trail
+from language.refusal import Blocked, Invalid, Reason, raise_refusal
+from language.say import say_instant
+from notifications import outbox
 from notifications.models import Message
 from requests import lifecycle
 from requests.models import ChangeRequest
-from requests.say import say_instant
 from requests.states import State
 
 RATIFY_WITHIN = timedelta(hours=24)
@@ -66,7 +66,7 @@ def _owe_answer(change: ChangeRequest) -> Step:
 
 def _ask_afterwards(step: Step, *, kind: str, subject: str, body: str) -> None:
     assert step.ratify_by is not None
-    notifications.withdraw(change_id=step.change_id, kind="approval_waiting")
+    outbox.withdraw(change_id=step.change_id, kind="approval_waiting")
     until = say_instant(step.ratify_by)
     _alert(step, kind=kind, subject=subject, body=f"{body}\nWhoever could have authorised it says whether it was right, by {until}.")
 
@@ -83,7 +83,7 @@ def page_again(step: Step) -> bool:
     if step.state != Step.State.OPEN or turn < 1 or now >= step.ratify_by or told.exists():
         return False
     people = [*access.people_to_ask(step, called=99), *User.objects.filter(groups__name=Role.CTO, is_active=True)]
-    notifications.tell(
+    outbox.tell(
         people,
         kind="ratify_again",
         occasion=f"{step.pk} {turn}",
@@ -117,7 +117,7 @@ def answer(*, actor: User, number: str, step_id: int, answer: str) -> Step:
     late = timezone.now() > step.ratify_by
     keep(step, actor, principal, capacity.roles & set(step.roles), ANSWERS[answer], "", {}, by_telephone=False)
     rounds.close_step(step, Step.State.APPROVED if answer == "ratified" else Step.State.REJECTED)
-    audit.record("approval.ratify", actor=actor, change=step.change, data={"step": step.pk, "answer": answer, "late": late})
+    trail.record("approval.ratify", actor=actor, change=step.change, data={"step": step.pk, "answer": answer, "late": late})
     word = "ratified" if answer == "ratified" else "did not ratify"
     _alert(
         step,
@@ -134,7 +134,7 @@ def mark_overdue(step: Step) -> None:
     assert step.ratify_by is not None
     step.ratify_overdue_at = timezone.now()
     step.save(update_fields=["ratify_overdue_at"])
-    audit.record("approval.ratification_overdue", change=step.change, data={"step": step.pk, "due_at": step.ratify_by.isoformat()})
+    trail.record("approval.ratification_overdue", change=step.change, data={"step": step.pk, "due_at": step.ratify_by.isoformat()})
     _alert(
         step,
         kind="ratification_overdue",
@@ -146,4 +146,4 @@ def mark_overdue(step: Step) -> None:
 def _alert(step: Step, *, kind: str, subject: str, body: str) -> None:
     managers = User.objects.filter(groups__name__in=[Role.CTO, Role.CHANGE_MANAGER], is_active=True).distinct()
     people = [*access.people_to_ask(step, called=99), *managers, step.change.requester]
-    notifications.tell(people, kind=kind, occasion=f"{step.pk}", change=step.change, subject=subject, body=body)
+    outbox.tell(people, kind=kind, occasion=f"{step.pk}", change=step.change, subject=subject, body=body)

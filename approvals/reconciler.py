@@ -14,9 +14,9 @@ from django.db.models import Prefetch
 from accounts.models import User
 from accounts.roles import Role
 from approvals.models import Step
-from audit import services as audit
+from audit import trail
 from audit.models import Event
-from notifications import services as notifications
+from notifications import outbox
 from requests.models import ChangeRequest
 from requests.states import RUNNING, State
 
@@ -120,9 +120,9 @@ def _tell(found: Finding) -> bool:
     if Event.objects.filter(action=ACTION, change_id=found.change, data__mark=found.mark).exists():
         return False
     change = ChangeRequest.objects.filter(pk=found.change).first() if found.change else None
-    audit.record(ACTION, change=change, data={"mark": found.mark, "found": found.text})
+    trail.record(ACTION, change=change, data={"mark": found.mark, "found": found.text})
     name = change.number if change else "The trail"
-    notifications.tell(
+    outbox.tell(
         User.objects.filter(groups__name__in=[Role.CHANGE_MANAGER, Role.AUDITOR], is_active=True).distinct(),
         kind="integrity",
         occasion=found.mark,

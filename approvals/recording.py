@@ -10,12 +10,12 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.roles import Role
 from approvals import late, ratification, rounds
-from audit import services as audit
-from audit.refusal import Reason, raise_refusal
-from notifications import services as notifications
+from audit import trail
+from language.refusal import Reason, raise_refusal
+from language.say import say_instant
+from notifications import outbox
 from requests import access, cleaning, lifecycle
 from requests.models import ChangeRequest
-from requests.say import say_instant
 
 
 def record(change: ChangeRequest, actor: User) -> list[Reason]:
@@ -53,14 +53,14 @@ def _ask_to_accept(change: ChangeRequest, actor: User) -> None:
     assert change.actual_start is not None
     change.late_record_asked_at = timezone.now()
     change.save(update_fields=["late_record_asked_at"])
-    audit.record("change.late_record_ask", actor=actor, change=change, data={"actual_start": change.actual_start.isoformat()})
+    trail.record("change.late_record_ask", actor=actor, change=change, data={"actual_start": change.actual_start.isoformat()})
     _tell_of(change)
 
 
 def _tell_of(change: ChangeRequest) -> None:
     assert change.actual_start is not None
     actor = change.requester
-    notifications.tell(
+    outbox.tell(
         late.could_accept(change),
         kind="late_record",
         occasion="asked",
@@ -78,8 +78,8 @@ def accept_late(*, actor: User, number: str, reason: str) -> ChangeRequest:
     change.late_record_accepted_by = actor
     change.save(update_fields=["late_record_accepted_by"])
     said = cleaning.said("reason", reason, "Reason", "say why it is recorded only now.")
-    audit.record("change.late_record_accept", actor=actor, change=change, data={"reason": said, **actor.as_stand_in(Role.CHANGE_MANAGER)})
-    notifications.tell(
+    trail.record("change.late_record_accept", actor=actor, change=change, data={"reason": said, **actor.as_stand_in(Role.CHANGE_MANAGER)})
+    outbox.tell(
         [change.requester],
         kind="late_record",
         occasion="accepted",

@@ -13,11 +13,11 @@ from accounts.models import Delegation, User
 from accounts.roles import Role
 from approvals import access, mail, policy
 from approvals.models import Decision, Step, StepQuerySet
-from audit import services as audit
+from audit import trail
 from audit.models import Event
-from notifications import services as notifications
+from language.say import say_instant, say_length
+from notifications import outbox
 from requests.models import Author, ChangeRequest
-from requests.say import say_instant, say_length
 from requests.states import State
 from windows.questions import NOTICE
 
@@ -68,7 +68,7 @@ def remind(step: Step) -> bool:
     decided = access.decided_in_stage(step)
     people = [person for person in access.people_to_ask(step) if person.pk not in decided]
     until = decide_by(step)
-    notifications.tell(
+    outbox.tell(
         people,
         kind="approval_reminder",
         occasion=f"{step.pk}",
@@ -79,7 +79,7 @@ def remind(step: Step) -> bool:
         + mail.invitation(step),
         path=mail.path_for(step),
     )
-    audit.record("approval.remind", change=step.change, data={"step": step.pk, "people": [person.pk for person in people]})
+    trail.record("approval.remind", change=step.change, data={"step": step.pk, "people": [person.pk for person in people]})
     return True
 
 
@@ -91,7 +91,7 @@ def escalate(step: Step) -> bool:
     step.save(update_fields=["escalated_at"])
     could = ", ".join(blockers([step])[step.pk][:5]) or "nobody who is there"
     managers = User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True)
-    notifications.tell(
+    outbox.tell(
         [step.change.requester, *managers],
         kind="approval_stuck",
         occasion=f"{step.pk}",
@@ -99,7 +99,7 @@ def escalate(step: Step) -> bool:
         subject=f"{step.change.number} is stuck: its {step.label.lower()} has waited {_waited(step)}",
         body=f"Who could give it: {could}. “{step.change.summary}”.",
     )
-    audit.record("approval.escalate", change=step.change, data={"step": step.pk})
+    trail.record("approval.escalate", change=step.change, data={"step": step.pk})
     return True
 
 
@@ -122,7 +122,7 @@ def say_window_passed(change: ChangeRequest) -> bool:
         return False
     waiting = list(Step.objects.filter(change=change, round=change.round, state=Step.State.OPEN, deferred=False))
     people = {person.pk: person for step in waiting for person in access.people_to_ask(step)}
-    notifications.tell(
+    outbox.tell(
         [change.requester, *people.values()],
         kind="window_passed",
         occasion=f"{change.round} {change.requested_window_start}",
@@ -131,7 +131,7 @@ def say_window_passed(change: ChangeRequest) -> bool:
         body=f"It asked for {say_instant(change.requested_window_start)}. Its requester can ask for another; once approved it is booked, or the "
         f"next that fits is proposed. “{change.summary}”.",
     )
-    audit.record("approval.window_passed", change=change, data={"start": change.requested_window_start.isoformat()})
+    trail.record("approval.window_passed", change=change, data={"start": change.requested_window_start.isoformat()})
     return True
 
 

@@ -12,9 +12,9 @@ from accounts.models import User
 from accounts.roles import Role
 from approvals import rounds, submission
 from approvals.models import Decision, Step
-from audit import services as audit
-from audit.refusal import Invalid, Reason, Stale, raise_refusal
-from notifications import services as notifications
+from audit import trail
+from language.refusal import Invalid, Reason, Stale, raise_refusal
+from notifications import outbox
 from requests import access as requests_access
 from requests import apart, cleaning, content, lifecycle, risk
 from requests import services as requests
@@ -64,9 +64,9 @@ def edit(*, actor: User, number: str, version: int, values: Mapping[str, Any]) -
         change.save()
         if changed:
             sent_back = {"raised": True} if change.submitted_at and before["priority"] != "P0" and change.is_emergency else {}
-            audit.record("change.edit", actor=actor, change=change, data={"fields": changed, "version": change.version, **sent_back})
+            trail.record("change.edit", actor=actor, change=change, data={"fields": changed, "version": change.version, **sent_back})
     if changed_besides:
-        audit.record("change.note", actor=actor, change=change, data={"fields": changed_besides, "version": change.version})
+        trail.record("change.note", actor=actor, change=change, data={"fields": changed_besides, "version": change.version})
     return change
 
 
@@ -156,7 +156,7 @@ def _tell_cancelled(change: ChangeRequest, actor: User, reason: str) -> None:
     """Whoever has put work into it should not go on: its people, and who decided in this round."""
     deciders = User.objects.filter(pk__in=change.decisions.filter(round=change.round).values("actor"))
     instead = f" {change.duplicate_of.number} is done instead." if change.duplicate_of and not change.duplicate_of.confidential else ""
-    notifications.tell(
+    outbox.tell(
         [person for person in (change.requester, change.implementer, *deciders) if person and person != actor],
         kind="cancelled",
         occasion="once",
@@ -171,7 +171,7 @@ def lapse(change: ChangeRequest) -> None:
     lifecycle.perform(change, "lapse", actor=None, reason="The approval was not used in time.")
     rounds.withdraw_round(change)
     change.steps.filter(round=change.round, deferred=False).update(state=Step.State.STALE)
-    notifications.tell(
+    outbox.tell(
         [change.requester],
         kind="lapsed",
         occasion=f"{change.round}",

@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from accounts import services as accounts
 from accounts.models import Duty, Handover, User
-from audit import services as audit
-from audit.refusal import Blocked, Invalid, Missing, NotYours, Reason, raise_refusal
-from notifications import services as notifications
+from audit import trail
+from language.refusal import Blocked, Invalid, Missing, NotYours, Reason, raise_refusal
+from notifications import outbox
 from requests import cleaning
 from requests.models import ChangeRequest
 from requests.states import RUNNING, State
@@ -49,8 +49,8 @@ def hand_over(*, actor: User, key: int, to: str, note: str) -> Handover:
             made = Handover.objects.create(duty=duty, receiver=person, note=note, created_at=timezone.now())
     except IntegrityError:
         raise Blocked([Reason("offered", "This duty is offered to somebody already; they take it or decline first.")]) from None
-    audit.record("duty.offer", actor=actor, data={"duty": duty.pk, "to": person.pk})
-    notifications.tell(
+    trail.record("duty.offer", actor=actor, data={"duty": duty.pk, "to": person.pk})
+    outbox.tell(
         [person],
         kind="handover",
         occasion=f"{made.pk}",
@@ -85,7 +85,7 @@ def take(*, actor: User, key: int) -> Duty:
     duty.ends_at = now
     duty.save(update_fields=["ends_at"])
     _answered(found, accepted=True)
-    audit.record("duty.handover", actor=actor, data={"from": duty.pk, "duty": made.pk, "person": duty.user_id})
+    trail.record("duty.handover", actor=actor, data={"from": duty.pk, "duty": made.pk, "person": duty.user_id})
     _tell_giver(found, f"{actor} has taken the duty over: {duty.get_kind_display().lower()}", "You are off duty.")
     return made
 
@@ -95,7 +95,7 @@ def decline(*, actor: User, key: int, reason: str) -> None:
     found = _offer(actor, key)
     reason = cleaning.said("reason", reason, "Reason", f"say why; {found.duty.user} stays on duty and reads it.")
     _answered(found, accepted=False)
-    audit.record("duty.decline", actor=actor, data={"duty": found.duty_id, "reason": reason})
+    trail.record("duty.decline", actor=actor, data={"duty": found.duty_id, "reason": reason})
     _tell_giver(found, f"{actor} does not take the duty over", f"{reason}\n\nYou stay on duty.")
 
 
@@ -109,17 +109,15 @@ def withdraw(*, actor: User, key: int) -> None:
     if found.answered_at:
         raise Blocked([Reason("settled", f"{found.receiver} has answered it already.")])
     _answered(found, accepted=False)
-    audit.record("duty.withdraw", actor=actor, data={"duty": found.duty_id, "to": found.receiver_id})
+    trail.record("duty.withdraw", actor=actor, data={"duty": found.duty_id, "to": found.receiver_id})
     subject = f"{found.duty.user} keeps the duty: {found.duty.get_kind_display().lower()}"
     body = "The handover offered to you was withdrawn."
-    notifications.tell(
-        [found.receiver], kind="handover_withdrawn", occasion=f"{found.pk}", subject=subject, body=body, path="/settings/duties/"
-    )
+    outbox.tell([found.receiver], kind="handover_withdrawn", occasion=f"{found.pk}", subject=subject, body=body, path="/settings/duties/")
 
 
 def _tell_giver(found: Handover, subject: str, body: str) -> None:
     giver = [found.duty.user]
-    notifications.tell(giver, kind="handover_answered", occasion=f"{found.pk}", subject=subject, body=body, path="/settings/duties/")
+    outbox.tell(giver, kind="handover_answered", occasion=f"{found.pk}", subject=subject, body=body, path="/settings/duties/")
 
 
 def _answered(found: Handover, *, accepted: bool) -> None:

@@ -13,12 +13,12 @@ from accounts.models import User
 from approvals import access, mail, policy, reminders, vacancies
 from approvals.models import Advance, Decision, Policy, Step
 from approvals.quorum import NUMBERS
-from audit import services as audit
-from notifications import services as notifications
+from audit import trail
+from language.say import say_instant
+from notifications import outbox
 from notifications.models import Message
 from requests import content, lifecycle
 from requests.models import ChangeRequest
-from requests.say import say_instant
 from requests.states import State
 
 
@@ -80,7 +80,7 @@ def open_round(change: ChangeRequest) -> list[Step]:
     change.decider_roles = sorted({role for step in steps for role in step.roles})
     change.save(update_fields=["decider_roles"])
     said = {"round": change.round, "content_hash": change.content_hash, "content": content.as_data(change.content())}
-    audit.record("approval.open_round", change=change, data=said)  # what is judged, word for word (A41)
+    trail.record("approval.open_round", change=change, data=said)  # what is judged, word for word (A41)
     _open_stage(change, 1)
     return steps
 
@@ -138,7 +138,7 @@ def withdraw_round(change: ChangeRequest) -> None:
     if change.state not in (State.IN_REVIEW,):
         unsettled.filter(state__in=[Step.State.OPEN, Step.State.WAITING]).update(state=Step.State.STALE)
     end_advances(Advance.objects.filter(step__change=change).exclude(step__state__in=[Step.State.WAITING, Step.State.OPEN]))
-    notifications.withdraw(change_id=change.pk, kind="approval_waiting")
+    outbox.withdraw(change_id=change.pk, kind="approval_waiting")
 
 
 def end_advances(open_ones: QuerySet[Advance]) -> None:
@@ -170,7 +170,7 @@ def ask(change: ChangeRequest, steps: list[Step]) -> None:
 def tell_waiting(step: Step, people: Iterable[User], round_steps: Sequence[Step]) -> None:
     """A step waits for these people; whoever was told of it is not told again."""
     change = step.change
-    notifications.tell(
+    outbox.tell(
         people,
         kind="approval_waiting",
         occasion=f"{step.pk}",
@@ -186,7 +186,7 @@ def tell_waiting(step: Step, people: Iterable[User], round_steps: Sequence[Step]
 
 def _due_before_digest(step: Step) -> bool:
     until = reminders.decide_by(step)
-    return until is not None and until < notifications.next_digest(timezone.now())
+    return until is not None and until < outbox.next_digest(timezone.now())
 
 
 def still_waiting(person: User, messages: list[Message]) -> set[int]:
@@ -210,7 +210,7 @@ def call_next(step: Step) -> bool:
     people = access.people_to_ask(step, called=step.called)
     tell_waiting(step, people, list(step.change.steps.filter(round=step.round)))
     called = [person for group in roster[: step.called] for person in group]
-    audit.record("approval.call_next", change=step.change, data={"step": step.pk, "place": step.called, "people": called})
+    trail.record("approval.call_next", change=step.change, data={"step": step.pk, "place": step.called, "people": called})
     return True
 
 
@@ -276,7 +276,7 @@ def close_step(step: Step, state: str) -> None:
     step.state, step.settled_at = state, timezone.now()
     step.save(update_fields=["state", "settled_at"])
     end_advances(Advance.objects.filter(step=step))
-    notifications.withdraw(change_id=step.change_id, kind="approval_waiting", occasion=f"{step.pk}")
+    outbox.withdraw(change_id=step.change_id, kind="approval_waiting", occasion=f"{step.pk}")
 
 
 def advance(change: ChangeRequest, stage: int) -> None:

@@ -7,8 +7,8 @@ from django.db import transaction
 from accounts.models import User
 from approvals import access, policy, rounds
 from approvals.models import Step
-from audit import services as audit
-from audit.refusal import NotYours, Reason, raise_refusal
+from audit import trail
+from language.refusal import NotYours, Reason, raise_refusal
 from requests import access as requests_access
 from requests import cleaning
 from requests.models import ChangeRequest
@@ -42,6 +42,6 @@ def add(*, actor: User, number: str, reason: str) -> Step:
     raise_refusal(found)
     reason = cleaning.said("reason", reason, "Reason", "say what security should look at.")
     step = rounds.add_security(change, actor)
-    audit.record("approval.add_security", actor=actor, change=change, data={"step": step.pk, "reason": reason})
+    trail.record("approval.add_security", actor=actor, change=change, data={"step": step.pk, "reason": reason})
     rounds.ask(change, [step])
     return step

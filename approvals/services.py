@@ -13,9 +13,9 @@ from accounts import stepup
 from accounts.models import Delegation, User
 from approvals import access, authorisation, late, policy, rounds, submission, telephone
 from approvals.models import Advance, Decision, Step
-from audit import services as audit
-from audit.refusal import Blocked, Invalid, NotYours, Reason, Refused, Stale, raise_refusal, refuse_if
-from notifications import services as notifications
+from audit import trail
+from language.refusal import Blocked, Invalid, NotYours, Reason, Refused, Stale, raise_refusal, refuse_if
+from notifications import outbox
 from requests import access as requests_access
 from requests import cleaning, evidence, lifecycle, watching
 from requests.models import ChangeRequest
@@ -202,7 +202,7 @@ def _record(decision: Decision) -> None:
     for name in ("on_behalf_of", "delegation", "stand_in"):
         if key := getattr(decision, f"{name}_id"):
             data[name] = key
-    audit.record("approval.decide", actor=decision.actor, change=decision.change, data=data)
+    trail.record("approval.decide", actor=decision.actor, change=decision.change, data=data)
 
 
 def _delegation(giver: User, receiver: User) -> Delegation:
@@ -294,7 +294,7 @@ def _take_up(change: ChangeRequest) -> None:
     while change.state == State.IN_REVIEW and (found := waiting.select_related("user", "principal").order_by("id").first()):
         if why := _count(change, found):
             found.end(Advance.Outcome.VOID)
-            notifications.tell(
+            outbox.tell(
                 watching.visible(change, [found.user]),
                 kind="advance_void",
                 occasion=f"{found.pk}",
@@ -318,7 +318,7 @@ def _count(change: ChangeRequest, found: Advance) -> str:
             decision = keep(step, found.user, principal, capacity.roles & set(step.roles), "approve", "", {}, by_telephone=False)
     except Refused as ended:  # a delegation that ended, or a hand in the content, at this moment
         return str(ended)
-    notifications.withdraw(change_id=change.pk, kind="approval_waiting", occasion=f"{step.pk}", person=found.user_id)
+    outbox.withdraw(change_id=change.pk, kind="approval_waiting", occasion=f"{step.pk}", person=found.user_id)
     found.end(Advance.Outcome.COUNTED)  # before it settles the step, which ends what is still open
     _settle(step, decision)
     return ""
@@ -328,7 +328,7 @@ def _tell_decided(step: Step, decision: Decision) -> None:
     change = step.change
     kind = "changes_requested" if decision.verdict == Decision.Verdict.REQUEST_CHANGES else "decision"
     standing = f" The change is now {State(change.state).label.lower()}."
-    notifications.tell(
+    outbox.tell(
         [change.requester],
         kind=kind,
         occasion=f"{decision.pk}",

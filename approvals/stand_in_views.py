@@ -9,9 +9,9 @@ from django.shortcuts import redirect, render
 from accounts.models import User
 from accounts.roles import label
 from approvals import stand_ins
-from audit.refusal import Blocked, Invalid
-from changemgmt.http import Request, key_of
+from language.refusal import Blocked, Invalid
 from requests import cleaning
+from web.http import Request, key_of
 
 PER_PAGE = 30
 

@@ -13,13 +13,13 @@ from django.utils import timezone
 from accounts.models import StandIn, User
 from accounts.roles import REQUESTING_ROLES, Role, label, listed
 from accounts.services import people_changed
-from audit import services as audit
-from audit.refusal import Blocked, Invalid, Missing, Reason, raise_refusal
-from notifications import services as notifications
-from proposals import services as proposals
+from audit import trail
+from language.refusal import Blocked, Invalid, Missing, Reason, raise_refusal
+from language.say import say_instant, say_length
+from notifications import outbox
+from proposals import second_person
 from proposals.models import Proposal
 from requests import cleaning
-from requests.say import say_instant, say_length
 
 KIND = "stand_in"
 ROLES = tuple(role for role in Role if role in REQUESTING_ROLES)
@@ -65,7 +65,7 @@ def propose(*, actor: User, username: str, role: str, instead_of: str, ends_at: 
         raise Invalid(fields=wrong)
     others = [giver for giver in givers_of(role) if not actor.holds_itself(giver)] or list(givers_of(role))
     payload: dict[str, Any] = {"user": person.pk, "role": role, "instead_of": other.pk, "ends_at": ends_at.isoformat()}
-    return proposals.propose(
+    return second_person.propose(
         actor=actor,
         kind=KIND,
         subject=f"{person} as {label(role).lower()} instead of {other}",
@@ -122,7 +122,7 @@ def _carry_out(proposal: Proposal, second: User) -> None:
     made = StandIn.objects.create(user=person, role=role, instead_of=other, starts_at=now, ends_at=ends_at, **by)
     person.groups.add(Group.objects.get(name=role))
     data = {"stand_in": made.pk, "person": person.pk, "role": role, "instead_of": other.pk, "until": ends_at.isoformat()}
-    audit.record("stand_in.give", actor=proposal.author, data=data | {"confirmed_by": second.pk, "reason": proposal.reason})
+    trail.record("stand_in.give", actor=proposal.author, data=data | {"confirmed_by": second.pk, "reason": proposal.reason})
     people_changed.send(User)
     lasts = f"until {say_instant(ends_at)} ({say_length(ends_at - now)})"
     _tell(
@@ -133,7 +133,7 @@ def _carry_out(proposal: Proposal, second: User) -> None:
     )
 
 
-proposals_kind = proposals.Kind(carry_out=_carry_out, second_refusal=second_refusal)
+proposals_kind = second_person.Kind(carry_out=_carry_out, second_refusal=second_refusal)
 
 
 def end_refusal(row: StandIn, actor: User) -> list[Reason]:
@@ -175,7 +175,7 @@ def _end(row: StandIn, actor: User | None) -> None:
     row.ended_at, row.ended_by = timezone.now(), actor
     row.save(update_fields=["ended_at", "ended_by"])
     row.user.groups.remove(*Group.objects.filter(name=row.role))
-    audit.record("stand_in.end", actor=actor, data={"stand_in": row.pk, "person": row.user_id, "role": row.role})
+    trail.record("stand_in.end", actor=actor, data={"stand_in": row.pk, "person": row.user_id, "role": row.role})
     people_changed.send(User)
     by = f"{actor} has ended it" if actor else "its time is over"
     _tell(row, "ended", f"{row.user} is {row.role_label.lower()} instead of {row.instead_of} no longer: {by}", "")
@@ -189,4 +189,4 @@ def listed_for_page() -> QuerySet[StandIn]:
 def _tell(row: StandIn, what: str, subject: str, body: str) -> None:
     people = [row.user, row.instead_of, row.given_by, row.confirmed_by]
     body = body or f"It was given for: {row.reason}"
-    notifications.tell(people, kind=f"stand_in_{what}", occasion=f"{row.pk}", subject=subject, body=body, path="/settings/stand-ins/")
+    outbox.tell(people, kind=f"stand_in_{what}", occasion=f"{row.pk}", subject=subject, body=body, path="/settings/stand-ins/")

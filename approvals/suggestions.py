@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from accounts.models import User
 from approvals import revisions
-from audit import services as audit
-from audit.refusal import Blocked, Invalid, Missing, Reason, raise_refusal
-from notifications import services as notifications
+from audit import trail
+from language.refusal import Blocked, Invalid, Missing, Reason, raise_refusal
+from notifications import outbox
 from requests import access, cleaning, content, watching
 from requests.models import ChangeRequest, Suggestion
 from requests.states import State
@@ -58,10 +58,10 @@ def suggest(*, actor: User, number: str, field: str, text: str, comment: str = "
     made = Suggestion.objects.create(
         change=change, author=actor, field=field, before=before, text=cleaned, comment=comment, created_at=timezone.now()
     )
-    audit.record(
+    trail.record(
         "change.suggest", actor=actor, change=change, data={"suggestion": made.pk, "field": field, "text": made.text, "note": made.comment}
     )
-    notifications.tell(
+    outbox.tell(
         [change.requester],
         kind="suggestion",
         occasion=f"{made.pk}",
@@ -103,14 +103,14 @@ def _open(actor: User, number: str, key: int) -> tuple[ChangeRequest, Suggestion
 def _answered(found: Suggestion, actor: User, state: str) -> Suggestion:
     found.state, found.answered_at = state, timezone.now()
     found.save(update_fields=["state", "answered_at"])
-    audit.record(
+    trail.record(
         "change.suggestion_" + state,
         actor=actor,
         change=found.change,
         data={"suggestion": found.pk, "field": found.field, "by": found.author_id},
     )
     word = Suggestion.State(state).label.lower()
-    notifications.tell(
+    outbox.tell(
         watching.visible(found.change, [found.author]),
         kind="suggestion_answered",
         occasion=f"{found.pk}",

@@ -12,12 +12,12 @@ from accounts.models import User
 from accounts.roles import Role
 from approvals import access, rounds
 from approvals.models import Confirmation, Decision, Step
-from audit import services as audit
-from audit.refusal import Invalid, Reason, raise_refusal
-from notifications import services as notifications
+from audit import trail
+from language.refusal import Invalid, Reason, raise_refusal
+from language.say import say_instant
+from notifications import outbox
 from requests import lifecycle
 from requests.models import ChangeRequest
-from requests.say import say_instant
 from requests.states import State
 
 ANSWER_WITHIN = timedelta(hours=24)
@@ -27,7 +27,7 @@ def ask(decision: Decision) -> None:
     """Tell the person in whose name an approval was recorded; the answer is due within 24 hours. Runs within `decide`."""
     confirmation = Confirmation.objects.create(decision=decision, due_at=decision.at + ANSWER_WITHIN)
     change = decision.change
-    notifications.tell(
+    outbox.tell(
         [decision.principal],
         kind="phone_approval",
         occasion=f"{decision.pk}",
@@ -65,7 +65,7 @@ def confirm(*, actor: User, number: str, step_id: int, answer: str) -> Step:
     found.answer, found.answered_at = answer, timezone.now()
     found.save()
     late = found.answered_at > found.due_at
-    audit.record("approval.confirm", actor=actor, change=step.change, data={"decision": found.decision_id, "answer": answer, "late": late})
+    trail.record("approval.confirm", actor=actor, change=step.change, data={"decision": found.decision_id, "answer": answer, "late": late})
     if answer == Confirmation.Answer.NOT_APPROVED:
         _deny(step, found.decision)
     return step
@@ -94,7 +94,7 @@ def mark_overdue(confirmation: Confirmation) -> None:
     confirmation.save(update_fields=["overdue_at"])
     decision = confirmation.decision
     change = decision.change
-    audit.record("approval.confirmation_overdue", change=change, data={"decision": decision.pk, "due_at": confirmation.due_at.isoformat()})
+    trail.record("approval.confirmation_overdue", change=change, data={"decision": decision.pk, "due_at": confirmation.due_at.isoformat()})
     _alert(
         decision,
         kind="phone_unanswered",
@@ -107,7 +107,7 @@ def mark_overdue(confirmation: Confirmation) -> None:
 def _alert(decision: Decision, *, kind: str, subject: str, body: str) -> None:
     watchers = User.objects.filter(groups__name__in=[Role.CTO, Role.CHANGE_MANAGER], is_active=True).distinct()
     people = [*watchers, decision.principal, decision.actor]
-    notifications.tell(people, kind=kind, occasion=f"{decision.pk}", change=decision.change, subject=subject, body=body)
+    outbox.tell(people, kind=kind, occasion=f"{decision.pk}", change=decision.change, subject=subject, body=body)
 
 
 def waiting_for(actor: User) -> QuerySet[Confirmation]:

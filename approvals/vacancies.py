@@ -20,8 +20,8 @@ from accounts.roles import Role, listed
 from approvals import access, policy
 from approvals.models import Decision, Policy, Step, StepQuerySet
 from approvals.quorum import ALL
-from audit import services as audit
-from notifications import services as notifications
+from audit import trail
+from notifications import outbox
 from requests.models import Author, ChangeRequest
 from requests.states import State
 
@@ -122,7 +122,7 @@ def _tell(new: list[Vacancy]) -> None:
     lists = defaultdict[int, list[Vacancy]](list)
     people = {person.pk: person for person in [*managers, *(vacancy.step.change.requester for vacancy in new)]}
     for vacancy in new:
-        audit.record("approval.vacant", change=vacancy.step.change, data={"step": vacancy.step.pk, "roles": list(vacancy.roles)})
+        trail.record("approval.vacant", change=vacancy.step.change, data={"step": vacancy.step.pk, "roles": list(vacancy.roles)})
         for key in {*(manager.pk for manager in managers), vacancy.step.change.requester_id}:
             lists[key].append(vacancy)
     visible = {key: _visible(people[key], found) for key, found in lists.items()}
@@ -131,7 +131,7 @@ def _tell(new: list[Vacancy]) -> None:
             continue
         one = found[0].step.change if len({vacancy.step.change_id for vacancy in found}) == 1 else None
         count = f"{len(found)} approvals wait for nobody" if one is None else f"{one.number} waits for nobody"
-        notifications.tell(
+        outbox.tell(
             [people[key]],
             kind="nobody_can_decide",
             occasion=f"{keys[0]} {now.isoformat()}",

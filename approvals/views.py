@@ -16,14 +16,14 @@ from accounts.roles import Role
 from approvals import access, delegations, reminders, suggestions, telephone
 from approvals import services as approvals
 from approvals.models import Decision, Step
-from audit.refusal import Invalid, NotYours, Reason, Refused, Stale, raise_refusal
 from changemgmt.context import MANY, badge
-from changemgmt.http import Request, key_of, record_refusal
+from language.refusal import Invalid, NotYours, Reason, Refused, Stale, raise_refusal
+from language.say import say_instant
 from requests import access as requests_access
 from requests import cleaning, listing
 from requests.models import ROW, ChangeRequest
-from requests.say import say_instant
 from requests.states import State
+from web.http import Request, key_of, record_refusal
 
 PER_PAGE = 30
 #: What a card of the queue shows.

@@ -1,1 +1,1 @@
-"""The trail: one event model, append-only, chained; and the words in which every layer refuses."""
+"""The trail: one event model, append-only, chained."""

@@ -9,12 +9,12 @@ from ninja import Router
 
 from accounts.models import User
 from accounts.roles import Role
-from audit import services
+from audit import trail
 from audit.models import Event
-from audit.refusal import Invalid, NotYours, Reason
-from changemgmt.api_base import PERSON, Body
-from changemgmt.http import Request
+from language.refusal import Invalid, NotYours, Reason
 from requests import access, cleaning, redaction
+from web.doors import PERSON, Body
+from web.http import Request
 
 router = Router(tags=["Audit"])
 READERS = (Role.AUDITOR, Role.CHANGE_MANAGER)
@@ -55,7 +55,7 @@ def events(request: Request, change: str = "", actor: str = "", action: str = ""
     if not 1 <= limit <= 200 or not 0 <= cursor < 2**63:
         raise Invalid(fields={"limit": "limit: give between 1 and 200; cursor: take it from “next”."})
     found = list(rows.filter(pk__gt=cursor)[: limit + 1])
-    numbers = services.change_numbers(found)
+    numbers = trail.change_numbers(found)
     items = [event_out(event, numbers) for event in found[:limit]]
     return {"items": items, "next": str(found[limit - 1].pk) if len(found) > limit else None}
 
@@ -94,5 +94,5 @@ def verify(request: Request) -> Any:
     """Recompute the chain: `{ok, events, head, redacted}`, and in `problem` where it breaks."""
     if not may_read_all(request.user):
         raise NotYours([Reason("not_yours", "Auditors and change managers verify the trail.")])
-    found = services.verify()
+    found = trail.verify()
     return {"ok": found.ok, "events": found.events, "head": found.head, "problem": found.problem, "redacted": found.redacted}

@@ -6,11 +6,12 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from audit import api, services
+from audit import api
 from audit.models import Event
-from audit.refusal import NotYours, Reason
-from changemgmt.http import Request, key_of
+from audit.trail import change_numbers, verify
+from language.refusal import NotYours, Reason
 from requests import redaction
+from web.http import Request, key_of
 
 PER_PAGE = 100
 
@@ -36,9 +37,9 @@ def trail(request: Request) -> HttpResponse:
         "events": shown,
         "more": shown[-1].pk if len(found) > PER_PAGE else None,
         "may_redact": request.user.has_role(*redaction.ROLES),
-        "numbers": services.change_numbers(shown),
+        "numbers": change_numbers(shown),
         "actor": actor,
         "action": action,
-        "verification": services.verify() if request.GET.get("verify") else None,
+        "verification": verify() if request.GET.get("verify") else None,
     }
     return render(request, "audit/trail.html", context)

@@ -16,7 +16,7 @@ from django.urls import include, path
 
 from accounts import stepup
 from accounts.views import SignIn
-from changemgmt.http import Request
+from web.http import Request
 
 
 def asking_again(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:

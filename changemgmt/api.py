@@ -19,13 +19,13 @@ from accounts.api import router as accounts_router
 from accounts.stepup import StepUpNeeded
 from approvals.api import router as approvals_router
 from audit.api import router as audit_router
-from audit.refusal import Refused
-from changemgmt.api_base import Door, no_constant
-from changemgmt.http import TITLES, plain, problem, problem_for, record_refusal
 from implementation.api import router as implementation_router
+from language.refusal import Refused
 from proposals.api import router as proposals_router
 from reports.api import router as reports_router
 from requests.api import router as requests_router
+from web.doors import Door, no_constant
+from web.http import TITLES, plain, problem, problem_for, record_refusal
 from windows.api import router as windows_router
 from windows.rules_api import router as rules_router
 

@@ -16,11 +16,11 @@ from approvals.submission import submit_problems
 from changemgmt.context import MANY, badge
 from implementation import reviews
 from implementation.models import Review
-from proposals import services as proposals
+from language.say import say_instant, say_length, say_span
+from proposals import second_person
 from reports import services as reports
 from requests.models import ChangeRequest
 from requests.risk import Record
-from requests.say import say_instant, say_length, say_span
 from requests.states import OPEN, RUNNING, State
 from windows import exceptions, rules
 from windows.calendar import HORIZON, closure_occurrences, open_stretches, window_at
@@ -53,7 +53,7 @@ def context_for(user: User) -> dict[str, Any]:
         context["asked"] = list(telephone.waiting_for(user)[:5])
         context["reviews"] = _reviews(user)
         context["handovers"] = list(roster.waiting_for(user)[:5])
-        context["proposals"] = [*exceptions.waiting_for(user), *proposals.waiting_for(user)[:5]]
+        context["proposals"] = [*exceptions.waiting_for(user), *second_person.waiting_for(user)[:5]]
     if user.is_devops:
         ready = Q(state=State.SCHEDULED) | Q(state=State.APPROVED, priority="P0")
         upcoming = ChangeRequest.objects.visible_to(user).filter(ready).select_related("implementer").prefetch_related("components")

@@ -19,18 +19,18 @@ from django.utils import timezone
 
 from approvals import authorisation, policy, ratification, reconciler, reminders, revisions, rounds, stand_ins, telephone, vacancies
 from approvals.models import Confirmation, Step
-from audit import services as audit
+from audit import trail
 from audit.models import Event
-from audit.refusal import Refused
 from changemgmt import clock
 from changemgmt.models import Heartbeat
 from implementation import foresight, reviews
 from implementation import services as implementation
 from implementation.models import Review
-from notifications import services as notifications
+from language.refusal import Refused
+from language.say import say_until
+from notifications import outbox
 from reports import services as reports
 from requests.models import ChangeRequest, IdempotencyKey
-from requests.say import say_until
 from requests.states import State
 from windows import enforcement, lockdown
 from windows import services as windows
@@ -52,7 +52,7 @@ def tick(at: datetime | None = None) -> dict[str, int]:
             cursor.execute("SELECT pg_try_advisory_lock(%s)", [ONE_AT_A_TIME])
             if not cursor.fetchone()[0]:
                 return {}
-        audit.set_via("system")
+        trail.set_via("system")
         try:
             return _everything()
         finally:
@@ -276,12 +276,12 @@ def monthly_reports() -> int:
 
 def digests() -> int:
     """The mail of the day: what waits for each person's approval, in one."""
-    return notifications.send_digests()
+    return outbox.send_digests()
 
 
 def messages() -> int:
     """Whatever the outbox holds; the worker's mail queue normally was faster."""
-    return notifications.deliver_due()
+    return outbox.deliver_due()
 
 
 def vacancies_found() -> int:

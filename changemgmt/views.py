@@ -16,11 +16,11 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from changemgmt.home import context_for
-from changemgmt.http import Request, problem
-from changemgmt.middleware import API, answer
 from changemgmt.models import Heartbeat
 from changemgmt.templatetags.ui import sprite
 from notifications.tasks import broker_answers
+from web.http import Request, problem
+from web.middleware import API, answer
 
 STALE_AFTER = timedelta(minutes=3)
 

@@ -9,9 +9,9 @@ from accounts.models import User
 from approvals import late, revisions, submission
 from approvals import services as approvals
 from approvals.models import Step
-from audit.refusal import Reason
 from implementation import guards
 from implementation.case import Case
+from language.refusal import Reason
 from requests import lifecycle
 from requests.models import ChangeRequest
 from windows import services as windows

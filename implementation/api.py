@@ -9,14 +9,14 @@ from ninja import Field, Router
 from pydantic import StrictBool, StrictInt
 
 from approvals import recording
-from audit.refusal import Invalid
-from changemgmt.api_base import PERSON, Body, ReasonIn, answer, body_values, change_out
-from changemgmt.http import Request
 from implementation import actions, evidence, guards, reviews, services
 from implementation.case import Case
 from implementation.models import ChecklistItem, Issue, Review
+from language.refusal import Invalid
 from requests import access, cleaning
 from requests.states import State
+from web.doors import PERSON, Body, ReasonIn, answer, body_values, change_out
+from web.http import Request
 
 router = Router(tags=["Implementation"])
 

@@ -11,15 +11,15 @@ from django.shortcuts import redirect, render
 
 from approvals import access, mail, rounds, suggestions
 from approvals.models import Step
-from audit.refusal import Invalid, Missing, Reason, Refused, refusal_of
-from changemgmt.http import Request, record_refusal, status_of
 from implementation import duty, timeline, verbs, when
 from implementation.case import Case
+from language.refusal import Invalid, Missing, Reason, Refused, refusal_of
 from requests import risk
 from requests import services as requests
 from requests.components import record_of
 from requests.forms import SECURITY_WORDS
 from requests.models import ChangeRequest
+from web.http import Request, record_refusal, status_of
 
 
 def card(request: Request, step_id: int) -> HttpResponse:

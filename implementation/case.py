@@ -17,8 +17,8 @@ from approvals import access as approvals_access
 from approvals import advance, ratification, vacancies
 from approvals.models import Advance, Decision, Step
 from audit.models import Event
-from audit.refusal import Reason
 from implementation.models import Check, ChecklistItem, Documentation, LeftRun, Review
+from language.refusal import Reason
 from requests import apart
 from requests.models import ChangeRequest
 from requests.states import RUNNING

@@ -10,7 +10,7 @@ from accounts.models import Duty, User
 from approvals.models import Step
 from implementation import guards
 from implementation.case import Case
-from requests.say import say_instant
+from language.say import say_instant
 
 ASKED = 3  # of those on duty, in their order
 

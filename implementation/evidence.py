@@ -11,17 +11,17 @@ from django.db.models import Max, Min
 from django.utils import timezone
 
 from accounts.models import User
-from audit import services as audit
-from audit.refusal import Blocked, Invalid, Missing, NotYours, Reason, refuse_if
+from audit import trail
 from implementation import checklist as template
 from implementation import guards
 from implementation.matrix import MATRIX
 from implementation.models import Check, ChecklistItem, Issue, LogEntry
-from notifications import services as notifications
+from language.refusal import Blocked, Invalid, Missing, NotYours, Reason, refuse_if
+from language.say import say_instant
+from notifications import outbox
 from requests import cleaning
 from requests.access import change_to_write
 from requests.models import ChangeRequest
-from requests.say import say_instant
 from requests.states import RECORDABLE, State
 
 #: how much earlier than the first sign of work an issue that the change caused may have been detected (A42)
@@ -78,7 +78,7 @@ def add_item(*, actor: User, number: str, phase: str, text: str, command: str = 
         command=cleaning.written("command", command, "Command", needed=False),
         added=True,
     )
-    audit.record("implementation.checklist_add", actor=actor, change=change, data={"item": item.pk, "phase": phase, "text": item.text})
+    trail.record("implementation.checklist_add", actor=actor, change=change, data={"item": item.pk, "phase": phase, "text": item.text})
     return item
 
 
@@ -98,7 +98,7 @@ def settle_item(*, actor: User, number: str, item_id: int, state: str, note: str
     item.state = state
     item.settled_by, item.settled_at = (actor, timezone.now()) if state != ChecklistItem.State.OPEN else (None, None)
     item.save()
-    audit.record(
+    trail.record(
         "implementation.checklist",
         actor=actor,
         change=change,
@@ -125,7 +125,7 @@ def log(*, actor: User, number: str, kind: str, message: str) -> LogEntry:
     entry = LogEntry.objects.create(
         change=change, kind=kind, message=cleaning.written("message", message, "Message"), by=actor, at=timezone.now()
     )
-    audit.record("implementation.log", actor=actor, change=change, data={"kind": kind, "message": entry.message})
+    trail.record("implementation.log", actor=actor, change=change, data={"kind": kind, "message": entry.message})
     return entry
 
 
@@ -173,7 +173,7 @@ def record_check(
         observed_at=_observed(observed_at, "observed_at", "Observed at"),
         by=actor,
     )
-    audit.record(
+    trail.record(
         "implementation.check",
         actor=actor,
         change=change,
@@ -202,7 +202,7 @@ def accept_check(*, actor: User, number: str, check_id: int, reason: str) -> Che
         raise Blocked([Reason("state", "That check passed; there is nothing to accept.")])
     check.accepted_by, check.accepted_reason = actor, cleaning.written("reason", reason, "Reason")
     check.save()
-    audit.record("implementation.check_accept", actor=actor, change=change, data={"check": check.pk, "reason": check.accepted_reason})
+    trail.record("implementation.check_accept", actor=actor, change=change, data={"check": check.pk, "reason": check.accepted_reason})
     return check
 
 
@@ -221,9 +221,9 @@ def open_issue(
     issue = Issue(change=change, n=n, detected_at=detected, by=actor, **values)
     issue.resolved_at = _resolved(resolved_at, detected)
     issue.save()
-    audit.record("implementation.issue", actor=actor, change=change, data=_issue_data(issue))
+    trail.record("implementation.issue", actor=actor, change=change, data=_issue_data(issue))
     people = [p for p in (change.implementer, change.requester) if p and p != actor]
-    notifications.tell(
+    outbox.tell(
         people,
         kind="issue",
         occasion=f"{issue.pk}",
@@ -251,7 +251,7 @@ def edit_issue(*, actor: User, number: str, n: int, values: Mapping[str, Any]) -
     resolved = values.get("resolved_at", issue.resolved_at)
     issue.resolved_at = _resolved(resolved, issue.detected_at)
     issue.save()
-    audit.record("implementation.issue_edit", actor=actor, change=change, data=_issue_data(issue) | {"was": was})
+    trail.record("implementation.issue_edit", actor=actor, change=change, data=_issue_data(issue) | {"was": was})
     return issue
 
 

@@ -11,13 +11,13 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 from django.utils import timezone
 
-from audit import services as audit
-from audit.refusal import Reason
+from audit import trail
 from implementation import duty, guards
 from implementation.case import Case
-from notifications import services as notifications
+from language.refusal import Reason
+from language.say import say_instant, say_length, say_until
+from notifications import outbox
 from requests.models import ChangeQuerySet, ChangeRequest
-from requests.say import say_instant, say_length, say_until
 from requests.states import State
 from windows import slots
 from windows.models import FeedEntry
@@ -47,7 +47,7 @@ def tell(change: ChangeRequest) -> bool:
     change.save(update_fields=["slot_told"])
     reasons = _would_fail(change, start) if stage != OPEN else guards.run_refusal(_case(change, now))
     if reasons:
-        audit.record("change.foreseen", change=change, data={"hours": _hours(stage), "reasons": [reason.message for reason in reasons]})
+        trail.record("change.foreseen", change=change, data={"hours": _hours(stage), "reasons": [reason.message for reason in reasons]})
     absent = duty.warning(_case(change, start)) if stage != OPEN else ""
     if reasons or absent or stage == OPEN:
         _send(change, stage, start, reasons, absent)
@@ -87,7 +87,7 @@ def _send(change: ChangeRequest, stage: int, start: datetime, reasons: list[Reas
     lead = f"“{change.summary}”"
     if stage != OPEN:
         lead += f" is booked for {say_instant(start)}, in {say_length(start - timezone.now())}"
-    notifications.tell(
+    outbox.tell(
         [person for person in (change.implementer, change.requester) if person],
         kind="slot_open" if stage == OPEN else "foreseen",
         occasion=f"{start} {stage} {booking}",

@@ -9,12 +9,12 @@ from accounts.models import User
 from accounts.roles import Role, listed
 from approvals import authorisation, policy, ratification
 from approvals.models import Decision
-from audit.refusal import Reason
 from implementation.case import LEFT_AFTER, Case
 from implementation.models import ChecklistItem
+from language.refusal import Reason
+from language.say import say_instant, say_length
 from requests import apart, content, lifecycle
 from requests.models import ChangeRequest
-from requests.say import say_instant, say_length
 from requests.states import RUNNING, State
 from windows.questions import Beginning, may_begin, may_go_on, run_ends
 

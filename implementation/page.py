@@ -14,10 +14,10 @@ from implementation import actions as all_actions
 from implementation import duty, guards, matrix, reviews
 from implementation.case import Case
 from implementation.models import ChecklistItem, Review
+from language.say import say_instant
 from requests import content, sharing
 from requests import services as requests
 from requests.models import ChangeRequest
-from requests.say import say_instant
 from requests.states import ENDED, RUNNING, TRANSITIONS, State
 
 PRIMARY = (

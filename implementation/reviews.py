@@ -13,17 +13,17 @@ from accounts.models import User
 from accounts.roles import Role
 from approvals import policy
 from approvals.models import Decision
-from audit import services as audit
+from audit import trail
 from audit.models import Event
-from audit.refusal import Invalid, raise_refusal
 from implementation import guards
 from implementation.case import Case
 from implementation.models import Documentation, Review
-from notifications import services as notifications
+from language.refusal import Invalid, raise_refusal
+from language.say import say_instant
+from notifications import outbox
 from requests import apart, cleaning, content, lifecycle
 from requests.access import change_to_write
 from requests.models import Author, ChangeRequest
-from requests.say import say_instant
 from requests.states import ENDED, State
 
 WRITTEN = ("summary", "deviations", "lessons", "improvements")
@@ -66,7 +66,7 @@ def write_review(
     review.save(update_fields=[*said, "version", "written_by", "written_at", "revised_by", "revised_at", "writers"])
     late = review.version == 1 and review.written_at > review.due_at
     data = {"review": review.pk, "version": review.version, "late": late, **said}
-    audit.record("implementation.review", actor=actor, change=change, data=data)
+    trail.record("implementation.review", actor=actor, change=change, data=data)
     close_if_nothing_owed(change)
     return review
 
@@ -85,7 +85,7 @@ def confirm_review(*, actor: User, number: str, p0_justified: bool | None = None
     review.save(update_fields=["confirmed_by", "confirmed_at", "p0_justified"])
     data = {"review": review.pk, "p0_justified": p0_justified}
     data |= actor.as_stand_in(*guards.JUSTIFYING) if change.is_emergency else {}
-    audit.record("implementation.review_confirm", actor=actor, change=change, data=data)
+    trail.record("implementation.review_confirm", actor=actor, change=change, data=data)
     close_if_nothing_owed(change)
     return review
 
@@ -114,7 +114,7 @@ def document(*, actor: User, number: str, values: Mapping[str, Any]) -> Document
         at=timezone.now(),
     )
     late = case.review is not None and kept.at > case.review.due_at
-    audit.record(
+    trail.record(
         "implementation.document",
         actor=actor,
         change=change,
@@ -166,7 +166,7 @@ def mark_overdue(review: Review) -> None:
     """A review that was not written in time: escalated once (A13)."""
     review.overdue_at = timezone.now()
     review.save(update_fields=["overdue_at"])
-    audit.record("implementation.review_overdue", change=review.change, data={"review": review.pk, "due_at": review.due_at.isoformat()})
+    trail.record("implementation.review_overdue", change=review.change, data={"review": review.pk, "due_at": review.due_at.isoformat()})
     subject = f"{review.change.number}: its review is overdue since {say_instant(review.due_at)}"
     _escalate(review, "review_overdue", subject, "ended without a post-implementation review within 24 hours.")
 
@@ -179,7 +179,7 @@ def mark_documentation_overdue(review: Review) -> bool:
         return False
     review.documentation_overdue_at = timezone.now()
     review.save(update_fields=["documentation_overdue_at"])
-    audit.record("implementation.documentation_overdue", change=change, data={"fields": fields, "due_at": review.due_at.isoformat()})
+    trail.record("implementation.documentation_overdue", change=change, data={"fields": fields, "due_at": review.due_at.isoformat()})
     subject = f"{change.number}: its documentation is overdue since {say_instant(review.due_at)}"
     labels = ", ".join(content.BY_NAME[name].label.lower() for name in fields)
     _escalate(review, "documentation_overdue", subject, f"was an emergency, and still lacks: {labels}.")
@@ -190,4 +190,4 @@ def _escalate(review: Review, kind: str, subject: str, what: str) -> None:
     change = review.change
     managers = User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True)
     people = [person for person in (change.implementer, change.requester, *managers) if person]
-    notifications.tell(people, kind=kind, occasion=f"{review.pk}", change=change, subject=subject, body=f"“{change.summary}” {what}")
+    outbox.tell(people, kind=kind, occasion=f"{review.pk}", change=change, subject=subject, body=f"“{change.summary}” {what}")

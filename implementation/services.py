@@ -11,18 +11,18 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.roles import Role
 from approvals import ratification, rounds
-from audit import services as audit
+from audit import trail
 from audit.models import Event
-from audit.refusal import Invalid, raise_refusal
 from implementation import guards
 from implementation.case import Case
 from implementation.matrix import TRIGGERS
 from implementation.models import REVIEW_WITHIN, ChecklistItem, LeftRun, Review
-from notifications import services as notifications
+from language.refusal import Invalid, raise_refusal
+from language.say import say_instant, say_until
+from notifications import outbox
 from requests import cleaning, lifecycle
 from requests.access import change_to_write
 from requests.models import ChangeRequest, Component
-from requests.say import say_instant, say_until
 from requests.states import State
 from windows import turns
 from windows.models import current_calendar
@@ -50,9 +50,9 @@ def take_over(*, actor: User, number: str, reason: str = "") -> ChangeRequest:
     if barred:
         LeftRun.objects.create(change=change, by=actor, reason=reason, at=timezone.now())
         facts["barred"] = barred[0].message
-    audit.record("change.take_over", actor=actor, change=change, data=facts)
+    trail.record("change.take_over", actor=actor, change=change, data=facts)
     if before:
-        notifications.tell(
+        outbox.tell(
             [before],
             kind="taken_over",
             occasion=f"{timezone.now().isoformat()}",
@@ -73,7 +73,7 @@ def accept_take_over(*, actor: User, number: str, reason: str) -> ChangeRequest:
     case.left_run.accepted_by, case.left_run.accepted_at = actor, timezone.now()
     case.left_run.save(update_fields=["accepted_by", "accepted_at"])
     said = cleaning.written("reason", reason, "Reason")
-    audit.record("change.take_over_accept", actor=actor, change=change, data={"by": case.left_run.by_id, "reason": said})
+    trail.record("change.take_over_accept", actor=actor, change=change, data={"by": case.left_run.by_id, "reason": said})
     return change
 
 
@@ -112,7 +112,7 @@ def start(*, actor: User, number: str, reason: str = "") -> ChangeRequest:
     by = {"one_off": begins_by_opening(*about), "freeze_exception": begins_by_exception(*about)}
     facts: dict[str, Any] = {**by, **before, "running_beside": beside, "undone": undone, "no_way_back": change.no_way_back}
     lifecycle.perform(change, "start", actor=actor, priority=change.priority, **{name: fact for name, fact in facts.items() if fact})
-    notifications.withdraw(change_id=change.pk, kind="booked")
+    outbox.withdraw(change_id=change.pk, kind="booked")
     return change
 
 
@@ -163,7 +163,7 @@ def roll_back(*, actor: User, number: str, reason: str, trigger: str = "manual")
     facts = {"trigger": trigger, "after_completion": late, "skipped": _skipped(change), **_forwards(change)}
     lifecycle.perform(change, "roll_back", actor=actor, reason=reason, **facts)
     people = [change.requester, *User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True)]
-    notifications.tell(
+    outbox.tell(
         [p for p in people if p != actor],
         kind="rolling_back",
         occasion=f"{change.rollback_started_at}",
@@ -226,7 +226,7 @@ def _ended(change: ChangeRequest) -> None:
     filed = change.submitted_at if change.actual_end and change.submitted_at else timezone.now()
     review = Review.objects.create(change=change, due_at=filed + REVIEW_WITHIN)
     people = [person for person in (change.implementer, change.requester) if person]
-    notifications.tell(
+    outbox.tell(
         people,
         kind="review_due",
         occasion=f"{review.pk}",
@@ -255,7 +255,7 @@ def extend(*, actor: User, number: str, minutes: int, reason: str) -> ChangeRequ
     change.updated_at = timezone.now()
     change.save()
     extend_booking(change)
-    audit.record("change.extend", actor=actor, change=change, data={"minutes": minutes, "reason": reason, "end": end.isoformat()})
+    trail.record("change.extend", actor=actor, change=change, data={"minutes": minutes, "reason": reason, "end": end.isoformat()})
     return change
 
 
@@ -280,9 +280,9 @@ def mark_overrun(change: ChangeRequest) -> None:
     change.updated_at = now
     change.save()
     end = change.slot_end or now
-    audit.record("change.overrun", change=change, data={"slot_end": end.isoformat()})
+    trail.record("change.overrun", change=change, data={"slot_end": end.isoformat()})
     managers = User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True)
-    notifications.tell(
+    outbox.tell(
         [person for person in (change.implementer, change.requester, *managers) if person],
         kind="overrun",
         occasion=f"{end}",

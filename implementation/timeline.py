@@ -12,7 +12,7 @@ from accounts.roles import label as role_label
 from approvals.models import Decision
 from approvals.policy import KIND_LABELS
 from audit.models import Event
-from requests import say
+from language import say
 from requests.cleaning import label
 from requests.models import Comment
 

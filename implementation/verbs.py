@@ -17,15 +17,15 @@ from approvals import advance, assessment, ratification, recording, revisions, s
 from approvals import services as approvals
 from approvals.models import Step
 from approvals.policy import EMERGENCY
-from audit.refusal import Blocked, Invalid, Missing, Refused
-from changemgmt.http import Request, key_of, record_refusal, status_of
 from implementation import duty, evidence, reviews, services, views, when
 from implementation.case import Case
+from language.refusal import Blocked, Invalid, Missing, Refused
+from language.say import say_span
 from requests import access, cleaning, forms, lifecycle, sharing, watching
 from requests import services as requests
 from requests.models import ChangeRequest, Comment
-from requests.say import say_span
 from requests.states import EDITABLE
+from web.http import Request, key_of, record_refusal, status_of
 from windows import exceptions
 from windows import services as windows
 

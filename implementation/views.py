@@ -12,7 +12,6 @@ from accounts.models import Duty, User
 from approvals import rounds, suggestions
 from approvals.models import Step
 from audit.models import Event
-from changemgmt.http import Request, key_of
 from implementation import guards, page, timeline, when
 from implementation.case import Case
 from implementation.matrix import MATRIX
@@ -21,6 +20,7 @@ from requests import access, content, redaction, risk
 from requests.components import record_of
 from requests.models import ChangeRequest
 from requests.states import RECORDABLE, State
+from web.http import Request, key_of
 
 SHOWN_EVENTS = 100
 

@@ -13,9 +13,9 @@ from approvals import rounds
 from implementation import guards
 from implementation.case import Case
 from implementation.models import Issue
+from language.say import say_length, say_span
 from requests import access
 from requests.models import ChangeRequest
-from requests.say import say_length, say_span
 from requests.states import EDITABLE, ENDED, RUNNING, State
 from windows import exceptions, forecast, questions, slots
 from windows import services as windows

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from celery import shared_task
 from django.conf import settings
 
-from notifications import services
+from notifications import outbox
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 @shared_task
 def deliver() -> int:
     """Send whatever is due."""
-    return services.deliver_due()
+    return outbox.deliver_due()
 
 
 def broker_answers(url: str, within: float = 0.5) -> bool:

@@ -6,10 +6,10 @@ from typing import Any
 
 from ninja import Router
 
-from changemgmt.api_base import PERSON, Body
-from changemgmt.http import Request
-from proposals import services
+from proposals import second_person
 from proposals.models import Proposal
+from web.doors import PERSON, Body
+from web.http import Request
 
 router = Router(tags=["Proposals"])
 
@@ -44,10 +44,10 @@ class DeclineIn(Body):
 @router.post("/proposals/{proposal_id}/confirm", operation_id="confirm_proposal", auth=PERSON)
 def confirm(request: Request, proposal_id: int) -> Any:
     """Be the second person; it takes effect now (A27)."""
-    return proposal_out(services.confirm(actor=request.user, key=proposal_id))
+    return proposal_out(second_person.confirm(actor=request.user, key=proposal_id))
 
 
 @router.post("/proposals/{proposal_id}/decline", operation_id="decline_proposal", auth=PERSON)
 def decline(request: Request, proposal_id: int, body: DeclineIn) -> Any:
     """Say no, and why."""
-    return proposal_out(services.decline(actor=request.user, key=proposal_id, reason=body.reason))
+    return proposal_out(second_person.decline(actor=request.user, key=proposal_id, reason=body.reason))

@@ -7,10 +7,10 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from audit.refusal import Invalid
-from changemgmt.http import Request, key_of
-from proposals import services
+from language.refusal import Invalid
+from proposals import second_person
 from proposals.models import Proposal
+from web.http import Request, key_of
 
 PER_PAGE = 30
 
@@ -31,7 +31,8 @@ def _show(request: Request, *, key: int = 0, error: str = "", status: int = 200)
     waiting = [] if after else list(rows.filter(state=Proposal.State.OPEN).order_by("id")[:200])
     context = {
         "waiting": [
-            (row, not services.answer_refusal(row, request.user), not services.withdraw_refusal(row, request.user)) for row in waiting
+            (row, not second_person.answer_refusal(row, request.user), not second_person.withdraw_refusal(row, request.user))
+            for row in waiting
         ],
         "answered": found[:PER_PAGE],
         "more": found[PER_PAGE - 1].pk if len(found) > PER_PAGE else None,
@@ -50,13 +51,13 @@ def answer(request: Request, key: int) -> HttpResponse:
     verb = request.POST.get("verb", "")
     try:
         if verb == "confirm":
-            services.confirm(actor=request.user, key=key)
+            second_person.confirm(actor=request.user, key=key)
             messages.success(request, "Confirmed: it is in effect now.")
         elif verb == "decline":
-            services.decline(actor=request.user, key=key, reason=request.POST.get("reason", ""))
+            second_person.decline(actor=request.user, key=key, reason=request.POST.get("reason", ""))
             messages.success(request, "Declined; its author has been told why.")
         elif verb == "withdraw":
-            services.withdraw(actor=request.user, key=key)
+            second_person.withdraw(actor=request.user, key=key)
             messages.success(request, "Withdrawn.")
         else:
             raise Invalid(fields={"verb": "Choose confirm, decline or withdraw."})

@@ -9,10 +9,10 @@ from typing import Any
 from django.http import HttpResponse
 from ninja import Router
 
-from audit import services as audit
-from audit.refusal import Missing, Reason
-from changemgmt.http import Request
+from audit import trail
+from language.refusal import Missing, Reason
 from reports import formats, services
+from web.http import Request
 
 router = Router(tags=["Reports"])
 
@@ -26,7 +26,7 @@ def monthly(request: Request, period: str, version: int | None = None) -> Any:
     month, suffix = parse(period)
     report = formats.visible(services.report_for(month, version), request.user)
     if suffix != "json":
-        audit.record("report.export", actor=request.user, data={"month": f"{month:%Y-%m}", "format": suffix})
+        trail.record("report.export", actor=request.user, data={"month": f"{month:%Y-%m}", "format": suffix})
     if suffix == "csv":
         return HttpResponse(formats.BYTE_ORDER_MARK + formats.as_csv(report), content_type="text/csv; charset=utf-8")
     if suffix == "md":

@@ -7,9 +7,9 @@ import io
 from typing import Any
 
 from accounts.models import User
+from language.say import iso
 from reports.exceptions import EXCEPTIONS
 from requests.models import ChangeRequest
-from requests.say import iso
 
 OUTCOME_LINES = (("successful", "Successful"), ("rolled_back", "Rolled back"), ("failed", "Failed, not rolled back"))
 CLOCK_LINES = (

@@ -16,12 +16,11 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role
-from audit import services as audit
-from audit import words
+from audit import trail, words
 from audit.models import Event
-from audit.refusal import Blocked, Missing, NotYours, Reason
 from implementation.models import Issue, Review
-from notifications import services as notifications
+from language.refusal import Blocked, Missing, NotYours, Reason
+from notifications import outbox
 from reports import exceptions, lists, metrics, moved
 from reports.models import MonthlyReport
 from requests.models import ChangeRequest
@@ -159,14 +158,14 @@ def make(month: date, *, issue: bool = False, actor: User | None = None) -> Mont
         made_event=seen,
         seen_event=seen,
     )
-    audit.record(
+    trail.record(
         "report.issue" if issued else "report.make",
         actor=actor,
         data={"month": f"{month:%Y-%m}", "version": report.version, "fingerprint": mark},
     )
     if issued and month >= metrics.previous_month(now.date()):  # what is caught up with later is there to read, not mailed in a burst
         readers = User.objects.filter(groups__name__in=[Role.MANAGER, Role.CHANGE_MANAGER], is_active=True).distinct()
-        notifications.tell(
+        outbox.tell(
             readers,
             kind="report_issued",
             occasion=f"{month:%Y-%m}:{report.version}",

@@ -12,15 +12,15 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.roles import Role
-from audit.refusal import Missing, Reason
-from changemgmt.http import Request, key_of
 from implementation.models import Issue
+from language.refusal import Missing, Reason
+from language.say import say_day
 from reports import api, exceptions, formats, lists, metrics, services
 from reports import dashboard as figures
 from reports.models import MonthlyReport
 from requests import listing
 from requests.models import ChangeRequest
-from requests.say import say_day
+from web.http import Request, key_of
 
 SHOWN = 50
 TOLD = 20  # issues, improvements and lessons shown on the page; all are in the files

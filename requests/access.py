@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from accounts.models import User
-from audit.refusal import Missing, NotYours, Reason
+from language.refusal import Missing, NotYours, Reason
 from requests.models import ChangeRequest
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Q
 
 from audit.models import Event
-from audit.refusal import Reason
+from language.refusal import Reason
 
 if TYPE_CHECKING:
     from accounts.models import User

@@ -10,11 +10,11 @@ from accounts.roles import Role
 from approvals import access as approvals_access
 from approvals import revisions
 from approvals import services as approvals
-from audit.refusal import Invalid, Missing, NotYours, Reason
-from changemgmt.api_base import Body, ReasonIn, answer, body_values, change_out
-from changemgmt.http import Request
+from language.refusal import Invalid, Missing, NotYours, Reason
 from requests import access, components, content, listing, services
 from requests.models import Component
+from web.doors import Body, ReasonIn, answer, body_values, change_out
+from web.http import Request
 
 router = Router(tags=["Changes"])
 FIELDS_BODY = {

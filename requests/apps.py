@@ -7,12 +7,12 @@ class RequestsConfig(AppConfig):
     name = "requests"
 
     def ready(self) -> None:
-        from proposals import services as proposals
+        from proposals import second_person
         from requests import components, dependencies, redaction, watching
         from requests.lifecycle import follow
 
-        proposals.register(components.KIND, components.proposals_kind)
-        proposals.register(redaction.KIND, redaction.proposals_kind)
+        second_person.register(components.KIND, components.proposals_kind)
+        second_person.register(redaction.KIND, redaction.proposals_kind)
 
         for name in watching.WATCHED:
             follow(name)(partial(watching.moved, name))

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from django.utils import timezone
 
 from accounts.models import User
-from audit.refusal import Invalid
+from language.refusal import Invalid
 from requests import content, risk
 from requests.models import MAX_MINUTES, ChangeRequest, Component
 

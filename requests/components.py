@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role, label
-from audit import services as audit
-from audit.refusal import Blocked, Invalid, NotYours, Reason
-from proposals import services as proposals
+from audit import trail
+from language.refusal import Blocked, Invalid, NotYours, Reason
+from proposals import second_person
 from proposals.models import Proposal
 from requests import cleaning, risk
 from requests.models import ChangeRequest, Component, UsualReviewer
@@ -106,7 +106,7 @@ def edit(*, actor: User, component: Component, values: Mapping[str, Any], reason
             raise Invalid(
                 fields={"reason": f"Reason: say why. {' '.join(taken.sentences(component))} A second person reads it and confirms."}
             )
-        return proposals.propose(
+        return second_person.propose(
             actor=actor,
             kind=KIND,
             subject=f"Component: {component.name}",
@@ -181,10 +181,10 @@ def _carry_out(proposal: Proposal, second: User) -> None:
         *(["retired"] if retired else []),
     ]
     data = {"slug": component.slug, "fields": fields, "reason": proposal.reason, "confirmed_by": second.username}
-    audit.record("component.edit", actor=proposal.author, data=data)
+    trail.record("component.edit", actor=proposal.author, data=data)
 
 
-proposals_kind = proposals.Kind(carry_out=_carry_out)
+proposals_kind = second_person.Kind(carry_out=_carry_out)
 
 
 _LABELS = {"slug": "Short name", "name": "Name", "team": "Team"}
@@ -242,7 +242,7 @@ def save(*, actor: User, component: Component | None, values: Mapping[str, Any])
     if usual is not None:
         component.usual.all().delete()
         UsualReviewer.objects.bulk_create([UsualReviewer(component=component, role=role, user=user) for role, user in usual.items()])
-    audit.record(
+    trail.record(
         "component.create" if made else "component.edit", actor=actor, data={"slug": component.slug, "fields": sorted(map(str, values))}
     )
     return component

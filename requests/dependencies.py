@@ -12,11 +12,11 @@ from django.db import connection
 
 from accounts.models import User
 from audit.models import Event
-from audit.refusal import Invalid
-from notifications import services as notifications
+from language.refusal import Invalid
+from language.say import say_span
+from notifications import outbox
 from requests import watching
 from requests.models import ChangeRequest
-from requests.say import say_span
 from requests.states import EDITABLE, RUNNING, State
 
 #: transition of a needed change → what those who need it are told of it
@@ -105,7 +105,7 @@ def moved(name: str, change: ChangeRequest, actor: User | None) -> None:
         for key in people.keys() & {other.requester_id, other.implementer_id}:
             lines.setdefault(key, []).append(_line(name, change, other, may_see=key in seeing))
     for key in sorted(people):
-        notifications.tell_together(
+        outbox.tell_together(
             people[key], kind="needed_moved", subject="What your changes need has moved", lines=list(dict.fromkeys(lines[key]))
         )
 

@@ -18,13 +18,13 @@ from django.views.decorators.http import require_POST
 from accounts.models import User
 from approvals import policy, revisions, rounds, submission, vacancies
 from approvals import services as approvals
-from audit.refusal import Blocked, Invalid, Missing, Reason, Refused, Stale, refusal_of
-from changemgmt.http import Request, key_of, record_refusal, status_of
 from implementation.steps import steps_of
+from language.refusal import Blocked, Invalid, Missing, Reason, Refused, Stale, refusal_of
 from requests import access, cleaning, content, forms, risk, services
 from requests.components import record_of
 from requests.models import ChangeRequest, Component, IdempotencyKey
 from requests.states import State
+from web.http import Request, key_of, record_refusal, status_of
 from windows import forecast, slots
 from windows.questions import Around, Bookable, locked_out, may_be_booked, needs_notice
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from django.utils import timezone
 from django_fsm import can_proceed
 
-from audit import services as audit
-from audit.refusal import Blocked, Reason
+from audit import trail
+from language.refusal import Blocked, Reason
 from requests.models import ChangeRequest
 from requests.states import TRANSITIONS, State
 
@@ -94,5 +94,5 @@ def perform(change: ChangeRequest, name: str, *, actor: User | None, **data: Any
     move(at=timezone.now())
     change.updated_at = timezone.now()
     change.save()
-    audit.record(f"change.{name}", actor=actor, change=change, data={"from": source, "to": change.state, **data})
+    trail.record(f"change.{name}", actor=actor, change=change, data={"from": source, "to": change.state, **data})
     tell(name, change, actor)

@@ -15,7 +15,7 @@ from django.db.models import Model, Q, QuerySet
 from django.http import QueryDict
 
 from accounts.models import User
-from audit.refusal import Invalid
+from language.refusal import Invalid
 from requests import cleaning
 from requests.models import ChangeQuerySet, ChangeRequest
 from requests.states import OPEN, State

@@ -19,12 +19,11 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role, listed
-from audit import services as audit
-from audit import words
+from audit import trail, words
 from audit.models import Event, Redaction, Words
-from audit.refusal import Blocked, Invalid, Missing, Reason, raise_refusal
+from language.refusal import Blocked, Invalid, Missing, Reason, raise_refusal
 from notifications.models import Message
-from proposals import services as proposals
+from proposals import second_person
 from proposals.models import Proposal
 from requests import access, cleaning
 from requests.models import ChangeRequest, IdempotencyKey
@@ -109,7 +108,7 @@ def propose(*, actor: User, event_key: int, n: Any, reason: str) -> Proposal:
         raise Invalid(fields={"reason": "Reason: it stays for ever; do not repeat in it what is to go."})
     where = "a confidential change" if change and change.confidential else change.number if change else f"event {event.pk}"
     others = [role for role in ROLES if not actor.has_role(role)] or list(ROLES)
-    return proposals.propose(
+    return second_person.propose(
         actor=actor,
         kind=KIND,
         subject=f"Redact a text of {where}",
@@ -161,7 +160,7 @@ def _take(event: Event, change: ChangeRequest | None, text: str, proposal: Propo
             row.salts |= dict.fromkeys(places)
             row.save(update_fields=["texts", "salts"])
     data = {"taken": taken, "elsewhere": erase(change, text), "confirmed_by": second.pk, "reason": proposal.reason}
-    audit.record("audit.redact", actor=proposal.author, change=change, data=data)
+    trail.record("audit.redact", actor=proposal.author, change=change, data=data)
 
 
 def erase(change: ChangeRequest | None, text: str) -> dict[str, int]:
@@ -221,4 +220,4 @@ def _erase(model: type[models.Model], path: str | None, change: ChangeRequest | 
     return count
 
 
-proposals_kind = proposals.Kind(carry_out=_carry_out, second_refusal=second_refusal)
+proposals_kind = second_person.Kind(carry_out=_carry_out, second_refusal=second_refusal)

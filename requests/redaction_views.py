@@ -9,10 +9,10 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
 from audit.models import Redaction
-from audit.refusal import Blocked, Invalid, raise_refusal
-from changemgmt.http import Request
+from language.refusal import Blocked, Invalid, raise_refusal
 from proposals.models import Proposal
 from requests import redaction
+from web.http import Request
 
 
 def redact(request: Request, key: int) -> HttpResponse:

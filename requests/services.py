@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role
-from audit import services as audit
-from audit.refusal import Invalid, Reason, raise_refusal
+from audit import trail
+from language.refusal import Invalid, Reason, raise_refusal
 from requests import access, apart, cleaning, dependencies, lifecycle, watching
 from requests.components import retired_problem
 from requests.models import Author, ChangeRequest, Comment, Component
@@ -87,7 +87,7 @@ def create(*, actor: User, values: Mapping[str, Any], copied_from: ChangeRequest
     change.save(update_fields=["content_hash", "content_scheme"])
     remember_author(change, actor)
     data = {"number": change.number} | ({"copied_from": copied_from.pk} if copied_from else {})  # by key: it may be confidential
-    audit.record("change.create", actor=actor, change=change, data=data)
+    trail.record("change.create", actor=actor, change=change, data=data)
     return change
 
 
@@ -116,7 +116,7 @@ def split(*, actor: User, number: str) -> ChangeRequest:
     values["summary"] = f"{first[:185]} (part {count + 1})"
     values["dependencies"] = [*(source.dependencies or []), source.number][-cleaning.MAX_ITEMS :]
     made = create(actor=actor, values=values, copied_from=source)
-    audit.record("change.split", actor=actor, change=made, data={"from": source.pk})
+    trail.record("change.split", actor=actor, change=made, data={"from": source.pk})
     return made
 
 
@@ -136,7 +136,7 @@ def comment(*, actor: User, number: str, text: str) -> Comment:
     if recent:
         return recent
     made = Comment.objects.create(change=change, author=actor, text=text, created_at=timezone.now())
-    audit.record("change.comment", actor=actor, change=change, data={"comment": made.pk, "text": made.text})
+    trail.record("change.comment", actor=actor, change=change, data={"comment": made.pk, "text": made.text})
     watching.commented(made)
     return made
 
@@ -170,6 +170,6 @@ def transfer(*, actor: User, number: str, requester: str) -> ChangeRequest:
     change.updated_at = timezone.now()
     change.save()
     remember_author(change, heir)
-    audit.record("change.transfer", actor=actor, change=change, data={"from": before.pk, "to": heir.pk})
+    trail.record("change.transfer", actor=actor, change=change, data={"from": before.pk, "to": heir.pk})
     lifecycle.tell("transfer", change, actor)
     return change

@@ -10,9 +10,9 @@ from guardian.shortcuts import assign_perm, remove_perm
 
 from accounts.models import User
 from accounts.roles import Role, label
-from audit import services as audit
-from audit.refusal import Blocked, Invalid, Reason, raise_refusal
-from notifications import services as notifications
+from audit import trail
+from language.refusal import Blocked, Invalid, Reason, raise_refusal
+from notifications import outbox
 from requests import access, cleaning
 from requests.models import ChangeRequest
 
@@ -35,9 +35,9 @@ def grant(*, actor: User, number: str, to: str) -> str:
     raise_refusal(refusal(change, actor))
     found = _named(to)
     assign_perm(PERMISSION, found, change)
-    audit.record("change.grant", actor=actor, change=change, data=_who(found))
+    trail.record("change.grant", actor=actor, change=change, data=_who(found))
     if isinstance(found, User):
-        notifications.tell(
+        outbox.tell(
             [found],
             kind="granted",
             occasion=f"{found.pk}",
@@ -57,7 +57,7 @@ def withdraw(*, actor: User, number: str, to: str) -> ChangeRequest:
     if not _holds(change, found):
         raise Blocked([Reason("settled", f"{to} has no grant on {change.number}.")])
     remove_perm(PERMISSION, found, change)
-    audit.record("change.ungrant", actor=actor, change=change, data=_who(found))
+    trail.record("change.ungrant", actor=actor, change=change, data=_who(found))
     return change
 
 

@@ -16,16 +16,16 @@ from django.views.decorators.http import require_safe
 from accounts.roles import label
 from approvals import access as approvals_access
 from approvals import rounds
-from audit import services as audit
-from audit.refusal import Invalid
-from changemgmt.http import Request
+from audit import trail
+from language.refusal import Invalid
+from language.say import iso, say_length
 from proposals.models import Proposal
 from reports.formats import BYTE_ORDER_MARK, safe_cell
 from requests import components as catalogue
 from requests import listing
 from requests.models import ChangeRequest, Component
-from requests.say import iso, say_length
 from requests.states import State
+from web.http import Request
 
 COUNTED = 1000
 VIEWS: tuple[tuple[str, dict[str, str]], ...] = (
@@ -116,7 +116,7 @@ def export(request: Request) -> StreamingHttpResponse:
     query, found = _found(request)
     if query.wrong:
         raise Invalid(fields=query.wrong)  # a file says nothing of a filter that was left out
-    audit.record("change.export", actor=request.user, data={"query": request.GET.dict()})
+    trail.record("change.export", actor=request.user, data={"query": request.GET.dict()})
     writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)
     columns = (
         "number",

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from django.db import transaction
 
 from accounts.models import User
-from notifications import services as notifications
+from notifications import outbox
 from requests import access
 from requests.models import ChangeRequest, Comment, Watch
 from requests.states import State
@@ -42,7 +42,7 @@ def moved(name: str, change: ChangeRequest, actor: User | None) -> None:
     told_anyway = {change.requester_id, change.implementer_id, actor.pk if actor else None}
     people = [person for person in _watchers(change) if person.pk not in told_anyway]
     by = f" by {actor}" if actor else ""
-    notifications.tell(
+    outbox.tell(
         people,
         kind="watched",
         occasion=f"{name} {change.updated_at.isoformat()}",
@@ -59,7 +59,7 @@ def commented(comment: Comment) -> None:
     people = [person for person in (change.requester, change.implementer) if person]
     others = {person.pk: person for person in [*people, *_watchers(change)] if person not in mentioned}
     for kind, told, word in (("mention", mentioned, "mentions you on"), ("comment", list(others.values()), "comments on")):
-        notifications.tell(
+        outbox.tell(
             [person for person in told if person != author],
             kind=kind,
             occasion=f"{comment.pk}",

@@ -8,11 +8,11 @@ from typing import Any
 from django.utils import timezone
 from ninja import Router
 
-from audit.refusal import Invalid
-from changemgmt.api_base import PERSON, Body, ReasonIn, change_out, check_person
-from changemgmt.http import Request
+from language.refusal import Invalid
 from requests import access, cleaning
 from requests.models import ChangeRequest
+from web.doors import PERSON, Body, ReasonIn, change_out, check_person
+from web.http import Request
 from windows import exceptions, questions, services, slots
 from windows.calendar import closure_occurrences, window_occurrences
 from windows.explain import explain

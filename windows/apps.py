@@ -6,12 +6,12 @@ class WindowsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.services import tokens_revoked
-        from proposals import services as proposals
+        from proposals import second_person
         from requests.lifecycle import follow
         from windows import entries, feeds, holds, rules, services
 
         tokens_revoked.connect(feeds.on_tokens_revoked)
-        proposals.register(rules.KIND, rules.proposals_kind)
+        second_person.register(rules.KIND, rules.proposals_kind)
 
         follow("approve")(services.book_on_approval)
         follow("revise")(holds.keep)

@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from audit.refusal import Reason
-from requests.say import say_day, say_instant, say_until
+from language.refusal import Reason
+from language.say import say_day, say_instant, say_until
 from windows.recurrence import EMERGENCY, PLANNED, Closure, Day, Occurrence, Rule, Window
 
 __all__ = ["EMERGENCY", "PLANNED", "Closure", "Day", "Occurrence", "Window"]

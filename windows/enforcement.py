@@ -14,8 +14,8 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from audit import services as audit
-from audit.refusal import Reason
+from audit import trail
+from language.refusal import Reason
 from requests.models import ChangeRequest
 from requests.states import State
 from windows import services
@@ -117,7 +117,7 @@ def _follow_window(change: ChangeRequest, calendar: Calendar) -> bool:
     before = {"window": change.window_name, "end": change.window_end.isoformat() if change.window_end else None}
     change.window_name, change.window_start, change.window_end = window.name, window.start, window.end
     change.save(update_fields=["window_name", "window_start", "window_end"])
-    audit.record(
+    trail.record(
         "change.window_moved", change=change, data={"before": before, "after": {"window": window.name, "end": window.end.isoformat()}}
     )
     return True

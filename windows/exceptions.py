@@ -17,12 +17,12 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role, label
-from audit import services as audit
-from audit.refusal import Blocked, Missing, Reason, Stale, raise_refusal, refuse_if
-from notifications import services as notifications
+from audit import trail
+from language.refusal import Blocked, Missing, Reason, Stale, raise_refusal, refuse_if
+from language.say import say_instant
+from notifications import outbox
 from requests import access, apart, cleaning
 from requests.models import ChangeRequest
-from requests.say import say_instant
 from requests.states import State
 from windows import enforcement, services, turns
 from windows.calendar import FREEZE, Calendar, closure_occurrences
@@ -88,7 +88,7 @@ def ask(*, actor: User, number: str, slot_start: datetime, reason: str) -> Chang
     row.pk = before.pk if before else None
     row.save()
     dropped = [name for name in HALVES if before and getattr(before, name)]
-    audit.record("change.exception_asked", actor=actor, change=change, data=_facts(row, calendar, reason=row.reason, dropped=dropped))
+    trail.record("change.exception_asked", actor=actor, change=change, data=_facts(row, calendar, reason=row.reason, dropped=dropped))
     _tell(
         row,
         {person for people in askable.values() for person in people} - {actor},
@@ -124,7 +124,7 @@ def grant(*, actor: User, number: str, slot_start: datetime, reason: str = "", a
     row.save()
     facts = _facts(row, calendar, reason=reason or row.reason, half=half, granted=row.is_granted)
     facts |= actor.as_stand_in(Role.CTO if half == "cto" else Role.CHANGE_MANAGER)
-    audit.record("change.freeze_exception", actor=actor, change=change, data=facts)
+    trail.record("change.freeze_exception", actor=actor, change=change, data=facts)
     if row.is_granted:
         _withdraw(row)
         then = "Book it on its page." if change.state != State.IN_REVIEW else "It can be booked once it is approved."
@@ -149,7 +149,7 @@ def decline(*, actor: User, number: str, slot_start: datetime, reason: str, aske
     row.save()
     facts = {"slot_start": row.slot_start.isoformat(), "reason": row.declined_reason, "was_granted": row.is_granted}
     facts |= actor.as_stand_in(Role.CTO, Role.CHANGE_MANAGER)
-    audit.record("change.exception_declined", actor=actor, change=change, data=facts)
+    trail.record("change.exception_declined", actor=actor, change=change, data=facts)
     _withdraw(row)
     people = {row.asked_by, row.cto, row.change_manager, change.requester, change.implementer} - {actor}
     word = "taken back" if row.is_granted else "declined"
@@ -235,7 +235,7 @@ def _occasion(row: FreezeException) -> str:
 
 def _tell(row: FreezeException, people: Iterable[User | None], kind: str, subject: str, body: str) -> None:
     """To those of them who may see the change."""
-    notifications.tell(
+    outbox.tell(
         [person for person in people if person and access.may_see(person, row.change)],
         kind=kind,
         occasion=_occasion(row) if row.declined_at is None else f"{_occasion(row)} {row.declined_at.isoformat()}",
@@ -248,7 +248,7 @@ def _tell(row: FreezeException, people: Iterable[User | None], kind: str, subjec
 def _withdraw(row: FreezeException) -> None:
     """Nobody is asked any more."""
     for kind in ("exception_asked", "exception_half"):
-        notifications.withdraw(change_id=row.change_id, kind=kind, occasion=_occasion(row))
+        outbox.withdraw(change_id=row.change_id, kind=kind, occasion=_occasion(row))
 
 
 # --- for pages -------------------------------------------------------------------------------------------------------------------------

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from audit.refusal import Reason
-from requests.say import say_instant, say_until
+from language.refusal import Reason
+from language.say import say_instant, say_until
 from windows.calendar import EMERGENCY, Calendar, decide, next_transition, window_at
 
 

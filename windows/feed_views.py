@@ -13,9 +13,9 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
-from audit.refusal import Invalid, Refused, raise_refusal
-from changemgmt.http import Request, key_of, record_refusal, status_of
+from language.refusal import Invalid, Refused, raise_refusal
 from requests import cleaning
+from web.http import Request, key_of, record_refusal, status_of
 from windows import feeds as service
 from windows import fields, ics, rules
 from windows.models import Feed

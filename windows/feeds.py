@@ -18,8 +18,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import User
-from audit import services as audit
-from audit.refusal import Invalid, Missing, Reason
+from audit import trail
+from language.refusal import Invalid, Missing, Reason
 from requests.models import ChangeQuerySet, ChangeRequest, Component
 from requests.states import State
 from windows.calendar import Calendar, closure_occurrences, united, window_occurrences, without
@@ -50,7 +50,7 @@ def make(*, actor: User, kind: str, team: str = "") -> tuple[Feed, str]:
     made = Feed.objects.create(
         user=actor, kind=kind, team=team if kind == Feed.Kind.TEAM else "", digest=_digest(secret), created_at=timezone.now()
     )
-    audit.record("feed.create", actor=actor, data={"feed": made.pk, "kind": kind, "team": made.team})
+    trail.record("feed.create", actor=actor, data={"feed": made.pk, "kind": kind, "team": made.team})
     return made, secret
 
 
@@ -63,7 +63,7 @@ def revoke(*, actor: User, key: int) -> Feed:
         raise Missing([Reason("missing", "There is no such feed.")])
     feed.revoked_at = timezone.now()
     feed.save(update_fields=["revoked_at"])
-    audit.record("feed.revoke", actor=actor, data={"feed": feed.pk})
+    trail.record("feed.revoke", actor=actor, data={"feed": feed.pk})
     return feed
 
 

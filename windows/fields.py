@@ -13,7 +13,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from audit.refusal import Invalid
+from language.refusal import Invalid
 from requests import cleaning
 from requests.cleaning import Wrong
 from windows.days import a_date, check_year, day

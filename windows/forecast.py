@@ -10,8 +10,8 @@ from statistics import median
 from django.utils import timezone
 
 from accounts.models import User
+from language.say import say_instant, say_length, say_until
 from requests.models import ChangeRequest
-from requests.say import say_instant, say_length, say_until
 from requests.states import State
 from windows import questions, slots
 from windows.calendar import Calendar

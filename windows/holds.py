@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from audit.models import Event
-from notifications import services as notifications
+from notifications import outbox
 from requests.models import ChangeRequest
 from windows.models import Booking
 
@@ -18,7 +18,7 @@ def keep(change: ChangeRequest, actor: User | None = None) -> None:
     """After `revise`: what was booked is held for the plan as it is now; given up where it has passed, or does not fit any more."""
     rows = list(Booking.objects.filter(change=change).order_by("id"))
     Booking.objects.filter(change=change).delete()
-    notifications.withdraw(change_id=change.pk, kind="booked")
+    outbox.withdraw(change_id=change.pk, kind="booked")
     start = rows[0].during.lower if rows else None
     clear(change)
     if start is None or change.is_emergency or start <= timezone.now() or not all(row.exclusive for row in rows):

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import icalendar
 import recurring_ical_events
 
-from audit.refusal import Invalid
+from language.refusal import Invalid
 from requests import cleaning
 from windows import fields, grammar
 from windows.recurrence import FOREVER, LONGEST_WINDOW, PLANNED

@@ -15,9 +15,9 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role
-from audit import services as audit
-from audit.refusal import Blocked, Invalid, Missing, Reason, raise_refusal
-from notifications import services as notifications
+from audit import trail
+from language.refusal import Blocked, Invalid, Missing, Reason, raise_refusal
+from notifications import outbox
 from requests import cleaning
 from requests.models import ChangeQuerySet, ChangeRequest
 from requests.states import RUNNING, State
@@ -84,7 +84,7 @@ def lock_down(*, actor: User, scope: list[str], reason: str) -> Closure:
     made = Closure.objects.create(
         name=f"the lockdown{on}"[:80], kind=LOCKDOWN, scope=scope, starts_at=now, since=now, made_by=actor, reason=reason
     )
-    audit.record(
+    trail.record(
         "calendar.lockdown", actor=actor, data={"rule": made.pk, "scope": scope, "reason": reason, **actor.as_stand_in(Role.CHANGE_MANAGER)}
     )
     _tell(
@@ -109,7 +109,7 @@ def lift(*, actor: User, key: int, reason: str) -> Closure:
     reason = cleaning.said("reason", reason, "Reason", "say why work may go on; all whom it stopped read it.")
     found.till, found.ended_by = timezone.now(), actor
     found.save(update_fields=["till", "ended_by"])
-    audit.record(
+    trail.record(
         "calendar.lift",
         actor=actor,
         data={"rule": found.pk, "scope": found.scope, "reason": reason, **actor.as_stand_in(Role.CHANGE_MANAGER)},
@@ -128,7 +128,7 @@ def _tell(lockdown: Closure, subject: str, body: str) -> None:
     held = _concerned(lockdown.scope, SOON).select_related("requester", "implementer")
     people = {person for change in held for person in (change.requester, change.implementer) if person}
     people |= set(User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True))
-    notifications.tell(people, kind=kind, occasion=f"{lockdown.pk}", subject=subject, body=body, path="/calendar/lockdown/")
+    outbox.tell(people, kind=kind, occasion=f"{lockdown.pk}", subject=subject, body=body, path="/calendar/lockdown/")
 
 
 def held_until_its_end(change: ChangeRequest) -> str:

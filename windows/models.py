@@ -13,8 +13,8 @@ from django.db import models
 from django.db.models import F, Func, Max, Q, Value
 from django.utils import timezone
 
+from language.say import say_instant
 from requests.models import ChangeRequest, Component
-from requests.say import say_instant
 from windows import calendar
 
 

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from audit.refusal import Reason
+from language.refusal import Reason
 from requests.models import ChangeRequest
 from windows.calendar import Calendar, Span, closure_occurrences, decide, next_transition
 from windows.models import current_calendar

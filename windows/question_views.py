@@ -11,10 +11,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
-from audit.refusal import Invalid
-from changemgmt.http import Request
+from language.refusal import Invalid
 from requests import access, cleaning
 from requests.models import ChangeRequest, plan_length
+from web.http import Request
 from windows import exceptions, questions, services, slots
 from windows.explain import explain
 from windows.models import current_calendar

@@ -15,11 +15,11 @@ from functools import cached_property
 from django.utils import timezone
 
 from accounts.models import User
-from audit.refusal import Reason
+from language.refusal import Reason
+from language.say import say_instant, say_length, say_span, say_until
 from requests.apart import hands_in
 from requests.dependencies import REMEDY, ended_otherwise
 from requests.models import ChangeRequest
-from requests.say import say_instant, say_length, say_span, say_until
 from requests.states import State
 from windows.calendar import (
     BLACKOUT,

@@ -11,11 +11,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from audit.refusal import Invalid, Missing, Refused, raise_refusal
-from changemgmt.http import Request, key_of, record_refusal, status_of
-from proposals import services as proposals
+from language.refusal import Invalid, Missing, Refused, raise_refusal
+from proposals import second_person
 from proposals.models import Proposal
 from requests import cleaning
+from web.http import Request, key_of, record_refusal, status_of
 from windows import days, fields, lockdown, rule_forms, rules
 from windows.calendar import HORIZON, closure_occurrences
 from windows.models import Closure, MaintenanceWindow
@@ -248,7 +248,7 @@ def proposed(request: Request, key: int) -> HttpResponse:
     """What a proposal about the calendar would do, as things stand now, for whoever is to confirm it."""
     proposal = get_object_or_404(Proposal.objects.select_related("author"), pk=key, kind=rules.KIND)
     edits = [rules.Edit(**edit) for edit in proposal.payload["edits"]]
-    may_answer = not proposals.answer_refusal(proposal, request.user)
+    may_answer = not second_person.answer_refusal(proposal, request.user)
     context: dict[str, Any] = {"proposal": proposal, "lines": [], "may_answer": may_answer}
     try:
         context["lines"] = [_proposed_line(edit) for edit in edits]

@@ -16,10 +16,10 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role
-from audit import services as audit
+from audit import trail
 from audit.models import Event
-from audit.refusal import Blocked, Invalid, Missing, NotYours, Reason, Stale, raise_refusal
-from proposals import services as proposals
+from language.refusal import Blocked, Invalid, Missing, NotYours, Reason, Stale, raise_refusal
+from proposals import second_person
 from proposals.models import Proposal
 from requests import cleaning
 from requests.models import ChangeRequest
@@ -133,7 +133,7 @@ def confirm(*, actor: User) -> None:
     turns.edit_calendar()
     if not is_looked_at():
         rules = [row.name for model in MODELS.values() for row in model.objects.in_force().order_by("pk")]
-        audit.record("calendar.confirm", actor=actor, data={"rules": rules})
+        trail.record("calendar.confirm", actor=actor, data={"rules": rules})
 
 
 # --- saving --------------------------------------------------------------------------------------------------------------------------
@@ -217,7 +217,9 @@ def _propose(actor: User, ready: Sequence[Prepared], reason: str, lines: list[st
     payload: dict[str, Any] = {"edits": [edit.as_dict() for _, _, edit in ready]}
     if hands:
         payload |= {"barred": sorted(hands)}
-    return proposals.propose(actor=actor, kind=KIND, subject=f"Calendar: {names}{more}", reason=reason, widens=lines[:50], payload=payload)
+    return second_person.propose(
+        actor=actor, kind=KIND, subject=f"Calendar: {names}{more}", reason=reason, widens=lines[:50], payload=payload
+    )
 
 
 def _apply(ready: Sequence[Prepared], *, actor: User, confirmed_by: User | None, reason: str) -> None:
@@ -234,7 +236,7 @@ def _apply(ready: Sequence[Prepared], *, actor: User, confirmed_by: User | None,
             new.line, new.since, new.made_by, new.confirmed_by, new.reason = (old.first_key if old else 0), now, actor, confirmed_by, reason
             new.save()
         verb = "end" if new is None else "edit" if old else "add"
-        audit.record(
+        trail.record(
             f"calendar.{verb}",
             actor=actor,
             data={
@@ -272,7 +274,7 @@ def _second_refusal(proposal: Proposal, second: User) -> list[Reason]:
     return [Reason("own_change", why)]
 
 
-proposals_kind = proposals.Kind(carry_out=_carry_out, second_refusal=_second_refusal)
+proposals_kind = second_person.Kind(carry_out=_carry_out, second_refusal=_second_refusal)
 
 
 # --- consequences --------------------------------------------------------------------------------------------------------------------

@@ -6,9 +6,9 @@ from typing import Any
 
 from ninja import Router
 
-from audit.refusal import Invalid
-from changemgmt.api_base import PERSON, Body
-from changemgmt.http import Request
+from language.refusal import Invalid
+from web.doors import PERSON, Body
+from web.http import Request
 from windows import effects, fields, lockdown, rules
 from windows.models import Closure, MaintenanceWindow
 

@@ -11,12 +11,12 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role
-from audit import services as audit
-from audit.refusal import Blocked, Invalid, NotYours, Reason, raise_refusal, refuse_if
-from notifications import services as notifications
+from audit import trail
+from language.refusal import Blocked, Invalid, NotYours, Reason, raise_refusal, refuse_if
+from language.say import say_instant, say_length, say_span
+from notifications import outbox
 from requests import access, apart, cleaning, lifecycle
 from requests.models import ChangeRequest
-from requests.say import say_instant, say_length, say_span
 from requests.states import EDITABLE, State
 from windows import holds, turns
 from windows.calendar import window_at
@@ -121,7 +121,7 @@ def book(change: ChangeRequest, start: datetime, *, actor: User | None, short_no
 def _tell_booked(change: ChangeRequest, actor: User | None) -> None:
     span = say_span(change.slot_start, change.slot_end) if change.slot_start and change.slot_end else ""
     people = [person for person in (change.requester, change.implementer) if person and person != actor]
-    notifications.tell(
+    outbox.tell(
         people,
         kind="booked",
         occasion=f"{change.slot_start} as of {timezone.now().isoformat()}",
@@ -147,7 +147,7 @@ def release(change: ChangeRequest, actor: User | None = None) -> None:
     """Free what the change had booked; that it is booked is not told any more."""
     Booking.objects.filter(change=change).delete()
     holds.clear(change)
-    notifications.withdraw(change_id=change.pk, kind="booked")
+    outbox.withdraw(change_id=change.pk, kind="booked")
 
 
 def hold_for_run(change: ChangeRequest) -> None:
@@ -198,7 +198,7 @@ def displace(change: ChangeRequest, *, kind: str, reason: str, due_at: datetime)
     people: list[User] = [person for person in (change.requester, change.implementer) if person]
     if hand_over:
         people += User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True)
-    notifications.tell(
+    outbox.tell(
         people,
         kind=kind,
         occasion=f"{slot} as of {timezone.now().isoformat()}",  # it may be booked there again, and lose it again
@@ -240,7 +240,7 @@ def _try_book(change: ChangeRequest, start: datetime, short_notice_reason: str =
         with transaction.atomic():
             book(change, start, actor=None, short_notice_reason=short_notice_reason)
     except Blocked as refused:
-        audit.record(
+        trail.record(
             "change.requested_window_refused",
             change=change,
             data={"start": start.isoformat(), "reasons": [r.message for r in refused.reasons]},
@@ -255,7 +255,7 @@ def _propose_next(change: ChangeRequest, why: str) -> None:
     wanted = change.requested_window_start
     starts, none = free_slots(change, after=timezone.now() + NOTICE, limit=1)
     proposal = f"The next that fits with notice is {say_instant(starts[0])}." if starts else " ".join(reason.message for reason in none)
-    notifications.tell(
+    outbox.tell(
         [change.requester],
         kind="slot_taken",
         occasion=f"{change.round} {wanted}",
@@ -272,8 +272,8 @@ def book_earliest(change: ChangeRequest) -> bool:
     if any(_try_book(change, start) for start in starts):
         return True
     reasons = [reason.message for reason in why]
-    audit.record("change.no_slot", change=change, data={"reasons": reasons})
-    notifications.tell(
+    trail.record("change.no_slot", change=change, data={"reasons": reasons})
+    outbox.tell(
         [change.requester],
         kind="no_slot",
         occasion=f"{change.round}",
@@ -299,7 +299,7 @@ def ask_for_opening(*, actor: User, number: str, start: datetime, reason: str) -
     reason = cleaning.said("reason", reason, "Reason", "say why it cannot be shorter or wait for a window.")
     start = checked_start(change, start, "start", "Start")
     minutes = min(int(change.plan_length.total_seconds() // 60), 1440)
-    audit.record(
+    trail.record(
         "change.opening_asked", actor=actor, change=change, data={"start": start.isoformat(), "minutes": minutes, "reason": reason}
     )
     preset: dict[str, Any] = {
@@ -310,7 +310,7 @@ def ask_for_opening(*, actor: User, number: str, start: datetime, reason: str) -
         "minutes": minutes,
     }
     preset |= {"scope": ", ".join(sorted(scope_of(change)))} | ({} if change.confidential else {"reason": reason[:200]})
-    notifications.tell(
+    outbox.tell(
         User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True).exclude(pk=actor.pk),
         kind="opening_asked",
         occasion=f"{start} as of {timezone.now().isoformat()}",

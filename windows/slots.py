@@ -11,11 +11,11 @@ from django.db.models import Q
 
 from accounts.models import User
 from accounts.roles import Role
-from audit.refusal import Reason
+from language.refusal import Reason
+from language.say import say_span
 from requests import access
 from requests.dependencies import REMEDY, ended_otherwise
 from requests.models import ChangeQuerySet, ChangeRequest, Component
-from requests.say import say_span
 from requests.states import RUNNING, State
 from windows.calendar import EMERGENCY, Calendar, Occurrence, window_at
 

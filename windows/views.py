@@ -14,8 +14,8 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from changemgmt.http import Request
 from requests import cleaning
+from web.http import Request
 from windows import board, lockdown, zones
 from windows.board import Board, Filters, Shown
 from windows.calendar import EMERGENCY, decide, open_stretches, window_occurrences

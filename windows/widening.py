@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from requests.say import say_date, say_length, say_span
+from language.say import say_date, say_length, say_span
 from windows.calendar import united, without
 from windows.recurrence import Closure, Rule, Window
 

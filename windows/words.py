@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from requests.say import say_date, say_instant
+from language.say import say_date, say_instant
 from windows.models import Closure, MaintenanceWindow
 from windows.recurrence import rule_parts
 

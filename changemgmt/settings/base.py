@@ -45,21 +45,21 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "changemgmt.middleware.healthy_input",
+    "web.middleware.healthy_input",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
-    "changemgmt.middleware.session_limits",
-    "changemgmt.middleware.SignInRequired",
+    "web.middleware.session_limits",
+    "web.middleware.SignInRequired",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "changemgmt.middleware.Refusals",
-    "changemgmt.api_base.idempotent",
+    "web.middleware.Refusals",
+    "web.doors.idempotent",
 ]
 ROOT_URLCONF = "changemgmt.urls"
 WSGI_APPLICATION = "changemgmt.wsgi.application"

@@ -22,7 +22,19 @@ import mutants
 import servers
 from environment import PYTHON, ROOT, fail, say
 
-CODE = ["accounts", "approvals", "audit", "changemgmt", "implementation", "notifications", "reports", "requests", "windows"]
+CODE = [
+    "accounts",
+    "approvals",
+    "audit",
+    "changemgmt",
+    "implementation",
+    "language",
+    "notifications",
+    "reports",
+    "requests",
+    "web",
+    "windows",
+]
 
 
 class Stopped(BaseException):

@@ -29,7 +29,20 @@ import environment
 import servers
 from environment import ROOT, VENV, fail, say
 
-APPS = ("accounts", "approvals", "audit", "changemgmt", "implementation", "notifications", "proposals", "reports", "requests", "windows")
+APPS = (
+    "accounts",
+    "approvals",
+    "audit",
+    "changemgmt",
+    "implementation",
+    "language",
+    "notifications",
+    "proposals",
+    "reports",
+    "requests",
+    "web",
+    "windows",
+)
 BESIDES = ("tests", "templates", "static", "docs")
 LEAST_KILLED, MOST_EQUIVALENT = 0.95, 0.02  # of those that change something; of all
 PROCESSES = "2"

@@ -10,7 +10,7 @@ from django.db import Error, connection, transaction
 
 from accounts.models import User
 from audit.models import Event
-from audit.services import verify
+from audit.trail import verify
 from changemgmt.tick import tick
 from notifications.models import Message
 from requests.models import ChangeRequest

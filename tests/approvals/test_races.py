@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.models import User
 from approvals import delegations, drafts
 from approvals.models import Decision, Policy
-from proposals import services as proposals
+from proposals import second_person
 from proposals.models import Proposal
 from requests.models import ChangeRequest
 from tests.tries import tries
@@ -204,7 +204,7 @@ def test_two_second_persons_make_one_version(at: Any) -> None:
         answers = at_once(
             status(cto, lambda: cto.post(f"/proposals/{made.pk}/confirm", expect=None)),  # noqa: B023
             status(lead, lambda: lead.post(f"/proposals/{made.pk}/confirm", expect=None)),  # noqa: B023
-            lambda: proposals.withdraw(actor=manager, key=made.pk),  # noqa: B023
+            lambda: second_person.withdraw(actor=manager, key=made.pk),  # noqa: B023
         )
         codes = [code for code in answers[:2] if code == 200]
         withdrawn = not isinstance(answers[2], BaseException)

@@ -9,7 +9,7 @@ import pytest
 from django.db import Error, connection, transaction
 
 from accounts.models import User
-from audit import services as audit
+from audit import trail
 from audit.models import Event
 from requests.states import TRANSITIONS
 from tests.journeys import test_api_walk as journeys
@@ -22,7 +22,7 @@ Sit = Callable[[str], Desk]
 @pytest.mark.parametrize("table", ["audit_event", "audit_link"])
 @pytest.mark.parametrize("sql", ["UPDATE {} SET {} = {}", "DELETE FROM {0}", "TRUNCATE {0} CASCADE"])
 def test_the_database_refuses_to_change_it(table: str, sql: str) -> None:
-    audit.record("test.event")
+    trail.record("test.event")
     column = "via" if table == "audit_event" else "hash"
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -46,12 +46,12 @@ def test_tampering_by_the_databases_owner_is_found(tamper: str) -> None:
     """F60: with triggers switched off, as only the owner can."""
     actor = User.objects.get(username="engineer")
     for index in range(6):
-        audit.record("test.event", actor=actor, data={"n": index})
-    assert audit.verify().ok
+        trail.record("test.event", actor=actor, data={"n": index})
+    assert trail.verify().ok
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL session_replication_role = replica")
         cursor.execute(tamper)
-    found = audit.verify()
+    found = trail.verify()
     assert not found.ok
     assert found.problem
 
@@ -64,14 +64,14 @@ def test_writers_at_once_never_fork_the_chain() -> None:
     def write(index: int) -> None:
         try:
             with transaction.atomic():
-                audit.record("test.event", data={"n": index})
-                audit.record("test.event", data={"n": -index})
+                trail.record("test.event", data={"n": index})
+                trail.record("test.event", data={"n": -index})
         finally:
             connection.close()
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(80)))
-    found = audit.verify()
+    found = trail.verify()
     assert (found.ok, found.events) == (True, 160)
 
 

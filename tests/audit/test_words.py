@@ -13,7 +13,7 @@ from django.db import Error, connection, models, transaction
 from django.test import Client
 
 from accounts.models import User
-from audit import services as audit
+from audit import trail
 from audit.models import Event, Redaction, Words
 from notifications.models import Message
 from requests import redaction
@@ -181,7 +181,7 @@ def test_nothing_typed_stands_in_the_chain_itself(desk: Sit, at: Any) -> None:
     ],
 )
 def test_the_database_refuses_to_change_the_words(sql: str) -> None:
-    event = audit.record("test.event", data={"text": "It was so"})
+    event = trail.record("test.event", data={"text": "It was so"})
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     with pytest.raises(Error, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
@@ -190,7 +190,7 @@ def test_the_database_refuses_to_change_the_words(sql: str) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_words_come_with_their_event() -> None:
-    event = audit.record("test.event", data={"n": 1})
+    event = trail.record("test.event", data={"n": 1})
     with pytest.raises(Error, match="not later"):
         Words.objects.create(event=event, texts={"text": "Added"}, salts={"text": "00"})
 
@@ -209,13 +209,13 @@ def test_words_come_with_their_event() -> None:
 )
 def test_words_that_are_not_what_was_said_are_found(tamper: str) -> None:
     """F60: by the database's owner, with triggers switched off."""
-    audit.record("test.event", data={"n": 1})
-    audit.record("test.event", data={"text": "It was so"})
-    assert audit.verify().ok
+    trail.record("test.event", data={"n": 1})
+    trail.record("test.event", data={"text": "It was so"})
+    assert trail.verify().ok
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL session_replication_role = replica")
         cursor.execute(tamper)
-    found = audit.verify()
+    found = trail.verify()
     assert not found.ok
     assert "event" in found.problem
 
@@ -241,7 +241,7 @@ def test_a_secret_goes_from_everywhere_and_the_trail_still_verifies(desk: Sit, a
     assert after["digests"] == comment["digests"]
     assert events(desk, number, "approval.open_round")[0]["data"]["content"]["testing_plan"] == "[redacted]"
     assert events(desk, number, "approval.decide")[0]["data"]["comment"] == "[redacted]"
-    found = audit.verify()
+    found = trail.verify()
     assert (found.ok, found.redacted) == (True, Redaction.objects.count())
     (said,) = events(desk, number, "audit.redact")
     assert (said["actor"], said["data"]["confirmed_by"], said["data"]["reason"]) == (

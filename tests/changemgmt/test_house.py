@@ -19,11 +19,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
-from changemgmt.http import key_of
 from requests import lifecycle
 from requests.models import ChangeRequest
 from requests.states import TRANSITIONS
 from tests.world import Desk
+from web.http import key_of
 from windows import openness
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +54,7 @@ def test_a_key_is_read_in_one_place(text: str, key: int) -> None:
     found = subprocess.run(
         ["git", "grep", "-l", "isdecimal()", "--", "*.py", ":!tests"], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout
-    assert found.split() == ["changemgmt/http.py"] or not (ROOT / ".git").exists()
+    assert found.split() == ["web/http.py"] or not (ROOT / ".git").exists()
 
 
 def test_the_lifecycle_page_tells_the_truth() -> None:
@@ -189,7 +189,19 @@ def test_setup_never_overwrites_an_edit() -> None:
 
 def test_nothing_outside_windows_judges_the_calendar_by_itself() -> None:
     """X1 to X7: whoever asks the calendar asks one of the six questions of `windows/questions.py`."""
-    apps = ("accounts", "approvals", "audit", "changemgmt", "implementation", "notifications", "proposals", "reports", "requests")
+    apps = (
+        "accounts",
+        "approvals",
+        "audit",
+        "changemgmt",
+        "implementation",
+        "language",
+        "notifications",
+        "proposals",
+        "reports",
+        "requests",
+        "web",
+    )
     sources = [path for app in apps for path in (ROOT / app).rglob("*.py")]
     assert len(sources) > 100
     asking = re.compile(r"from windows\.calendar import [^\n]*\b(decide|next_transition)\b|calendar\.decide\(", re.M)

@@ -25,13 +25,13 @@ from accounts.models import Delegation, User
 from approvals import delegations, revisions, security, telephone
 from approvals import services as approvals
 from approvals.models import Decision, Step
-from audit import services as audit
+from audit import trail
 from audit.models import Event
-from audit.refusal import Refused
 from changemgmt.tick import tick
 from implementation import evidence, guards
 from implementation import services as implementation
 from implementation.case import Case
+from language.refusal import Refused
 from requests import services as requests
 from requests.models import ChangeRequest
 from tests.tries import BUILD, FAULTS, tries
@@ -113,7 +113,7 @@ class History(RuleBasedStateMachine):
     def teardown(self) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        found = audit.verify()
+        found = trail.verify()
         self.clock.stop()
         transaction.set_rollback(True)
         self.atomic.__exit__(None, None, None)

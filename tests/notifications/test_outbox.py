@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import User
-from notifications import services, tasks
+from notifications import outbox, tasks
 from notifications.models import Message
 
 
@@ -42,16 +42,14 @@ def sink(settings: Any) -> Iterator[Kept]:
 
 
 def say(occasion: str) -> None:
-    services.tell(
-        [User.objects.get(username="engineer")], kind="test", occasion=occasion, subject="Hello\r\nBcc: x@example.com", body="Text"
-    )
+    outbox.tell([User.objects.get(username="engineer")], kind="test", occasion=occasion, subject="Hello\r\nBcc: x@example.com", body="Text")
 
 
 @pytest.mark.django_db
 def test_one_occasion_is_one_message_and_goes_out_once(sink: Kept) -> None:
     say("a")
     say("a")
-    assert [services.deliver_due(), services.deliver_due()] == [1, 0]
+    assert [outbox.deliver_due(), outbox.deliver_due()] == [1, 0]
     assert len(sink.mails) == 1
     assert b"Subject: Hello Bcc: x@example.com" in sink.mails[0], "no header is smuggled in (F51)"
 
@@ -62,7 +60,7 @@ def test_what_is_rolled_back_was_never_said(sink: Kept) -> None:
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         say("b")
         raise ZeroDivisionError
-    assert services.deliver_due() == 0
+    assert outbox.deliver_due() == 0
     assert sink.mails == []
 
 
@@ -75,22 +73,22 @@ def test_a_dead_mail_server_only_delays(settings: Any, at: Any) -> None:
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
     at("2026-10-01T09:00Z")
     say("c")
-    assert services.deliver_due() == 0
+    assert outbox.deliver_due() == 0
     message = Message.objects.get()
     assert (message.state, message.attempts) == ("due", 1)
-    assert services.deliver_due() == 0
+    assert outbox.deliver_due() == 0
     assert Message.objects.get().attempts == 1, "not before its wait is over"
     at("2026-10-01T09:00:31Z")
-    services.deliver_due()
+    outbox.deliver_due()
     assert Message.objects.get().attempts == 2
     at("2026-10-05T09:00Z")  # days without a worker are no days of trying
-    services.deliver_due()
+    outbox.deliver_due()
     assert (Message.objects.get().state, Message.objects.get().attempts) == ("due", 3)
     for tries in range(1, 28):
         at((datetime(2026, 10, 5, 9, tzinfo=UTC) + tries * timedelta(minutes=61)).isoformat())
-        services.deliver_due()
+        outbox.deliver_due()
     message = Message.objects.get()
-    assert (message.state, message.attempts) == ("dead", services.GIVE_UP_AFTER)
+    assert (message.state, message.attempts) == ("dead", outbox.GIVE_UP_AFTER)
     assert Event.objects.filter(action="message.given_up").count() == 1
 
 
@@ -101,9 +99,9 @@ def test_a_message_that_failed_once_can_still_be_withdrawn(settings: Any, at: An
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
     at("2026-10-01T09:00Z")
     say("d")
-    services.deliver_due()
+    outbox.deliver_due()
     Message.objects.update(change_id=7)
-    services.withdraw(change_id=7, kind=Message.objects.get().kind)
+    outbox.withdraw(change_id=7, kind=Message.objects.get().kind)
     assert Message.objects.get().state == "cancelled"
 
 
@@ -115,7 +113,7 @@ def test_four_workers_send_each_message_once(sink: Kept) -> None:
 
     def deliver(_: int) -> int:
         try:
-            return services.deliver_due()
+            return outbox.deliver_due()
         finally:
             connection.close()
 
@@ -131,10 +129,10 @@ def test_a_worker_that_dies_while_sending_loses_nothing(sink: Kept, at: Any) -> 
     """F1, F2: its lease runs out and the next one sends."""
     at("2026-10-01T09:00Z")
     say("d")
-    assert services.claim(Message.objects.get().pk) is not None
-    assert services.deliver_due() == 0
+    assert outbox.claim(Message.objects.get().pk) is not None
+    assert outbox.deliver_due() == 0
     at("2026-10-01T09:02:01Z")
-    assert services.deliver_due() == 1
+    assert outbox.deliver_due() == 1
     assert Message.objects.get().late is True
     assert b"This message comes late: it was due on Thu 1 Oct 2026, 09:00 UTC." in sink.mails[0]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from audit.refusal import Reason
+from language.refusal import Reason
 from windows.calendar import (
     Calendar,
     Closure,

@@ -14,7 +14,7 @@ import recurring_ical_events
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from audit.refusal import Invalid
+from language.refusal import Invalid
 from requests.models import Component
 from tests.windows.test_rules import booked, rules, save
 from tests.world import Desk

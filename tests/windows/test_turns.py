@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from audit import services as audit
+from audit import trail
 from notifications.models import Message
 from requests import lifecycle
 from requests.models import ChangeRequest
@@ -101,8 +101,8 @@ def test_an_edit_waits_for_a_booking_and_then_displaces_it(slot: Any, desk: Sit,
 def test_a_booking_waits_for_an_edit_and_obeys_it(slot: Any, desk: Sit, monkeypatch: Any) -> None:
     """Promise 2: a booking that comes while the calendar is edited is judged by the new one."""
     number, book, edit = slot
-    held = Held(audit.record, lambda action: action == "calendar.add")
-    monkeypatch.setattr(audit, "record", held)
+    held = Held(trail.record, lambda action: action == "calendar.add")
+    monkeypatch.setattr(trail, "record", held)
     second_waits_for_first(held, edit, book)
     assert desk("devops").status == 409
     assert ChangeRequest.objects.get(number=number).state == "approved"
@@ -136,7 +136,7 @@ def test_a_lockdown_waits_for_a_start(run: Any, desk: Sit, monkeypatch: Any) -> 
 def test_a_start_waits_for_a_lockdown_and_obeys_it(run: Any, desk: Sit, monkeypatch: Any) -> None:
     """Promise 2, item 5: nothing starts under it."""
     number, start, stop = run
-    held = Held(audit.record, lambda action: action == "calendar.lockdown")
-    monkeypatch.setattr(audit, "record", held)
+    held = Held(trail.record, lambda action: action == "calendar.lockdown")
+    monkeypatch.setattr(trail, "record", held)
     second_waits_for_first(held, stop, start)
     assert (desk("devops").status, ChangeRequest.objects.get(number=number).state) == (409, "scheduled")

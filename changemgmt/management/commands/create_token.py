@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from accounts.models import ApiToken, User
-from audit import services as audit
+from audit import trail
 
 
 class Command(BaseCommand):
@@ -27,5 +27,5 @@ class Command(BaseCommand):
         if user is None:
             raise CommandError(f"there is no active user {options['username']!r}")
         token, secret = ApiToken.make(user=user, name=options["name"], scope=options["scope"], lifetime=timedelta(days=options["days"]))
-        audit.record("token.create", data={"token": token.pk, "user": user.pk, "scope": token.scope})
+        trail.record("token.create", data={"token": token.pk, "user": user.pk, "scope": token.scope})
         self.stdout.write(secret)

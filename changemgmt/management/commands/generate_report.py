@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from changemgmt.http import plain
 from reports import services
+from web.http import plain
 
 
 class Command(BaseCommand):

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts import setup
-from audit.refusal import Missing
+from language.refusal import Missing
 
 
 class Command(BaseCommand):

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
-from audit import services as audit
+from audit import trail
 
 
 class Command(BaseCommand):
@@ -19,7 +19,7 @@ class Command(BaseCommand):
         parser.add_argument("--head", help="a file with a head printed earlier ({events, head}); the chain must still pass through it")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = audit.verify()
+        found = trail.verify()
         self.stdout.write(json.dumps({"ok": found.ok, "events": found.events, "head": found.head, "problem": found.problem}))
         if not found.ok:
             raise CommandError(found.problem)

@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role, listed
-from audit import services as audit
-from audit.refusal import Invalid, Missing, Reason, raise_refusal
-from notifications import services as notifications
+from audit import trail
+from language.refusal import Invalid, Missing, Reason, raise_refusal
+from notifications import outbox
 from proposals.models import Proposal
 
 SECONDS = (Role.CHANGE_MANAGER, Role.DEVOPS_LEAD, Role.CTO)
@@ -54,9 +54,9 @@ def propose(
     made = Proposal.objects.create(
         kind=kind, subject=subject[:200], reason=reason, widens=widens, payload=payload, author=actor, created_at=timezone.now()
     )
-    audit.record("proposal.create", actor=actor, data={"proposal": made.pk, "kind": kind, "subject": made.subject, "widens": widens})
+    trail.record("proposal.create", actor=actor, data={"proposal": made.pk, "kind": kind, "subject": made.subject, "widens": widens})
     body = "\n".join([f"Why: {reason}", "", "It would allow more:", *(f"- {line}" for line in widens)])
-    notifications.tell(
+    outbox.tell(
         could_be_second(made),
         kind="proposal",
         occasion=f"{made.pk}",
@@ -161,9 +161,9 @@ def _answered(proposal: Proposal, actor: User, state: str, answer: str) -> Propo
     proposal.save(update_fields=["state", "answer", "answered_by", "answered_at"])
     verb = {"confirmed": "confirm", "declined": "decline", "withdrawn": "withdraw"}[state]
     data = {"proposal": proposal.pk, "kind": proposal.kind, "reason": answer, **actor.as_stand_in(*_roles(proposal))}
-    audit.record(f"proposal.{verb}", actor=actor, data=data)
+    trail.record(f"proposal.{verb}", actor=actor, data=data)
     if actor != proposal.author:
-        notifications.tell(
+        outbox.tell(
             [proposal.author],
             kind="proposal_answered",
             occasion=f"{proposal.pk}",

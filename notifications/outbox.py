@@ -15,9 +15,9 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts.models import User
-from audit import services as audit
+from audit import trail
+from language import say
 from notifications.models import Message
-from requests import say
 
 log = logging.getLogger(__name__)
 LEASE = timedelta(minutes=2)
@@ -204,7 +204,7 @@ def send(message: Message) -> bool:
     except (smtplib.SMTPException, OSError) as problem:
         log.warning("Message %s not sent: %s", message.pk, problem)
         if message.attempts >= GIVE_UP_AFTER:
-            audit.record("message.given_up", data={"message": message.pk, "kind": message.kind})
+            trail.record("message.given_up", data={"message": message.pk, "kind": message.kind})
             return _settle(message, state=Message.State.DEAD, error=str(problem)[:500])
         wait = timedelta(seconds=WAITS[min(message.attempts, len(WAITS)) - 1])
         # Due again, so that it can still be withdrawn, but not before the wait is over.

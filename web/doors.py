@@ -19,10 +19,10 @@ from ninja.utils import check_csrf
 from pydantic import ConfigDict, model_validator
 
 from accounts.models import ApiToken, User
-from audit import services as audit
-from audit.refusal import NotYours, Reason
-from changemgmt.http import plain, problem
+from audit import trail
+from language.refusal import NotYours, Reason
 from requests.models import ChangeRequest, IdempotencyKey
+from web.http import plain, problem
 
 WRITING = {"POST", "PUT", "PATCH", "DELETE"}
 SEEN_EVERY = timedelta(minutes=1)
@@ -104,7 +104,7 @@ class Door(AuthBase):
         now = timezone.now()
         if token.last_used_at is None or now - token.last_used_at > SEEN_EVERY:
             ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
-        audit.set_via(f"token:{token.pk}")
+        trail.set_via(f"token:{token.pk}")
         request.user = token.user
         request.token = token  # type: ignore[attr-defined]
         self._admit(token, request)  # last: a refusal is recorded with whose token it was

@@ -8,9 +8,9 @@ from typing import Any
 from django.http import HttpRequest, JsonResponse
 
 from accounts.models import ApiToken, User
-from audit import services as audit
-from audit.refusal import Blocked, Invalid, Missing, NotYours, Refused, Stale
-from requests.say import iso
+from audit import trail
+from language.refusal import Blocked, Invalid, Missing, NotYours, Refused, Stale
+from language.say import iso
 
 
 class Request(HttpRequest):
@@ -87,6 +87,6 @@ def problem_for(refused: Refused) -> JsonResponse:
 def record_refusal(request: HttpRequest, refused: Refused) -> None:
     """A refused access leaves an event: who, where, why (promise 4). What was merely missing or not yet possible does not."""
     if isinstance(refused, NotYours) and request.user.is_authenticated:
-        audit.record(
+        trail.record(
             "access.refused", actor=request.user, data={"path": request.path[:200], "method": request.method, "code": refused.code}
         )

@@ -18,9 +18,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import stepup
-from audit import services as audit
-from audit.refusal import Refused
-from changemgmt.http import TITLES, problem, record_refusal, status_of
+from audit import trail
+from language.refusal import Refused
+from web.http import TITLES, problem, record_refusal, status_of
 
 log = logging.getLogger(__name__)
 Handler = Callable[[HttpRequest], HttpResponseBase]
@@ -64,7 +64,7 @@ def session_limits(get_response: Handler) -> Handler:
     """Twelve hours at most, half an hour of silence; a missing stamp is set, not refused (so `force_login` is a full session)."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        audit.set_via("api" if request.path.startswith(API) else "page")
+        trail.set_via("api" if request.path.startswith(API) else "page")
         if request.user.is_authenticated:
             now = timezone.now()
             began = _stamp(request, "began") or now
