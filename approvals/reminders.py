@@ -19,7 +19,7 @@ from language.say import say_instant, say_length
 from notifications import outbox
 from requests.models import Author, ChangeRequest
 from requests.states import State
-from windows.questions import NOTICE
+from windows.booking.questions import NOTICE
 
 #: Where the window asked for opens soon, nobody waits longer than this, whatever the policy allows.
 NEAR = timedelta(hours=48)

@@ -12,7 +12,7 @@ from approvals import access, policy
 from approvals.models import Policy
 from approvals.quorum import ALL, Quorum
 from requests.models import ChangeRequest, Component
-from windows import rules as calendar_rules
+from windows.rules import rules as calendar_rules
 
 MINIMUM = {
     "P0": "Two: whoever files and runs it, and the CTO or an emergency contact on duty; a third says afterwards whether it was justified.",

@@ -27,7 +27,7 @@ from requests.api import router as requests_router
 from web.doors import Door, no_constant
 from web.http import TITLES, plain, problem, problem_for, record_refusal
 from windows.api import router as windows_router
-from windows.rules_api import router as rules_router
+from windows.rules.api import router as rules_router
 
 log = logging.getLogger(__name__)
 DEEPEST = 20

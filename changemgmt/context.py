@@ -11,7 +11,7 @@ from django.utils.functional import SimpleLazyObject
 
 from approvals import access
 from changemgmt import clock
-from windows.openness import window_state
+from windows.booking.openness import window_state
 
 MANY = 99
 

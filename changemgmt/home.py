@@ -22,9 +22,10 @@ from reports import services as reports
 from requests.models import ChangeRequest
 from requests.risk import Record
 from requests.states import OPEN, RUNNING, State
-from windows import exceptions, rules
-from windows.calendar import HORIZON, closure_occurrences, open_stretches, window_at
+from windows.booking import freeze_exceptions
+from windows.calendar.verdict import HORIZON, closure_occurrences, open_stretches, window_at
 from windows.models import current_calendar
+from windows.rules import rules
 
 MINE = 8
 FIGURES_FOR = (Role.MANAGER, Role.CHANGE_MANAGER, Role.CTO, Role.ENGINEERING_MANAGER, Role.AUDITOR)
@@ -53,7 +54,7 @@ def context_for(user: User) -> dict[str, Any]:
         context["asked"] = list(telephone.waiting_for(user)[:5])
         context["reviews"] = _reviews(user)
         context["handovers"] = list(roster.waiting_for(user)[:5])
-        context["proposals"] = [*exceptions.waiting_for(user), *second_person.waiting_for(user)[:5]]
+        context["proposals"] = [*freeze_exceptions.waiting_for(user), *second_person.waiting_for(user)[:5]]
     if user.is_devops:
         ready = Q(state=State.SCHEDULED) | Q(state=State.APPROVED, priority="P0")
         upcoming = ChangeRequest.objects.visible_to(user).filter(ready).select_related("implementer").prefetch_related("components")

@@ -32,10 +32,10 @@ from notifications import outbox
 from reports import services as reports
 from requests.models import ChangeRequest, IdempotencyKey
 from requests.states import State
-from windows import enforcement, lockdown
-from windows import services as windows
-from windows.calendar import closed_time, closure_occurrences
+from windows.booking import bookings, enforcement
+from windows.calendar.verdict import closed_time, closure_occurrences
 from windows.models import calendar_since
+from windows.rules import lockdown
 
 log = logging.getLogger(__name__)
 BATCH = 200
@@ -110,7 +110,7 @@ def missed_slots() -> int:
             return False
         held = lockdown.held_until_its_end(change)
         why = f"{held[:1].upper()}{held[1:]} held it until its window ended" if held else "Its slot passed unused: the window ended"
-        windows.displace(change, kind="displaced" if held else "missed", reason=f"{why} {say_until(end)}.", due_at=end)
+        bookings.displace(change, kind="displaced" if held else "missed", reason=f"{why} {say_until(end)}.", due_at=end)
         return True
 
     over = ChangeRequest.objects.filter(state=State.SCHEDULED, slot_start__lt=now)
@@ -183,7 +183,7 @@ def unbooked() -> int:
     def act(change: ChangeRequest) -> bool:
         if change.state != State.APPROVED or change.priority != "P3":
             return False
-        return windows.book_earliest(change)
+        return bookings.book_earliest(change)
 
     return _each_change(list(due[:BATCH]), act)
 

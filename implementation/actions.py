@@ -14,7 +14,7 @@ from implementation.case import Case
 from language.refusal import Reason
 from requests import lifecycle
 from requests.models import ChangeRequest
-from windows import services as windows
+from windows.booking import bookings
 
 Guard = Callable[[Case], list[Reason]]
 
@@ -48,11 +48,11 @@ def _decide(case: Case, name: str) -> list[Reason]:
 
 
 def _reschedule(case: Case) -> list[Reason]:
-    return windows.schedule_refusal(case.change, case.actor) or lifecycle.state_refusal(case.change, "reschedule")
+    return bookings.schedule_refusal(case.change, case.actor) or lifecycle.state_refusal(case.change, "reschedule")
 
 
 def _schedule(case: Case) -> list[Reason]:
-    return windows.schedule_refusal(case.change, case.actor) or lifecycle.state_refusal(case.change, "schedule")
+    return bookings.schedule_refusal(case.change, case.actor) or lifecycle.state_refusal(case.change, "schedule")
 
 
 def _submit(case: Case) -> list[Reason]:
@@ -87,7 +87,7 @@ GUARDS: dict[str, Guard] = {
     "escalate": _of(revisions.escalate_refusal),
     "schedule": _schedule,
     "reschedule": _reschedule,
-    "unschedule": _of(windows.unschedule_refusal),
+    "unschedule": _of(bookings.unschedule_refusal),
     "start": guards.start_refusal,
     "finish": guards.finish_refusal,
     "complete": guards.complete_refusal,

@@ -22,8 +22,8 @@ from language.refusal import Reason
 from requests import apart
 from requests.models import ChangeRequest
 from requests.states import RUNNING
-from windows import exceptions, slots
-from windows.calendar import LOCKDOWN, Calendar, Closure
+from windows.booking import freeze_exceptions, slots
+from windows.calendar.verdict import LOCKDOWN, Calendar, Closure
 from windows.models import current_calendar
 
 LEFT_AFTER = timedelta(minutes=10)  # A37: a run whose implementer did nothing for so long is left
@@ -161,17 +161,17 @@ class Case:
         return last.said if last and last.action == "change.unschedule" else None
 
     @cached_property
-    def asked_exceptions(self) -> list[exceptions.Asked]:
+    def asked_exceptions(self) -> list[freeze_exceptions.Asked]:
         """The freeze exceptions asked for slots that lie ahead."""
-        if self.change.state not in exceptions.STATES or self.change.is_emergency:
+        if self.change.state not in freeze_exceptions.STATES or self.change.is_emergency:
             return []
-        rows = exceptions.of_change(self.change)
-        return exceptions.as_found(rows, self.change, self.actor, self.calendar, self.authors) if rows else []
+        rows = freeze_exceptions.of_change(self.change)
+        return freeze_exceptions.as_found(rows, self.change, self.actor, self.calendar, self.authors) if rows else []
 
     @cached_property
-    def exception_to_grant(self) -> exceptions.Asked | None:
+    def exception_to_grant(self) -> freeze_exceptions.Asked | None:
         """The one that waits for this person."""
-        if not self.actor.has_role(*exceptions.HALVES.values()):
+        if not self.actor.has_role(*freeze_exceptions.HALVES.values()):
             return None  # unasked: a page of anybody else needs no statement for it
         return next((asked for asked in self.asked_exceptions if asked.may_grant), None)
 

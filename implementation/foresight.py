@@ -19,7 +19,7 @@ from language.say import say_instant, say_length, say_until
 from notifications import outbox
 from requests.models import ChangeQuerySet, ChangeRequest
 from requests.states import State
-from windows import slots
+from windows.booking import slots
 from windows.models import FeedEntry
 
 DAY, HOURS, OPEN = 1, 2, 3  # as `slot_told` counts

@@ -16,7 +16,7 @@ from language.say import say_instant, say_length
 from requests import apart, content, lifecycle
 from requests.models import ChangeRequest
 from requests.states import RUNNING, State
-from windows.questions import Beginning, may_begin, may_go_on, run_ends
+from windows.booking.questions import Beginning, may_begin, may_go_on, run_ends
 
 MONITORING = timedelta(minutes=30)  # R82, R71
 REOPEN_WITHIN = timedelta(days=7)  # A30

@@ -24,10 +24,10 @@ from requests import cleaning, lifecycle
 from requests.access import change_to_write
 from requests.models import ChangeRequest, Component
 from requests.states import State
-from windows import turns
+from windows.booking import locks
+from windows.booking.bookings import extend_booking, hold_for_run
+from windows.booking.questions import begins_by_exception, begins_by_opening, may_be_extended, running_beside
 from windows.models import current_calendar
-from windows.questions import begins_by_exception, begins_by_opening, may_be_extended, running_beside
-from windows.services import extend_booking, hold_for_run
 
 MAX_EXTENSION = 60  # minutes in all (A25)
 START_LOCK = 7_301_141
@@ -94,7 +94,7 @@ def start(*, actor: User, number: str, reason: str = "") -> ChangeRequest:
     """
     change = change_to_write(actor, number)
     _take_turns(change)
-    turns.calendar_stands()
+    locks.calendar_stands()
     case = Case(change, actor)
     raise_refusal(guards.start_refusal(case))
     beside = [slot.change.pk for slot in running_beside(case.taken)] if change.is_emergency else []

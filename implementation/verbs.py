@@ -26,8 +26,7 @@ from requests import services as requests
 from requests.models import ChangeRequest, Comment
 from requests.states import EDITABLE
 from web.http import Request, key_of, record_refusal, status_of
-from windows import exceptions
-from windows import services as windows
+from windows.booking import bookings, freeze_exceptions
 
 Post = Any
 Verb = Callable[[User, str, Post], Any]
@@ -45,7 +44,7 @@ def _start(post: Post) -> datetime:
 
 
 def _schedule(actor: User, number: str, post: Post) -> Any:
-    return windows.schedule(
+    return bookings.schedule(
         actor=actor,
         number=number,
         start=_start(post),
@@ -62,7 +61,7 @@ def _booked(change: ChangeRequest) -> str:
 
 
 def _ask_opening(actor: User, number: str, post: Post) -> Any:
-    return windows.ask_for_opening(actor=actor, number=number, start=_start(post), reason=post.get("reason", ""))
+    return bookings.ask_for_opening(actor=actor, number=number, start=_start(post), reason=post.get("reason", ""))
 
 
 def _about_exception(do: Callable[..., Any]) -> Verb:
@@ -213,10 +212,10 @@ VERBS: dict[str, tuple[Verb, str | Callable[[Any], str], str]] = {
         "change",
     ),
     "ask-opening": (_ask_opening, "The change managers have been asked.", "change"),
-    "ask-exception": (_about_exception(exceptions.ask), "CTO and change managers have been asked.", "change"),
-    "grant-exception": (_about_exception(exceptions.grant), "Your half of the exception is granted.", "change"),
-    "decline-exception": (_about_exception(exceptions.decline), "Said no; its people are told.", "change"),
-    "unschedule": (lambda a, n, p: windows.unschedule(actor=a, number=n, reason=p.get("reason", "")), "The slot is free again.", "change"),
+    "ask-exception": (_about_exception(freeze_exceptions.ask), "CTO and change managers have been asked.", "change"),
+    "grant-exception": (_about_exception(freeze_exceptions.grant), "Your half of the exception is granted.", "change"),
+    "decline-exception": (_about_exception(freeze_exceptions.decline), "Said no; its people are told.", "change"),
+    "unschedule": (lambda a, n, p: bookings.unschedule(actor=a, number=n, reason=p.get("reason", "")), "The slot is free again.", "change"),
     "take-over": (lambda a, n, p: services.take_over(actor=a, number=n, reason=p.get("reason", "")), "You implement it now.", "run"),
     "accept-take-over": (
         lambda a, n, p: services.accept_take_over(actor=a, number=n, reason=p.get("reason", "")),

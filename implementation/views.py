@@ -37,7 +37,7 @@ def show_overview(request: Request, change: ChangeRequest, status: int = 200, *,
     security = [content.BY_NAME[name].label.removeprefix("Affects ") for name in content.SECURITY_QUESTIONS if getattr(change, name)]
     shown = {
         **page.context(case, "overview"),
-        **when.freeze_exceptions(case),
+        **when.exceptions_of(case),
         **when.calendar(case, wants_slots=wants_slots or "move" in request.GET),
         **page.ended(case),
         "timeline": _timeline(case, timeline.readable(events[:SHOWN_EVENTS][::-1])),

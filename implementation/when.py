@@ -17,9 +17,8 @@ from language.say import say_length, say_span
 from requests import access
 from requests.models import ChangeRequest
 from requests.states import EDITABLE, ENDED, RUNNING, State
-from windows import exceptions, forecast, questions, slots
-from windows import services as windows
-from windows.questions import Around, Bookable, free_slots, may_be_booked, needs_notice, remedy
+from windows.booking import bookings, forecast, freeze_exceptions, questions, slots
+from windows.booking.questions import Around, Bookable, free_slots, may_be_booked, needs_notice, remedy
 
 
 def plan(change: ChangeRequest) -> dict[str, Any] | None:
@@ -51,7 +50,7 @@ def calendar(case: Case, *, wants_slots: bool, foresees: bool = True) -> dict[st
         rail |= {"bookable": bookable, "remedy": bookable.remedy}
         if bookable.is_frozen:
             rail["exception_slot"] = f"{start:%Y-%m-%dT%H:%M}"
-    may = case.actor.may_write and planned and not windows.schedule_refusal(change, case.actor)
+    may = case.actor.may_write and planned and not bookings.schedule_refusal(change, case.actor)
     rail |= _opening(case)
     if may and (change.state == State.APPROVED or wants_slots):
         starts, why = free_slots(change, after=case.at, limit=4, actor=case.actor, calendar=case.calendar, needs=case.needs)
@@ -89,21 +88,22 @@ def what_came_of_it(change: ChangeRequest, actor: User) -> str:
 def _opening(case: Case) -> dict[str, Any]:
     """Whether this person may ask for a window that the plan fits, and from when it would be."""
     change = case.change
-    if not case.actor.may_write or windows.opening_refusal(change, case.actor):
+    if not case.actor.may_write or bookings.opening_refusal(change, case.actor):
         return {}
     start = change.requested_window_start
     return {"may_ask_opening": True, "opening_from": f"{start:%Y-%m-%dT%H:%M}" if start else ""}
 
 
-def freeze_exceptions(case: Case) -> dict[str, Any]:
+def exceptions_of(case: Case) -> dict[str, Any]:
     """What was asked of CTO and change managers for slots inside a freeze, and whether there is something to ask (A6)."""
     ended = next((asked.row for asked in case.asked_exceptions if asked.standing not in ("waits", "granted")), None)
-    may_ask = case.actor.may_write and not exceptions.ask_refusal(case.change, case.actor)
+    may_ask = case.actor.may_write and not freeze_exceptions.ask_refusal(case.change, case.actor)
     return {
         "exceptions": case.asked_exceptions,
         "exception_slot": f"{ended.slot_start:%Y-%m-%dT%H:%M}" if ended else "",
-        "may_ask_exception": may_ask and (bool(case.asked_exceptions) or exceptions.is_freeze_ahead(case.change, case.calendar, case.at)),
-        "may_book": case.actor.may_write and not windows.schedule_refusal(case.change, case.actor),
+        "may_ask_exception": may_ask
+        and (bool(case.asked_exceptions) or freeze_exceptions.is_freeze_ahead(case.change, case.calendar, case.at)),
+        "may_book": case.actor.may_write and not bookings.schedule_refusal(case.change, case.actor),
     }
 
 

@@ -24,7 +24,7 @@ from notifications import outbox
 from reports import exceptions, lists, metrics, moved
 from reports.models import MonthlyReport
 from requests.models import ChangeRequest
-from windows.calendar import Closure, closed_time, closure_occurrences
+from windows.calendar.verdict import Closure, closed_time, closure_occurrences
 from windows.models import calendar_since
 
 ISSUED_AFTER = timedelta(days=2)  # the 3rd at 00:00 UTC, after the last review deadline

@@ -25,8 +25,8 @@ from requests.components import record_of
 from requests.models import ChangeRequest, Component, IdempotencyKey
 from requests.states import State
 from web.http import Request, key_of, record_refusal, status_of
-from windows import forecast, slots
-from windows.questions import Around, Bookable, locked_out, may_be_booked, needs_notice
+from windows.booking import forecast, slots
+from windows.booking.questions import Around, Bookable, locked_out, may_be_booked, needs_notice
 
 #: priority → the fields that it needs before it can be submitted (A22): the form marks them.
 NEEDED = {priority: sorted(content.missing_fields({"priority": priority})) for priority in ChangeRequest.Priority.values}

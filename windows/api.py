@@ -13,9 +13,9 @@ from requests import access, cleaning
 from requests.models import ChangeRequest
 from web.doors import PERSON, Body, ReasonIn, change_out, check_person
 from web.http import Request
-from windows import exceptions, questions, services, slots
-from windows.calendar import closure_occurrences, window_occurrences
-from windows.explain import explain
+from windows.booking import bookings, freeze_exceptions, questions, slots
+from windows.calendar.explain import explain
+from windows.calendar.verdict import closure_occurrences, window_occurrences
 from windows.models import FreezeException, calendar_since, current_calendar
 
 router = Router(tags=["Calendar"])
@@ -41,7 +41,7 @@ def schedule(request: Request, number: str, body: ScheduleIn) -> Any:
     """Book the plan at `start`; a refusal carries `next_allowed_at`, a conflict names the other change."""
     if body.override_reason:
         check_person(request)
-    change = services.schedule(
+    change = bookings.schedule(
         actor=request.user,
         number=number,
         start=instant(body.start, "start"),
@@ -53,7 +53,7 @@ def schedule(request: Request, number: str, body: ScheduleIn) -> Any:
 
 @router.post("/changes/{number}/unschedule", operation_id="unschedule_change")
 def unschedule(request: Request, number: str, body: ReasonIn | None = None) -> Any:
-    return change_out(services.unschedule(actor=request.user, number=number, reason=body.reason if body else ""))
+    return change_out(bookings.unschedule(actor=request.user, number=number, reason=body.reason if body else ""))
 
 
 class ExceptionIn(Body):
@@ -65,16 +65,16 @@ class ExceptionIn(Body):
 def freeze_exception(request: Request, number: str, body: ExceptionIn) -> Any:
     """One of the two grants, CTO's or change manager's, for one slot inside a code freeze; it counts when both are given."""
     return change_out(
-        exceptions.grant(actor=request.user, number=number, slot_start=instant(body.slot_start, "slot_start"), reason=body.reason)
+        freeze_exceptions.grant(actor=request.user, number=number, slot_start=instant(body.slot_start, "slot_start"), reason=body.reason)
     )
 
 
 @router.get("/changes/{number}/freeze-exceptions", operation_id="list_freeze_exceptions")
-def freeze_exceptions(request: Request, number: str) -> Any:
+def list_freeze_exceptions(request: Request, number: str) -> Any:
     """Those asked for slots that lie ahead: who asked and why, who has granted or declined."""
     change = access.change_for(request.user, number)
     authors = change.authors.values_list("user", flat=True)
-    found = exceptions.as_found(exceptions.of_change(change), change, request.user, current_calendar(), authors)
+    found = freeze_exceptions.as_found(freeze_exceptions.of_change(change), change, request.user, current_calendar(), authors)
     return {"items": [_exception_out(asked.row, asked.standing) for asked in found]}
 
 
@@ -95,7 +95,7 @@ def _exception_out(row: FreezeException, standing: str) -> dict[str, Any]:
 def ask_for_exception(request: Request, number: str, body: ExceptionIn) -> Any:
     """Ask CTO and change managers to let the change into one slot inside a code freeze."""
     return change_out(
-        exceptions.ask(actor=request.user, number=number, slot_start=instant(body.slot_start, "slot_start"), reason=body.reason)
+        freeze_exceptions.ask(actor=request.user, number=number, slot_start=instant(body.slot_start, "slot_start"), reason=body.reason)
     )
 
 
@@ -103,7 +103,7 @@ def ask_for_exception(request: Request, number: str, body: ExceptionIn) -> Any:
 def decline_exception(request: Request, number: str, body: ExceptionIn) -> Any:
     """Say no, or take a grant back; a slot booked by it is lost."""
     return change_out(
-        exceptions.decline(actor=request.user, number=number, slot_start=instant(body.slot_start, "slot_start"), reason=body.reason)
+        freeze_exceptions.decline(actor=request.user, number=number, slot_start=instant(body.slot_start, "slot_start"), reason=body.reason)
     )
 
 
@@ -152,8 +152,8 @@ def calendar(request: Request) -> Any:
         }
         for c in closures
     ]
-    bookings = [_booking(change) for change in slots.bookings_between(request.user, start, end).prefetch_related("components")]
-    return {"windows": windows, "freezes": freezes, "bookings": bookings}
+    booked = [_booking(change) for change in slots.bookings_between(request.user, start, end).prefetch_related("components")]
+    return {"windows": windows, "freezes": freezes, "bookings": booked}
 
 
 def _booking(change: ChangeRequest) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from language.say import say_instant
 from requests.models import ChangeRequest, Component
-from windows import calendar
+from windows.calendar import verdict
 
 
 def default_window_priorities() -> list[str]:
@@ -87,8 +87,8 @@ class MaintenanceWindow(Version):
     def is_once(self) -> bool:
         return self.value().is_once
 
-    def value(self) -> calendar.Window:
-        return calendar.Window(
+    def value(self) -> verdict.Window:
+        return verdict.Window(
             name=self.name,
             rule=self.rule,
             begins=self.begins.replace(tzinfo=None),
@@ -141,12 +141,12 @@ class Closure(Version):
     def is_once(self) -> bool:
         return self.starts_at is not None
 
-    def value(self) -> calendar.Closure:
-        return calendar.Closure(
+    def value(self) -> verdict.Closure:
+        return verdict.Closure(
             name=self.name,
             kind=self.kind,
-            first=calendar.Day(**self.first) if self.first else None,
-            last=calendar.Day(**self.last) if self.last else None,
+            first=verdict.Day(**self.first) if self.first else None,
+            last=verdict.Day(**self.last) if self.last else None,
             zones=tuple(settings.SHOP_TIME_ZONES),
             admits=frozenset(self.admits),
             scope=frozenset(self.scope),
@@ -164,18 +164,18 @@ def last_edit() -> datetime | None:
     return max((at for row in found for at in row.values() if at is not None), default=None)
 
 
-def current_calendar() -> calendar.Calendar:
+def current_calendar() -> verdict.Calendar:
     """The rules as they are now: two queries."""
     return _calendar(MaintenanceWindow.objects.in_force(), Closure.objects.in_force())
 
 
-def calendar_since(at: datetime) -> calendar.Calendar:
+def calendar_since(at: datetime) -> verdict.Calendar:
     """The rules as they were at that instant and ever since, each for its time: two queries."""
     return _calendar(MaintenanceWindow.objects.since(at), Closure.objects.since(at))
 
 
-def _calendar(windows: Iterable[MaintenanceWindow], closures: Iterable[Closure]) -> calendar.Calendar:
-    return calendar.Calendar(tuple(window.value() for window in windows), tuple(closure.value() for closure in closures))
+def _calendar(windows: Iterable[MaintenanceWindow], closures: Iterable[Closure]) -> verdict.Calendar:
+    return verdict.Calendar(tuple(window.value() for window in windows), tuple(closure.value() for closure in closures))
 
 
 def openers(keys: Iterable[int]) -> list[int]:

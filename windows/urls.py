@@ -1,7 +1,9 @@
 from django.urls import path, register_converter
 
-from windows import feed_views, question_views, rule_views, views
 from windows.converters import DayConverter
+from windows.feeds import views as feed_views
+from windows.pages import question_views, views
+from windows.rules import views as rule_views
 
 register_converter(DayConverter, "day")
 app_name = "windows"

@@ -25,7 +25,7 @@ from changemgmt.demo import stories
 from changemgmt.demo.bulk import Bulk, analyze, reserve, store
 from requests import content
 from requests.models import Component
-from windows.calendar import open_stretches
+from windows.calendar.verdict import open_stretches
 from windows.models import current_calendar
 
 BATCH = 5000

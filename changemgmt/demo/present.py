@@ -17,7 +17,7 @@ from implementation import evidence
 from implementation import services as implementation
 from requests import services as requests
 from requests.models import ChangeRequest
-from windows.calendar import open_stretches
+from windows.calendar.verdict import open_stretches
 from windows.models import current_calendar
 
 BASE: dict[str, Any] = {

@@ -71,9 +71,9 @@ MODULES = {
     "reports.metrics": Judged(("reports/test_metrics_limits.py",)),
     "requests.content": Judged(("requests/test_content_limits.py",)),
     "requests.risk": Judged(("requests/test_risk_limits.py",)),
-    "windows.calendar": Judged(("windows/test_calendar_limits.py",)),
-    "windows.grammar": Judged(("windows/test_grammar_limits.py",)),
-    "windows.recurrence": Judged(("windows/test_recurrence_limits.py",)),
+    "windows.calendar.verdict": Judged(("windows/test_calendar_limits.py",)),
+    "windows.calendar.grammar": Judged(("windows/test_grammar_limits.py",)),
+    "windows.calendar.recurrence": Judged(("windows/test_recurrence_limits.py",)),
 }
 
 

@@ -24,7 +24,7 @@ from requests.models import ChangeRequest
 from requests.states import TRANSITIONS
 from tests.world import Desk
 from web.http import key_of
-from windows import openness
+from windows.booking import openness
 
 ROOT = Path(__file__).parents[2]
 Sit = Callable[[str], Desk]
@@ -188,7 +188,7 @@ def test_setup_never_overwrites_an_edit() -> None:
 
 
 def test_nothing_outside_windows_judges_the_calendar_by_itself() -> None:
-    """X1 to X7: whoever asks the calendar asks one of the six questions of `windows/questions.py`."""
+    """X1 to X7: whoever asks the calendar asks one of the six questions of `windows/booking/questions.py`."""
     apps = (
         "accounts",
         "approvals",

@@ -22,8 +22,8 @@ from changemgmt.api import api
 from proposals.models import Proposal
 from tests.machine.test_who_may import Road
 from tests.world import Desk
-from windows import lockdown, rules
 from windows.models import MaintenanceWindow
+from windows.rules import lockdown, rules
 
 pytestmark = pytest.mark.django_db
 Sit = Callable[[str], Desk]

@@ -36,7 +36,7 @@ from requests import services as requests
 from requests.models import ChangeRequest
 from tests.tries import BUILD, FAULTS, tries
 from tests.world import TICKS, fields
-from windows import services as windows
+from windows.booking import bookings
 
 pytestmark = pytest.mark.django_db
 
@@ -294,7 +294,7 @@ class History(RuleBasedStateMachine):
     def schedule(self, index: int, who: str) -> None:
         book, _ = self.change(index)
         start = self.now.replace(minute=self.now.minute // 5 * 5) if self.now.hour == 2 else datetime(2026, 10, 8, 2, tzinfo=UTC)
-        self.act(lambda user: windows.schedule(actor=user, number=book.number, start=start, short_notice_reason="Now"), who)
+        self.act(lambda user: bookings.schedule(actor=user, number=book.number, start=start, short_notice_reason="Now"), who)
 
     @rule(index=st.integers(0, 2), who=st.sampled_from(["devops", "devops2", "oncall", "senior-devops", "engineer", "admin"]))
     def start(self, index: int, who: str) -> None:

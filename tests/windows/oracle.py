@@ -14,7 +14,7 @@ from functools import cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from windows.calendar import Calendar, Closure, Day, Window
+from windows.calendar.verdict import Calendar, Closure, Day, Window
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = 86_400

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from language.refusal import Reason
-from windows.calendar import (
+from windows.calendar.recurrence import Day
+from windows.calendar.verdict import (
     Calendar,
     Closure,
     Span,
@@ -28,7 +29,6 @@ from windows.calendar import (
     window_occurrences,
     without,
 )
-from windows.recurrence import Day
 
 TICK, MINUTE, HOUR, DAY = timedelta(microseconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 SEARCH, CDN = frozenset({"search"}), frozenset({"cdn"})

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from changemgmt.process import CLOSURES, WINDOWS
 from tests.tries import tries
-from windows.calendar import (
+from windows.calendar.verdict import (
     Calendar,
     Closure,
     Day,

@@ -328,7 +328,7 @@ def test_a_plan_that_fits_no_window_can_be_split_or_ask_for_an_opening(desk: Sit
 
 def test_the_forecast_says_when_and_by_when(desk: Sit) -> None:
     """Item 8: a draft says by when to submit for the next window, with how long reviews here take."""
-    from windows import forecast
+    from windows.booking import forecast
 
     draft = ChangeRequest.objects.get(number=desk("engineer").create("P2")["id"])
     found = forecast.of(draft)
@@ -353,7 +353,7 @@ def test_the_forecast_says_when_and_by_when(desk: Sit) -> None:
 
 def test_the_forecast_counts_no_notice_where_it_is_said_why_it_cannot_wait(desk: Sit) -> None:
     """A12: with a reason for short notice the reviews alone stand before the start; without one the day of notice, too."""
-    from windows import forecast
+    from windows.booking import forecast
 
     window = {"start": "2026-10-06T02:00Z", "short_notice_reason": "The campaign begins that morning"}
     draft = ChangeRequest.objects.get(number=desk("engineer").create("P2", requested_window=window)["id"])

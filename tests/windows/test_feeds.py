@@ -18,9 +18,10 @@ from language.refusal import Invalid
 from requests.models import Component
 from tests.windows.test_rules import booked, rules, save
 from tests.world import Desk
-from windows import feeds, ics
-from windows.calendar import closure_occurrences, open_stretches
+from windows.calendar.verdict import closure_occurrences, open_stretches
+from windows.feeds import feeds
 from windows.models import Feed, current_calendar
+from windows.rules import ics
 
 pytestmark = pytest.mark.django_db
 Sit = Callable[[str], Desk]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from requests.cleaning import Wrong
-from windows.grammar import recurrence
+from windows.calendar.grammar import recurrence
 
 LIKE = "write it like FREQ=WEEKLY;BYDAY=TU."
 OFTEN = "a window opens at most once a day: FREQ is DAILY, WEEKLY, MONTHLY or YEARLY."

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.tries import tries
 from tests.windows.oracle import DAY, FOR_EVER, Oracle, Question, changes, closed_in, instant, seconds
-from windows.calendar import (
+from windows.calendar.verdict import (
     Calendar,
     Closure,
     Day,

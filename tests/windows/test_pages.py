@@ -16,9 +16,9 @@ from django.test.utils import CaptureQueriesContext
 from requests.models import ChangeRequest, Component
 from tests.windows.test_rules import booked, edit, freeze, rules, save
 from tests.world import Desk
-from windows.calendar import Calendar, decide, open_stretches, window_occurrences
+from windows.calendar.recurrence import Closure, Day, Window
+from windows.calendar.verdict import Calendar, decide, open_stretches, window_occurrences
 from windows.models import Booking, MaintenanceWindow
-from windows.recurrence import Closure, Day, Window
 
 pytestmark = pytest.mark.django_db
 Sit = Callable[[str], Desk]

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from windows.recurrence import Closure, Day, Occurrence, Window, _anchored, rule_parts
+from windows.calendar.recurrence import Closure, Day, Occurrence, Window, _anchored, rule_parts
 
 TICK = timedelta(microseconds=1)
 ALL_YEAR = ("2026-01-01T00:00", "2027-01-01T00:00")

@@ -18,9 +18,9 @@ from requests.models import ChangeRequest
 from tests.journeys.test_api_walk import approve_p2
 from tests.tries import tries
 from tests.world import Desk
-from windows.calendar import Calendar, Closure, Window, open_stretches, without
+from windows.calendar.verdict import Calendar, Closure, Window, open_stretches, without
+from windows.calendar.widening import widens
 from windows.models import MaintenanceWindow, calendar_since
-from windows.widening import widens
 
 pytestmark = pytest.mark.django_db
 Sit = Callable[[str], Desk]

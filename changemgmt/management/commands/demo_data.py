@@ -12,7 +12,7 @@ from changemgmt.demo import people
 from changemgmt.demo.history import make_past
 from changemgmt.demo.present import make_present
 from requests.models import ChangeRequest
-from windows import rules
+from windows.rules import rules
 
 
 class Command(BaseCommand):

@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts import setup
 from changemgmt import clock
 from changemgmt.demo.people import password
-from windows.calendar import closure_occurrences
+from windows.calendar.verdict import closure_occurrences
 from windows.models import current_calendar
 
 

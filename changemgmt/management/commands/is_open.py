@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from requests import cleaning
 from requests.models import ChangeRequest
-from windows.explain import explain
+from windows.calendar.explain import explain
 from windows.models import current_calendar
 
 

@@ -21,10 +21,10 @@ from notifications import outbox
 from requests import cleaning
 from requests.models import ChangeQuerySet, ChangeRequest
 from requests.states import RUNNING, State
-from windows import turns
-from windows.calendar import EMERGENCY, LOCKDOWN
+from windows.booking import locks
+from windows.booking.slots import scope_of
+from windows.calendar.verdict import EMERGENCY, LOCKDOWN
 from windows.models import Closure, calendar_since
-from windows.slots import scope_of
 
 SOON = timedelta(hours=24)
 SHOWN = 50
@@ -77,7 +77,7 @@ def lock_down(*, actor: User, scope: list[str], reason: str) -> Closure:
     except cleaning.Wrong as problem:
         raise Invalid(fields={"scope": f"Components: {problem}"}) from None
     on = f" of {', '.join(scope[:3])}{f' and {len(scope) - 3} more' if len(scope) > 3 else ''}" if scope else ""
-    turns.edit_calendar()
+    locks.edit_calendar()
     now = timezone.now()
     if any(set(row.scope) == set(scope) for row in in_force()):
         raise Blocked([Reason("settled", f"“The lockdown{on}” is in force already.")])
@@ -99,7 +99,7 @@ def lock_down(*, actor: User, scope: list[str], reason: str) -> Closure:
 def lift(*, actor: User, key: int, reason: str) -> Closure:
     """End a lockdown: what it held may go on where it was. Raises NotYours, Missing, Blocked (somebody was first)."""
     raise_refusal(refusal(actor))
-    turns.edit_calendar()
+    locks.edit_calendar()
     locked = Closure.objects.select_for_update().filter(kind=LOCKDOWN)
     found: Closure | None = locked.filter(pk=key).first() if 0 < key < 2**63 else None
     if found is None:

@@ -18,12 +18,12 @@ from audit import trail
 from language.refusal import Reason
 from requests.models import ChangeRequest
 from requests.states import State
-from windows import services
-from windows.calendar import EMERGENCY, HORIZON, Calendar, window_at, window_occurrences
+from windows.booking import bookings
+from windows.booking.openness import Openness
+from windows.booking.questions import booking_verdict
+from windows.booking.slots import scope_of
+from windows.calendar.verdict import EMERGENCY, HORIZON, Calendar, window_at, window_occurrences
 from windows.models import FeedEntry, current_calendar, last_edit, lifted_for
-from windows.openness import Openness
-from windows.questions import booking_verdict
-from windows.slots import scope_of
 
 log = logging.getLogger(__name__)
 BATCH = 200  # at a time; the tick goes on with the rest
@@ -82,7 +82,7 @@ def enforce(change: ChangeRequest) -> bool:
     calendar = current_calendar()
     rest = _rest_verdict(change, calendar, now)
     if rest:
-        services.displace(change, kind="displaced", reason=_said(rest), due_at=_since(change, now))
+        bookings.displace(change, kind="displaced", reason=_said(rest), due_at=_since(change, now))
         return True
     return _follow_window(change, calendar)
 

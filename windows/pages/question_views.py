@@ -15,8 +15,8 @@ from language.refusal import Invalid
 from requests import access, cleaning
 from requests.models import ChangeRequest, plan_length
 from web.http import Request
-from windows import exceptions, questions, services, slots
-from windows.explain import explain
+from windows.booking import bookings, freeze_exceptions, questions, slots
+from windows.calendar.explain import explain
 from windows.models import current_calendar
 
 
@@ -105,9 +105,9 @@ def _exception(change: ChangeRequest, found: questions.Bookable, viewer: User) -
     """About a freeze that alone stands in the way (A6): “asked” already, “ask” if this person may, or nothing."""
     if not found.is_frozen:
         return ""
-    if any(row.slot_start == found.start and row.declined_at is None for row in exceptions.of_change(change)):
+    if any(row.slot_start == found.start and row.declined_at is None for row in freeze_exceptions.of_change(change)):
         return "asked"
-    return "ask" if viewer.may_write and not exceptions.ask_refusal(change, viewer) else ""
+    return "ask" if viewer.may_write and not freeze_exceptions.ask_refusal(change, viewer) else ""
 
 
 @require_safe
@@ -118,16 +118,16 @@ def move(request: Request) -> HttpResponse:
         start = cleaning.instant(request.GET.get("start", ""))
     except cleaning.Wrong as problem:
         raise Invalid(fields={"start": f"Start: {problem}"}) from None
-    plan, refusal = slots.Plan.of(change), services.schedule_refusal(change, request.user)
+    plan, refusal = slots.Plan.of(change), bookings.schedule_refusal(change, request.user)
     around = questions.Around.slot(plan, start, reader=request.user)
     found = questions.may_be_booked(plan, start, around)
-    may_ask_opening = request.user.may_write and not services.opening_refusal(change, request.user)
+    may_ask_opening = request.user.may_write and not bookings.opening_refusal(change, request.user)
     context = {
         "change": change,
         "bookable": found,
         "refusal": refusal,
         "is_short": questions.needs_notice(change.priority, start),
-        "may_override": bool(found.conflicts) and not services.override_refusal(change, request.user),
+        "may_override": bool(found.conflicts) and not bookings.override_refusal(change, request.user),
         "may": found.verdict.allowed and not refusal and not found.untimely,
         "exception": _exception(change, found, request.user),
         "remedy": found.remedy if may_ask_opening else "",

@@ -20,10 +20,10 @@ from django.db.models.functions import Coalesce, NullIf
 from accounts.models import User
 from requests.models import ChangeRequest, Component, plan_length
 from requests.states import State
-from windows.calendar import Calendar, Span, closure_occurrences, united, window_occurrences, without
+from windows.booking.slots import LONGEST_SLOT
+from windows.calendar.recurrence import PLANNED, Closure, Occurrence, Window
+from windows.calendar.verdict import Calendar, Span, closure_occurrences, united, window_occurrences, without
 from windows.models import calendar_since
-from windows.recurrence import PLANNED, Closure, Occurrence, Window
-from windows.slots import LONGEST_SLOT
 
 MOST_SAID = 3  # conflicts of one booking that are put into words
 MOST_LANES, MOST_LEVELS = 20, 8

@@ -8,10 +8,10 @@ from typing import Any
 
 from language.refusal import Reason
 from requests.models import ChangeRequest
-from windows.calendar import Calendar, Span, closure_occurrences, decide, next_transition
+from windows.booking.questions import bookable_stretches, booking_verdict
+from windows.booking.slots import scope_of
+from windows.calendar.verdict import Calendar, Span, closure_occurrences, decide, next_transition
 from windows.models import current_calendar
-from windows.questions import bookable_stretches, booking_verdict
-from windows.slots import scope_of
 
 LAST = datetime.max.replace(tzinfo=UTC)
 

@@ -24,12 +24,12 @@ from notifications import outbox
 from requests import access, apart, cleaning
 from requests.models import ChangeRequest
 from requests.states import State
-from windows import enforcement, services, turns
-from windows.calendar import FREEZE, Calendar, closure_occurrences
+from windows.booking import bookings, enforcement, locks
+from windows.booking.questions import booking_verdict
+from windows.booking.slots import SEARCH, scope_of
+from windows.calendar.recurrence import Occurrence
+from windows.calendar.verdict import FREEZE, Calendar, closure_occurrences
 from windows.models import FreezeException, current_calendar
-from windows.questions import booking_verdict
-from windows.recurrence import Occurrence
-from windows.slots import SEARCH, scope_of
 
 HALVES = {"cto": Role.CTO, "change_manager": Role.CHANGE_MANAGER}
 #: standing → why it is worth nothing
@@ -52,7 +52,7 @@ def refusal(change: ChangeRequest, actor: User) -> list[Reason]:
 
 def ask_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     """Why this person may not ask for one."""
-    return services.bookers_refusal(change, actor, "asks for a freeze exception") or _state_refusal(change)
+    return bookings.bookers_refusal(change, actor, "asks for a freeze exception") or _state_refusal(change)
 
 
 def _state_refusal(change: ChangeRequest) -> list[Reason]:
@@ -160,11 +160,11 @@ def decline(*, actor: User, number: str, slot_start: datetime, reason: str, aske
 
 
 def _slot_of(change: ChangeRequest, slot_start: datetime) -> datetime:
-    return services.checked_start(change, slot_start, "slot_start", "Slot start")
+    return bookings.checked_start(change, slot_start, "slot_start", "Slot start")
 
 
 def _calendar_as_it_stands() -> Calendar:
-    turns.calendar_stands()
+    locks.calendar_stands()
     return current_calendar()
 
 

@@ -1,4 +1,4 @@
-"""Days of a year as `windows.recurrence.Day` takes them, from what people and pipelines send."""
+"""Days of a year as `windows.calendar.recurrence.Day` takes them, from what people and pipelines send."""
 
 from __future__ import annotations
 

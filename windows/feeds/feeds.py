@@ -22,9 +22,9 @@ from audit import trail
 from language.refusal import Invalid, Missing, Reason
 from requests.models import ChangeQuerySet, ChangeRequest, Component
 from requests.states import State
-from windows.calendar import Calendar, closure_occurrences, united, window_occurrences, without
+from windows.calendar.recurrence import PLANNED, Occurrence, Window
+from windows.calendar.verdict import Calendar, closure_occurrences, united, window_occurrences, without
 from windows.models import Feed, FeedEntry, calendar_since
-from windows.recurrence import PLANNED, Occurrence, Window
 
 BACK, AHEAD = timedelta(days=60), timedelta(days=400)
 MOST_EVENTS = 2000

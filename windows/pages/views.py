@@ -16,10 +16,12 @@ from django.views.decorators.http import require_safe
 
 from requests import cleaning
 from web.http import Request
-from windows import board, lockdown, zones
-from windows.board import Board, Filters, Shown
-from windows.calendar import EMERGENCY, decide, open_stretches, window_occurrences
-from windows.recurrence import Occurrence
+from windows.calendar import zones
+from windows.calendar.recurrence import Occurrence
+from windows.calendar.verdict import EMERGENCY, decide, open_stretches, window_occurrences
+from windows.pages import board
+from windows.pages.board import Board, Filters, Shown
+from windows.rules import lockdown
 
 VIEWS = {"month": "Month", "week": "Week", "timeline": "By component", "agenda": "Agenda"}
 SHOWN_PER_WINDOW = 6

@@ -13,8 +13,9 @@ import recurring_ical_events
 
 from language.refusal import Invalid
 from requests import cleaning
-from windows import fields, grammar
-from windows.recurrence import FOREVER, LONGEST_WINDOW, PLANNED
+from windows.calendar import grammar
+from windows.calendar.recurrence import FOREVER, LONGEST_WINDOW, PLANNED
+from windows.rules import reading
 
 LARGEST = 1_000_000
 MOST_EVENTS = 2_000
@@ -46,7 +47,7 @@ def read(data: bytes, *, as_kind: str, now: datetime, scope: list[str], admits: 
                     found.left_out.append(f"Only the first {MOST_RULES} were taken; import the rest by itself.")
                     return found
                 values["name"] = _unique(name, values, names)
-                fields.clean(AS[as_kind], values)
+                reading.clean(AS[as_kind], values)
                 found.edits.append({"kind": AS[as_kind], "key": None, "values": values})
         except _Past:
             found.past += 1

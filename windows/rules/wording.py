@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from language.say import say_date, say_instant
+from windows.calendar.recurrence import rule_parts
 from windows.models import Closure, MaintenanceWindow
-from windows.recurrence import rule_parts
 
 WEEKDAYS = {
     "MO": "Monday",
@@ -68,7 +68,7 @@ def say_closure(row: Closure) -> str:
 
 
 def say_a_day(day: dict[str, Any]) -> str:
-    """A day as `windows.recurrence.Day` takes it."""
+    """A day as `windows.calendar.recurrence.Day` takes it."""
     offset = day.get("offset", 0)
     moved = f"{abs(offset)} day{'s' if abs(offset) > 1 else ''} {'after' if offset > 0 else 'before'} " if offset else ""
     if day.get("holiday"):

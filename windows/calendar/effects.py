@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from windows.calendar import HORIZON, LOCKDOWN, Calendar, Span, open_stretches, without
-from windows.recurrence import PLANNED
+from windows.calendar.recurrence import PLANNED
+from windows.calendar.verdict import HORIZON, LOCKDOWN, Calendar, Span, open_stretches, without
 
 SHUT_TOO_LONG = timedelta(days=30)
 A_DAY = timedelta(days=1)

@@ -1,7 +1,7 @@
 """Takes what people and pipelines send for a calendar rule and makes it a version's values, or says per field what is wrong (F52).
 
 Form, API and import all come through `clean`. A window has `name rule begins minutes zone priorities scope capacity until skips`, a
-closure `name kind first last starts ends admits scope`; days are as `windows.recurrence.Day` takes them.
+closure `name kind first last starts ends admits scope`; days are as `windows.calendar.recurrence.Day` takes them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from django.utils import timezone
 from language.refusal import Invalid
 from requests import cleaning
 from requests.cleaning import Wrong
-from windows.days import a_date, check_year, day
-from windows.grammar import recurrence
+from windows.calendar.days import a_date, check_year, day
+from windows.calendar.grammar import recurrence
+from windows.calendar.recurrence import EMERGENCY, LONGEST_WINDOW, PLANNED, Day
+from windows.calendar.zones import zone
 from windows.models import Closure, MaintenanceWindow
-from windows.recurrence import EMERGENCY, LONGEST_WINDOW, PLANNED, Day
-from windows.zones import zone
 
 LOOKED_AHEAD = timedelta(days=5 * 366)
 Clean = Callable[[Any], Any]

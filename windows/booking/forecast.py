@@ -13,9 +13,9 @@ from accounts.models import User
 from language.say import say_instant, say_length, say_until
 from requests.models import ChangeRequest
 from requests.states import State
-from windows import questions, slots
-from windows.calendar import Calendar
-from windows.questions import NOTICE
+from windows.booking import questions, slots
+from windows.booking.questions import NOTICE
+from windows.calendar.verdict import Calendar
 
 LATELY, AT_MOST = timedelta(days=90), 200
 FEW = 5  # fewer reviews than that say nothing about the next

@@ -15,8 +15,8 @@ from django.utils import timezone
 from audit.models import Event
 from requests.models import ChangeRequest
 from requests.states import EDITABLE
+from windows.calendar.recurrence import Occurrence
 from windows.models import MaintenanceWindow
-from windows.recurrence import Occurrence
 
 ASKED_WITHIN = timedelta(days=100)  # who asks looks for a slot at most 90 days ahead
 

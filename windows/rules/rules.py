@@ -1,7 +1,7 @@
 """The rules of the calendar: saved, ended, and what an edit would do before it is (R72-R77, A5-A7, A27).
 
 What narrows is in effect at once; what allows more waits as a proposal for its second person. Either way the booked changes that a
-rule no longer lets in are moved once it is stored (`windows.enforcement`).
+rule no longer lets in are moved once it is stored (`windows.booking.enforcement`).
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ from proposals.models import Proposal
 from requests import cleaning
 from requests.models import ChangeRequest
 from requests.states import State
-from windows import effects, fields, openings, turns
-from windows.calendar import HORIZON, LOCKDOWN, Calendar
+from windows.booking import locks, openings
+from windows.booking.openness import Openness
+from windows.booking.questions import NOTICE, Around, fitting
+from windows.booking.slots import AROUND, SEARCH, Book, Plan
+from windows.calendar import effects
+from windows.calendar.verdict import HORIZON, LOCKDOWN, Calendar
+from windows.calendar.widening import widens
 from windows.models import Closure, FreezeException, MaintenanceWindow, current_calendar, lifted_for
-from windows.openness import Openness
-from windows.questions import NOTICE, Around, fitting
-from windows.slots import AROUND, SEARCH, Book, Plan
-from windows.widening import widens
+from windows.rules import reading
 
 KIND = "calendar"  # of its proposals
 MODELS: dict[str, type[MaintenanceWindow] | type[Closure]] = {"window": MaintenanceWindow, "closure": Closure}
@@ -130,7 +132,7 @@ def is_looked_at() -> bool:
 def confirm(*, actor: User) -> None:
     """The change manager finds the rules right as they stand: an installation's first look, kept in the trail. Twice is once."""
     raise_refusal(edit_refusal(actor))
-    turns.edit_calendar()
+    locks.edit_calendar()
     if not is_looked_at():
         rules = [row.name for model in MODELS.values() for row in model.objects.in_force().order_by("pk")]
         trail.record("calendar.confirm", actor=actor, data={"rules": rules})
@@ -149,7 +151,7 @@ def save(*, actor: User, edits: Sequence[Edit], reason: str) -> Proposal | None:
     _check_once(edits)
     reason = cleaning.said("reason", reason, "Reason", "say why; whoever looks at the calendar reads it.")
     made = [_made(edit) for edit in edits]
-    turns.edit_calendar()  # what takes time is done before
+    locks.edit_calendar()  # what takes time is done before
     now = timezone.now()
     ready = [_prepared(edit, new) for edit, new in zip(edits, made, strict=True)]
     _check_names(ready)
@@ -172,7 +174,7 @@ def _made(edit: Edit) -> Row | None:
     """The version that an edit begins, unsaved; Invalid names what is wrong with it."""
     if edit.kind not in MODELS:
         raise Invalid(fields={"kind": "Kind: choose window or closure."})
-    return None if edit.values is None else fields.version(edit.kind, fields.clean(edit.kind, edit.values))
+    return None if edit.values is None else reading.version(edit.kind, reading.clean(edit.kind, edit.values))
 
 
 Prepared = tuple[Row | None, Row | None, Edit]
@@ -203,7 +205,7 @@ def _check_names(ready: Sequence[Prepared]) -> None:
 
 
 def _check_something_changes(ready: Sequence[Prepared]) -> None:
-    if all(old and new and fields.as_sent(old) == fields.as_sent(new) for old, new, _ in ready):
+    if all(old and new and reading.as_sent(old) == reading.as_sent(new) for old, new, _ in ready):
         raise Invalid(fields={"name": "Nothing is different from the rule as it is now."})
 
 
@@ -224,7 +226,7 @@ def _propose(actor: User, ready: Sequence[Prepared], reason: str, lines: list[st
 
 def _apply(ready: Sequence[Prepared], *, actor: User, confirmed_by: User | None, reason: str) -> None:
     """End the old versions and begin the new ones, now; then move what no longer fits."""
-    from windows import enforcement
+    from windows.booking import enforcement
 
     now = timezone.now()
     for old, _, _ in ready:
@@ -242,8 +244,8 @@ def _apply(ready: Sequence[Prepared], *, actor: User, confirmed_by: User | None,
             data={
                 "kind": edit.kind,
                 "rule": new.pk if new else old.pk if old else None,
-                "before": fields.as_sent(old) if old else None,
-                "after": fields.as_sent(new) if new else None,
+                "before": reading.as_sent(old) if old else None,
+                "after": reading.as_sent(new) if new else None,
                 "reason": reason,
                 **({"confirmed_by": confirmed_by.username} if confirmed_by else {}),
             },
@@ -253,7 +255,7 @@ def _apply(ready: Sequence[Prepared], *, actor: User, confirmed_by: User | None,
 
 def _carry_out(proposal: Proposal, actor: User) -> None:
     """A second person has confirmed: it takes effect as it was proposed, if nobody has edited the rules meanwhile."""
-    turns.edit_calendar()
+    locks.edit_calendar()
     edits = [Edit(**edit) for edit in proposal.payload["edits"]]
     try:
         raise_refusal(edit_refusal(proposal.author))  # whoever may edit no more proposes nothing any more

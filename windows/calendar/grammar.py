@@ -8,7 +8,7 @@ from typing import Any
 
 from requests import cleaning
 from requests.cleaning import Wrong
-from windows.recurrence import rule_parts
+from windows.calendar.recurrence import rule_parts
 
 FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 MOST_OFTEN = {"DAILY": 366, "WEEKLY": 53, "MONTHLY": 12, "YEARLY": 4}  # the largest INTERVAL

@@ -21,7 +21,8 @@ from requests.apart import hands_in
 from requests.dependencies import REMEDY, ended_otherwise
 from requests.models import ChangeRequest
 from requests.states import State
-from windows.calendar import (
+from windows.booking.slots import AROUND, BOOKED, SEARCH, Plan, Taken, conflicts, named, scope_of, taken_between, whole_minute
+from windows.calendar.verdict import (
     BLACKOUT,
     FREEZE,
     HORIZON,
@@ -36,7 +37,6 @@ from windows.calendar import (
     window_occurrences,
 )
 from windows.models import current_calendar, lifted_for, openers
-from windows.slots import AROUND, BOOKED, SEARCH, Plan, Taken, conflicts, named, scope_of, taken_between, whole_minute
 
 NOTICE = timedelta(hours=24)  # A12
 #: Who books looks past a lockdown: its end is not known, bookings are kept meanwhile, and `may_begin` asks again.

@@ -16,9 +16,9 @@ from django.views.decorators.cache import never_cache
 from language.refusal import Invalid, Refused, raise_refusal
 from requests import cleaning
 from web.http import Request, key_of, record_refusal, status_of
-from windows import feeds as service
-from windows import fields, ics, rules
+from windows.feeds import feeds as service
 from windows.models import Feed
+from windows.rules import ics, reading, rules
 
 SHOWN = 100
 KINDS = [("freeze", "Code freezes, with exceptions"), ("blackout", "Blackouts, without"), ("window", "One-off openings")]
@@ -111,8 +111,8 @@ def _shown(request: Request, edits: list[rules.Edit], left_out: list[str], past:
 
 def _line(values: Any) -> dict[str, Any]:
     kind = "window" if "rule" in values else "closure"
-    now, rule = timezone.now(), fields.version(kind, fields.clean(kind, values)).value()
-    return {"name": values["name"], "occurrence": next(iter(rule.occurrences(now, now + fields.LOOKED_AHEAD)), None)}
+    now, rule = timezone.now(), reading.version(kind, reading.clean(kind, values)).value()
+    return {"name": values["name"], "occurrence": next(iter(rule.occurrences(now, now + reading.LOOKED_AHEAD)), None)}
 
 
 def _edits(text: str) -> list[rules.Edit]:

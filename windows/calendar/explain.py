@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from language.refusal import Reason
 from language.say import say_instant, say_until
-from windows.calendar import EMERGENCY, Calendar, decide, next_transition, window_at
+from windows.calendar.verdict import EMERGENCY, Calendar, decide, next_transition, window_at
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,13 @@ from proposals import second_person
 from proposals.models import Proposal
 from requests import cleaning
 from web.http import Request, key_of, record_refusal, status_of
-from windows import days, fields, lockdown, rule_forms, rules
-from windows.calendar import HORIZON, closure_occurrences
+from windows.calendar import days
+from windows.calendar.recurrence import PLANNED, Occurrence, Window
+from windows.calendar.verdict import HORIZON, closure_occurrences
 from windows.models import Closure, MaintenanceWindow
-from windows.recurrence import PLANNED, Occurrence, Window
-from windows.views import ZONES
-from windows.words import MONTHS, NTH, WEEKDAYS, say, say_for
+from windows.pages.views import ZONES
+from windows.rules import forms, lockdown, reading, rules
+from windows.rules.wording import MONTHS, NTH, WEEKDAYS, say, say_for
 
 PER_PAGE = 30
 SHOWN_NEXT = 14
@@ -78,11 +79,11 @@ def _line(row: MaintenanceWindow | Closure) -> dict[str, Any]:
 
 def new(request: Request, kind: str) -> HttpResponse:
     """A new rule: what it would do is shown while it is typed, and again before it is saved."""
-    if kind not in rule_forms.KINDS:
+    if kind not in forms.KINDS:
         raise Http404
     if request.method == "POST":
         return _saved(request, kind, None)
-    shown = rule_forms.shown(kind, None)
+    shown = forms.shown(kind, None)
     preset = {
         name: request.GET[name][:200] for name in ("name", "begins_day", "begins_time", "minutes", "scope", "reason") if name in request.GET
     }
@@ -102,7 +103,7 @@ def edit(request: Request, model: str, key: int) -> HttpResponse:
         return redirect("windows:lockdown")
     if request.method == "POST":
         return _saved(request, kind, row)
-    return _editor(request, kind, row, rule_forms.shown(kind, row))
+    return _editor(request, kind, row, forms.shown(kind, row))
 
 
 def _as_it_is_now(request: Request, model: str, old: MaintenanceWindow | Closure) -> HttpResponse:
@@ -116,9 +117,9 @@ def _as_it_is_now(request: Request, model: str, old: MaintenanceWindow | Closure
 
 def _saved(request: Request, kind: str, row: MaintenanceWindow | Closure | None) -> HttpResponse:
     """Save, or end, what the form says. A refusal shows the form again with everything that was typed."""
-    typed = rule_forms.typed(request.POST)
+    typed = forms.typed(request.POST)
     ends = request.POST.get("intent") == "end" and row is not None
-    edit = rules.Edit(rule_forms.KINDS[kind], row.pk if row else None, None if ends else rule_forms.values(kind, typed))
+    edit = rules.Edit(forms.KINDS[kind], row.pk if row else None, None if ends else forms.values(kind, typed))
     try:
         raise_refusal(rules.edit_refusal(request.user))
         reason = cleaning.said("reason", request.POST.get("reason", ""), "Reason", "say why; whoever looks at the calendar reads it.")
@@ -156,7 +157,7 @@ def _editor(
     errors = refused.fields if isinstance(refused, Invalid) else {}
     context = {
         "kind": kind,
-        "model": rule_forms.KINDS[kind],
+        "model": forms.KINDS[kind],
         "what": NAMES[kind],
         "row": row,
         "said": say(row) if row else "",
@@ -196,9 +197,9 @@ def _versions(row: MaintenanceWindow | Closure | None) -> list[Any]:
 @require_POST
 def preview(request: Request, kind: str) -> HttpResponse:
     """While somebody types: what the rule would do, or what is still missing. Nothing is stored."""
-    if kind not in rule_forms.KINDS:
+    if kind not in forms.KINDS:
         raise Http404
-    typed = rule_forms.typed(request.POST)
+    typed = forms.typed(request.POST)
     key = key_of(request.POST.get("key", ""))
     context = {
         "countries_of": {name: days.holiday_names(typed.get(f"{name}_country", "")) for name in ("first", "last")},
@@ -211,13 +212,13 @@ def preview(request: Request, kind: str) -> HttpResponse:
 
 def _consequence(request: Request, kind: str, key: int | None, typed: dict[str, Any], *, strict: bool) -> dict[str, Any]:
     """The consequence of what is typed so far, the occurrences of the year ahead, or what keeps it from being a rule."""
-    edit = rules.Edit(rule_forms.KINDS[kind], key, rule_forms.values(kind, typed))
+    edit = rules.Edit(forms.KINDS[kind], key, forms.values(kind, typed))
     if not strict and not typed.get("name"):
         return {"consequence": None, "missing": {}}
     try:
-        values = fields.clean(edit.kind, edit.values or {})
+        values = reading.clean(edit.kind, edit.values or {})
         now = timezone.now()
-        rule = fields.version(edit.kind, values).value()
+        rule = reading.version(edit.kind, values).value()
         occurrences = list(rule.occurrences(now, now + timedelta(days=365)))
         found = rules.consequence([edit], request.user)
     except Invalid as refused:
@@ -228,7 +229,7 @@ def _consequence(request: Request, kind: str, key: int | None, typed: dict[str, 
         "consequence": found,
         "occurrences": [(occurrence, _shut_by(occurrence, found)) for occurrence in occurrences[:SHOWN_NEXT]],
         "occurrence_count": len(occurrences),
-        "is_past": next(iter(rule.occurrences(now, now + fields.LOOKED_AHEAD)), None) is None,
+        "is_past": next(iter(rule.occurrences(now, now + reading.LOOKED_AHEAD)), None) is None,
         "missing": {},
     }
 
@@ -262,7 +263,7 @@ def _proposed_line(edit: rules.Edit) -> dict[str, Any]:
     """An edit in words: the rule before and after."""
     model = rules.MODELS[edit.kind]
     before = model.objects.filter(pk=edit.key).first() if edit.key else None
-    after = fields.version(edit.kind, fields.clean(edit.kind, edit.values)) if edit.values is not None else None
+    after = reading.version(edit.kind, reading.clean(edit.kind, edit.values)) if edit.values is not None else None
     return {
         "name": after.name if after else before.name if before else "",
         "before": f"{say(before)}; {say_for(before)}" if before else "",

@@ -18,12 +18,12 @@ from notifications import outbox
 from requests import access, apart, cleaning, lifecycle
 from requests.models import ChangeRequest
 from requests.states import EDITABLE, State
-from windows import holds, turns
-from windows.calendar import window_at
-from windows.entries import follow_slot
+from windows.booking import holds, locks
+from windows.booking.calendar_entries import follow_slot
+from windows.booking.questions import NOTICE, Around, free_slots, may_be_booked, needs_notice, untimely_refusal
+from windows.booking.slots import AROUND, Plan, scope_of
+from windows.calendar.verdict import window_at
 from windows.models import Booking, current_calendar, openers
-from windows.questions import NOTICE, Around, free_slots, may_be_booked, needs_notice, untimely_refusal
-from windows.slots import AROUND, Plan, scope_of
 
 PROPOSALS = 5
 MISSED_BEFORE_HANDING_OVER = 2  # A7
@@ -80,10 +80,10 @@ def override_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
 
 def book(change: ChangeRequest, start: datetime, *, actor: User | None, short_notice_reason: str = "", override_reason: str = "") -> None:
     """Put a locked change into a slot, or raise Blocked. The calendar is never overridden, a conflict only with a reason."""
-    turns.calendar_stands()
+    locks.calendar_stands()
     plan, calendar, end = Plan.of(change), current_calendar(), start + change.plan_length
     window = window_at(calendar, start, end, change.priority, scope_of(change))
-    turns.book_window(window.start if window else start)
+    locks.book_window(window.start if window else start)
     asked = may_be_booked(plan, start, Around(plan, start - AROUND, end + AROUND, reader=actor, calendar=calendar))
     refuse_if([*asked.untimely, *asked.verdict.reasons, *asked.apart])
     against = list(asked.conflicts)

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from language.refusal import Reason
 from language.say import say_day, say_instant, say_until
-from windows.recurrence import EMERGENCY, PLANNED, Closure, Day, Occurrence, Rule, Window
+from windows.calendar.recurrence import EMERGENCY, PLANNED, Closure, Day, Occurrence, Rule, Window
 
 __all__ = ["EMERGENCY", "PLANNED", "Closure", "Day", "Occurrence", "Window"]
 HORIZON = timedelta(days=400)

@@ -17,7 +17,7 @@ from requests import access
 from requests.dependencies import REMEDY, ended_otherwise
 from requests.models import ChangeQuerySet, ChangeRequest, Component
 from requests.states import RUNNING, State
-from windows.calendar import EMERGENCY, Calendar, Occurrence, window_at
+from windows.calendar.verdict import EMERGENCY, Calendar, Occurrence, window_at
 
 SEARCH = timedelta(days=90)
 AROUND = timedelta(days=1)  # wider than any window, so that its places are counted right

@@ -1,0 +1,1 @@
+"""The calendar as a file that other calendars subscribe to."""
