@@ -20,7 +20,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts import invitations, services, setup
 from accounts.models import ApiToken, Duty, Handover, User
 from accounts.roles import DUTIES, Role, label
-from approvals import roster, staffing, vacancies
+from approvals.people import duty_handover, staffing, vacancies
 from changemgmt.demo.people import PEOPLE
 from language.refusal import Blocked, Invalid, Refused
 from requests import cleaning
@@ -145,7 +145,7 @@ def duties(request: Request) -> HttpResponse:
         .distinct()
         .order_by("username")[:200]
     )
-    mine = [duty for duty in shown if not roster.refusal(duty, request.user)]
+    mine = [duty for duty in shown if not duty_handover.refusal(duty, request.user)]
     missing = [kind.label for kind in Duty.Kind if not any(d.kind == kind and d.starts_at <= now for d in shown)]
     context = {
         "duties": shown,
@@ -155,9 +155,9 @@ def duties(request: Request) -> HttpResponse:
         "values": request.POST,
         "missing": missing,
         "may_keep": services.keeps_roster(request.user),
-        "to_hand_over": roster.could_take(mine),
+        "to_hand_over": duty_handover.could_take(mine),
         "handed": {found.duty_id: found for found in Handover.objects.filter(answered_at__isnull=True).select_related("receiver")[:200]},
-        "offered": list(roster.waiting_for(request.user)),
+        "offered": list(duty_handover.waiting_for(request.user)),
     }
     return render(request, "accounts/duties.html", context, status=422 if errors else 200)
 
@@ -169,15 +169,15 @@ def _change_roster(request: Request) -> str:
         services.end_duty(actor=request.user, duty=get_object_or_404(Duty, pk=key_of(post["end"])))
         return "The duty has ended."
     if "hand_over" in post:
-        made = roster.hand_over(actor=request.user, key=key_of(post["hand_over"]), to=post.get("to", ""), note=post.get("note", ""))
+        made = duty_handover.hand_over(actor=request.user, key=key_of(post["hand_over"]), to=post.get("to", ""), note=post.get("note", ""))
         return f"{made.receiver} has been told; until they take it, the duty stays where it is."
     if "take" in post:
-        return f"You are on duty now: {roster.take(actor=request.user, key=key_of(post['take'])).get_kind_display().lower()}."
+        return f"You are on duty now: {duty_handover.take(actor=request.user, key=key_of(post['take'])).get_kind_display().lower()}."
     if "withdraw" in post:
-        roster.withdraw(actor=request.user, key=key_of(post["withdraw"]))
+        duty_handover.withdraw(actor=request.user, key=key_of(post["withdraw"]))
         return "Withdrawn; the duty stays where it is."
     if "decline" in post:
-        roster.decline(actor=request.user, key=key_of(post["decline"]), reason=post.get("reason", ""))
+        duty_handover.decline(actor=request.user, key=key_of(post["decline"]), reason=post.get("reason", ""))
         return "Declined; who is on duty has been told."
     _add_duty(request)
     return "The duty is in the roster."

@@ -6,14 +6,11 @@ class ApprovalsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.services import people_changed
-        from approvals import (
-            checks,  # noqa: F401  registers them
-            drafts,
-            recording,
-            rounds,
-            stand_ins,
-            vacancies,
-        )
+        from approvals import checks  # noqa: F401  registers them
+        from approvals.deciding import recording
+        from approvals.people import stand_ins, vacancies
+        from approvals.policy_editor import drafts
+        from approvals.rounds import rounds
         from notifications import outbox
         from proposals import second_person
 

@@ -15,7 +15,7 @@ from accounts.roles import label
 @register()
 def people(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Warnings about the installation's people; silent where its database cannot be asked, or has no tables yet."""
-    from approvals import vacancies
+    from approvals.people import vacancies
 
     try:
         on_duty = set(Duty.objects.filter(starts_at__lte=timezone.now()).current().values_list("kind", flat=True))

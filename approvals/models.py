@@ -10,8 +10,8 @@ from django.db import models
 from django.db.models import F, Q, Value
 from django.utils import timezone
 
-from approvals import policy
-from approvals.quorum import Quorum
+from approvals.policy import policy
+from approvals.policy.quorum import Quorum
 from requests.models import ChangeRequest
 
 if TYPE_CHECKING:

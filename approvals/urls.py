@@ -1,6 +1,8 @@
 from django.urls import path
 
-from approvals import policy_views, stand_in_views, views
+from approvals.deciding import views
+from approvals.people import stand_in_views
+from approvals.policy_editor import views as policy_views
 
 app_name = "approvals"
 urlpatterns = [

@@ -17,7 +17,7 @@ from ninja.renderers import BaseRenderer
 
 from accounts.api import router as accounts_router
 from accounts.stepup import StepUpNeeded
-from approvals.api import router as approvals_router
+from approvals.deciding.api import router as approvals_router
 from audit.api import router as audit_router
 from implementation.api import router as implementation_router
 from language.refusal import Refused

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
-from approvals import access
+from approvals.people import who_decides
 from changemgmt import clock
 from windows.booking.openness import window_state
 
@@ -31,7 +31,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
 
 def waiting_count(user: Any) -> str:
     """How many steps wait for the person; counted no further than a badge can say."""
-    return badge(len(access.waiting_for(user).values_list("pk", flat=True).order_by()[: MANY + 1]))
+    return badge(len(who_decides.waiting_for(user).values_list("pk", flat=True).order_by()[: MANY + 1]))
 
 
 def badge(found: int) -> str:

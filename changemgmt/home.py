@@ -10,9 +10,10 @@ from django.utils import timezone
 
 from accounts.models import Duty, User
 from accounts.roles import Role
-from approvals import access, late, roster, staffing, telephone
+from approvals.deciding import late_records, telephone
 from approvals.models import Step
-from approvals.submission import submit_problems
+from approvals.people import duty_handover, staffing, who_decides
+from approvals.rounds.submission import submit_problems
 from changemgmt.context import MANY, badge
 from implementation import reviews
 from implementation.models import Review
@@ -43,7 +44,7 @@ def context_for(user: User) -> dict[str, Any]:
     running = ChangeRequest.objects.visible_to(user).filter(state__in=RUNNING).select_related("implementer").order_by("started_at")
     context["running"] = list(running[:10]) if user.is_devops or user.has_role(*FIGURES_FOR) else []
     if user.may_write:
-        queue = access.waiting_for(user)
+        queue = who_decides.waiting_for(user)
         context["waiting"] = list(queue.select_related("change__requester")[:5])
         some = len(context["waiting"])
         context["waiting_many"] = badge(len(queue.values_list("pk", flat=True).order_by()[: MANY + 1])) if some == 5 else str(some)
@@ -53,7 +54,7 @@ def context_for(user: User) -> dict[str, Any]:
         )
         context["asked"] = list(telephone.waiting_for(user)[:5])
         context["reviews"] = _reviews(user)
-        context["handovers"] = list(roster.waiting_for(user)[:5])
+        context["handovers"] = list(duty_handover.waiting_for(user)[:5])
         context["proposals"] = [*freeze_exceptions.waiting_for(user), *second_person.waiting_for(user)[:5]]
     if user.is_devops:
         ready = Q(state=State.SCHEDULED) | Q(state=State.APPROVED, priority="P0")
@@ -63,7 +64,7 @@ def context_for(user: User) -> dict[str, Any]:
             context["unauthorised"] = list(urgent.select_related("requester").order_by("submitted_at", "id")[:5])
         context["upcoming"] = list(upcoming.order_by(F("slot_start").asc(nulls_first=True), "id")[:5])
     if user.may_write and (user.has_role(Role.CHANGE_MANAGER) or user.is_superuser):
-        context |= _to_look_after() | {"late_records": list(late.waiting_for(user)[:5])}
+        context |= _to_look_after() | {"late_records": list(late_records.waiting_for(user)[:5])}
     if user.is_superuser:
         context["missing"] = staffing.still_missing()
     if user.has_role(*FIGURES_FOR):
@@ -199,7 +200,7 @@ def _next(change: ChangeRequest) -> dict[str, Any]:
     """One sentence and one button for one of my changes."""
     page = change.get_absolute_url()
     match change.state:
-        case State.DRAFT if asked := late.refusal(change):
+        case State.DRAFT if asked := late_records.refusal(change):
             return {"icon": "hourglass", "sentence": asked[0].message, "button": "Open", "href": page}
         case State.DRAFT:
             missing = list(submit_problems(change, Record()))

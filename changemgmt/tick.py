@@ -17,8 +17,12 @@ from django.db import connection, transaction
 from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
-from approvals import authorisation, policy, ratification, reconciler, reminders, revisions, rounds, stand_ins, telephone, vacancies
+from approvals import reconciler
+from approvals.deciding import authorisation, ratification, telephone
 from approvals.models import Confirmation, Step
+from approvals.people import stand_ins, vacancies
+from approvals.policy import policy
+from approvals.rounds import reminders, rounds, taking_back
 from audit import trail
 from audit.models import Event
 from changemgmt import clock
@@ -158,7 +162,7 @@ def lapses() -> int:
     def act(change: ChangeRequest) -> bool:
         if change.state != State.APPROVED or change.approved_at != due[change.pk]:
             return False
-        revisions.lapse(change)
+        taking_back.lapse(change)
         return True
 
     return _each_change(list(due)[:BATCH], act)

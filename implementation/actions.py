@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from accounts.models import User
-from approvals import late, revisions, submission
-from approvals import services as approvals
+from approvals.deciding import decisions, late_records
 from approvals.models import Step
+from approvals.rounds import submission, taking_back
 from implementation import guards
 from implementation.case import Case
 from language.refusal import Reason
@@ -56,12 +56,12 @@ def _schedule(case: Case) -> list[Reason]:
 
 
 def _submit(case: Case) -> list[Reason]:
-    refusal = approvals.submit_refusal(case.change, case.actor)
+    refusal = decisions.submit_refusal(case.change, case.actor)
     return refusal or [Reason("incomplete", text, rule=field) for field, text in submission.submit_problems(case.change).items()]
 
 
 def _record(case: Case) -> list[Reason]:
-    if not late.is_due(case.change):
+    if not late_records.is_due(case.change):
         return [Reason("by_itself", "It happens when a P0 is submitted with the real start of its work.")]
     return _submit(case)
 
@@ -84,7 +84,7 @@ GUARDS: dict[str, Guard] = {
     "record": _record,
     "expire": _by_itself("It happens by itself when an emergency's authorisation is not used in time."),
     "lapse": _by_itself("It happens by itself when an approval is not used in time."),
-    "escalate": _of(revisions.escalate_refusal),
+    "escalate": _of(taking_back.escalate_refusal),
     "schedule": _schedule,
     "reschedule": _reschedule,
     "unschedule": _of(bookings.unschedule_refusal),
@@ -95,7 +95,7 @@ GUARDS: dict[str, Guard] = {
     "finish_rollback": guards.finish_rollback_refusal,
     "fail": guards.fail_refusal,
     "close": guards.close_refusal,
-    "cancel": _of(revisions.cancel_refusal),
+    "cancel": _of(taking_back.cancel_refusal),
 }
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from ninja import Field, Router
 from pydantic import StrictBool, StrictInt
 
-from approvals import recording
+from approvals.deciding import recording
 from implementation import actions, evidence, guards, reviews, services
 from implementation.case import Case
 from implementation.models import ChecklistItem, Issue, Review

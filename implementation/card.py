@@ -9,8 +9,10 @@ from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
-from approvals import access, mail, rounds, suggestions
+from approvals.deciding import suggestions
 from approvals.models import Step
+from approvals.people import who_decides
+from approvals.rounds import mail_links, rounds
 from implementation import duty, timeline, verbs, when
 from implementation.case import Case
 from language.refusal import Invalid, Missing, Reason, Refused, refusal_of
@@ -30,9 +32,9 @@ def card(request: Request, step_id: int) -> HttpResponse:
 
 def by_mail(request: Request, token: str) -> HttpResponse:
     """The page behind a mail's link. To open it changes nothing; only its button decides."""
-    link = mail.read(token, request.user)
+    link = mail_links.read(token, request.user)
     step = _step(request, link.step)
-    mail.check_content(link, step)
+    mail_links.check_content(link, step)
     return _show(request, step) if request.method != "POST" else _decide(request, step, goes_on=False)
 
 
@@ -98,7 +100,7 @@ def _decide(request: Request, step: Step, *, goes_on: bool) -> HttpResponse:
         record_refusal(request, refused)
         return _show(request, step, verbs.failed(request, "decide", refused), status_of(refused))
     messages.success(request, said)
-    waiting = access.waiting_for(request.user)
+    waiting = who_decides.waiting_for(request.user)
     after = waiting.filter(Q(priority__gt=step.priority) | Q(priority=step.priority, pk__gt=step.pk))
     following = (after.first() or waiting.first()) if goes_on else None
     return redirect("implementation:card", step_id=following.pk) if following else redirect("approvals:queue")

@@ -13,9 +13,9 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import access as approvals_access
-from approvals import advance, ratification, vacancies
+from approvals.deciding import ahead, ratification
 from approvals.models import Advance, Decision, Step
+from approvals.people import vacancies, who_decides
 from audit.models import Event
 from implementation.models import Check, ChecklistItem, Documentation, LeftRun, Review
 from language.refusal import Reason
@@ -64,17 +64,17 @@ class Case:
         return ratification.may_start_before(self.change, self.actor)
 
     @cached_property
-    def capacities(self) -> list[approvals_access.Capacity]:
+    def capacities(self) -> list[who_decides.Capacity]:
         """In whose names the person may decide now."""
-        return approvals_access.capacities_of(self.actor)
+        return who_decides.capacities_of(self.actor)
 
-    def capacity_for(self, step: Step) -> tuple[approvals_access.Capacity | None, list[Reason]]:
+    def capacity_for(self, step: Step) -> tuple[who_decides.Capacity | None, list[Reason]]:
         """The capacity in which this person may decide this step now; none, and why not."""
         beside = [other for other in self.steps if (other.deferred, other.stage) == (step.deferred, step.stage)]
         decided = frozenset(key for other in beside for decision in other.decisions.all() for key in decision.people)
         concerned = any(capacity.roles & set(step.roles) for capacity in self.capacities)
         authors = self.authors if concerned else frozenset()  # asked only where it matters
-        return approvals_access.best_capacity(step, self.actor, self.capacities, authors=authors, decided=decided)
+        return who_decides.best_capacity(step, self.actor, self.capacities, authors=authors, decided=decided)
 
     def decision_refusal(self, step: Step) -> list[Reason]:
         """Why this person may not decide this step now."""
@@ -93,7 +93,7 @@ class Case:
     def signs_ahead(self, step: Step) -> list[Step]:
         """The steps of the next stage that this person could sign together with that one."""
         following = any(other.stage == step.stage + 1 and other.state == Step.State.WAITING for other in self.steps)
-        return advance.may_sign(self.steps, step, self.actor, self.capacities, self.authors) if following else []
+        return ahead.may_sign(self.steps, step, self.actor, self.capacities, self.authors) if following else []
 
     @cached_property
     def advances(self) -> dict[int, list[Advance]]:

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from accounts.models import User
 from accounts.roles import Role, listed
-from approvals import authorisation, policy, ratification
+from approvals.deciding import authorisation, ratification
 from approvals.models import Decision
+from approvals.policy import policy
 from implementation.case import LEFT_AFTER, Case
 from implementation.models import ChecklistItem
 from language.refusal import Reason

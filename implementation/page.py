@@ -7,9 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from accounts.roles import Role
-from approvals import access as approvals_access
-from approvals import late, policy, reminders, revisions, rounds, security, telephone
+from approvals.deciding import added_security, late_records, telephone
 from approvals.models import Step
+from approvals.people import who_decides
+from approvals.policy import policy
+from approvals.rounds import reminders, rounds, taking_back
 from implementation import actions as all_actions
 from implementation import duty, guards, matrix, reviews
 from implementation.case import Case
@@ -86,8 +88,10 @@ def stepper(change: ChangeRequest) -> list[dict[str, Any]]:
 def _extra_actions(case: Case) -> list[all_actions.Action]:
     """What is no transition, but may be this person's next step."""
     change = case.change
-    if late.needs_acceptance(change) and change.late_record_asked_at:
-        return [all_actions.Action("accept-late-record", "Accept that it is recorded late", late.accept_refusal(change, case.actor))]
+    if late_records.needs_acceptance(change) and change.late_record_asked_at:
+        return [
+            all_actions.Action("accept-late-record", "Accept that it is recorded late", late_records.accept_refusal(change, case.actor))
+        ]
     if change.state not in ENDED or change.state == State.CLOSED:
         return []
     review, found = case.review, []
@@ -159,9 +163,9 @@ def _submitting(change: ChangeRequest, submit: all_actions.Action) -> tuple[str,
         return "Changes were requested", "Answer by editing, then submit it again: its reviewers are asked anew."
     if not submit.allowed:
         return ("It waits for a change manager" if submit.reasons[0].code == "recorded_late" else "Not complete yet"), ""
-    if late.needs_acceptance(change):
+    if late_records.needs_acceptance(change):
         return "Record what was done?", "It began more than 72 hours ago: this asks a change manager to accept that first."
-    if late.is_due(change):
+    if late_records.is_due(change):
         return "Record what was done?", "It is kept with its real times; whoever could have authorised it says whether it was right."
     return TITLES["submit"], SENTENCES["submit"]
 
@@ -296,12 +300,12 @@ def context(case: Case, tab: str) -> dict[str, Any]:
         "advances": case.advances,
         "actions": by_name,
         "next": _next_step(case, found),
-        "may_edit": actor.may_write and not revisions.edit_refusal(change, actor),
+        "may_edit": actor.may_write and not taking_back.edit_refusal(change, actor),
         "more": [by_name[name] for name in ("escalate", "unschedule", "roll_back", "fail", "cancel") if by_name[name].allowed],
         "take_over": _take_over(case),
         "may_accept_take_over": case.left_run is not None and not guards.accept_take_over_refusal(case),
         "left_run": case.left_run,
-        "may_accept_late": late.is_due(change) and not late.accept_refusal(change, actor),
+        "may_accept_late": late_records.is_due(change) and not late_records.accept_refusal(change, actor),
         "may_transfer": actor.may_write and not requests.transfer_refusal(change, actor),
         **_sharing(case),
         "may_add_security": _may_add_security(case),
@@ -331,7 +335,7 @@ def _take_over(case: Case) -> dict[str, Any]:
 
 def _may_add_security(case: Case) -> bool:
     """By the facts that the case has: a reviewer of the open review stage, which has no security review (A16)."""
-    stage = [step for step in case.steps if not step.deferred and step.stage == security.REVIEW_STAGE]
+    stage = [step for step in case.steps if not step.deferred and step.stage == added_security.REVIEW_STAGE]
     if case.change.state != State.IN_REVIEW or case.change.is_emergency or any(step.kind == policy.SECURITY for step in stage):
         return False
     roles = case.capacities[0].roles if case.capacities else frozenset()
@@ -365,8 +369,8 @@ def _by_telephone(case: Case) -> dict[str, Any]:
     return {
         "telephone": {
             "step": step,
-            "people": approvals_access.people_for(step).exclude(pk=case.actor.pk)[:50],
-            "own": bool(approvals_access.telephone_refusal(step, case.actor)),
+            "people": who_decides.people_for(step).exclude(pk=case.actor.pk)[:50],
+            "own": bool(who_decides.telephone_refusal(step, case.actor)),
         }
         if step and on_call
         else None,

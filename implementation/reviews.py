@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role
-from approvals import policy
 from approvals.models import Decision
+from approvals.policy import policy
 from audit import trail
 from audit.models import Event
 from implementation import guards

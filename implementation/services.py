@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role
-from approvals import ratification, rounds
+from approvals.deciding import ratification
+from approvals.rounds import rounds
 from audit import trail
 from audit.models import Event
 from implementation import guards

@@ -10,7 +10,7 @@ from typing import Any
 from accounts.models import User
 from accounts.roles import label as role_label
 from approvals.models import Decision
-from approvals.policy import KIND_LABELS
+from approvals.policy.policy import KIND_LABELS
 from audit.models import Event
 from language import say
 from requests.cleaning import label

@@ -13,10 +13,10 @@ from django.shortcuts import redirect
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import advance, assessment, ratification, recording, revisions, security, submission, suggestions, telephone
-from approvals import services as approvals
+from approvals.deciding import added_security, ahead, decisions, lowered_risk, ratification, recording, suggestions, telephone
 from approvals.models import Step
-from approvals.policy import EMERGENCY
+from approvals.policy.policy import EMERGENCY
+from approvals.rounds import submission, taking_back
 from implementation import duty, evidence, reviews, services, views, when
 from implementation.case import Case
 from language.refusal import Blocked, Invalid, Missing, Refused
@@ -140,14 +140,14 @@ def _commented(comment: Comment) -> str:
 
 #: verb → (what it does, what is said when it is done, the tab to come back to)
 VERBS: dict[str, tuple[Verb, str | Callable[[Any], str], str]] = {
-    "submit": (lambda a, n, p: approvals.submit(actor=a, number=n), submission.said, "change"),
+    "submit": (lambda a, n, p: decisions.submit(actor=a, number=n), submission.said, "change"),
     "cancel": (
-        lambda a, n, p: revisions.cancel(actor=a, number=n, reason=p.get("reason", ""), duplicate_of=p.get("duplicate_of", "").strip()),
+        lambda a, n, p: taking_back.cancel(actor=a, number=n, reason=p.get("reason", ""), duplicate_of=p.get("duplicate_of", "").strip()),
         "Cancelled.",
         "change",
     ),
     "escalate": (
-        lambda a, n, p: revisions.escalate(
+        lambda a, n, p: taking_back.escalate(
             actor=a,
             number=n,
             reason=p.get("reason", ""),
@@ -173,7 +173,7 @@ VERBS: dict[str, tuple[Verb, str | Callable[[Any], str], str]] = {
         "change",
     ),
     "take-back": (
-        lambda a, n, p: advance.take_back(actor=a, number=n, step_id=key_of(p.get("step", ""))),
+        lambda a, n, p: ahead.take_back(actor=a, number=n, step_id=key_of(p.get("step", ""))),
         "Taken back; it waits for you when its stage opens.",
         "change",
     ),
@@ -188,12 +188,12 @@ VERBS: dict[str, tuple[Verb, str | Callable[[Any], str], str]] = {
         "change",
     ),
     "add-security": (
-        lambda a, n, p: security.add(actor=a, number=n, reason=p.get("reason", "")),
+        lambda a, n, p: added_security.add(actor=a, number=n, reason=p.get("reason", "")),
         "The security review is added; security has been told.",
         "change",
     ),
     "assess": (
-        lambda a, n, p: assessment.lower(actor=a, number=n, level=p.get("level", ""), reason=p.get("reason", "")),
+        lambda a, n, p: lowered_risk.lower(actor=a, number=n, level=p.get("level", ""), reason=p.get("reason", "")),
         "The risk is lowered, for this round.",
         "change",
     ),
@@ -361,9 +361,9 @@ def decide_by_form(request: Request, number: str, step_id: int) -> str:
             checklist[key.removeprefix("na_")] = {"not_applicable": note.strip()}
     version, verdict = key_of(request.POST.get("version", "")), request.POST.get("verdict", "")
     if verdict == "still_right":
-        verdict, checklist = "approve", approvals.answers_before(request.user, step_id)
+        verdict, checklist = "approve", decisions.answers_before(request.user, step_id)
     with transaction.atomic():
-        decision = approvals.decide(
+        decision = decisions.decide(
             actor=request.user,
             number=number,
             step_id=step_id,
@@ -384,7 +384,7 @@ def _sign_ahead(request: Request, number: str, key: int, version: int) -> str:
     """The next stage with it; where that waits for nobody any more, the verdict just given stands, and this is said."""
     try:
         with transaction.atomic():
-            advance.sign(actor=request.user, number=number, step_id=key, version=version)
+            ahead.sign(actor=request.user, number=number, step_id=key, version=version)
     except Blocked as refused:
         return f"The other was not given: {refused}"
     return f"The {Step.objects.get(pk=key).label.lower()} is given with it."

@@ -9,8 +9,9 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from accounts.models import Duty, User
-from approvals import rounds, suggestions
+from approvals.deciding import suggestions
 from approvals.models import Step
+from approvals.rounds import rounds
 from audit.models import Event
 from implementation import guards, page, timeline, when
 from implementation.case import Case

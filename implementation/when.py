@@ -9,7 +9,7 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import rounds
+from approvals.rounds import rounds
 from implementation import guards
 from implementation.case import Case
 from implementation.models import Issue

@@ -7,9 +7,9 @@ from typing import Any
 from ninja import Router
 
 from accounts.roles import Role
-from approvals import access as approvals_access
-from approvals import revisions
-from approvals import services as approvals
+from approvals.deciding import decisions
+from approvals.people import who_decides
+from approvals.rounds import taking_back
 from language.refusal import Invalid, Missing, NotYours, Reason
 from requests import access, components, content, listing, services
 from requests.models import Component
@@ -70,7 +70,7 @@ def index(
         raise Invalid(fields=query.wrong)
     found = listing.changes(query, request.user)
     if query.needs_me:
-        found = found.filter(pk__in=approvals_access.waiting_for(request.user).values("change"))
+        found = found.filter(pk__in=who_decides.waiting_for(request.user).values("change"))
     page = listing.page(query, found.for_pages().select_related("duplicate_of"))
     return {"items": [change_out(change) for change in page.items], "next": page.next}
 
@@ -87,19 +87,19 @@ def edit(request: Request, number: str) -> Any:
     version = values.pop("version", None)
     if not isinstance(version, int) or isinstance(version, bool):
         raise Invalid(fields={"version": "Version: send the version of the change that you saw, a whole number."})
-    return change_out(revisions.edit(actor=request.user, number=number, version=version, values=values))
+    return change_out(taking_back.edit(actor=request.user, number=number, version=version, values=values))
 
 
 @router.post("/changes/{number}/submit", operation_id="submit_change")
 def submit(request: Request, number: str, body: ReasonIn | None = None) -> Any:
     """Hand it to its reviewers; an incomplete one is 422 with an entry per missing field."""
-    return change_out(approvals.submit(actor=request.user, number=number))
+    return change_out(decisions.submit(actor=request.user, number=number))
 
 
 @router.post("/changes/{number}/cancel", operation_id="cancel_change")
 def cancel(request: Request, number: str, body: ReasonIn | None = None) -> Any:
     body = body or ReasonIn()
-    return change_out(revisions.cancel(actor=request.user, number=number, reason=body.reason, duplicate_of=body.duplicate_of))
+    return change_out(taking_back.cancel(actor=request.user, number=number, reason=body.reason, duplicate_of=body.duplicate_of))
 
 
 @router.post("/changes/{number}/clone", operation_id="clone_change")
@@ -116,7 +116,7 @@ class EscalateIn(Body):
 @router.post("/changes/{number}/escalate", operation_id="escalate_change")
 def escalate(request: Request, number: str, body: EscalateIn) -> Any:
     """Make it a P0 under the same number: a new round with the emergency authorisation alone."""
-    return change_out(revisions.escalate(actor=request.user, number=number, **body.dict()))
+    return change_out(taking_back.escalate(actor=request.user, number=number, **body.dict()))
 
 
 class TransferIn(Body):

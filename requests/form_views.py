@@ -16,8 +16,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from accounts.models import User
-from approvals import policy, revisions, rounds, submission, vacancies
-from approvals import services as approvals
+from approvals.deciding import decisions
+from approvals.people import vacancies
+from approvals.policy import policy
+from approvals.rounds import rounds, submission, taking_back
 from implementation.steps import steps_of
 from language.refusal import Blocked, Invalid, Missing, Reason, Refused, Stale, refusal_of
 from requests import access, cleaning, content, forms, risk, services
@@ -217,7 +219,7 @@ def _save(request: Request, values: dict[str, Any]) -> ChangeRequest:
                 raise
     with transaction.atomic():  # under lock: the form's own save a moment ago is nobody else's edit
         version = access.change_for(request.user, draft.number, lock=True).version
-        return revisions.edit(actor=request.user, number=draft.number, version=version, values=values)
+        return taking_back.edit(actor=request.user, number=draft.number, version=version, values=values)
 
 
 #: intent of the form → what its sender goes on to ask the change managers for, on the draft's page
@@ -246,7 +248,7 @@ def new(request: Request) -> HttpResponse:
         change = _save(request, forms.values_from(request.POST))
         typed["number"] = change.number
         if request.POST.get("intent") == "submit":
-            change = approvals.submit(actor=request.user, number=change.number)
+            change = decisions.submit(actor=request.user, number=change.number)
             messages.success(request, submission.said(change))
         else:
             messages.success(request, f"{change.number} is kept as a draft.")
@@ -276,7 +278,7 @@ def _all_that_is_wrong(refused: Refused, request: Request, typed: dict[str, Any]
 def edit(request: Request, number: str) -> HttpResponse:
     """Edit a change. The version that the person saw goes with the form: somebody else's edit in between is told, not overwritten."""
     change = access.change_for(request.user, number)
-    refusal = revisions.edit_refusal(change, request.user)
+    refusal = taking_back.edit_refusal(change, request.user)
     if refusal and request.method != "POST":
         record_refusal(request, refusal_of(refusal))
         messages.error(request, " ".join(reason.message for reason in refusal))
@@ -286,10 +288,10 @@ def edit(request: Request, number: str) -> HttpResponse:
     typed = forms.typed(request.POST)
     try:
         seen = key_of(request.POST.get("version", ""))
-        change = revisions.edit(actor=request.user, number=number, version=seen, values=forms.values_from(request.POST))
+        change = taking_back.edit(actor=request.user, number=number, version=seen, values=forms.values_from(request.POST))
         if request.POST.get("intent") == "submit" and change.state in (State.DRAFT, State.CHANGES_REQUESTED):
             typed["version"] = change.version
-            change = approvals.submit(actor=request.user, number=number)
+            change = decisions.submit(actor=request.user, number=number)
             messages.success(request, submission.said(change))
         else:
             messages.success(request, "Saved." if change.state not in (State.IN_REVIEW,) else "Saved. A new round of approval has begun.")

@@ -1,7 +1,7 @@
 """How risky a change is: a short questionnaire and the record of its components suggest Low, Medium or High (A18). Pure.
 
 Each answer's weight is shown, so that nobody wonders where a suggestion comes from. The requester may go above it; only a reviewer goes
-below, with a reason (`approvals.assessment`).
+below, with a reason (`approvals.deciding.lowered_risk`).
 """
 
 from __future__ import annotations

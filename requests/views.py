@@ -14,8 +14,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from accounts.roles import label
-from approvals import access as approvals_access
-from approvals import rounds
+from approvals.people import who_decides
+from approvals.rounds import rounds
 from audit import trail
 from language.refusal import Invalid
 from language.say import iso, say_length
@@ -43,7 +43,7 @@ def _found(request: Request) -> tuple[listing.Query, Any]:
     query = listing.read_address(request.GET)
     found = listing.changes(query, request.user)
     if query.needs_me:
-        found = found.filter(pk__in=approvals_access.waiting_for(request.user).values("change"))
+        found = found.filter(pk__in=who_decides.waiting_for(request.user).values("change"))
     return query, found
 
 

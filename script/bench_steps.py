@@ -35,7 +35,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import services as approvals
+from approvals.deciding import decisions
 from approvals.models import Step
 from requests import services as requests
 from requests.models import ChangeRequest
@@ -153,9 +153,9 @@ def main() -> int:
     day = timezone.now().date().isoformat()
     drafts = [requests.create(actor=author, values={**VALUES, "requested_date": day}).number for _ in range(needed)]
     for _ in range(options.waiting):
-        approvals.submit(actor=author, number=requests.create(actor=author, values={**VALUES, "requested_date": day}).number)
+        decisions.submit(actor=author, number=requests.create(actor=author, values={**VALUES, "requested_date": day}).number)
     for number in drafts[: needed // 2]:
-        approvals.submit(actor=author, number=number)
+        decisions.submit(actor=author, number=number)
     open_steps = list(
         Step.objects.filter(change__number__in=drafts[: needed // 2], kind="technical", state="open").values_list(
             "pk", "change__number", "change__version"

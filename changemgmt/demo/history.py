@@ -20,7 +20,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import policy
+from approvals.policy import policy
 from changemgmt.demo import stories
 from changemgmt.demo.bulk import Bulk, analyze, reserve, store
 from requests import content

@@ -9,9 +9,10 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import policy, revisions
-from approvals import services as approvals
+from approvals.deciding import decisions
 from approvals.models import Step
+from approvals.policy import policy
+from approvals.rounds import taking_back
 from changemgmt import clock
 from implementation import evidence
 from implementation import services as implementation
@@ -87,14 +88,14 @@ class Present:
                 **more,
             }
             change = requests.create(actor=self.people[who], values=values)
-            return approvals.submit(actor=self.people[who], number=change.number)
+            return decisions.submit(actor=self.people[who], number=change.number)
 
     def decide(self, change: ChangeRequest, who: str, kind: str, ago: timedelta, verdict: str = "approve", comment: str = "") -> None:
         with clock.standing_at(self.now - ago):
             step = Step.objects.filter(change=change, kind=kind, state="open").latest("id")
             fresh = ChangeRequest.objects.get(pk=change.pk)
             ticks = {item["key"]: True for item in step.checklist}
-            approvals.decide(
+            decisions.decide(
                 actor=self.people[who],
                 number=change.number,
                 step_id=step.pk,
@@ -226,7 +227,7 @@ class Present:
         self.decide(change, "tech-lead", policy.TECHNICAL, timedelta(days=1))
         with self.at(hours=6):
             fresh = ChangeRequest.objects.get(pk=change.pk)
-            revisions.edit(
+            taking_back.edit(
                 actor=self.people["engineer2"],
                 number=change.number,
                 version=fresh.version,
@@ -366,7 +367,7 @@ class Present:
             risk="low",
         )
         with self.at(days=8):
-            revisions.cancel(actor=self.people["engineer2"], number=change.number, reason="The supplier does it on their side.")
+            taking_back.cancel(actor=self.people["engineer2"], number=change.number, reason="The supplier does it on their side.")
 
 
 def make_present(people: dict[str, User]) -> int:

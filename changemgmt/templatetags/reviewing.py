@@ -8,7 +8,7 @@ from typing import Any
 from django import template
 
 from accounts.models import User
-from approvals import policy
+from approvals.policy import policy
 from audit import api as audit_api
 from requests import content, evidence
 from requests.models import ChangeRequest

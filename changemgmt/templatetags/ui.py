@@ -18,8 +18,9 @@ from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 
 from accounts.roles import label as role_label
-from approvals import policy, reminders
 from approvals.models import Step
+from approvals.policy import policy
+from approvals.rounds import reminders
 from requests.content import BY_NAME
 from requests.models import ChangeRequest
 from requests.states import State

@@ -61,9 +61,9 @@ class Judged:
 
 
 MODULES = {
-    "approvals.policy": Judged(("approvals/test_policy_limits.py",)),
-    "approvals.policy_check": Judged(("approvals/test_policy_check_limits.py",)),
-    "approvals.quorum": Judged(("approvals/test_quorum_limits.py",)),
+    "approvals.policy.policy": Judged(("approvals/test_policy_limits.py",)),
+    "approvals.policy.check": Judged(("approvals/test_policy_check_limits.py",)),
+    "approvals.policy.quorum": Judged(("approvals/test_quorum_limits.py",)),
     "audit.words": Judged(("audit/test_words_values.py",)),
     "implementation.checklist": Judged(("implementation/test_checklist_lines.py",)),
     "implementation.matrix": Judged(("implementation/test_matrix_bands.py",)),

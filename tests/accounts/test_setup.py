@@ -11,7 +11,8 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from accounts.models import Duty, SetupLink, User
-from approvals import checks, staffing
+from approvals import checks
+from approvals.people import staffing
 from audit.models import Event
 from requests.models import Component
 

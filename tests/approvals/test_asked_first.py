@@ -12,8 +12,8 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import delegations
 from approvals.models import Policy
+from approvals.people import delegations
 from changemgmt.tick import tick
 from notifications.models import Message
 from tests.world import Desk

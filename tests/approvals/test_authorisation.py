@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from accounts.models import User
-from approvals import authorisation
+from approvals.deciding import authorisation
 from changemgmt.tick import tick
 from notifications.models import Message
 from requests.models import ChangeRequest

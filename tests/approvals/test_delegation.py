@@ -14,8 +14,8 @@ from django.test import Client
 
 from accounts.models import Delegation, User
 from accounts.roles import Role
-from approvals import access
 from approvals.models import Decision, Step
+from approvals.people import who_decides
 from audit.models import Event
 from notifications.models import Message
 from tests.world import Desk
@@ -235,17 +235,21 @@ def test_in_random_graphs_queue_and_rule_agree_and_nobody_counts_twice(desk: Sit
         allowed = {
             step.pk
             for step in steps
-            if access.best_capacity(
-                step, user, access.capacities_of(user), authors=access.authors_of(step.change), decided=access.decided_in_stage(step)
+            if who_decides.best_capacity(
+                step,
+                user,
+                who_decides.capacities_of(user),
+                authors=who_decides.authors_of(step.change),
+                decided=who_decides.decided_in_stage(step),
             )[0]
         }
-        assert set(access.waiting_for(user).values_list("pk", flat=True)) == allowed
+        assert set(who_decides.waiting_for(user).values_list("pk", flat=True)) == allowed
         if allowed:
             step = Step.objects.select_related("change").get(pk=rnd.choice(sorted(allowed)))
             body = {"verdict": "approve", "version": step.change.version, "checklist": {item["key"]: True for item in step.checklist}}
             Desk(user).post(f"/changes/{step.change.number}/steps/{step.pk}/decision", body)
     for decision in Decision.objects.select_related("step"):
-        authors = access.authors_of(decision.change)
+        authors = who_decides.authors_of(decision.change)
         assert not decision.people & authors
         assert decision.role in {group.name for group in decision.principal.groups.all()}, "the role is the principal's own, never lent"
         if decision.delegation_id:

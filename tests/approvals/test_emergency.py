@@ -9,8 +9,8 @@ import pytest
 from django.test import Client
 
 from accounts.models import Duty, User
-from approvals import policy_check
 from approvals.models import Policy, Step
+from approvals.policy import check
 from audit.models import Event
 from changemgmt.tick import tick
 from notifications.models import Message
@@ -83,8 +83,8 @@ def test_only_the_on_call_engineer_on_duty_starts_before_it_is_authorised(desk: 
     rules = Policy.objects.get().rules
     Policy.objects.update(rules=rules | {"P0": rules["P0"] | {"starts_before": False}})
     assert desk("oncall").post(f"/changes/{number}/start", CALLED, expect=409)["code"] == "state"
-    assert [d.widens for d in policy_check.compare(rules, Policy.objects.get().rules)] == [False]
-    assert [d.widens for d in policy_check.compare(Policy.objects.get().rules, rules)] == [True]
+    assert [d.widens for d in check.compare(rules, Policy.objects.get().rules)] == [False]
+    assert [d.widens for d in check.compare(Policy.objects.get().rules, rules)] == [True]
 
 
 def test_cto_and_contact_are_paged_every_15_minutes_until_one_answers(desk: Sit, at: Any) -> None:

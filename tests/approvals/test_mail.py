@@ -14,9 +14,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import delegations
-from approvals.mail import path_for
 from approvals.models import Decision, Step
+from approvals.people import delegations
+from approvals.rounds.mail_links import path_for
 from audit.models import Event
 from notifications.models import Message
 from tests.world import TICKS, Desk

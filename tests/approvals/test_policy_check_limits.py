@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from approvals import policy, policy_check
-from approvals.policy import step_rule
-from approvals.policy_check import Difference, compare, problems, step_problems
+from approvals.policy import check, policy
+from approvals.policy.check import Difference, compare, problems, step_problems
+from approvals.policy.policy import step_rule
 
 Rules = dict[str, Any]
 Edit = Callable[[Rules], object]
@@ -317,4 +317,4 @@ def test_differences_come_in_the_order_of_priorities() -> None:
         Difference("P0: emergency authorisation: due after 5 hours, instead of never."),
         Difference("P3: sign-off: due after 5 hours, instead of after 48 hours."),
     ]
-    assert policy_check.PRIORITIES == ("P0", "P1", "P2", "P3")
+    assert check.PRIORITIES == ("P0", "P1", "P2", "P3")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from approvals import policy
-from approvals.policy import Facts, StepPlan
-from approvals.quorum import Quorum
+from approvals.policy import policy
+from approvals.policy.policy import Facts, StepPlan
+from approvals.policy.quorum import Quorum
 
 TECHNICAL = {
     "T1": "Implementation steps are clear and complete",

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from approvals import policy, policy_check
-from approvals.quorum import Quorum, match
+from approvals.policy import check, policy
+from approvals.policy.quorum import Quorum, match
 from tests.tries import tries
 
 ROLES = ["tech-lead", "senior-devops-engineer", "devops-lead", "engineering-manager"]
@@ -113,7 +113,7 @@ EVERY_APPROVAL = [
 def test_what_widens_nothing_asks_at_least_as_much_of_every_change(before: Any, after: Any) -> None:
     """A27: where `compare` finds nothing that widens, no change of any facts gets through with less than before."""
     old, new = rules(before), rules(after)
-    if any(found.widens for found in policy_check.compare(old, new)):
+    if any(found.widens for found in check.compare(old, new)):
         return
     for facts in every_fact():
         was, now = demands(old, facts), demands(new, facts)
@@ -147,11 +147,11 @@ def changed(**more: Any) -> dict[str, Any]:
 )
 def test_each_way_to_widen_is_known_for_what_it_is(other: dict[str, Any], widens: bool) -> None:
     """A27: in both directions, so that undoing what narrows widens, and undoing what widens narrows."""
-    found = policy_check.compare(policy.DEFAULT, other)
+    found = check.compare(policy.DEFAULT, other)
     assert found
     assert [f.widens for f in found] == [widens] * len(found)
     hours_only = other["P3"]["stages"][1][0] | {"remind_hours": 24, "escalate_hours": 72} == policy.DEFAULT["P3"]["stages"][1][0]
-    assert any(f.widens for f in policy_check.compare(other, policy.DEFAULT)) == (not widens and not hours_only)
+    assert any(f.widens for f in check.compare(other, policy.DEFAULT)) == (not widens and not hours_only)
 
 
 def test_a_step_that_goes_moves_or_asks_less_widens() -> None:
@@ -167,15 +167,15 @@ def test_a_step_that_goes_moves_or_asks_less_widens() -> None:
         (fewer, "no longer asks T2"),
         (reworded, "T2 reads"),
     ):
-        found = policy_check.compare(policy.DEFAULT, other)
+        found = check.compare(policy.DEFAULT, other)
         assert any(f.widens and words in f.text and f.text.startswith("P1: ") for f in found), found
     sees = deepcopy(policy.DEFAULT)
     sees["P3"]["stages"].append([policy.step_rule("sign_off", ["engineer"])])
-    widens = [found.text for found in policy_check.compare(policy.DEFAULT, sees) if found.widens]
+    widens = [found.text for found in check.compare(policy.DEFAULT, sees) if found.widens]
     assert widens == ["P3: lets one more role decide, and see what is confidential: Engineer."]
     more = deepcopy(policy.DEFAULT)
     more["P3"]["stages"].insert(1, [policy.step_rule("business", ["product-manager"])])
-    assert [(f.text, f.widens) for f in policy_check.compare(policy.DEFAULT, more)] == [
+    assert [(f.text, f.widens) for f in check.compare(policy.DEFAULT, more)] == [
         ("P3: also asks for the second business approval, by Product manager.", False)
     ]
 
@@ -185,7 +185,7 @@ def test_a_step_that_goes_moves_or_asks_less_widens() -> None:
 
 def test_the_default_is_sound_and_conditions_hold() -> None:
     """A2: risk, components and answers decide which steps a change needs; high risk is medium risk, too; stages leave no gap."""
-    assert policy_check.problems(policy.DEFAULT, set()) == []
+    assert check.problems(policy.DEFAULT, set()) == []
     found = deepcopy(policy.DEFAULT)
     first, second = found["P2"]["stages"]
     found["P2"]["stages"] = [
@@ -241,7 +241,7 @@ def broken(priority: str, change: Any) -> dict[str, Any]:
 )
 def test_what_is_not_sound_is_named(found: dict[str, Any], says: str) -> None:
     """A2, A16: no policy lets a change pass with nobody's approval, or an answered yes without security."""
-    assert any(text.startswith(says) for text in policy_check.problems(found, {"search"})), policy_check.problems(found, {"search"})
+    assert any(text.startswith(says) for text in check.problems(found, {"search"})), check.problems(found, {"search"})
 
 
 def test_only_a_components_mark_makes_a_security_review_waivable() -> None:

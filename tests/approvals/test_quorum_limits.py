@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from approvals.quorum import ALL, ANY, Quorum, match
+from approvals.policy.quorum import ALL, ANY, Quorum, match
 
 EITHER = Quorum(ANY, ("tech-lead", "senior-devops-engineer"))
 TWO = Quorum(ANY, ("tech-lead", "senior-devops-engineer"), 2)

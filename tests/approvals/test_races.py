@@ -12,8 +12,9 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import delegations, drafts
 from approvals.models import Decision, Policy
+from approvals.people import delegations
+from approvals.policy_editor import drafts
 from proposals import second_person
 from proposals.models import Proposal
 from requests.models import ChangeRequest

@@ -13,8 +13,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import delegations, reminders
 from approvals.models import Step
+from approvals.people import delegations
+from approvals.rounds import reminders
 from audit.models import Event
 from changemgmt.tick import tick
 from notifications.models import Message

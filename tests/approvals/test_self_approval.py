@@ -17,9 +17,9 @@ from django.urls import get_resolver
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import delegations
-from approvals.mail import path_for
 from approvals.models import Advance, Decision, Step
+from approvals.people import delegations
+from approvals.rounds.mail_links import path_for
 from requests.models import ChangeRequest, Suggestion
 from tests.world import TICKS, Desk
 

@@ -15,8 +15,8 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.models import ApiToken, User
-from approvals import drafts
 from approvals.models import Step
+from approvals.policy_editor import drafts
 from audit.models import Event
 from changemgmt.api import api
 from proposals.models import Proposal

@@ -22,9 +22,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from accounts.models import Delegation, User
-from approvals import delegations, revisions, security, telephone
-from approvals import services as approvals
+from approvals.deciding import added_security, decisions, telephone
 from approvals.models import Decision, Step
+from approvals.people import delegations
+from approvals.rounds import taking_back
 from audit import trail
 from audit.models import Event
 from changemgmt.tick import tick
@@ -160,7 +161,7 @@ class History(RuleBasedStateMachine):
     @rule(index=st.integers(0, 2), who=person)
     def submit(self, index: int, who: str) -> None:
         book, _ = self.change(index)
-        self.act(lambda user: approvals.submit(actor=user, number=book.number), who)
+        self.act(lambda user: decisions.submit(actor=user, number=book.number), who)
 
     @rule(
         index=st.integers(0, 2),
@@ -176,7 +177,7 @@ class History(RuleBasedStateMachine):
         step = steps[nth % len(steps)]
         ticks = dict.fromkeys((item["key"] for item in step.checklist), True)
         made = self.act(
-            lambda user: approvals.decide(
+            lambda user: decisions.decide(
                 actor=user, number=book.number, step_id=step.pk, verdict=verdict, version=change.version, comment="As I see it", checklist=ticks,
                 on_behalf_of=on_behalf_of,
             ),
@@ -230,7 +231,7 @@ class History(RuleBasedStateMachine):
         book, change = self.change(index)
         values, before = {"testing_plan": f"Look {text}."}, Event.objects.count()
         self.act(
-            lambda user: revisions.edit(actor=user, number=book.number, version=change.version, values=values), who, may_be_nothing=True
+            lambda user: taking_back.edit(actor=user, number=book.number, version=change.version, values=values), who, may_be_nothing=True
         )
         if ChangeRequest.objects.get(pk=change.pk).content() != change.content():
             book.writers.add(who)
@@ -240,19 +241,19 @@ class History(RuleBasedStateMachine):
     def escalate(self, index: int, who: str) -> None:
         book, _ = self.change(index)
         values = {"reason": "It is down", "emergency_kind": "outage", "emergency_reference": "INC-1"}
-        if self.act(lambda user: revisions.escalate(actor=user, number=book.number, **values), who):
+        if self.act(lambda user: taking_back.escalate(actor=user, number=book.number, **values), who):
             book.writers.add(who)
 
     @rule(index=st.integers(0, 2), who=st.sampled_from(["tech-lead", "senior-devops", "engineer"]))
     def add_security(self, index: int, who: str) -> None:
         book, _ = self.change(index)
-        self.act(lambda user: security.add(actor=user, number=book.number, reason="Tokens"), who)
+        self.act(lambda user: added_security.add(actor=user, number=book.number, reason="Tokens"), who)
 
     @rule(index=st.integers(0, 2), who=person)
     def cancel(self, index: int, who: str) -> None:
         book, _ = self.change(index)
         if len(book.given) % 3 == 2:  # seldom, so that histories go on
-            self.act(lambda user: revisions.cancel(actor=user, number=book.number, reason="No more"), who)
+            self.act(lambda user: taking_back.cancel(actor=user, number=book.number, reason="No more"), who)
 
     @rule(giver=person, receiver=person)
     def delegate(self, giver: str, receiver: str) -> None:

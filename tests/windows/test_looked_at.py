@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
-from approvals import staffing
+from approvals.people import staffing
 from audit.models import Event
 from tests.windows.test_rules import freeze, save
 from tests.world import Desk

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.roles import Role
 from approvals.models import Policy
-from approvals.policy import DEFAULT
+from approvals.policy.policy import DEFAULT
 from changemgmt.process import CLOSURES, WINDOWS
 from windows.models import Closure, MaintenanceWindow
 

@@ -10,9 +10,11 @@ from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import access, mail, policy, reminders, vacancies
 from approvals.models import Advance, Decision, Policy, Step
-from approvals.quorum import NUMBERS
+from approvals.people import vacancies, who_decides
+from approvals.policy import policy
+from approvals.policy.quorum import NUMBERS
+from approvals.rounds import mail_links, reminders
 from audit import trail
 from language.say import say_instant
 from notifications import outbox
@@ -162,8 +164,8 @@ def ask(change: ChangeRequest, steps: list[Step]) -> None:
     round_steps = list(change.steps.filter(round=change.round))
     for step in steps:
         step.change = change
-        people = access.people_to_ask(step)
-        tell_waiting(step, access.asked_first(step, people), round_steps)
+        people = who_decides.people_to_ask(step)
+        tell_waiting(step, who_decides.asked_first(step, people), round_steps)
     vacancies.look(vacancies.waiting_steps().filter(change=change))
 
 
@@ -178,8 +180,8 @@ def tell_waiting(step: Step, people: Iterable[User], round_steps: Sequence[Step]
         subject=f"{change.priority} {change.number} waits for your {step.label.lower()}",
         body=f"“{change.summary}”, requested by {change.requester}. {what_approving_does(step, round_steps)}"
         + (f" Decide by {say_instant(until)}." if (until := reminders.decide_by(step)) else "")
-        + mail.invitation(step),
-        path=mail.path_for(step),
+        + mail_links.invitation(step),
+        path=mail_links.path_for(step),
         gather=not change.is_emergency and not reminders.is_near(change) and not _due_before_digest(step),
     )
 
@@ -192,7 +194,7 @@ def _due_before_digest(step: Step) -> bool:
 def still_waiting(person: User, messages: list[Message]) -> set[int]:
     """Of gathered messages, those whose step still waits for this person: neither given meanwhile, nor their role or delegation over."""
     steps = {message.pk: int(message.key.split(":")[2]) for message in messages}
-    waiting = set(access.waiting_for(person).filter(pk__in=steps.values()).values_list("pk", flat=True)) if steps else set()
+    waiting = set(who_decides.waiting_for(person).filter(pk__in=steps.values()).values_list("pk", flat=True)) if steps else set()
     return {key for key, step in steps.items() if step in waiting}
 
 
@@ -201,13 +203,13 @@ def call_next(step: Step) -> bool:
 
     `step` is locked. Says whether somebody was called who had not been.
     """
-    roster = access.contacts_on_duty()
+    roster = who_decides.contacts_on_duty()
     due = 1 + int((timezone.now() - (step.opened_at or timezone.now())) / CALL_NEXT_AFTER)
     if step.state != Step.State.OPEN or min(due, len(roster)) <= step.called:
         return False
     step.called = min(due, len(roster))
     step.save(update_fields=["called"])
-    people = access.people_to_ask(step, called=step.called)
+    people = who_decides.people_to_ask(step, called=step.called)
     tell_waiting(step, people, list(step.change.steps.filter(round=step.round)))
     called = [person for group in roster[: step.called] for person in group]
     trail.record("approval.call_next", change=step.change, data={"step": step.pk, "place": step.called, "people": called})
@@ -216,7 +218,7 @@ def call_next(step: Step) -> bool:
 
 def _given(change: ChangeRequest) -> set[str]:
     """The kinds of review that were given in full, to the content as it stands, by people who have not become authors of it since."""
-    authors, found = access.authors_of(change), set()
+    authors, found = who_decides.authors_of(change), set()
     for step in change.steps.filter(content_hash=change.content_hash, deferred=False).exclude(kind=policy.SIGN_OFF).with_decisions():
         said = list(step.decisions.all())
         sound = {d.principal_id: frozenset(d.roles_held) for d in said if d.verdict == Decision.Verdict.APPROVE and not d.people & authors}
@@ -248,7 +250,7 @@ def what_approving_does(step: Step, steps: Sequence[Step]) -> str:
         return "Approving authorises the emergency: it may start at once."
     others = [other for other in steps if not other.deferred and other.pk != step.pk]
     open_beside = [other for other in others if other.stage == step.stage and not other.is_settled]
-    missing = step.quorum.size - step.quorum.filled(access.approvals_of(step)) - 1
+    missing = step.quorum.size - step.quorum.filled(who_decides.approvals_of(step)) - 1
     if missing > 0:
         others_give = "the other must come from somebody else" if missing == 1 else f"{missing} more must come from others"
         return f"Approving gives one of {NUMBERS.get(step.quorum.size, step.quorum.size)} verdicts that this asks for; {others_give}."

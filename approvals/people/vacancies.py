@@ -17,9 +17,10 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role, listed
-from approvals import access, policy
 from approvals.models import Decision, Policy, Step, StepQuerySet
-from approvals.quorum import ALL
+from approvals.people import who_decides
+from approvals.policy import policy
+from approvals.policy.quorum import ALL
 from audit import trail
 from notifications import outbox
 from requests.models import Author, ChangeRequest
@@ -56,7 +57,7 @@ def waiting_steps() -> QuerySet[Step]:
 def find(steps: Sequence[Step]) -> list[Vacancy]:
     """Those of the steps that nobody there can give. Six queries, however many steps."""
     steps = list(steps)
-    holders = access.holders({role for step in steps for role in step.roles})
+    holders = who_decides.holders({role for step in steps for role in step.roles})
     changes = {step.change_id for step in steps}
     authors, decided = defaultdict[int, set[int]](set), defaultdict[tuple[int, int, bool, int], set[int]](set)
     for change, person in Author.objects.filter(change__in=changes).values_list("change", "user"):
@@ -71,7 +72,7 @@ def find(steps: Sequence[Step]) -> list[Vacancy]:
 
 def _missing(step: Step, holders: Mapping[str, Mapping[int, str]], authors: set[int], decided: Mapping[Any, set[int]]) -> list[str] | None:
     """The roles that nobody there fills; empty where there are people, but too few; None where it can be given."""
-    approvals = access.approvals_of(step)
+    approvals = who_decides.approvals_of(step)
     out = authors | decided.get((step.change_id, step.round, step.deferred, step.stage), set())
     could: dict[int, set[str]] = defaultdict(set)
     for role in step.roles:
@@ -89,7 +90,7 @@ def _missing(step: Step, holders: Mapping[str, Mapping[int, str]], authors: set[
 def nobody_for(plans: Iterable[policy.StepPlan], requester: User) -> list[str]:
     """Of the steps that would be asked for, what nobody but the requester could give: for whoever has not submitted yet. Two queries."""
     plans = list(plans)
-    holders = access.holders({role for plan in plans for role in plan.roles}, without=requester)
+    holders = who_decides.holders({role for plan in plans for role in plan.roles}, without=requester)
     found = []
     for plan in plans:
         empty = [role for role in plan.roles if not holders[role]]
@@ -165,7 +166,7 @@ def told(change: ChangeRequest) -> str:
         step.change = change
     vacant = {vacancy.step.pk: vacancy for vacancy in find(steps)}
     asked = [step for step in steps if step.state == Step.State.OPEN and step.pk not in vacant]
-    said = [f"{_named(access.asked_first(step, access.people_to_ask(step)))} ({step.label.lower()})" for step in asked]
+    said = [f"{_named(who_decides.asked_first(step, who_decides.people_to_ask(step)))} ({step.label.lower()})" for step in asked]
     sentences = [f"Told: {'; '.join(said)}."] if said else []
     return " ".join([*sentences, *(vacancy.sentence.partition(": ")[2].capitalize() for vacancy in vacant.values())])
 
@@ -189,10 +190,10 @@ def _policy_roles() -> set[str]:
 
 def unheld_roles() -> list[str]:
     """Roles that the policy asks for and nobody active holds (an emergency contact: nobody on duty). Three queries."""
-    return sorted(role for role, people in access.holders(_policy_roles()).items() if not people)
+    return sorted(role for role, people in who_decides.holders(_policy_roles()).items() if not people)
 
 
 def single_holders() -> list[tuple[str, str]]:
     """Roles that the policy asks for and one person alone holds: (role, name). Three queries."""
-    found = access.holders(_policy_roles())
+    found = who_decides.holders(_policy_roles())
     return sorted((role, next(iter(people.values()))) for role, people in found.items() if len(people) == 1)

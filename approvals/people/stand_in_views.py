@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 
 from accounts.models import User
 from accounts.roles import label
-from approvals import stand_ins
+from approvals.people import stand_ins
 from language.refusal import Blocked, Invalid
 from requests import cleaning
 from web.http import Request, key_of

@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role
-from approvals import late, ratification, rounds
+from approvals.deciding import late_records, ratification
+from approvals.rounds import rounds
 from audit import trail
 from language.refusal import Reason, raise_refusal
 from language.say import say_instant
@@ -24,12 +25,12 @@ def record(change: ChangeRequest, actor: User) -> list[Reason]:
     Returns why it cannot be yet, having asked whoever can change that.
     """
     assert change.actual_start is not None
-    if late.needs_acceptance(change):
+    if late_records.needs_acceptance(change):
         _ask_to_accept(change, actor)
-        return late.refusal(change)
+        return late_records.refusal(change)
     now, ended = timezone.now(), change.actual_end
     facts: dict[str, Any] = {"actual_start": change.actual_start.isoformat(), "round": change.round + 1}
-    facts |= {"content_hash": change.content_hash, "unauthorised": True, "late": late.is_late(change)}
+    facts |= {"content_hash": change.content_hash, "unauthorised": True, "late": late_records.is_late(change)}
     if ended:
         facts |= {"actual_end": ended.isoformat(), "hours_after_end": round((now - ended).total_seconds() / 3600, 1)}
     facts |= {"no_way_back": change.no_way_back} if change.no_way_back else {}
@@ -45,7 +46,7 @@ def record(change: ChangeRequest, actor: User) -> list[Reason]:
 
 def after_people_changed(**_: Any) -> None:
     """Whoever has become able to accept a late record is told of those that wait; whoever was told is not told again."""
-    for change in late.asked_for().select_related("requester").order_by("late_record_asked_at", "id")[:50]:
+    for change in late_records.asked_for().select_related("requester").order_by("late_record_asked_at", "id")[:50]:
         _tell_of(change)
 
 
@@ -61,7 +62,7 @@ def _tell_of(change: ChangeRequest) -> None:
     assert change.actual_start is not None
     actor = change.requester
     outbox.tell(
-        late.could_accept(change),
+        late_records.could_accept(change),
         kind="late_record",
         occasion="asked",
         change=change,
@@ -74,7 +75,7 @@ def _tell_of(change: ChangeRequest) -> None:
 def accept_late(*, actor: User, number: str, reason: str) -> ChangeRequest:
     """A change manager lets an emergency be recorded more than 72 hours after it began; the report says so."""
     change = access.change_to_write(actor, number)
-    raise_refusal(late.accept_refusal(change, actor))
+    raise_refusal(late_records.accept_refusal(change, actor))
     change.late_record_accepted_by = actor
     change.save(update_fields=["late_record_accepted_by"])
     said = cleaning.said("reason", reason, "Reason", "say why it is recorded only now.")

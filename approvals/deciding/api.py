@@ -7,9 +7,10 @@ from typing import Any
 from ninja import Router
 from pydantic import StrictInt
 
-from approvals import access, ratification, services, telephone
+from approvals.deciding import decisions, ratification, telephone
 from approvals.models import Step
-from requests import access as requests_access
+from approvals.people import who_decides
+from requests import access
 from web.doors import PERSON, Body
 from web.http import Request
 
@@ -48,7 +49,7 @@ def step_out(step: Step) -> dict[str, Any]:
 @router.get("/changes/{number}/steps", operation_id="list_steps")
 def steps(request: Request, number: str) -> Any:
     """All steps, current round first, by stage."""
-    change = requests_access.change_for(request.user, number)
+    change = access.change_for(request.user, number)
     rows = Step.objects.filter(change=change).with_decisions().order_by("-round", "deferred", "stage", "position")
     return {"items": [step_out(step) for step in rows]}
 
@@ -68,7 +69,7 @@ def decide(request: Request, number: str, step_id: int, body: DecisionIn) -> Any
 
     `on_behalf_of`: the on-call engineer records that this person authorised the emergency by telephone; they confirm it themselves.
     """
-    decision = services.decide(
+    decision = decisions.decide(
         actor=request.user,
         number=number,
         step_id=step_id,
@@ -90,7 +91,7 @@ class ConfirmationIn(Body):
 def confirm(request: Request, number: str, step_id: int, body: ConfirmationIn) -> Any:
     """Say whether you gave the approval recorded in your name by telephone (approved, not_approved), or whether an emergency's start
     before authorisation was right (ratified, not_ratified)."""
-    started_before = access.step_for(request.user, number, step_id).ratify_by is not None
+    started_before = who_decides.step_for(request.user, number, step_id).ratify_by is not None
     confirm_by = ratification.answer if started_before else telephone.confirm
     step = confirm_by(actor=request.user, number=number, step_id=step_id, answer=body.answer)
     return step_out(Step.objects.with_decisions().get(pk=step.pk))
@@ -99,7 +100,7 @@ def confirm(request: Request, number: str, step_id: int, body: ConfirmationIn) -
 @router.get("/approvals", operation_id="list_approvals")
 def waiting(request: Request) -> Any:
     """The steps that wait for the caller, most urgent and oldest first; at most 200."""
-    rows = access.waiting_for(request.user).select_related("change").with_decisions()[:200]
+    rows = who_decides.waiting_for(request.user).select_related("change").with_decisions()[:200]
     return {
         "items": [
             step_out(step) | {"change": step.change.number, "summary": step.change.summary, "priority": step.change.priority}

@@ -10,9 +10,11 @@ from django.utils import timezone
 from accounts import stepup
 from accounts.models import Duty, User
 from accounts.roles import Role
-from approvals import access, policy, rounds
+from approvals.deciding.decisions import capacity_for, keep
 from approvals.models import Confirmation, Decision, Step
-from approvals.services import capacity_for, keep
+from approvals.people import who_decides
+from approvals.policy import policy
+from approvals.rounds import rounds
 from audit import trail
 from language.refusal import Blocked, Invalid, Reason, raise_refusal
 from language.say import say_instant
@@ -82,7 +84,7 @@ def page_again(step: Step) -> bool:
     told = Message.objects.filter(change_id=step.change_id, kind="ratify_again", key__contains=f":{step.pk} {turn}:")
     if step.state != Step.State.OPEN or turn < 1 or now >= step.ratify_by or told.exists():
         return False
-    people = [*access.people_to_ask(step, called=99), *User.objects.filter(groups__name=Role.CTO, is_active=True)]
+    people = [*who_decides.people_to_ask(step, called=99), *User.objects.filter(groups__name=Role.CTO, is_active=True)]
     outbox.tell(
         people,
         kind="ratify_again",
@@ -105,7 +107,7 @@ def refusal(step: Step, actor: User) -> list[Reason]:
 @transaction.atomic
 def answer(*, actor: User, number: str, step_id: int, answer: str) -> Step:
     """Say whether the start was right. “Not ratified” changes nothing of the run; it alerts, and is reported."""
-    step = access.step_for(actor, number, step_id, lock=True)
+    step = who_decides.step_for(actor, number, step_id, lock=True)
     if answer not in ANSWERS:
         raise Invalid(fields={"answer": f"Answer: say one of {', '.join(ANSWERS)}."})
     raise_refusal(refusal(step, actor))
@@ -145,5 +147,5 @@ def mark_overdue(step: Step) -> None:
 
 def _alert(step: Step, *, kind: str, subject: str, body: str) -> None:
     managers = User.objects.filter(groups__name__in=[Role.CTO, Role.CHANGE_MANAGER], is_active=True).distinct()
-    people = [*access.people_to_ask(step, called=99), *managers, step.change.requester]
+    people = [*who_decides.people_to_ask(step, called=99), *managers, step.change.requester]
     outbox.tell(people, kind=kind, occasion=f"{step.pk}", change=step.change, subject=subject, body=body)

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import revisions
+from approvals.rounds import taking_back
 from audit import trail
 from language.refusal import Blocked, Invalid, Missing, Reason, raise_refusal
 from notifications import outbox
@@ -78,7 +78,7 @@ def accept(*, actor: User, number: str, key: int, version: int) -> Suggestion:
     change, found = _open(actor, number, key)
     if getattr(change, found.field) != found.before:
         raise Blocked([Reason("edited", "The field says something else since this was suggested; compare, and edit it yourself.")])
-    revisions.edit(actor=actor, number=number, version=version, values={found.field: found.text})
+    taking_back.edit(actor=actor, number=number, version=version, values={found.field: found.text})
     return _answered(found, actor, Suggestion.State.ACCEPTED)
 
 

@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts.models import Duty, User
-from approvals import rounds
+from approvals.rounds import rounds
 from language.refusal import Invalid, Reason
 from language.say import say_instant
 from notifications import outbox

@@ -10,8 +10,9 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role
-from approvals import access, rounds
 from approvals.models import Confirmation, Decision, Step
+from approvals.people import who_decides
+from approvals.rounds import rounds
 from audit import trail
 from language.refusal import Invalid, Reason, raise_refusal
 from language.say import say_instant
@@ -56,7 +57,7 @@ def confirm(*, actor: User, number: str, step_id: int, answer: str) -> Step:
 
     Raises NotYours for anybody but the person named, Blocked when nothing waits, Invalid for another answer.
     """
-    step = access.step_for(actor, number, step_id, lock=True)
+    step = who_decides.step_for(actor, number, step_id, lock=True)
     found = Confirmation.objects.select_related("decision__actor", "decision__on_behalf_of").filter(decision__step=step).first()
     raise_refusal(confirmation_refusal(found, actor))
     assert found is not None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from accounts.roles import READ_ONLY_ROLES, Role, listed
-from approvals.policy import (
+from approvals.policy.policy import (
     COMPONENT,
     EMERGENCY,
     HIGH_RISK,
@@ -22,7 +22,7 @@ from approvals.policy import (
     TRIGGERS,
     trigger_words,
 )
-from approvals.quorum import ALL, ANY, Quorum
+from approvals.policy.quorum import ALL, ANY, Quorum
 
 Rules = Mapping[str, Any]
 Rule = Mapping[str, Any]

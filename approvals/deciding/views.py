@@ -13,14 +13,14 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import Delegation
 from accounts.roles import Role
-from approvals import access, delegations, reminders, suggestions, telephone
-from approvals import services as approvals
+from approvals.deciding import decisions, suggestions, telephone
 from approvals.models import Decision, Step
+from approvals.people import delegations, who_decides
+from approvals.rounds import reminders
 from changemgmt.context import MANY, badge
 from language.refusal import Invalid, NotYours, Reason, Refused, Stale, raise_refusal
 from language.say import say_instant
-from requests import access as requests_access
-from requests import cleaning, listing
+from requests import access, cleaning, listing
 from requests.models import ROW, ChangeRequest
 from requests.states import State
 from web.http import Request, key_of, record_refusal
@@ -50,14 +50,14 @@ CARD = (
 @require_safe
 def queue(request: Request) -> HttpResponse:
     """What waits for this person, most urgent and oldest first, a page at a time by keyset; beside it what they decided lately."""
-    waiting = access.waiting_for(request.user)
+    waiting = who_decides.waiting_for(request.user)
     after = request.GET.get("after", "").split("~")
     if len(after) == 2 and after[0] in {"P0", "P1", "P2", "P3"} and (last := key_of(after[1])):
         waiting = waiting.filter(Q(priority__gt=after[0]) | Q(priority=after[0], pk__gt=last))
     # One reading of the keys says what stands on the page and, on the first, what the badge of the menu says.
     keys = list(waiting.values_list("pk", flat=True)[: MANY + 1])
     cards = Step.objects.filter(pk__in=keys[: PER_PAGE + 1]).select_related("change__requester").only(*CARD)
-    found = access.with_whom_for(request.user, list(cards.order_by("priority", "id")))
+    found = who_decides.with_whom_for(request.user, list(cards.order_by("priority", "id")))
     more = f"{found[PER_PAGE - 1].priority}~{found[PER_PAGE - 1].pk}" if len(found) > PER_PAGE else ""
     visible = ChangeRequest.objects.visible_to(request.user)
     decided = Decision.objects.filter(actor=request.user, change__in=visible).select_related("change", "step").order_by("-at", "-id")
@@ -134,7 +134,7 @@ def _approve_one(request: Request, chosen: str) -> Result:
     if not step.may_go_with_others:
         return Result(number, summary, f"{step.label}: its checklist is ticked on the change's page.", done=False)
     try:
-        approvals.decide(actor=request.user, number=number, step_id=step.pk, verdict="approve", version=numbers[1])
+        decisions.decide(actor=request.user, number=number, step_id=step.pk, verdict="approve", version=numbers[1])
     except Refused as refused:
         record_refusal(request, refused)
         return Result(number, summary, _why_not(refused), done=False)
@@ -157,7 +157,7 @@ def _what_followed(number: str) -> str:
 
 def suggest(request: Request, number: str, field: str) -> HttpResponse:
     """Word one text of somebody else's change."""
-    change = requests_access.change_for(request.user, number)
+    change = access.change_for(request.user, number)
     found = suggestions.check_field(field)
     raise_refusal(suggestions.refusal(change, request.user))
     text, errors = getattr(change, field), {}

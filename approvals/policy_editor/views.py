@@ -13,9 +13,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import User
 from accounts.roles import label
-from approvals import drafts, policy, policy_check, trial
 from approvals.models import Policy, PolicyDraft
-from approvals.quorum import Quorum
+from approvals.policy import check, policy
+from approvals.policy.quorum import Quorum
+from approvals.policy_editor import drafts, trial
 from language.refusal import Invalid, Missing, Reason, Refused
 from proposals.models import Proposal
 from requests import risk
@@ -43,7 +44,7 @@ def _show_version(request: Request, shown: Policy) -> HttpResponse:
         "shown": shown,
         "current": drafts.published(),
         "priorities": _described(shown.rules),
-        "differences": policy_check.compare(before.rules, shown.rules) if before else [],
+        "differences": check.compare(before.rules, shown.rules) if before else [],
         "versions": Policy.objects.select_related("published_by", "confirmed_by").order_by("-version")[:PER_PAGE],
         "drafts": PolicyDraft.objects.filter(state__in=["editing", "proposed"]).select_related("author")[:PER_PAGE],
         "may_edit": not drafts.edit_refusal(request.user),
@@ -79,23 +80,23 @@ def _show_draft(request: Request, key: int, refused: Refused | None = None) -> H
         "draft": found,
         "current": current,
         "priorities": _described(found.rules, typed),
-        "differences": policy_check.compare(current.rules, found.rules),
-        "wrong": policy_check.problems(found.rules, drafts.component_slugs()),
+        "differences": check.compare(current.rules, found.rules),
+        "wrong": check.problems(found.rules, drafts.component_slugs()),
         "stands": drafts.publish_refusal(found, current),
         "may_edit": may_edit,
         "proposal": about.filter(state="open").first(),
         "refused": refused,
         "refused_at": request.POST.get("place", "") if refused else "",
-        "meanwhile": policy_check.compare(found.based_on.rules, current.rules) if found.based_on_id != current.pk else [],
+        "meanwhile": check.compare(found.based_on.rules, current.rules) if found.based_on_id != current.pk else [],
         "stuck": trial.warnings(found.rules) if may_edit else [],
         "declined": Proposal.objects.filter(kind=drafts.KIND, payload__draft=found.pk, state="declined")
         .select_related("answered_by")
         .first(),
         "reason": request.POST.get("reason", ""),
         "kinds": [(kind, words) for kind, words in policy.KIND_LABELS.items() if kind != policy.EMERGENCY],
-        "roles": [(role.value, label(role)) for role in policy_check.DECIDING_ROLES],
+        "roles": [(role.value, label(role)) for role in check.DECIDING_ROLES],
         "triggers": list(policy.TRIGGERS.items()),
-        "most_people": policy_check.MOST_PEOPLE,
+        "most_people": check.MOST_PEOPLE,
     }
     return render(request, "approvals/policy/draft.html", context, status=status_of(refused) if refused else 200)
 
@@ -113,9 +114,9 @@ def _described(rules: dict[str, Any], typed: tuple[str, dict[str, Any]] | None =
             ],
             "starts_before": rules[priority].get("starts_before", True) if priority == policy.EMERGENCY_PRIORITY else None,
             "next_stage": len(rules[priority]["stages"]) + 1,
-            "others": [other for other in policy_check.PRIORITIES[1:] if other != priority and priority != "P0"],
+            "others": [other for other in check.PRIORITIES[1:] if other != priority and priority != "P0"],
         }
-        for priority in policy_check.PRIORITIES
+        for priority in check.PRIORITIES
     ]  # fmt: skip
 
 
@@ -266,7 +267,7 @@ def tried(request: Request, key: int) -> HttpResponse:
     found, current = drafts.draft_for(key), drafts.published()
     wanted = request.GET.get("days", "")
     days = int(wanted) if wanted in {str(count) for count in DAYS} else 90
-    wrong = policy_check.problems(found.rules, drafts.component_slugs())
+    wrong = check.problems(found.rules, drafts.component_slugs())
     result = None if wrong else trial.on_past_changes(current.rules, found.rules, request.user, days)
     context = {"draft": found, "current": current, "trial": result, "wrong": wrong, "days": DAYS, "chosen": days}
     return render(request, "approvals/policy/trial.html", context)
@@ -289,7 +290,7 @@ def simulator(request: Request) -> HttpResponse:
     if username and requester is None:
         errors["requester"] = "Requester: nobody has that user name; leave it empty for anybody."
     facts = policy.Facts(
-        priority=get.get("priority", "") if get.get("priority", "") in policy_check.PRIORITIES else "P2",
+        priority=get.get("priority", "") if get.get("priority", "") in check.PRIORITIES else "P2",
         security_answers="security" in get,
         security_component=any(component.security_review for component in components.values()),
         downtime="downtime" in get,
@@ -297,7 +298,7 @@ def simulator(request: Request) -> HttpResponse:
         risk=get.get("risk", "") if get.get("risk", "") in risk.LEVELS else "low",
         components=frozenset(components),
     )
-    wrong = policy_check.problems(rules, drafts.component_slugs())
+    wrong = check.problems(rules, drafts.component_slugs())
     context = {
         "draft": found,
         "facts": facts,
@@ -305,7 +306,7 @@ def simulator(request: Request) -> HttpResponse:
         "wrong": wrong,
         "errors": errors,
         "values": get,
-        "priorities": policy_check.PRIORITIES,
+        "priorities": check.PRIORITIES,
         "levels": risk.LEVELS,
     }
     return render(request, "approvals/policy/simulator.html", context, status=422 if errors else 200)

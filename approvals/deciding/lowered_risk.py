@@ -5,13 +5,12 @@ from __future__ import annotations
 from django.db import transaction
 
 from accounts.models import User
-from approvals import access
 from approvals.models import Step
+from approvals.people import who_decides
 from audit import trail
 from language.refusal import Blocked, Invalid, Reason, raise_refusal
 from notifications import outbox
-from requests import access as requests_access
-from requests import apart, cleaning, risk
+from requests import access, apart, cleaning, risk
 from requests.models import ChangeRequest
 from requests.states import State
 
@@ -24,10 +23,10 @@ def refusal(change: ChangeRequest, actor: User) -> list[Reason]:
         return [Reason("state", f"{change.number} has no way back; its risk is high.")]
     if barred := apart.hand_refusal(change, actor, "lowers its risk"):
         return barred
-    authors, capacities = access.authors_of(change), access.capacities_of(actor)
+    authors, capacities = who_decides.authors_of(change), who_decides.capacities_of(actor)
     for step in Step.objects.filter(change=change, round=change.round, state=Step.State.OPEN).with_decisions():
         step.change = change
-        if access.best_capacity(step, actor, capacities, authors=authors, decided=frozenset())[0]:
+        if who_decides.best_capacity(step, actor, capacities, authors=authors, decided=frozenset())[0]:
             return []
     return [Reason("not_yours", "Only a reviewer of this change lowers its risk; whoever requested or edited it does not.")]
 
@@ -35,7 +34,7 @@ def refusal(change: ChangeRequest, actor: User) -> list[Reason]:
 @transaction.atomic
 def lower(*, actor: User, number: str, level: str, reason: str) -> ChangeRequest:
     """Say that the risk is lower than the requester put it, and why. It holds for this round; another round judges anew."""
-    change = requests_access.change_to_write(actor, number)
+    change = access.change_to_write(actor, number)
     found = refusal(change, actor)
     raise_refusal(found)
     reason = cleaning.said("reason", reason, "Reason", "say why it is lower than its requester put it.")

@@ -8,9 +8,10 @@ from typing import Any
 
 from accounts.models import Duty
 from accounts.roles import DEVOPS_ROLES, Role, label, listed
-from approvals import access, policy
 from approvals.models import Policy
-from approvals.quorum import ALL, Quorum
+from approvals.people import who_decides
+from approvals.policy import policy
+from approvals.policy.quorum import ALL, Quorum
 from requests.models import ChangeRequest, Component
 from windows.rules import rules as calendar_rules
 
@@ -56,7 +57,7 @@ def paths() -> list[Path]:
     """Every priority's way with today's people: five queries."""
     rules = _rules()
     steps = {p: [s for stage in of["stages"] for s in stage if not s["when"]] for p, of in rules.items()}
-    holders = access.holders({role for found in steps.values() for step in found for role in step["roles"]} | set(DEVOPS_ROLES))
+    holders = who_decides.holders({role for found in steps.values() for step in found for role in step["roles"]} | set(DEVOPS_ROLES))
     runners = tuple(sorted({name for role in DEVOPS_ROLES for name in holders[role].values()}))
     return [Path(p, tuple(_line(step, holders) for step in steps[p]), runners, MINIMUM[p]) for p in sorted(steps)]
 
@@ -91,7 +92,7 @@ def still_missing() -> list[Missing]:
     dead = [path.priority for path in paths() if not path.alive]
     rules = _rules()
     roles = {role for of in rules.values() for stage in of["stages"] for step in stage for role in step["roles"]}
-    held = access.holders(roles | {str(Role.CHANGE_MANAGER), str(Role.ENGINEER)})
+    held = who_decides.holders(roles | {str(Role.CHANGE_MANAGER), str(Role.ENGINEER)})
     lacking = [role for role in sorted(held) if not held[role] and role != Role.EMERGENCY_CONTACT]
     if lacking:
         why = (

@@ -8,14 +8,18 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from approvals import access, policy, services
+from approvals.deciding import decisions
 from approvals.models import Advance, Step
+from approvals.people import who_decides
+from approvals.policy import policy
 from audit import trail
 from language.refusal import Blocked, Missing, Reason, raise_refusal
-from requests import access as requests_access
+from requests import access
 
 
-def may_sign(steps: Sequence[Step], step: Step, user: User, capacities: Sequence[access.Capacity], authors: frozenset[int]) -> list[Step]:
+def may_sign(
+    steps: Sequence[Step], step: Step, user: User, capacities: Sequence[who_decides.Capacity], authors: frozenset[int]
+) -> list[Step]:
     """The steps of the stage after `step`'s that this person could sign together with it; `steps` are those of the round."""
     if step.deferred or user.pk in authors:
         return []
@@ -23,7 +27,7 @@ def may_sign(steps: Sequence[Step], step: Step, user: User, capacities: Sequence
     return [other for other in following if not refusal(other, user, capacities, authors)][:1]  # nobody decides twice in one stage
 
 
-def refusal(step: Step, user: User, capacities: Sequence[access.Capacity], authors: frozenset[int]) -> list[Reason]:
+def refusal(step: Step, user: User, capacities: Sequence[who_decides.Capacity], authors: frozenset[int]) -> list[Reason]:
     """Why this person may not sign a waiting step in advance: by the rules of the step, its state apart."""
     if step.checklist or step.kind == policy.EMERGENCY:
         return [Reason("checklist", f"The {step.label.lower()} has a checklist; it is given when it is open.")]
@@ -32,22 +36,22 @@ def refusal(step: Step, user: User, capacities: Sequence[access.Capacity], autho
     return []
 
 
-def _fitting(step: Step, user: User, capacities: Sequence[access.Capacity], authors: frozenset[int]) -> list[access.Capacity]:
+def _fitting(step: Step, user: User, capacities: Sequence[who_decides.Capacity], authors: frozenset[int]) -> list[who_decides.Capacity]:
     return [c for c in capacities if c.roles & set(step.roles) and not {user.pk, c.principal} & authors]
 
 
 @transaction.atomic
 def sign(*, actor: User, number: str, step_id: int, version: int) -> None:
     """Sign a step of the next stage. If the verdict just given has opened it, this is an approval; else it waits for its stage."""
-    step = access.step_for(actor, number, step_id, lock=True)
+    step = who_decides.step_for(actor, number, step_id, lock=True)
     if step.state == Step.State.OPEN:
-        services.decide(actor=actor, number=number, step_id=step_id, verdict="approve", version=version)
+        decisions.decide(actor=actor, number=number, step_id=step_id, verdict="approve", version=version)
         return
     if step.state != Step.State.WAITING:
         raise Blocked([Reason("settled", f"The {step.label.lower()} waits for nobody any more.")])
     if version != step.change.version:
         raise Blocked([Reason("stale", "The change was edited since you opened it.")])
-    capacities, authors = access.capacities_of(actor), access.authors_of(step.change)
+    capacities, authors = who_decides.capacities_of(actor), who_decides.authors_of(step.change)
     raise_refusal(refusal(step, actor, capacities, authors))
     mine = Step.objects.filter(change=step.change, round=step.round, deferred=False, stage=step.stage - 1, decisions__actor=actor)
     if not mine.filter(decisions__verdict="approve").exists():
@@ -65,7 +69,7 @@ def sign(*, actor: User, number: str, step_id: int, version: int) -> None:
 @transaction.atomic
 def take_back(*, actor: User, number: str, step_id: int) -> None:
     """Before it has counted, whoever signed in advance may take that back."""
-    change = requests_access.change_to_write(actor, number)
+    change = access.change_to_write(actor, number)
     found = Advance.objects.filter(step_id=step_id, step__change=change, user=actor, ended_at__isnull=True).first() if step_id > 0 else None
     if found is None:
         raise Missing([Reason("missing", "You have signed nothing in advance here, or it counts already.")])

@@ -11,8 +11,10 @@ from django.utils import timezone
 
 from accounts.models import Delegation, User
 from accounts.roles import Role
-from approvals import access, mail, policy
 from approvals.models import Decision, Step, StepQuerySet
+from approvals.people import who_decides
+from approvals.policy import policy
+from approvals.rounds import mail_links
 from audit import trail
 from audit.models import Event
 from language.say import say_instant, say_length
@@ -65,8 +67,8 @@ def remind(step: Step) -> bool:
         return False
     step.reminded_at = timezone.now()
     step.save(update_fields=["reminded_at"])
-    decided = access.decided_in_stage(step)
-    people = [person for person in access.people_to_ask(step) if person.pk not in decided]
+    decided = who_decides.decided_in_stage(step)
+    people = [person for person in who_decides.people_to_ask(step) if person.pk not in decided]
     until = decide_by(step)
     outbox.tell(
         people,
@@ -76,8 +78,8 @@ def remind(step: Step) -> bool:
         subject=f"Still waiting: {step.change.number}, your {step.label.lower()}",
         body=f"“{step.change.summary}” has waited {_waited(step)}."
         + (f" Decide by {say_instant(until)}." if until else "")
-        + mail.invitation(step),
-        path=mail.path_for(step),
+        + mail_links.invitation(step),
+        path=mail_links.path_for(step),
     )
     trail.record("approval.remind", change=step.change, data={"step": step.pk, "people": [person.pk for person in people]})
     return True
@@ -121,7 +123,7 @@ def say_window_passed(change: ChangeRequest) -> bool:
     if change.state != State.IN_REVIEW or change.requested_window_start is None or change.requested_window_start > timezone.now():
         return False
     waiting = list(Step.objects.filter(change=change, round=change.round, state=Step.State.OPEN, deferred=False))
-    people = {person.pk: person for step in waiting for person in access.people_to_ask(step)}
+    people = {person.pk: person for step in waiting for person in who_decides.people_to_ask(step)}
     outbox.tell(
         [change.requester, *people.values()],
         kind="window_passed",
@@ -154,7 +156,7 @@ def blockers(steps: Sequence[Step]) -> dict[int, list[str]]:
 
 def who_could(steps: Sequence[Step], out: Mapping[int, Collection[int]]) -> dict[int, list[str]]:
     """Step → those names, for steps with their decisions; `out`: of each step the keys of who may not. Three queries."""
-    holders = access.holders({role for step in steps for role in step.roles})
+    holders = who_decides.holders({role for step in steps for role in step.roles})
     away = {d.giver_id: d.receiver for d in Delegation.objects.current().select_related("receiver")}
     return {step.pk: _could_decide(step, holders, set(out[step.pk]), away) for step in steps}
 
@@ -170,6 +172,6 @@ def _could_decide(step: Step, holders: Mapping[str, Mapping[int, str]], out: set
         for pk, name in holders[role].items():
             held[pk].add(role)
             names[pk] = name
-    approvals = access.approvals_of(step)
+    approvals = who_decides.approvals_of(step)
     found = [pk for pk in names if pk not in out and step.quorum.helps(approvals, frozenset(held[pk]))]
     return sorted(f"{names[pk]} (or {away[pk]})" if pk in away and away[pk].pk not in out else names[pk] for pk in found)

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from accounts.models import Delegation, Duty, User
 from accounts.roles import Role, listed
-from approvals import policy
 from approvals.models import Decision, Step, StepQuerySet
+from approvals.policy import policy
 from language.refusal import Missing, Reason
 from requests import access
 from requests.models import Author, ChangeRequest, UsualReviewer

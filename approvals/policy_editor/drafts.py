@@ -12,8 +12,8 @@ from django.utils import timezone
 from accounts import stepup
 from accounts.models import User
 from accounts.roles import Role
-from approvals import policy, policy_check
 from approvals.models import Policy, PolicyDraft
+from approvals.policy import check, policy
 from audit import trail
 from language.refusal import Blocked, Invalid, Missing, Reason, Stale, raise_refusal
 from proposals import second_person
@@ -97,7 +97,7 @@ def edit(*, actor: User, key: int, revision: int, change: Edit) -> PolicyDraft:
         raise Stale([Reason("stale", f"{draft.edited_by} edited this draft since you opened it. Look at it again, then make your edit.")])
     rules = deepcopy(draft.rules)
     change(rules)
-    differences = policy_check.compare(draft.rules, rules)
+    differences = check.compare(draft.rules, rules)
     draft.rules, draft.revision, draft.edited_by, draft.edited_at = rules, draft.revision + 1, actor, timezone.now()
     draft.save(update_fields=["rules", "revision", "edited_by", "edited_at"])
     trail.record("policy.edit", actor=actor, data={"draft": draft.pk, "changes": [found.text for found in differences][:50]})
@@ -109,9 +109,7 @@ Place = tuple[str, int, int]
 
 
 def _stage(rules: dict[str, Any], priority: str, stage: int) -> list[dict[str, Any]]:
-    found: list[list[dict[str, Any]]] = (
-        [rules[priority]["deferred"], *rules[priority]["stages"]] if priority in policy_check.PRIORITIES else []
-    )
+    found: list[list[dict[str, Any]]] = [rules[priority]["deferred"], *rules[priority]["stages"]] if priority in check.PRIORITIES else []
     if not 0 <= stage < len(found):
         raise Missing([Reason("missing", "There is no such stage.")])
     return found[stage]
@@ -130,7 +128,7 @@ def save_step(place: Place, step: Mapping[str, Any]) -> Edit:
     def change(rules: dict[str, Any]) -> None:
         stage = _check(rules, place)
         made = {**stage[place[2]], **step}
-        if wrong := list(policy_check.step_problems(made, component_slugs())):
+        if wrong := list(check.step_problems(made, component_slugs())):
             where = f"{place[0]}, {f'stage {place[1]}' if place[1] else 'owed afterwards'}, {policy.KIND_LABELS[made['kind']].lower()}"
             raise Invalid(fields={"step": " ".join(f"{where}: {text}" for text in wrong)})
         stage[place[2]] = made
@@ -176,7 +174,7 @@ def move_step(place: Place, to: int) -> Edit:
     def change(rules: dict[str, Any]) -> None:
         stage = _check(rules, place)
         stages = rules[place[0]]["stages"]
-        if to == len(stages) + 1 and len(stages) < policy_check.MOST_STAGES:
+        if to == len(stages) + 1 and len(stages) < check.MOST_STAGES:
             stages.append([])
         target = _stage(rules, place[0], to)
         if target is stage:
@@ -193,11 +191,11 @@ def add_stage(priority: str, kind: str) -> Edit:
     """One more stage at the end, with one step of that kind."""
 
     def change(rules: dict[str, Any]) -> None:
-        stages = rules[priority]["stages"] if priority in policy_check.PRIORITIES else None
+        stages = rules[priority]["stages"] if priority in check.PRIORITIES else None
         if stages is None:
             raise Missing([Reason("missing", "There is no such priority.")])
-        if len(stages) >= policy_check.MOST_STAGES:
-            raise Invalid(fields={"stage": f"Stages: at most {policy_check.MOST_STAGES}."})
+        if len(stages) >= check.MOST_STAGES:
+            raise Invalid(fields={"stage": f"Stages: at most {check.MOST_STAGES}."})
         stages.append([])
         add_step(priority, len(stages), kind)(rules)
 
@@ -208,7 +206,7 @@ def copy_priority(priority: str, source: str) -> Edit:
     """Let one priority ask what another asks."""
 
     def change(rules: dict[str, Any]) -> None:
-        standard = policy_check.PRIORITIES[1:]
+        standard = check.PRIORITIES[1:]
         if priority not in standard or source not in standard:
             raise Invalid(fields={"source": "Copy from: choose one of P1, P2 and P3; an emergency's steps are its own."})
         rules[priority] = deepcopy(rules[source])
@@ -259,9 +257,9 @@ def publish_refusal(draft: PolicyDraft, base: Policy) -> list[Reason]:
     """Why a draft cannot be published as it is: somebody was first, nothing changes, or it is not sound."""
     if draft.based_on_id != base.pk:
         return [Reason("based_on", f"Version {base.version} was published meanwhile; compare this draft with it first.")]
-    if wrong := policy_check.problems(draft.rules, component_slugs()):
+    if wrong := check.problems(draft.rules, component_slugs()):
         return [Reason("unsound", text) for text in wrong]
-    if not policy_check.compare(base.rules, draft.rules):
+    if not check.compare(base.rules, draft.rules):
         return [Reason("same", "It says what the published policy says; edit it first.")]
     return []
 
@@ -277,7 +275,7 @@ def publish(*, actor: User, key: int, revision: int, reason: str) -> Policy | Pr
     stepup.require(actor)
     reason = cleaning.said("reason", reason, "Reason", "say why the policy changes; auditors read it.")
     raise_refusal(publish_refusal(draft, base))
-    differences = policy_check.compare(base.rules, draft.rules)
+    differences = check.compare(base.rules, draft.rules)
     widens, also = ([found.text for found in differences if found.widens == more] for more in (True, False))
     if not widens:
         return _put_into_effect(draft, base, actor, reason)
@@ -299,7 +297,7 @@ def _put_into_effect(draft: PolicyDraft, base: Policy, actor: User, reason: str,
     )
     draft.state = State.PUBLISHED
     draft.save(update_fields=["state"])
-    changes = [found.text for found in policy_check.compare(base.rules, draft.rules)]
+    changes = [found.text for found in check.compare(base.rules, draft.rules)]
     trail.record("policy.publish", actor=second or actor, data={"version": made.version, "draft": draft.pk, "changes": changes})
     return made
 

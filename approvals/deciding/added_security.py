@@ -5,12 +5,13 @@ from __future__ import annotations
 from django.db import transaction
 
 from accounts.models import User
-from approvals import access, policy, rounds
 from approvals.models import Step
+from approvals.people import who_decides
+from approvals.policy import policy
+from approvals.rounds import rounds
 from audit import trail
 from language.refusal import NotYours, Reason, raise_refusal
-from requests import access as requests_access
-from requests import cleaning
+from requests import access, cleaning
 from requests.models import ChangeRequest
 from requests.states import State
 
@@ -26,8 +27,8 @@ def refusal(change: ChangeRequest, actor: User) -> list[Reason]:
         return [Reason("settled", "This round has a security review already.")]
     if not any(step.state == Step.State.OPEN for step in steps):
         return [Reason("state", "The reviews of this round are through; request changes, so that another round asks for it.")]
-    roles = access.roles_for_deciding(actor)
-    if actor.pk in access.authors_of(change) or not any(roles & set(step.roles) for step in steps):
+    roles = who_decides.roles_for_deciding(actor)
+    if actor.pk in who_decides.authors_of(change) or not any(roles & set(step.roles) for step in steps):
         return [Reason("not_yours", "A reviewer of this change adds a security review; whoever requested or edited it does not.")]
     return []
 
@@ -35,7 +36,7 @@ def refusal(change: ChangeRequest, actor: User) -> list[Reason]:
 @transaction.atomic
 def add(*, actor: User, number: str, reason: str) -> Step:
     """Ask security, too, for this round. A security engineer decides it, or waives it with a reason."""
-    change = requests_access.change_to_write(actor, number)
+    change = access.change_to_write(actor, number)
     found = refusal(change, actor)
     if found and found[0].code == "not_yours":
         raise NotYours(found)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from accounts.roles import Role
-from approvals.quorum import Quorum
+from approvals.policy.quorum import Quorum
 
 TECHNICAL = "technical"
 SECURITY = "security"

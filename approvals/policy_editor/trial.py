@@ -12,8 +12,10 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role, label, listed
-from approvals import access, policy, rounds
-from approvals.quorum import ANY, match
+from approvals.people import who_decides
+from approvals.policy import policy
+from approvals.policy.quorum import ANY, match
+from approvals.rounds import rounds
 from requests.content import SECURITY_QUESTIONS
 from requests.models import ChangeRequest
 
@@ -109,7 +111,7 @@ class Seat:
 def simulate(rules: Mapping[str, Any], facts: policy.Facts, requester: User | None = None) -> list[tuple[list[Seat], str]]:
     """The stages that these facts ask for; each with who could decide its steps today, and a warning where it could not be filled."""
     plans = _all_steps(rules, facts)
-    return _seated(plans, access.holders({role for plan in plans for role in plan.roles}, without=requester))
+    return _seated(plans, who_decides.holders({role for plan in plans for role in plan.roles}, without=requester))
 
 
 Holders = Mapping[str, Mapping[int, str]]
@@ -142,7 +144,7 @@ def warnings(rules: Mapping[str, Any]) -> list[str]:
             components=frozenset(named),
         )
         asked[priority] = _all_steps(rules, facts)
-    holders, found = access.holders({role for plans in asked.values() for plan in plans for role in plan.roles}), list[str]()
+    holders, found = who_decides.holders({role for plans in asked.values() for plan in plans for role in plan.roles}), list[str]()
     for priority, plans in asked.items():
         for seats, warning in _seated(plans, holders):
             found += [f"{priority}, {seat.step.label.lower()}: {seat.warning}" for seat in seats if seat.warning]

@@ -10,13 +10,12 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role
-from approvals import rounds, submission
 from approvals.models import Decision, Step
+from approvals.rounds import rounds, submission
 from audit import trail
 from language.refusal import Invalid, Reason, Stale, raise_refusal
 from notifications import outbox
-from requests import access as requests_access
-from requests import apart, cleaning, content, lifecycle, risk
+from requests import access, apart, cleaning, content, lifecycle, risk
 from requests import services as requests
 from requests.models import ChangeRequest
 from requests.states import EDITABLE, State
@@ -36,7 +35,7 @@ def edit(*, actor: User, number: str, version: int, values: Mapping[str, Any]) -
 
     `version` is the one that the person saw: Stale if somebody else's edit came between.
     """
-    change = requests_access.change_to_write(actor, number)
+    change = access.change_to_write(actor, number)
     raise_refusal(edit_refusal(change, actor))
     if version != change.version:
         raise Stale([Reason("stale", "Somebody edited this change since you opened it. Look at what changed, then edit again.")])
@@ -106,7 +105,7 @@ def escalate_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
 @transaction.atomic
 def escalate(*, actor: User, number: str, reason: str, emergency_kind: str, emergency_reference: str) -> ChangeRequest:
     """Make it a P0 under the same number: a new round with the emergency authorisation alone (R2-R4)."""
-    change = requests_access.change_to_write(actor, number)
+    change = access.change_to_write(actor, number)
     raise_refusal(escalate_refusal(change, actor))
     values = cleaning.clean({"priority": "P0", "emergency_kind": emergency_kind, "emergency_reference": emergency_reference}, change)
     reason = cleaning.said("reason", reason, "Reason")
@@ -136,7 +135,7 @@ def cancel_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
 @transaction.atomic
 def cancel(*, actor: User, number: str, reason: str, duplicate_of: str = "") -> ChangeRequest:
     """End a change that was not started; it keeps its number and its history."""
-    change = requests_access.change_to_write(actor, number)
+    change = access.change_to_write(actor, number)
     raise_refusal(cancel_refusal(change, actor))
     reason, duplicate_of = cleaning.said("reason", reason, "Reason"), cleaning.said("duplicate_of", duplicate_of, "Duplicate of", limit=40)
     if not reason and not duplicate_of:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils import timezone
 
-from approvals import vacancies
+from approvals.people import vacancies
 from requests import evidence, risk
 from requests.components import record_of, retired_problem
 from requests.models import ChangeRequest, Component

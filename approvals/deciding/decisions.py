@@ -11,13 +11,15 @@ from django.utils import timezone
 
 from accounts import stepup
 from accounts.models import Delegation, User
-from approvals import access, authorisation, late, policy, rounds, submission, telephone
+from approvals.deciding import authorisation, late_records, telephone
 from approvals.models import Advance, Decision, Step
+from approvals.people import who_decides
+from approvals.policy import policy
+from approvals.rounds import rounds, submission
 from audit import trail
 from language.refusal import Blocked, Invalid, NotYours, Reason, Refused, Stale, raise_refusal, refuse_if
 from notifications import outbox
-from requests import access as requests_access
-from requests import cleaning, evidence, lifecycle, watching
+from requests import access, cleaning, evidence, lifecycle, watching
 from requests.models import ChangeRequest
 from requests.states import State
 
@@ -30,7 +32,7 @@ NEEDS_COMMENT = {Decision.Verdict.REJECT, Decision.Verdict.REQUEST_CHANGES, Deci
 def submit_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     if actor != change.requester:
         return [Reason("not_yours", f"Only the requester, {change.requester}, submits it; the change manager can transfer it.")]
-    return lifecycle.state_refusal(change, "submit") or late.refusal(change)
+    return lifecycle.state_refusal(change, "submit") or late_records.refusal(change)
 
 
 def submit(*, actor: User, number: str) -> ChangeRequest:
@@ -45,14 +47,14 @@ def submit(*, actor: User, number: str) -> ChangeRequest:
 
 
 def _submit(actor: User, number: str) -> tuple[ChangeRequest, list[Reason]]:
-    change = requests_access.change_to_write(actor, number)
+    change = access.change_to_write(actor, number)
     raise_refusal(submit_refusal(change, actor))
     if problems := submission.submit_problems(change):
         raise Invalid(fields=problems)
     change.requester_role = actor.role_label[:200]
     change.judge_anew()
-    if late.is_due(change):
-        from approvals import recording
+    if late_records.is_due(change):
+        from approvals.deciding import recording
 
         return change, recording.record(change, actor)
     lifecycle.perform(change, "submit", actor=actor, round=change.round + 1, content_hash=change.content_hash)
@@ -84,10 +86,10 @@ def decide(
     Raises NotYours, Blocked (settled: who was first), Stale (the content changed since)
     and Invalid (comment or checklist missing, a person who could not have approved).
     """
-    step = access.step_for(actor, number, step_id, lock=True)
+    step = who_decides.step_for(actor, number, step_id, lock=True)
     change = step.change
     principal, capacity, refusal = capacity_for(step, actor, verdict, on_behalf_of)
-    if refusal and refusal[0].code in access.NOT_YOURS:
+    if refusal and refusal[0].code in who_decides.NOT_YOURS:
         if on_behalf_of:
             raise Invalid(fields={"on_behalf_of": f"On behalf of: {principal} cannot give the {step.label.lower()} of this change now."})
         raise_refusal(refusal)
@@ -109,14 +111,14 @@ def decide(
     return decision
 
 
-def capacity_for(step: Step, actor: User, verdict: str, on_behalf_of: str) -> tuple[User, access.Capacity | None, list[Reason]]:
+def capacity_for(step: Step, actor: User, verdict: str, on_behalf_of: str) -> tuple[User, who_decides.Capacity | None, list[Reason]]:
     """Whose verdict it will be, by which roles, and why it may not be given."""
-    authors, decided = access.authors_of(step.change), access.decided_in_stage(step)
+    authors, decided = who_decides.authors_of(step.change), who_decides.decided_in_stage(step)
     named = _principal(step, actor, verdict, on_behalf_of)
     if on_behalf_of:
-        own = access.Capacity(named.pk, access.roles_for_deciding(named))
-        return named, own, access.decision_refusal(step, named, own, authors=authors, decided=decided)
-    capacity, refusal = access.best_capacity(step, actor, access.capacities_of(actor), authors=authors, decided=decided)
+        own = who_decides.Capacity(named.pk, who_decides.roles_for_deciding(named))
+        return named, own, who_decides.decision_refusal(step, named, own, authors=authors, decided=decided)
+    capacity, refusal = who_decides.best_capacity(step, actor, who_decides.capacities_of(actor), authors=authors, decided=decided)
     if capacity is None or capacity.principal == actor.pk:
         return actor, capacity, refusal
     return User.objects.get(pk=capacity.principal), capacity, refusal
@@ -126,7 +128,7 @@ def _principal(step: Step, actor: User, verdict: str, username: str) -> User:
     """Whose verdict it is: the actor's own, or, by telephone, that of the person named."""
     if not username:
         return actor
-    raise_refusal(access.telephone_refusal(step, actor))
+    raise_refusal(who_decides.telephone_refusal(step, actor))
     if verdict != Decision.Verdict.APPROVE:
         raise Invalid(fields={"verdict": "Verdict: by telephone only an approval is recorded."})
     try:
@@ -154,7 +156,7 @@ def keep(
     """Store the decision and its event; for an approval by telephone also ask the person named to confirm it (A4)."""
     change = step.change
     delegation = None if by_telephone or principal == actor else _delegation(principal, actor)
-    role = step.quorum.acting_role(access.approvals_of(step), held)
+    role = step.quorum.acting_role(who_decides.approvals_of(step), held)
     decision = Decision(
         step=step,
         change=change,

@@ -1,0 +1,1 @@
+"""Drafts of a policy, tried on what has been, and published by two."""

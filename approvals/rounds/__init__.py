@@ -1,0 +1,1 @@
+"""A round of approval: opened, asked, reminded, gone on with, taken back."""
