@@ -15,8 +15,8 @@ from approvals.models import Step
 from approvals.people import duty_handover, staffing, who_decides
 from approvals.rounds.submission import submit_problems
 from changemgmt.context import MANY, badge
-from implementation import reviews
 from implementation.models import Review
+from implementation.review import reviews
 from language.say import say_instant, say_length, say_span
 from proposals import second_person
 from reports import services as reports

@@ -27,9 +27,9 @@ from audit import trail
 from audit.models import Event
 from changemgmt import clock
 from changemgmt.models import Heartbeat
-from implementation import foresight, reviews
-from implementation import services as implementation
 from implementation.models import Review
+from implementation.review import reviews
+from implementation.run import foresight, verbs
 from language.refusal import Refused
 from language.say import say_until
 from notifications import outbox
@@ -139,7 +139,7 @@ def overruns() -> int:
     def act(change: ChangeRequest) -> bool:
         if change.state not in AT_WORK or change.overrun_at or change.slot_end is None or change.slot_end > now:
             return False
-        implementation.mark_overrun(change)
+        verbs.mark_overrun(change)
         return True
 
     return _each_change(_due(state__in=AT_WORK, slot_end__lte=now, overrun_at__isnull=True, completed_at__isnull=True), act)

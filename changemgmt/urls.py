@@ -20,7 +20,7 @@ urlpatterns = [
     path("", include("windows.urls")),
     path("", include("reports.urls")),
     path("", include("audit.urls")),
-    path("", include("implementation.urls")),
+    path("", include("pages.change.urls")),
 ]
 
 handler404 = "changemgmt.views.not_found"

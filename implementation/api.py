@@ -9,9 +9,11 @@ from ninja import Field, Router
 from pydantic import StrictBool, StrictInt
 
 from approvals.deciding import recording
-from implementation import actions, evidence, guards, reviews, services
-from implementation.case import Case
+from implementation.evidence import evidence
 from implementation.models import ChecklistItem, Issue, Review
+from implementation.review import reviews
+from implementation.run import actions, guards, verbs
+from implementation.run.case import Case
 from language.refusal import Invalid
 from requests import access, cleaning
 from requests.states import State
@@ -48,7 +50,7 @@ def gate(request: Request, number: str, at: str = "") -> Any:
 @router.post("/changes/{number}/start", operation_id="start_change")
 def start(request: Request, number: str, body: ReasonIn | None = None) -> Any:
     """`reason`: whom the on-call engineer called and when, for an emergency that nobody has authorised yet (A33)."""
-    return change_out(services.start(actor=request.user, number=number, reason=body.reason if body else ""))
+    return change_out(verbs.start(actor=request.user, number=number, reason=body.reason if body else ""))
 
 
 @router.post("/changes/{number}/late-record/accept", operation_id="accept_late_record", auth=PERSON)
@@ -59,30 +61,30 @@ def accept_late_record(request: Request, number: str, body: ReasonIn) -> Any:
 
 @router.post("/changes/{number}/finish", operation_id="finish_change")
 def finish(request: Request, number: str, body: ReasonIn | None = None) -> Any:
-    return change_out(services.finish(actor=request.user, number=number))
+    return change_out(verbs.finish(actor=request.user, number=number))
 
 
 @router.post("/changes/{number}/complete", operation_id="complete_change")
 def complete(request: Request, number: str, body: ReasonIn | None = None) -> Any:
     """`reason` shortens the monitoring period; it is reported."""
-    return change_out(services.complete(actor=request.user, number=number, reason=body.reason if body else ""))
+    return change_out(verbs.complete(actor=request.user, number=number, reason=body.reason if body else ""))
 
 
 @router.post("/changes/{number}/roll-back", operation_id="roll_back_change")
 def roll_back(request: Request, number: str, body: ReasonIn | None = None) -> Any:
     body = body or ReasonIn()
-    return change_out(services.roll_back(actor=request.user, number=number, reason=body.reason, trigger=body.trigger))
+    return change_out(verbs.roll_back(actor=request.user, number=number, reason=body.reason, trigger=body.trigger))
 
 
 @router.post("/changes/{number}/finish-rollback", operation_id="finish_rollback")
 def finish_rollback(request: Request, number: str, body: ReasonIn | None = None) -> Any:
-    return change_out(services.finish_rollback(actor=request.user, number=number, reason=body.reason if body else ""))
+    return change_out(verbs.finish_rollback(actor=request.user, number=number, reason=body.reason if body else ""))
 
 
 @router.post("/changes/{number}/fail", operation_id="fail_change")
 def fail(request: Request, number: str, body: ReasonIn | None = None) -> Any:
     body = body or ReasonIn()
-    return change_out(services.fail(actor=request.user, number=number, reason=body.reason))
+    return change_out(verbs.fail(actor=request.user, number=number, reason=body.reason))
 
 
 @router.post("/changes/{number}/close", operation_id="close_change")
@@ -93,13 +95,13 @@ def close(request: Request, number: str, body: ReasonIn | None = None) -> Any:
 @router.post("/changes/{number}/take-over", operation_id="take_over_change")
 def take_over(request: Request, number: str, body: ReasonIn | None = None) -> Any:
     """`reason` is needed of whoever judged the change, and only for a run that its implementer has left (A37)."""
-    return change_out(services.take_over(actor=request.user, number=number, reason=body.reason if body else ""))
+    return change_out(verbs.take_over(actor=request.user, number=number, reason=body.reason if body else ""))
 
 
 @router.post("/changes/{number}/take-over/accept", operation_id="accept_take_over", auth=PERSON)
 def accept_take_over(request: Request, number: str, body: ReasonIn) -> Any:
     """A second person lets such a run go forward (A37)."""
-    return change_out(services.accept_take_over(actor=request.user, number=number, reason=body.reason))
+    return change_out(verbs.accept_take_over(actor=request.user, number=number, reason=body.reason))
 
 
 class ExtendIn(Body):
@@ -109,7 +111,7 @@ class ExtendIn(Body):
 
 @router.post("/changes/{number}/extend", operation_id="extend_slot")
 def extend(request: Request, number: str, body: ExtendIn) -> Any:
-    return change_out(services.extend(actor=request.user, number=number, minutes=body.minutes, reason=body.reason))
+    return change_out(verbs.extend(actor=request.user, number=number, minutes=body.minutes, reason=body.reason))
 
 
 # --- evidence ------------------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ class ImplementationConfig(AppConfig):
     name = "implementation"
 
     def ready(self) -> None:
-        from implementation import evidence, reviews
+        from implementation.evidence import evidence
+        from implementation.review import reviews
         from requests.lifecycle import follow
 
         follow("approve")(evidence.make_checklist)

@@ -3,7 +3,7 @@
 Whoever *judged* a change (overrode a conflict for it, granted its freeze exception, made the opening it runs in, lowered its risk,
 accepted a failed check, confirmed its review) is none of those who *have a hand* in it (requested, edited, started, took over), then or
 later. Both sides are read here from the trail, so that no app need know another's acts. The sole approver of the last stage, who may
-not start either, is `implementation.guards`'.
+not start either, is `implementation.run.guards`'.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from approvals.deciding import decisions
 from approvals.people import vacancies
 from approvals.policy import policy
 from approvals.rounds import rounds, submission, taking_back
-from implementation.steps import steps_of
+from implementation.run.steps import steps_of
 from language.refusal import Blocked, Invalid, Missing, Reason, Refused, Stale, refusal_of
 from requests import access, cleaning, content, forms, risk, services
 from requests.components import record_of

@@ -14,8 +14,8 @@ from approvals.models import Step
 from approvals.policy import policy
 from approvals.rounds import taking_back
 from changemgmt import clock
-from implementation import evidence
-from implementation import services as implementation
+from implementation.evidence import evidence
+from implementation.run import verbs
 from requests import services as requests
 from requests.models import ChangeRequest
 from windows.calendar.verdict import open_stretches
@@ -325,7 +325,7 @@ class Present:
         )
         self.decide(change, "emergency-contact", policy.EMERGENCY, timedelta(minutes=45))
         with self.at(minutes=40):
-            implementation.start(actor=self.people["oncall"], number=change.number)
+            verbs.start(actor=self.people["oncall"], number=change.number)
         with self.at(minutes=20):
             evidence.open_issue(
                 actor=self.people["oncall"],
@@ -346,13 +346,13 @@ class Present:
         self.decide(change, "cto", policy.EMERGENCY, timedelta(hours=11, minutes=50))
         oncall = self.people["oncall"]
         with self.at(hours=11, minutes=45):
-            implementation.start(actor=oncall, number=change.number)
+            verbs.start(actor=oncall, number=change.number)
             for item in change.checklist.filter(phase__in=["start", "during", "post"]):
                 evidence.settle_item(actor=oncall, number=change.number, item_id=item.pk, state="done")
         with self.at(hours=11, minutes=10):
-            implementation.finish(actor=oncall, number=change.number)
+            verbs.finish(actor=oncall, number=change.number)
         with self.at(hours=10, minutes=30):
-            implementation.complete(actor=oncall, number=change.number)
+            verbs.complete(actor=oncall, number=change.number)
 
     def cancelled(self) -> None:
         change = self.submit(

@@ -327,7 +327,7 @@ def markdown(text: str) -> SafeString:
 @register.filter
 def steps(text: str) -> SafeString:
     """A plan whose every line is one step as a numbered list; any other as its author laid it out."""
-    from implementation.steps import steps_of
+    from implementation.run.steps import steps_of
 
     found = steps_of(text)
     plain = all(step.level == 1 and not (step.more or step.command or step.group) for step in found)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from implementation.checklist import items_for
+from implementation.evidence.checklist import items_for
 from tests.implementation.road import MORNING, Road, Sit
 
 pytestmark = pytest.mark.django_db

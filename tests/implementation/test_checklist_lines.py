@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from implementation.checklist import Item, items_for
+from implementation.evidence.checklist import Item, items_for
 
 HEALTH = "./scripts/operations/health-check.ps1 -Detailed"
 STEPS = """# Search

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from implementation.matrix import MATRIX
 from implementation.models import Issue
-from implementation.when import clocks
+from implementation.run.matrix import MATRIX
 from notifications.models import Message
+from pages.change.timing import clocks
 from requests.models import ChangeRequest
 from tests.implementation.road import Road, Sit, later
 

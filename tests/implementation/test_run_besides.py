@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import Group
 
 from accounts.models import User
-from implementation.checklist import items_for
+from implementation.evidence.checklist import items_for
 from tests.implementation.road import EVERYBODY, SLOT, Road, Sit, tried
 
 pytestmark = pytest.mark.django_db

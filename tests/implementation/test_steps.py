@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from implementation.steps import steps_of
+from implementation.run.steps import steps_of
 from tests.world import Desk
 
 Sit = Callable[[str], Desk]

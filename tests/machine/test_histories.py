@@ -29,9 +29,9 @@ from approvals.rounds import taking_back
 from audit import trail
 from audit.models import Event
 from changemgmt.tick import tick
-from implementation import evidence, guards
-from implementation import services as implementation
-from implementation.case import Case
+from implementation.evidence import evidence
+from implementation.run import guards, verbs
+from implementation.run.case import Case
 from language.refusal import Refused
 from requests import services as requests
 from requests.models import ChangeRequest
@@ -304,7 +304,7 @@ class History(RuleBasedStateMachine):
         for item in Case(change, user).checklist:
             if item.phase == "pre" and item.state == "open" and guards.is_implementer(change, user):
                 self.act(lambda u, item=item: evidence.settle_item(actor=u, number=book.number, item_id=item.pk, state="done"), who)
-        self.act(lambda u: implementation.start(actor=u, number=book.number), who)
+        self.act(lambda u: verbs.start(actor=u, number=book.number), who)
 
     @rule(index=st.integers(0, 2))
     def a_quiet_day(self, index: int) -> None:

@@ -10,8 +10,8 @@ from accounts.roles import Role, listed
 from approvals.deciding import authorisation, ratification
 from approvals.models import Decision
 from approvals.policy import policy
-from implementation.case import LEFT_AFTER, Case
 from implementation.models import ChecklistItem
+from implementation.run.case import LEFT_AFTER, Case
 from language.refusal import Reason
 from language.say import say_instant, say_length
 from requests import apart, content, lifecycle

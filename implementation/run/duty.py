@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from accounts.models import Duty, User
 from approvals.models import Step
-from implementation import guards
-from implementation.case import Case
+from implementation.run import guards
+from implementation.run.case import Case
 from language.say import say_instant
 
 ASKED = 3  # of those on duty, in their order

@@ -9,8 +9,8 @@ from accounts.models import User
 from approvals.deciding import decisions, late_records
 from approvals.models import Step
 from approvals.rounds import submission, taking_back
-from implementation import guards
-from implementation.case import Case
+from implementation.run import guards
+from implementation.run.case import Case
 from language.refusal import Reason
 from requests import lifecycle
 from requests.models import ChangeRequest

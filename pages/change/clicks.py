@@ -17,10 +17,13 @@ from approvals.deciding import added_security, ahead, decisions, lowered_risk, r
 from approvals.models import Step
 from approvals.policy.policy import EMERGENCY
 from approvals.rounds import submission, taking_back
-from implementation import duty, evidence, reviews, services, views, when
-from implementation.case import Case
+from implementation.evidence import evidence
+from implementation.review import reviews
+from implementation.run import duty, verbs
+from implementation.run.case import Case
 from language.refusal import Blocked, Invalid, Missing, Refused
 from language.say import say_span
+from pages.change import timing, views
 from requests import access, cleaning, forms, lifecycle, sharing, watching
 from requests import services as requests
 from requests.models import ChangeRequest, Comment
@@ -216,46 +219,46 @@ VERBS: dict[str, tuple[Verb, str | Callable[[Any], str], str]] = {
     "grant-exception": (_about_exception(freeze_exceptions.grant), "Your half of the exception is granted.", "change"),
     "decline-exception": (_about_exception(freeze_exceptions.decline), "Said no; its people are told.", "change"),
     "unschedule": (lambda a, n, p: bookings.unschedule(actor=a, number=n, reason=p.get("reason", "")), "The slot is free again.", "change"),
-    "take-over": (lambda a, n, p: services.take_over(actor=a, number=n, reason=p.get("reason", "")), "You implement it now.", "run"),
+    "take-over": (lambda a, n, p: verbs.take_over(actor=a, number=n, reason=p.get("reason", "")), "You implement it now.", "run"),
     "accept-take-over": (
-        lambda a, n, p: services.accept_take_over(actor=a, number=n, reason=p.get("reason", "")),
+        lambda a, n, p: verbs.accept_take_over(actor=a, number=n, reason=p.get("reason", "")),
         "Accepted: it may go forward.",
         "run",
     ),
-    "start": (lambda a, n, p: services.start(actor=a, number=n, reason=p.get("reason", "")), "Started.", "run"),
+    "start": (lambda a, n, p: verbs.start(actor=a, number=n, reason=p.get("reason", "")), "Started.", "run"),
     "accept-late-record": (
         lambda a, n, p: recording.accept_late(actor=a, number=n, reason=p.get("reason", "")),
         "Accepted; its requester submits it again.",
         "change",
     ),
     "finish": (
-        lambda a, n, p: services.finish(actor=a, number=n),
+        lambda a, n, p: verbs.finish(actor=a, number=n),
         "The steps are through; verification and the 30-minute watch have begun.",
         "run",
     ),
     "complete": (
-        lambda a, n, p: services.complete(actor=a, number=n, reason=p.get("reason", "")),
+        lambda a, n, p: verbs.complete(actor=a, number=n, reason=p.get("reason", "")),
         "Completed. The review is due within 24 hours.",
         "run",
     ),
     "roll_back": (
-        lambda a, n, p: services.roll_back(actor=a, number=n, reason=p.get("reason", ""), trigger=p.get("trigger", "")),
+        lambda a, n, p: verbs.roll_back(actor=a, number=n, reason=p.get("reason", ""), trigger=p.get("trigger", "")),
         lambda change: f"The {change.way_back.lower()} has begun: its checklist is open.",
         "run",
     ),
     "finish_rollback": (
-        lambda a, n, p: services.finish_rollback(actor=a, number=n),
+        lambda a, n, p: verbs.finish_rollback(actor=a, number=n),
         lambda change: f"The {change.way_back.lower()} is finished. The review is due within 24 hours.",
         "run",
     ),
     "fail": (
-        lambda a, n, p: services.fail(actor=a, number=n, reason=p.get("reason", "")),
+        lambda a, n, p: verbs.fail(actor=a, number=n, reason=p.get("reason", "")),
         "Recorded as failed. The review is due within 24 hours.",
         "run",
     ),
     "close": (lambda a, n, p: reviews.close(actor=a, number=n), "Closed.", "change"),
     "extend": (
-        lambda a, n, p: services.extend(actor=a, number=n, minutes=key_of(p.get("minutes", "")), reason=p.get("reason", "")),
+        lambda a, n, p: verbs.extend(actor=a, number=n, minutes=key_of(p.get("minutes", "")), reason=p.get("reason", "")),
         "Extended.",
         "run",
     ),
@@ -376,7 +379,7 @@ def decide_by_form(request: Request, number: str, step_id: int) -> str:
         also = request.POST.getlist("also") if decision.verdict == decision.Verdict.APPROVE else []
         signed = [_sign_ahead(request, number, key_of(key), version) for key in also[:1]]
     done = "Authorised" if decision.step.kind == EMERGENCY and decision.verdict == decision.Verdict.APPROVE else decision.word.capitalize()
-    caused = [when.what_came_of_it(ChangeRequest.objects.get(pk=decision.change_id), request.user)]
+    caused = [timing.what_came_of_it(ChangeRequest.objects.get(pk=decision.change_id), request.user)]
     return " ".join([f"{done}: {number}, {decision.step.label.lower()}.", *signed, *caused]).strip()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from implementation.steps import Step, steps_of
+from implementation.run.steps import Step, steps_of
 
 PRE, START, DURING, POST, ROLLBACK = "pre", "start", "during", "post", "rollback"
 

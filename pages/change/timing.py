@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from accounts.models import User
 from approvals.rounds import rounds
-from implementation import guards
-from implementation.case import Case
 from implementation.models import Issue
+from implementation.run import guards
+from implementation.run.case import Case
 from language.say import say_length, say_span
 from requests import access
 from requests.models import ChangeRequest

@@ -12,8 +12,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from audit import trail
-from implementation import duty, guards
-from implementation.case import Case
+from implementation.run import duty, guards
+from implementation.run.case import Case
 from language.refusal import Reason
 from language.say import say_instant, say_length, say_until
 from notifications import outbox

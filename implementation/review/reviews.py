@@ -15,9 +15,9 @@ from approvals.models import Decision
 from approvals.policy import policy
 from audit import trail
 from audit.models import Event
-from implementation import guards
-from implementation.case import Case
 from implementation.models import Documentation, Review
+from implementation.run import guards
+from implementation.run.case import Case
 from language.refusal import Invalid, raise_refusal
 from language.say import say_instant
 from notifications import outbox

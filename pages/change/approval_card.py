@@ -13,9 +13,10 @@ from approvals.deciding import suggestions
 from approvals.models import Step
 from approvals.people import who_decides
 from approvals.rounds import mail_links, rounds
-from implementation import duty, timeline, verbs, when
-from implementation.case import Case
+from implementation.run import duty
+from implementation.run.case import Case
 from language.refusal import Invalid, Missing, Reason, Refused, refusal_of
+from pages.change import clicks, timeline, timing
 from requests import risk
 from requests import services as requests
 from requests.components import record_of
@@ -76,8 +77,8 @@ def _show(request: Request, step: Step, failed: dict[str, Any] | None = None, st
         "changed_since_approval": timeline.changed_between(case.edits_since_approval),
         "suggested": risk.suggest(change.risk_answers, record) if change.risk_answers else None,
         "record": record,
-        "plan": when.plan(change),
-        **when.calendar(case, wants_slots=False, foresees=False),
+        "plan": timing.plan(change),
+        **timing.calendar(case, wants_slots=False, foresees=False),
         "depends_on": case.visible_needs,
         "security_answers": [(words, getattr(change, name)) for name, words in SECURITY_WORDS.items()],
         "why_security": rounds.why_security(change, case.steps),
@@ -93,12 +94,12 @@ def _decide(request: Request, step: Step, *, goes_on: bool) -> HttpResponse:
     try:
         if request.POST.get("verdict") == "comment":
             return _comment(request, step)
-        said = verbs.decide_by_form(request, step.change.number, step.pk)
+        said = clicks.decide_by_form(request, step.change.number, step.pk)
     except Missing:
         raise
     except Refused as refused:
         record_refusal(request, refused)
-        return _show(request, step, verbs.failed(request, "decide", refused), status_of(refused))
+        return _show(request, step, clicks.failed(request, "decide", refused), status_of(refused))
     messages.success(request, said)
     waiting = who_decides.waiting_for(request.user)
     after = waiting.filter(Q(priority__gt=step.priority) | Q(priority=step.priority, pk__gt=step.pk))

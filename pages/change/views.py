@@ -13,10 +13,11 @@ from approvals.deciding import suggestions
 from approvals.models import Step
 from approvals.rounds import rounds
 from audit.models import Event
-from implementation import guards, page, timeline, when
-from implementation.case import Case
-from implementation.matrix import MATRIX
 from implementation.models import Check, ChecklistItem, Issue
+from implementation.run import guards
+from implementation.run.case import Case
+from implementation.run.matrix import MATRIX
+from pages.change import header, timeline, timing
 from requests import access, content, redaction, risk
 from requests.components import record_of
 from requests.models import ChangeRequest
@@ -37,10 +38,10 @@ def show_overview(request: Request, change: ChangeRequest, status: int = 200, *,
     events = list(Event.objects.filter(change_id=change.pk).select_related("actor", "words").order_by("-id")[: SHOWN_EVENTS + 1])
     security = [content.BY_NAME[name].label.removeprefix("Affects ") for name in content.SECURITY_QUESTIONS if getattr(change, name)]
     shown = {
-        **page.context(case, "overview"),
-        **when.exceptions_of(case),
-        **when.calendar(case, wants_slots=wants_slots or "move" in request.GET),
-        **page.ended(case),
+        **header.context(case, "overview"),
+        **timing.exceptions_of(case),
+        **timing.calendar(case, wants_slots=wants_slots or "move" in request.GET),
+        **header.ended(case),
         "timeline": _timeline(case, timeline.readable(events[:SHOWN_EVENTS][::-1])),
         "more_events": len(events) > SHOWN_EVENTS,
         "changed_since": timeline.changed_between(case.edits_since) if case.mine else [],
@@ -53,7 +54,7 @@ def show_overview(request: Request, change: ChangeRequest, status: int = 200, *,
         if change.state in suggestions.OPEN_STATES
         else [],
         "may_suggest": not suggestions.refusal(change, request.user),
-        "plan": when.plan(change),
+        "plan": timing.plan(change),
         "depends_on": case.visible_needs,
         "issues": list(change.issues.all()) if change.started_at else [],
         "expected": rounds.expected_steps(change) if change.state == State.DRAFT else [],
@@ -88,8 +89,8 @@ def show_run(request: Request, change: ChangeRequest, status: int = 200, **extra
     checks = case.checks if recordable or change.state == State.CLOSED else []
     latest = {check.name: check.pk for check in checks}
     shown = {
-        **page.context(case, "run"),
-        **page.ended(case),
+        **header.context(case, "run"),
+        **header.ended(case),
         "phases": _phases(case),
         "issues": [(issue, issue.row.band_ends_at(issue.detected_at)) for issue in issues],
         "checks": checks,
@@ -99,7 +100,7 @@ def show_run(request: Request, change: ChangeRequest, status: int = 200, **extra
         "severities": [{"severity": severity, "label": row.label[3:], "action": row.action} for severity, row in MATRIX.items()],
         "issue_links": Issue.Link.choices,
         "phase_choices": ChecklistItem.Phase.choices,
-        "clocks": when.clocks(change, issues, case.at),
+        "clocks": timing.clocks(change, issues, case.at),
         "duties": list(Duty.objects.current().select_related("user")),
         "may_record": guards.is_implementer(change, case.actor) or case.actor.is_devops,
         "may_accept": any(not check.passed for check in checks) and not guards.accept_refusal(change, case.actor),
@@ -131,7 +132,7 @@ def history(request: Request, number: str) -> HttpResponse:
         Event.objects.filter(change_id=change.pk, action__in=timeline.DIFFED).select_related("actor", "words").order_by("-id")[:200]
     )
     texts = Event.objects.filter(change_id=change.pk, action="implementation.review").select_related("actor", "words")
-    context = page.context(Case(change, request.user), "history") | {
+    context = header.context(Case(change, request.user), "history") | {
         "rounds": by_round.items(),
         "edits": timeline.entries(events, [], {}, {}),
         "reviews": list(texts.order_by("-id")) if change.started_at else [],
@@ -147,7 +148,7 @@ def trail(request: Request, number: str) -> HttpResponse:
     if before := key_of(request.GET.get("before", "")):
         events = events.filter(pk__lt=before)
     found = list(events[:101])
-    context = page.context(Case(change, request.user), "audit") | {
+    context = header.context(Case(change, request.user), "audit") | {
         "events": found[:100],
         "may_redact": request.user.has_role(*redaction.ROLES),
         "more": found[99].pk if len(found) > 100 else None,

@@ -1,0 +1,1 @@
+"""The review after the end, its versions and its confirmation."""
