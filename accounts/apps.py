@@ -27,8 +27,8 @@ def begin_session(sender: Any, request: Any, **kwargs: Any) -> None:
 
 def end_tokens(sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
     """A new password ends the API tokens as it ends the other sessions (F56), and leaves its event."""
-    from accounts import services
+    from accounts import registry
     from audit import trail
 
     trail.record("person.password", actor=user, data={"person": user.pk})
-    services.revoke_tokens(user, user)
+    registry.revoke_tokens(user, user)

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.services import check_administrator
+from accounts.registry import check_administrator
 from audit import trail
 from language.refusal import Blocked, Reason
 from language.say import say_instant

@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import services
+from accounts import registry
 from accounts.models import SetupLink, User
 from audit import trail
 from language.refusal import Invalid, Missing, Reason
@@ -53,7 +53,7 @@ def make_administrator(*, token: str, username: str, name: str, email: str, pass
     """The first POST wins: its sender administers people, roles and duties. Raises Missing, and Invalid by field."""
     link = check(token, lock=True)
     person = User(is_superuser=True, is_staff=False)
-    wrong = services.wrong_identity(person, username, name, email, "") | services.wrong_password(person, password)
+    wrong = registry.wrong_identity(person, username, name, email, "") | registry.wrong_password(person, password)
     if wrong:
         raise Invalid(fields=wrong)
     person.username, person.name, person.email = username, name, email

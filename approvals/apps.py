@@ -5,7 +5,7 @@ class ApprovalsConfig(AppConfig):
     name = "approvals"
 
     def ready(self) -> None:
-        from accounts.services import people_changed
+        from accounts.registry import people_changed
         from approvals import checks  # noqa: F401  registers them
         from approvals.deciding import recording
         from approvals.people import stand_ins, vacancies

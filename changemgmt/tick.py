@@ -33,7 +33,7 @@ from implementation.run import foresight, verbs
 from language.refusal import Refused
 from language.say import say_until
 from notifications import outbox
-from reports import services as reports
+from reports import reporting
 from requests.models import ChangeRequest, IdempotencyKey
 from requests.states import State
 from windows.booking import bookings, enforcement
@@ -275,7 +275,7 @@ def _each_step(due: QuerySet[Step], act: Callable[[Step], bool]) -> int:
 
 def monthly_reports() -> int:
     """Made on the first of the month, issued on the third, for every month that has passed (A31)."""
-    return reports.make_what_is_due()
+    return reporting.make_what_is_due()
 
 
 def digests() -> int:

@@ -12,14 +12,14 @@ urlpatterns = [
     path("icons.svg", views.icons, name="icons"),
     path("api/v1/docs", views.api_docs, name="api_docs"),
     path("api/v1/", api.urls),
-    path("accounts/", include("changemgmt.account_urls")),
-    path("", include("accounts.urls")),
+    path("accounts/", include("pages.people.account_urls")),
+    path("", include("pages.people.urls")),
     path("", include("proposals.urls")),
-    path("", include("requests.urls")),
+    path("", include("pages.changes.urls")),
     path("", include("approvals.urls")),
     path("", include("windows.urls")),
     path("", include("reports.urls")),
-    path("", include("audit.urls")),
+    path("", include("pages.trail.urls")),
     path("", include("pages.change.urls")),
 ]
 

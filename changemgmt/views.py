@@ -15,10 +15,10 @@ from django.utils import timezone
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
-from changemgmt.home import context_for
 from changemgmt.models import Heartbeat
 from changemgmt.templatetags.ui import sprite
 from notifications.tasks import broker_answers
+from pages.home import context_for
 from web.http import Request, problem
 from web.middleware import API, answer
 

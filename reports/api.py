@@ -11,7 +11,7 @@ from ninja import Router
 
 from audit import trail
 from language.refusal import Missing, Reason
-from reports import formats, services
+from reports import formats, reporting
 from web.http import Request
 
 router = Router(tags=["Reports"])
@@ -24,7 +24,7 @@ def monthly(request: Request, period: str, version: int | None = None) -> Any:
     `version`: that one; 404 for one that never was.
     """
     month, suffix = parse(period)
-    report = formats.visible(services.report_for(month, version), request.user)
+    report = formats.visible(reporting.report_for(month, version), request.user)
     if suffix != "json":
         trail.record("report.export", actor=request.user, data={"month": f"{month:%Y-%m}", "format": suffix})
     if suffix == "csv":
@@ -38,6 +38,6 @@ def parse(period: str) -> tuple[date, str]:
     """The month's first day and the suffix; Missing for what is no month that has begun."""
     found = re.fullmatch(r"(20[0-9]{2})-(0[1-9]|1[0-2])(?:\.(json|csv|md))?", period)
     month = date(int(found[1]), int(found[2]), 1) if found else None
-    if found is None or month is None or month > services.today():
+    if found is None or month is None or month > reporting.today():
         raise Missing([Reason("missing", f"There is no report {period[:20]!r}; ask for a month that has begun, like 2026-10.json.")])
     return month, found[3] or "json"

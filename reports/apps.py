@@ -5,7 +5,7 @@ class ReportsConfig(AppConfig):
     name = "reports"
 
     def ready(self) -> None:
-        from reports import services
+        from reports import reporting
         from requests import redaction
 
-        redaction.erases("reports", services.forget)
+        redaction.erases("reports", reporting.forget)

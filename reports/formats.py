@@ -8,7 +8,7 @@ from typing import Any
 
 from accounts.models import User
 from language.say import iso
-from reports.exceptions import EXCEPTIONS
+from reports.process_exceptions import EXCEPTIONS
 from requests.models import ChangeRequest
 
 OUTCOME_LINES = (("successful", "Successful"), ("rolled_back", "Rolled back"), ("failed", "Failed, not rolled back"))

@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from audit.models import Event
 from implementation.models import Issue
-from reports import exceptions
+from reports import process_exceptions
 from requests.models import ChangeRequest
 
 
@@ -66,7 +66,7 @@ class Line(Generic[Row]):
 
 
 def _exception(name: str) -> Callable[[datetime, datetime], QuerySet[ChangeRequest]]:
-    return lambda start, end: exceptions.behind(name, ended_between(start, end), start, end)
+    return lambda start, end: process_exceptions.behind(name, ended_between(start, end), start, end)
 
 
 CHANGES: dict[str, Line[ChangeRequest]] = {
@@ -77,7 +77,7 @@ CHANGES: dict[str, Line[ChangeRequest]] = {
     "cancelled": Line("Cancelled", "Cancelled in the month; outside the total.", beside("change.cancel")),
 } | {
     name: Line(label, "Of the changes whose implementation ended in the month, by the audit trail.", _exception(name))
-    for name, label in exceptions.EXCEPTIONS.items()
+    for name, label in process_exceptions.EXCEPTIONS.items()
 }
 ISSUES: dict[str, Line[Issue]] = {
     "mttr_p0": Line(

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Q
 
 from audit.models import Event
-from reports.exceptions import FOUND_BY
+from reports.process_exceptions import FOUND_BY
 from requests.models import ChangeRequest
 
 ENDINGS = ("change.complete", "change.finish_rollback", "change.fail", "change.roll_back", "change.record", "change.close")

@@ -15,7 +15,7 @@ from accounts.roles import Role
 from implementation.models import Issue
 from language.refusal import Missing, Reason
 from language.say import say_day
-from reports import api, exceptions, formats, lists, metrics, services
+from reports import api, formats, lists, metrics, process_exceptions, reporting
 from reports import dashboard as figures
 from reports.models import MonthlyReport
 from requests import listing
@@ -62,10 +62,10 @@ def monthly(request: Request, period: str) -> HttpResponse:
     month, suffix = api.parse(period)
     if suffix != "json" or period.endswith(".json"):
         return redirect(f"/api/v1/reports/monthly/{period}")
-    report = services.report_for(month, _version(request))
+    report = reporting.report_for(month, _version(request))
     shown = formats.visible(report, request.user)
     changes = ChangeRequest.objects.visible_to(request.user).filter(number__in=shown["changes"]).order_by("-ended_at", "-id")[:SHOWN]
-    counted = [(name, label, report["exceptions"][name]) for name, label in exceptions.EXCEPTIONS.items()]
+    counted = [(name, label, report["exceptions"][name]) for name, label in process_exceptions.EXCEPTIONS.items()]
     following = metrics.next_month(month)
     context = {
         "report": shown,
@@ -73,7 +73,7 @@ def monthly(request: Request, period: str) -> HttpResponse:
         "key": f"{month:%Y-%m}",
         "previous": metrics.previous_month(month),
         "next_month": following,
-        "following": following if following <= services.today() else None,
+        "following": following if following <= reporting.today() else None,
         "changes": changes,
         "total_shown": len(shown["changes"]),
         "exceptions": [row for row in counted if row[2]],
@@ -81,7 +81,7 @@ def monthly(request: Request, period: str) -> HttpResponse:
         "told": {name: (shown[name][:TOLD], len(shown[name]) - TOLD) for name in ("issues", "improvements", "lessons")},
         "versions": list(MonthlyReport.objects.filter(month=month).order_by("-version")),
         "moved": _moved(shown),
-        "may_issue": request.user.has_role(Role.CHANGE_MANAGER) and report["status"] != "issued" and following <= services.today(),
+        "may_issue": request.user.has_role(Role.CHANGE_MANAGER) and report["status"] != "issued" and following <= reporting.today(),
     }
     return render(request, "reports/monthly.html", context)
 
@@ -135,7 +135,7 @@ def _moved(report: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _label(name: str) -> str:
     if name.startswith("exceptions."):
-        return exceptions.EXCEPTIONS.get(name.removeprefix("exceptions."), name)
+        return process_exceptions.EXCEPTIONS.get(name.removeprefix("exceptions."), name)
     words = name.replace(".count", "").replace(".percent", ", %").replace("by_priority.", "").replace("_", " ").replace(".", ", ")
     return words[:1].upper() + words[1:]
 
@@ -155,6 +155,6 @@ def issue(request: Request, period: str) -> HttpResponse:
     month, suffix = api.parse(period)
     if suffix != "json":
         raise Missing([Reason("missing", "There is no such report.")])
-    made = services.issue(actor=request.user, month=month)
+    made = reporting.issue(actor=request.user, month=month)
     messages.success(request, f"Issued as version {made.version}." if made else "It is issued already, and nothing has changed since.")
     return redirect("reports:monthly", period=period)

@@ -37,7 +37,7 @@ from django.utils import timezone
 from accounts.models import User
 from approvals.deciding import decisions
 from approvals.models import Step
-from requests import services as requests
+from requests import changes
 from requests.models import ChangeRequest
 
 BOUNDS = {
@@ -151,9 +151,9 @@ def main() -> int:
     print(f"· making {needed} drafts, and {options.waiting} changes that wait", file=sys.stderr)
     author = User.objects.get(username="engineer")
     day = timezone.now().date().isoformat()
-    drafts = [requests.create(actor=author, values={**VALUES, "requested_date": day}).number for _ in range(needed)]
+    drafts = [changes.create(actor=author, values={**VALUES, "requested_date": day}).number for _ in range(needed)]
     for _ in range(options.waiting):
-        decisions.submit(actor=author, number=requests.create(actor=author, values={**VALUES, "requested_date": day}).number)
+        decisions.submit(actor=author, number=changes.create(actor=author, values={**VALUES, "requested_date": day}).number)
     for number in drafts[: needed // 2]:
         decisions.submit(actor=author, number=number)
     open_steps = list(

@@ -5,7 +5,7 @@ class WindowsConfig(AppConfig):
     name = "windows"
 
     def ready(self) -> None:
-        from accounts.services import tokens_revoked
+        from accounts.registry import tokens_revoked
         from proposals import second_person
         from requests.lifecycle import follow
         from windows.booking import bookings, calendar_entries, holds

@@ -17,9 +17,9 @@ from approvals.deciding import decisions, suggestions, telephone
 from approvals.models import Decision, Step
 from approvals.people import delegations, who_decides
 from approvals.rounds import reminders
-from changemgmt.context import MANY, badge
 from language.refusal import Invalid, NotYours, Reason, Refused, Stale, raise_refusal
 from language.say import say_instant
+from pages.shell import MANY, badge
 from requests import access, cleaning, listing
 from requests.models import ROW, ChangeRequest
 from requests.states import State

@@ -9,8 +9,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import Delegation, User
+from accounts.registry import people_changed
 from accounts.roles import REQUESTING_ROLES, Role
-from accounts.services import people_changed
 from audit import trail
 from language.refusal import Blocked, Invalid, NotYours, Reason
 from language.say import say_instant, say_span

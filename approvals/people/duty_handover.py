@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from accounts import services as accounts
+from accounts import registry
 from accounts.models import Duty, Handover, User
 from audit import trail
 from language.refusal import Blocked, Invalid, Missing, NotYours, Reason, raise_refusal
@@ -23,7 +23,7 @@ def refusal(duty: Duty, actor: User) -> list[Reason]:
     now = timezone.now()
     if duty.starts_at > now or (duty.ends_at and duty.ends_at <= now):
         return [Reason("state", "A duty is handed over while it lasts; the roster of later days is edited.")]
-    if actor.pk != duty.user_id and not accounts.keeps_roster(actor):
+    if actor.pk != duty.user_id and not registry.keeps_roster(actor):
         return [Reason("not_yours", f"{duty.user} is on duty and hands it over; administrators and change managers keep the roster.")]
     return []
 

@@ -11,8 +11,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import StandIn, User
+from accounts.registry import people_changed
 from accounts.roles import REQUESTING_ROLES, Role, label, listed
-from accounts.services import people_changed
 from audit import trail
 from language.refusal import Blocked, Invalid, Missing, Reason, raise_refusal
 from language.say import say_instant, say_length

@@ -15,8 +15,7 @@ from approvals.rounds import rounds, submission
 from audit import trail
 from language.refusal import Invalid, Reason, Stale, raise_refusal
 from notifications import outbox
-from requests import access, apart, cleaning, content, lifecycle, risk
-from requests import services as requests
+from requests import access, apart, changes, cleaning, content, lifecycle, risk
 from requests.models import ChangeRequest
 from requests.states import EDITABLE, State
 
@@ -45,7 +44,7 @@ def edit(*, actor: User, number: str, version: int, values: Mapping[str, Any]) -
     if cleaned.get("implementer") and (found := apart.judge_refusal(change, cleaned["implementer"], "implements")):
         raise Invalid(fields={"implementer": f"Implementer: {found[0].message}"})
     before, besides = change.content(), _besides(change)
-    requests.assign(change, cleaned, actor)
+    changes.assign(change, cleaned, actor)
     change._prefetched_objects_cache = {}  # type: ignore[attr-defined]
     after = change.content()
     changed = {name: [content.as_text(before[name]), content.as_text(after[name])] for name in content.NAMES if before[name] != after[name]}
@@ -56,7 +55,7 @@ def edit(*, actor: User, number: str, version: int, values: Mapping[str, Any]) -
     change.updated_at = timezone.now()
     if changed:
         change.judge_anew()
-        requests.remember_author(change, actor)
+        changes.remember_author(change, actor)
     if changed and change.state in (State.IN_REVIEW, State.APPROVED, State.SCHEDULED):
         _revise(change, actor, changed)
     else:
@@ -113,13 +112,13 @@ def escalate(*, actor: User, number: str, reason: str, emergency_kind: str, emer
     was = change.priority
     # What reviewers saw stands: the hash that their verdicts carry is compared without the fields that make it a P0.
     verdicts = change.content_hash
-    requests.assign(change, values, actor)
+    changes.assign(change, values, actor)
     wrong |= change.missing_fields()
     if wrong:
         raise Invalid(fields=wrong)
     change.version += 1
     change.judge_anew()
-    requests.remember_author(change, actor)
+    changes.remember_author(change, actor)
     lifecycle.perform(change, "escalate", actor=actor, reason=reason, priority=[was, "P0"], kind=emergency_kind, round=change.round + 1)
     change.steps.filter(content_hash=verdicts, decisions__verdict=Decision.Verdict.APPROVE).update(content_hash=change.content_hash)
     rounds.open_round(change)

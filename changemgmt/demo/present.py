@@ -16,7 +16,7 @@ from approvals.rounds import taking_back
 from changemgmt import clock
 from implementation.evidence import evidence
 from implementation.run import verbs
-from requests import services as requests
+from requests import changes
 from requests.models import ChangeRequest
 from windows.calendar.verdict import open_stretches
 from windows.models import current_calendar
@@ -87,7 +87,7 @@ class Present:
                 "requested_date": (self.now + timedelta(days=1)).date().isoformat(),
                 **more,
             }
-            change = requests.create(actor=self.people[who], values=values)
+            change = changes.create(actor=self.people[who], values=values)
             return decisions.submit(actor=self.people[who], number=change.number)
 
     def decide(self, change: ChangeRequest, who: str, kind: str, ago: timedelta, verdict: str = "approve", comment: str = "") -> None:
@@ -119,7 +119,7 @@ class Present:
 
     def drafts(self) -> None:
         with self.at(hours=3):
-            requests.create(
+            changes.create(
                 actor=self.people["engineer"],
                 values={
                     "priority": "P3",
@@ -129,7 +129,7 @@ class Present:
                     "risk": "low",
                 },
             )
-            requests.create(
+            changes.create(
                 actor=self.people["tech-lead"],
                 values={"priority": "P2", "summary": "Checkout: address lookup v3", "components": ["checkout"]},
             )

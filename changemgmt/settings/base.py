@@ -74,7 +74,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "csp.context_processors.nonce",
-                "changemgmt.context.shell",
+                "pages.shell.shell",
             ],
             "builtins": [f"changemgmt.templatetags.{name}" for name in ("ui", "times", "diffs", "reviewing")],
         },

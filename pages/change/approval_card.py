@@ -17,10 +17,9 @@ from implementation.run import duty
 from implementation.run.case import Case
 from language.refusal import Invalid, Missing, Reason, Refused, refusal_of
 from pages.change import clicks, timeline, timing
-from requests import risk
-from requests import services as requests
+from pages.request_form.forms import SECURITY_WORDS
+from requests import changes, risk
 from requests.components import record_of
-from requests.forms import SECURITY_WORDS
 from requests.models import ChangeRequest
 from web.http import Request, record_refusal, status_of
 
@@ -109,7 +108,7 @@ def _decide(request: Request, step: Step, *, goes_on: bool) -> HttpResponse:
 
 def _comment(request: Request, step: Step) -> HttpResponse:
     try:
-        requests.comment(actor=request.user, number=step.change.number, text=request.POST.get("comment", ""))
+        changes.comment(actor=request.user, number=step.change.number, text=request.POST.get("comment", ""))
     except Invalid as refused:
         raise Invalid(fields={"comment": str(refused)}) from None  # the field's name here
     messages.success(request, "Your comment is on the change's page; nothing is decided yet.")

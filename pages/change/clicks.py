@@ -24,8 +24,8 @@ from implementation.run.case import Case
 from language.refusal import Blocked, Invalid, Missing, Refused
 from language.say import say_span
 from pages.change import timing, views
-from requests import access, cleaning, forms, lifecycle, sharing, watching
-from requests import services as requests
+from pages.request_form import forms
+from requests import access, changes, cleaning, lifecycle, sharing, watching
 from requests.models import ChangeRequest, Comment
 from requests.states import EDITABLE
 from web.http import Request, key_of, record_refusal, status_of
@@ -186,7 +186,7 @@ VERBS: dict[str, tuple[Verb, str | Callable[[Any], str], str]] = {
         "change",
     ),
     "transfer": (
-        lambda a, n, p: requests.transfer(actor=a, number=n, requester=cleaning.username_of(p.get("requester", "").strip())),
+        lambda a, n, p: changes.transfer(actor=a, number=n, requester=cleaning.username_of(p.get("requester", "").strip())),
         "Handed over.",
         "change",
     ),
@@ -208,7 +208,7 @@ VERBS: dict[str, tuple[Verb, str | Callable[[Any], str], str]] = {
         "change",
     ),
     "ungrant": (lambda a, n, p: sharing.withdraw(actor=a, number=n, to=p.get("to", "")), "The grant is taken back.", "change"),
-    "comment": (lambda a, n, p: requests.comment(actor=a, number=n, text=p.get("text", "")), _commented, "change"),
+    "comment": (lambda a, n, p: changes.comment(actor=a, number=n, text=p.get("text", "")), _commented, "change"),
     "schedule": (
         _schedule,
         _booked,
@@ -284,11 +284,11 @@ def act(request: Request, number: str, verb: str) -> HttpResponse:
     if request.method != "POST":  # somebody reloads, or opens the address of a refusal again
         return redirect(access.change_for(request.user, number))
     if verb == "clone":
-        copy = requests.clone(actor=request.user, number=number)
+        copy = changes.clone(actor=request.user, number=number)
         messages.success(request, f"{copy.number} is a draft copy of {number}.")
         return redirect(f"/changes/{copy.number}/edit")
     if verb == "split":
-        part = requests.split(actor=request.user, number=number)
+        part = changes.split(actor=request.user, number=number)
         messages.success(request, f"{part.number} is the next part and waits for {number}. Shorten both until each fits.")
         return redirect(f"/changes/{part.number}/edit")
     if verb not in VERBS:

@@ -18,8 +18,7 @@ from implementation.run import actions as all_actions
 from implementation.run import duty, guards, matrix
 from implementation.run.case import Case
 from language.say import say_instant
-from requests import content, sharing
-from requests import services as requests
+from requests import changes, content, sharing
 from requests.models import ChangeRequest
 from requests.states import ENDED, RUNNING, TRANSITIONS, State
 
@@ -307,7 +306,7 @@ def context(case: Case, tab: str) -> dict[str, Any]:
         "may_accept_take_over": case.left_run is not None and not guards.accept_take_over_refusal(case),
         "left_run": case.left_run,
         "may_accept_late": late_records.is_due(change) and not late_records.accept_refusal(change, actor),
-        "may_transfer": actor.may_write and not requests.transfer_refusal(change, actor),
+        "may_transfer": actor.may_write and not changes.transfer_refusal(change, actor),
         **_sharing(case),
         "may_add_security": _may_add_security(case),
         "may_assess": change.state == State.IN_REVIEW and change.risk_now in ("medium", "high") and bool(case.mine),

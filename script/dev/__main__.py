@@ -30,6 +30,8 @@ CODE = [
     "implementation",
     "language",
     "notifications",
+    "pages",
+    "proposals",
     "reports",
     "requests",
     "web",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from accounts import services as accounts
+from accounts import registry
 from accounts.models import Delegation, Duty, User
 from changemgmt.tick import tick
 from notifications.models import Message
@@ -93,12 +93,12 @@ def test_when_somebody_goes_it_is_told_at_once_and_once(desk: Sit, committing: A
     facts = {"username": person.username, "name": person.name, "email": person.email, "phone": person.phone}
     with committing():
         if event == "deactivated":
-            accounts.save_person(actor=root(), person=person, roles=["engineering-manager"], is_active=False, **facts)
+            registry.save_person(actor=root(), person=person, roles=["engineering-manager"], is_active=False, **facts)
         elif event == "role taken":
-            accounts.save_person(actor=root(), person=person, roles=["engineer"], is_active=True, **facts)
+            registry.save_person(actor=root(), person=person, roles=["engineer"], is_active=True, **facts)
         else:
             person.groups.clear()
-            accounts.people_changed.send(User)
+            registry.people_changed.send(User)
     tick(), tick()
     found = messages()
     assert sorted({who for who, _ in found}) == ["change-manager", "engineer"]

@@ -211,11 +211,11 @@ def test_a_second_person_is_neither_requester_nor_author(desk: Sit, both: Desk, 
 
 def test_no_token_judges(desk: Sit, both: Desk) -> None:
     """A37, contract: override and grants need a session."""
-    from accounts import services
+    from accounts import registry
 
     number = approved(desk)
     taken(desk)
-    _, secret = services.make_token(actor=both.user, name="t", scope="write", days=1)
+    _, secret = registry.make_token(actor=both.user, name="t", scope="write", days=1)
     headers = {"Authorization": f"Bearer {secret}"}
     both.post(f"/changes/{number}/freeze-exception", {"slot_start": "2026-11-17T02:00Z", "reason": "x"}, expect=403, **headers)
 

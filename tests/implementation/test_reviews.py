@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import ApiToken, User
-from changemgmt.home import context_for
+from pages.home import context_for
 from requests.models import Author, ChangeRequest
 from tests.implementation.road import EVERYBODY, MORNING, SLOT, Road, Sit, tried, why
 

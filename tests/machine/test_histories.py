@@ -33,7 +33,7 @@ from implementation.evidence import evidence
 from implementation.run import guards, verbs
 from implementation.run.case import Case
 from language.refusal import Refused
-from requests import services as requests
+from requests import changes
 from requests.models import ChangeRequest
 from tests.tries import BUILD, FAULTS, tries
 from tests.world import TICKS, fields
@@ -153,7 +153,7 @@ class History(RuleBasedStateMachine):
     def request(self, who: str, priority: str) -> None:
         window: dict[str, Any] = {} if priority == "P0" else {"requested_window": {"start": "2026-10-06T02:00Z"}}
         window["components"] = [["search", "cdn", "checkout"][len(self.books)]]
-        made = self.act(lambda user: requests.create(actor=user, values=fields(priority, requested_date="2026-10-06", **window)), who)
+        made = self.act(lambda user: changes.create(actor=user, values=fields(priority, requested_date="2026-10-06", **window)), who)
         if made:
             self.books.append(Book(made.number, who, {who}))
             self.submit(len(self.books) - 1, who)

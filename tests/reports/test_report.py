@@ -16,7 +16,7 @@ from django.core.management import call_command
 from accounts.models import User
 from audit.models import Event
 from changemgmt.tick import tick
-from reports import lists, services
+from reports import lists, reporting
 from reports.models import MonthlyReport
 from requests.models import ChangeRequest
 from tests.world import Desk
@@ -42,7 +42,7 @@ def test_each_number_is_the_count_of_its_list(history: None, desk: Sit) -> None:
     """Promise 7: on the page behind a number stand as many changes as it says; the numbers are not all nothing."""
     some = set()
     for month in MONTHS:
-        figures = services.compute(date.fromisoformat(f"{month}-01"))
+        figures = reporting.compute(date.fromisoformat(f"{month}-01"))
         start = datetime.fromisoformat(f"{month}-01T00:00+00:00")
         end = (start + timedelta(days=32)).replace(day=1)
         for line, entry in lists.CHANGES.items():
@@ -119,7 +119,7 @@ def recounted(month: str) -> dict[str, Any]:
 def test_the_report_is_recounted_from_the_trail_alone(history: None) -> None:
     """Promise 7, A8, A9: an independent reading of the events comes to the same report."""
     for month in MONTHS:
-        told, again = services.compute(date.fromisoformat(f"{month}-01")), recounted(month)
+        told, again = reporting.compute(date.fromisoformat(f"{month}-01")), recounted(month)
         assert again["total"] > 20
         assert {name: again[name] for name in ("total", "by_priority", "rejected", "cancelled")} == {
             name: told[name] for name in ("total", "by_priority", "rejected", "cancelled")
@@ -189,7 +189,7 @@ def test_the_wait_in_a_freeze_is_told_apart(desk: Sit, at: Any) -> None:
     devops.post(f"/changes/{made}/fail", {"reason": "It did not help"})
     report = desk("manager").get("/reports/monthly/2027-01")
     assert report["average_lead_time_days"] == 65.0
-    waits = [c.frozen / timedelta(days=1) for c in services._ended(*services.metrics.month_span(date(2027, 1, 1)))[1]]
+    waits = [c.frozen / timedelta(days=1) for c in reporting._ended(*reporting.metrics.month_span(date(2027, 1, 1)))[1]]
     assert report["average_lead_time_in_freeze_days"] == round(waits[0], 1)
     assert 50 < waits[0] < 60
 

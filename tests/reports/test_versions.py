@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reports import services
+from reports import reporting
 from reports.formats import safe_cell
 from tests.world import Desk
 
@@ -45,10 +45,10 @@ def three_versions(desk: Sit, at: Any) -> str:
         expect=201,
     )
     at("2026-11-03T00:00Z")
-    services.make_what_is_due()
+    reporting.make_what_is_due()
     at("2026-11-04T09:00Z")
     desk("oncall").call("PATCH", f"/changes/{number}/issues/1", {"resolved_at": "2026-10-06T04:40Z"}, expect=200)
-    services.make_what_is_due()
+    reporting.make_what_is_due()
     return number
 
 
@@ -91,7 +91,7 @@ def test_a_rollback_after_the_issue_moves_all_that_it_touches(desk: Sit, at: Any
     desk("oncall").tick_off(three_versions, "rollback")
     desk("oncall").post(f"/changes/{three_versions}/finish-rollback")
     at("2026-11-05T09:00Z")
-    made = services.make(date(2026, 10, 1))
+    made = reporting.make(date(2026, 10, 1))
     assert made is not None
     names = {line["line"] for line in report(desk)["moved"]}
     assert {"successful.count", "successful.percent", "rolled_back.count", "rolled_back.percent"} <= names

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, transaction
 
 from accounts.models import User
-from requests import services
+from requests import changes
 from requests.models import ChangeRequest, DayCounter
 
 
@@ -21,7 +21,7 @@ def test_32_parallel_creates_get_32_numbers() -> None:
 
     def create(index: int) -> str:
         try:
-            return services.create(actor=actor, values={"summary": f"Change {index}"}).number
+            return changes.create(actor=actor, values={"summary": f"Change {index}"}).number
         finally:
             connection.close()
 
@@ -34,18 +34,18 @@ def test_32_parallel_creates_get_32_numbers() -> None:
 @pytest.mark.django_db
 def test_the_sequence_grows_past_999_and_begins_anew_each_day() -> None:
     DayCounter.objects.create(day=date(2026, 1, 15), last=998)
-    assert [services.next_number(date(2026, 1, 15)) for _ in range(3)] == ["CR-2026-01-15-999", "CR-2026-01-15-1000", "CR-2026-01-15-1001"]
-    assert services.next_number(date(2026, 1, 16)) == "CR-2026-01-16-001"
+    assert [changes.next_number(date(2026, 1, 15)) for _ in range(3)] == ["CR-2026-01-15-999", "CR-2026-01-15-1000", "CR-2026-01-15-1001"]
+    assert changes.next_number(date(2026, 1, 16)) == "CR-2026-01-16-001"
 
 
 @pytest.mark.django_db
 def test_a_refused_create_uses_no_number() -> None:
     actor = User.objects.get(username="engineer")
-    first = services.create(actor=actor, values={"summary": "One"})
+    first = changes.create(actor=actor, values={"summary": "One"})
     with pytest.raises(ZeroDivisionError), transaction.atomic():
-        services.create(actor=actor, values={"summary": "Two"})
+        changes.create(actor=actor, values={"summary": "Two"})
         raise ZeroDivisionError
-    again = services.create(actor=actor, values={"summary": "Three"})
+    again = changes.create(actor=actor, values={"summary": "Three"})
     assert int(again.number[-3:]) == int(first.number[-3:]) + 1
     assert ChangeRequest.objects.count() == 2
 

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.test import Client
 
-from accounts.services import make_token
+from accounts.registry import make_token
 from audit.models import Event
 from notifications.models import Message
 from requests.models import ChangeRequest

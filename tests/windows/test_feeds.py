@@ -152,7 +152,7 @@ def test_the_address_is_secret_revocable_and_opens_nothing_else(desk: Sit, caplo
     assert Client().get(address).status_code == 404
     assert secret not in caplog.text
     second = subscribe(desk, "engineer")
-    from accounts.services import revoke_tokens
+    from accounts.registry import revoke_tokens
 
     revoke_tokens(desk("engineer").user, desk("engineer").user)
     assert Client().get(second).status_code == 404

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from reports import services
+from reports import reporting
 from web.http import plain
 
 
@@ -24,5 +24,5 @@ class Command(BaseCommand):
             month = date.fromisoformat(f"{options['period']}-01")
         except ValueError:
             raise CommandError(f"{options['period']!r} is no month; write it like 2026-10.") from None
-        services.make(month)
-        self.stdout.write(json.dumps(plain(services.report_for(month)), ensure_ascii=False, indent=1))
+        reporting.make(month)
+        self.stdout.write(json.dumps(plain(reporting.report_for(month)), ensure_ascii=False, indent=1))

@@ -21,7 +21,7 @@ from audit.models import Event
 from implementation.models import Issue, Review
 from language.refusal import Blocked, Missing, NotYours, Reason
 from notifications import outbox
-from reports import exceptions, lists, metrics, moved
+from reports import lists, metrics, moved, process_exceptions
 from reports.models import MonthlyReport
 from requests.models import ChangeRequest
 from windows.calendar.verdict import Closure, closed_time, closure_occurrences
@@ -92,7 +92,7 @@ def compute(month: date) -> dict[str, Any]:
         ],
         "improvements": _once(improvement for _, improvement in told),
         "lessons": _once(lesson for lesson, _ in told),
-        "exceptions": exceptions.count(keys, start, end),
+        "exceptions": process_exceptions.count(keys, start, end),
         "rejected": beside["rejected"],
         "cancelled": beside["cancelled"],
         "changes": sorted(change.number for change in changes),
@@ -124,7 +124,7 @@ def report_for(month: date, version: int | None = None) -> dict[str, Any]:
     kept = stored(month) if version is None else MonthlyReport.objects.filter(month=month, version=version).first()
     if kept:
         figures = dict(kept.figures)
-        figures["exceptions"] = {name: figures["exceptions"].get(name, 0) for name in exceptions.EXCEPTIONS}
+        figures["exceptions"] = {name: figures["exceptions"].get(name, 0) for name in process_exceptions.EXCEPTIONS}
         return figures | {"status": kept.status, "version": kept.version, "issued_at": kept.issued_at, "moved": kept.moved}
     if version is not None and (version != 0 or stored(month)):
         raise Missing([Reason("missing", f"There is no version {version} of the report of {month:%B %Y}.")])
@@ -230,7 +230,7 @@ def _months_concerned(looked: int) -> set[date]:
         issues = Issue.objects.filter(change__in=changed, **{f"{name}__isnull": False})
         found |= set(issues.values_list(TruncMonth(name), flat=True).distinct().order_by())
     found |= _while_open(changed)
-    denied = Event.objects.filter(exceptions.FOUND_BY["phone_approvals_unconfirmed"], change_id__in=changed)
+    denied = Event.objects.filter(process_exceptions.FOUND_BY["phone_approvals_unconfirmed"], change_id__in=changed)
     found |= set(denied.values_list("at", flat=True))  # counted there until the change ends, and then with it
     moved = news.filter(Q(action__in=["change.reject", "change.cancel"]) | Q(action="implementation.issue_edit"))
     for action, at, was in moved.values_list("action", "at", "data__was"):

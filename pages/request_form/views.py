@@ -22,7 +22,8 @@ from approvals.policy import policy
 from approvals.rounds import rounds, submission, taking_back
 from implementation.run.steps import steps_of
 from language.refusal import Blocked, Invalid, Missing, Reason, Refused, Stale, refusal_of
-from requests import access, cleaning, content, forms, risk, services
+from pages.request_form import forms
+from requests import access, changes, cleaning, content, risk
 from requests.components import record_of
 from requests.models import ChangeRequest, Component, IdempotencyKey
 from requests.states import State
@@ -209,7 +210,7 @@ def _save(request: Request, values: dict[str, Any]) -> ChangeRequest:
                 key = IdempotencyKey.objects.create(
                     user=request.user, key=_form_key(request), fingerprint="form", created_at=timezone.now()
                 )
-                draft = services.create(actor=request.user, values=values)
+                draft = changes.create(actor=request.user, values=values)
                 key.status, key.body = 201, draft.number
                 key.save()
                 return draft

@@ -14,12 +14,12 @@ from approvals.deciding import late_records, telephone
 from approvals.models import Step
 from approvals.people import duty_handover, staffing, who_decides
 from approvals.rounds.submission import submit_problems
-from changemgmt.context import MANY, badge
 from implementation.models import Review
 from implementation.review import reviews
 from language.say import say_instant, say_length, say_span
+from pages.shell import MANY, badge
 from proposals import second_person
-from reports import services as reports
+from reports import reporting
 from requests.models import ChangeRequest
 from requests.risk import Record
 from requests.states import OPEN, RUNNING, State
@@ -69,7 +69,7 @@ def context_for(user: User) -> dict[str, Any]:
         context["missing"] = staffing.still_missing()
     if user.has_role(*FIGURES_FOR):
         month = now.date().replace(day=1)
-        context["figures"] = reports.report_for(month) | {"title_month": f"{now:%B}"}
+        context["figures"] = reporting.report_for(month) | {"title_month": f"{now:%B}"}
     context["sentence"] = _sentence(context, user)
     return context
 

@@ -11,7 +11,7 @@ from approvals.deciding import decisions
 from approvals.people import who_decides
 from approvals.rounds import taking_back
 from language.refusal import Invalid, Missing, NotYours, Reason
-from requests import access, components, content, listing, services
+from requests import access, changes, components, content, listing
 from requests.models import Component
 from web.doors import Body, ReasonIn, answer, body_values, change_out
 from web.http import Request
@@ -43,7 +43,7 @@ FIELDS_BODY = {
 @router.post("/changes", operation_id="create_change", openapi_extra=FIELDS_BODY)
 def create(request: Request) -> Any:
     """A new draft. Wrong values are refused by field; missing ones are asked for at submission."""
-    return answer(201, change_out(services.create(actor=request.user, values=body_values(request))))
+    return answer(201, change_out(changes.create(actor=request.user, values=body_values(request))))
 
 
 @router.get("/changes", operation_id="list_changes")
@@ -104,7 +104,7 @@ def cancel(request: Request, number: str, body: ReasonIn | None = None) -> Any:
 
 @router.post("/changes/{number}/clone", operation_id="clone_change")
 def clone(request: Request, number: str, body: ReasonIn | None = None) -> Any:
-    return answer(201, change_out(services.clone(actor=request.user, number=number)))
+    return answer(201, change_out(changes.clone(actor=request.user, number=number)))
 
 
 class EscalateIn(Body):
@@ -125,7 +125,7 @@ class TransferIn(Body):
 
 @router.post("/changes/{number}/transfer", operation_id="transfer_change")
 def transfer(request: Request, number: str, body: TransferIn) -> Any:
-    return change_out(services.transfer(actor=request.user, number=number, requester=body.requester))
+    return change_out(changes.transfer(actor=request.user, number=number, requester=body.requester))
 
 
 class CommentIn(Body):
@@ -134,7 +134,7 @@ class CommentIn(Body):
 
 @router.post("/changes/{number}/comments", operation_id="comment_on_change")
 def comment(request: Request, number: str, body: CommentIn) -> Any:
-    made = services.comment(actor=request.user, number=number, text=body.text)
+    made = changes.comment(actor=request.user, number=number, text=body.text)
     return answer(201, {"id": made.pk, "text": made.text, "by": made.author.username, "at": made.created_at})
 
 

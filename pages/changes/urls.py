@@ -1,6 +1,7 @@
 from django.urls import path
 
-from requests import form_views, views
+from pages.changes import views
+from pages.request_form import views as form_views
 
 app_name = "requests"
 urlpatterns = [

@@ -17,7 +17,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts import invitations, services, setup
+from accounts import invitations, registry, setup
 from accounts.models import ApiToken, Duty, Handover, User
 from accounts.roles import DUTIES, Role, label
 from approvals.people import duty_handover, staffing, vacancies
@@ -63,7 +63,7 @@ def settings_home(request: Request) -> HttpResponse:
 def me(request: Request) -> HttpResponse:
     """Who I am here, and how I want to be told."""
     if request.method == "POST":
-        services.prefer_mail(actor=request.user, at_once="mail_at_once" in request.POST)
+        registry.prefer_mail(actor=request.user, at_once="mail_at_once" in request.POST)
         messages.success(request, "It is kept.")
         return redirect("accounts:me")
     duties = Duty.objects.current().filter(user=request.user)
@@ -72,7 +72,7 @@ def me(request: Request) -> HttpResponse:
 
 def people(request: Request) -> HttpResponse:
     """Everybody, by name; keyset by username."""
-    services.check_administrator(request.user)
+    registry.check_administrator(request.user)
     after = request.GET.get("after", "")[:150]
     found = list(User.objects.filter(username__gt=after).prefetch_related("groups").order_by("username")[: PER_PAGE + 1])
     return render(request, "accounts/people.html", {"people": found[:PER_PAGE], "more": len(found) > PER_PAGE})
@@ -80,7 +80,7 @@ def people(request: Request) -> HttpResponse:
 
 def person(request: Request, username: str = "") -> HttpResponse:
     """Make or edit a person and their roles."""
-    services.check_administrator(request.user)
+    registry.check_administrator(request.user)
     found = get_object_or_404(User, username=username) if username else None
     values: dict[str, Any] = {
         "username": found.username if found else "",
@@ -97,7 +97,7 @@ def person(request: Request, username: str = "") -> HttpResponse:
         if found == request.user and not values["roles"]:
             values["roles"] = found.roles  # nobody changes their own: the form does not offer it
         try:
-            saved = services.save_person(actor=request.user, person=found, password=request.POST.get("password", ""), **values)
+            saved = registry.save_person(actor=request.user, person=found, password=request.POST.get("password", ""), **values)
         except Refused as refused:
             record_refusal(request, refused)
             errors = refused.fields if isinstance(refused, Invalid) else {"": str(refused)}
@@ -124,7 +124,7 @@ def _invite(request: Request, person: User) -> None:
 @require_POST
 def invite(request: Request, username: str) -> HttpResponse:
     """Once more, for somebody who has never signed in."""
-    services.check_administrator(request.user)
+    registry.check_administrator(request.user)
     _invite(request, get_object_or_404(User, username=username))
     return redirect("accounts:person", username)
 
@@ -154,7 +154,7 @@ def duties(request: Request) -> HttpResponse:
         "errors": errors,
         "values": request.POST,
         "missing": missing,
-        "may_keep": services.keeps_roster(request.user),
+        "may_keep": registry.keeps_roster(request.user),
         "to_hand_over": duty_handover.could_take(mine),
         "handed": {found.duty_id: found for found in Handover.objects.filter(answered_at__isnull=True).select_related("receiver")[:200]},
         "offered": list(duty_handover.waiting_for(request.user)),
@@ -166,7 +166,7 @@ def _change_roster(request: Request) -> str:
     """Do what the button says; returns what is said when it is done."""
     post = request.POST
     if "end" in post:
-        services.end_duty(actor=request.user, duty=get_object_or_404(Duty, pk=key_of(post["end"])))
+        registry.end_duty(actor=request.user, duty=get_object_or_404(Duty, pk=key_of(post["end"])))
         return "The duty has ended."
     if "hand_over" in post:
         made = duty_handover.hand_over(actor=request.user, key=key_of(post["hand_over"]), to=post.get("to", ""), note=post.get("note", ""))
@@ -194,7 +194,7 @@ def _add_duty(request: Request) -> None:
             wrong[name] = f"{name.split('_')[0].capitalize()}: {problem}"
     if wrong:
         raise Invalid(fields=wrong)
-    services.add_duty(
+    registry.add_duty(
         actor=request.user,
         kind=request.POST.get("kind", ""),
         username=request.POST.get("user", ""),
@@ -211,12 +211,12 @@ def tokens(request: Request) -> HttpResponse:
     if request.method == "POST":
         try:
             if "revoke" in request.POST:
-                services.revoke_token(
+                registry.revoke_token(
                     actor=request.user, token=get_object_or_404(ApiToken, pk=key_of(request.POST["revoke"]), user=request.user)
                 )
                 messages.success(request, "The token is revoked; it opens nothing any more.")
                 return redirect("accounts:tokens")
-            _, secret = services.make_token(
+            _, secret = registry.make_token(
                 actor=request.user,
                 name=request.POST.get("name", ""),
                 scope=request.POST.get("scope", ""),

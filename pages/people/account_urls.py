@@ -15,7 +15,7 @@ from django.http import HttpResponseBase
 from django.urls import include, path
 
 from accounts import stepup
-from accounts.views import SignIn
+from pages.people.views import SignIn
 from web.http import Request
 
 

@@ -1,0 +1,1 @@
+"""People: signing in, settings, duties, tokens, staffing."""

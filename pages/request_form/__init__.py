@@ -1,0 +1,1 @@
+"""The form by which a change is asked for."""
