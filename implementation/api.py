@@ -16,8 +16,9 @@ from implementation.run import actions, guards, verbs
 from implementation.run.case import Case
 from language.refusal import Invalid
 from requests import access, cleaning
+from requests.shapes import change_out
 from requests.states import State
-from web.doors import PERSON, Body, ReasonIn, answer, body_values, change_out
+from web.doors import PERSON, Body, ReasonIn, answer, body_values
 from web.http import Request
 
 router = Router(tags=["Implementation"])

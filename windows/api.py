@@ -11,7 +11,8 @@ from ninja import Router
 from language.refusal import Invalid
 from requests import access, cleaning
 from requests.models import ChangeRequest
-from web.doors import PERSON, Body, ReasonIn, change_out, check_person
+from requests.shapes import change_out
+from web.doors import PERSON, Body, ReasonIn, check_person
 from web.http import Request
 from windows.booking import bookings, freeze_exceptions, questions, slots
 from windows.calendar.explain import explain

@@ -13,7 +13,8 @@ from approvals.rounds import taking_back
 from language.refusal import Invalid, Missing, NotYours, Reason
 from requests import access, changes, components, content, listing
 from requests.models import Component
-from web.doors import Body, ReasonIn, answer, body_values, change_out
+from requests.shapes import change_out
+from web.doors import Body, ReasonIn, answer, body_values
 from web.http import Request
 
 router = Router(tags=["Changes"])
