@@ -37,7 +37,7 @@ def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> It
 
 
 #: What takes minutes begins first, so that no process is left with it at the end; a folder or a file, the longest first.
-LONG = ("browser/test_pages", "machine/test_who_may", "windows/test_one_answer", "journeys/", "browser/", "machine/")
+LONG = ("browser/test_pages", "machine/test_who_may", "windows/booking/test_one_answer", "journeys/", "browser/", "machine/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -61,19 +61,19 @@ class Judged:
 
 
 MODULES = {
-    "approvals.policy.policy": Judged(("approvals/test_policy_limits.py",)),
-    "approvals.policy.check": Judged(("approvals/test_policy_check_limits.py",)),
-    "approvals.policy.quorum": Judged(("approvals/test_quorum_limits.py",)),
+    "approvals.policy.policy": Judged(("approvals/policy/test_policy_limits.py",)),
+    "approvals.policy.check": Judged(("approvals/policy/test_check_limits.py",)),
+    "approvals.policy.quorum": Judged(("approvals/policy/test_quorum_limits.py",)),
     "audit.words": Judged(("audit/test_words_values.py",)),
-    "implementation.evidence.checklist": Judged(("implementation/test_checklist_lines.py",)),
-    "implementation.run.matrix": Judged(("implementation/test_matrix_bands.py",)),
+    "implementation.evidence.checklist": Judged(("implementation/evidence/test_checklist_lines.py",)),
+    "implementation.run.matrix": Judged(("implementation/run/test_matrix_bands.py",)),
     "reports.formats": Judged(("reports/test_formats_values.py",), asking=frozenset({"visible", "_seen"})),
     "reports.metrics": Judged(("reports/test_metrics_limits.py",)),
     "requests.content": Judged(("requests/test_content_limits.py",)),
     "requests.risk": Judged(("requests/test_risk_limits.py",)),
-    "windows.calendar.verdict": Judged(("windows/test_calendar_limits.py",)),
-    "windows.calendar.grammar": Judged(("windows/test_grammar_limits.py",)),
-    "windows.calendar.recurrence": Judged(("windows/test_recurrence_limits.py",)),
+    "windows.calendar.verdict": Judged(("windows/calendar/test_calendar_limits.py",)),
+    "windows.calendar.grammar": Judged(("windows/calendar/test_grammar_limits.py",)),
+    "windows.calendar.recurrence": Judged(("windows/calendar/test_recurrence_limits.py",)),
 }
 
 

@@ -15,8 +15,8 @@ from accounts.models import User
 from approvals.models import Decision, Policy, Step
 from proposals.models import Proposal
 from tests.accounts.test_people import code
-from tests.approvals.test_mail import link_for
-from tests.approvals.test_policy_editor import Editor
+from tests.approvals.policy_editor.test_policy_editor import Editor
+from tests.approvals.rounds.test_mail_links import link_for
 from tests.world import Desk
 
 pytestmark = pytest.mark.django_db

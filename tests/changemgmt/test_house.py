@@ -58,6 +58,14 @@ def test_a_key_is_read_in_one_place(text: str, key: int) -> None:
     assert found.split() == ["web/http.py"] or not (ROOT / ".git").exists()
 
 
+def test_every_file_that_the_docs_name_is_there() -> None:
+    """house.md: a newcomer who follows a page to a file finds it."""
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    named = {(page.name, path) for page in pages for path in re.findall(r"`([a-z_]+/[\w/]+\.(?:py|html|md|sql))", page.read_text())}
+    assert len(named) > 30
+    assert [where for where in sorted(named) if not (ROOT / where[1]).exists()] == []
+
+
 def test_the_lifecycle_page_tells_the_truth() -> None:
     """docs/lifecycle.md: one row per transition, with its states and its event."""
     rows = dict(re.findall(r"^\| `(\w+)` \|(.*)\|$", (ROOT / "docs" / "lifecycle.md").read_text(), re.M))

@@ -1,7 +1,7 @@
 """Three nights over HTTP, with gate, worker and mail server: back at ten past four, alone at three, filed at breakfast (A30, A32, A33).
 
 One data folder; the clock moves between the runs of the product, as the hours do. What each rule says is tried in
-`tests/implementation/test_the_night.py`; here it is seen to happen.
+`tests/implementation/run/test_the_night.py`; here it is seen to happen.
 """
 
 from __future__ import annotations

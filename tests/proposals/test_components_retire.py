@@ -11,7 +11,7 @@ from django.test import Client
 from accounts.models import User
 from proposals.models import Proposal
 from requests.models import Component
-from tests.changemgmt.test_home import sentence
+from tests.pages.test_home import sentence
 from tests.world import Desk
 
 pytestmark = pytest.mark.django_db

@@ -16,9 +16,9 @@ from approvals.models import PolicyDraft
 from audit.models import Event
 from notifications.models import Message
 from proposals.models import Proposal
-from tests.approvals.test_policy_editor import Editor
+from tests.approvals.policy_editor.test_policy_editor import Editor
 from tests.implementation.road import EVERYBODY, told, tried, why
-from tests.windows.test_rules import edit, opening, rules, save
+from tests.windows.rules.test_rules import edit, opening, rules, save
 from tests.world import Desk
 
 pytestmark = pytest.mark.django_db

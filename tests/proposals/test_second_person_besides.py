@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group
 
 from approvals.models import Policy
 from proposals.models import Proposal
-from tests.approvals.test_policy_editor import Editor
+from tests.approvals.policy_editor.test_policy_editor import Editor
 from tests.world import Desk
 
 pytestmark = pytest.mark.django_db

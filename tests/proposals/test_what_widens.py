@@ -9,8 +9,8 @@ import pytest
 
 from approvals.models import Policy
 from proposals.models import Proposal
-from tests.approvals.test_policy_editor import Editor
-from tests.windows.test_rules import edit, freeze, opening, rules, save
+from tests.approvals.policy_editor.test_policy_editor import Editor
+from tests.windows.rules.test_rules import edit, freeze, opening, rules, save
 from tests.world import Desk
 
 pytestmark = pytest.mark.django_db

@@ -10,8 +10,8 @@ from django.contrib.auth.models import Group
 
 from accounts.models import User
 from notifications.models import Message
-from tests.implementation.test_apart import both, sign
-from tests.windows.test_rules import opening, save
+from tests.implementation.run.test_apart import both, sign
+from tests.windows.rules.test_rules import opening, save
 from tests.world import Desk
 from windows.models import MaintenanceWindow
 

@@ -16,7 +16,7 @@ from django.test import Client
 
 from language.refusal import Invalid
 from requests.models import Component
-from tests.windows.test_rules import booked, rules, save
+from tests.windows.rules.test_rules import booked, rules, save
 from tests.world import Desk
 from windows.calendar.verdict import closure_occurrences, open_stretches
 from windows.feeds import feeds
@@ -25,7 +25,7 @@ from windows.rules import ics
 
 pytestmark = pytest.mark.django_db
 Sit = Callable[[str], Desk]
-SAMPLES = Path(__file__).parent.parent / "data" / "calendars"
+SAMPLES = Path(__file__).parents[2] / "data" / "calendars"
 
 
 @pytest.fixture(autouse=True)

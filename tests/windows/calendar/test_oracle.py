@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.tries import tries
-from tests.windows.oracle import DAY, FOR_EVER, Oracle, Question, changes, closed_in, instant, seconds
+from tests.windows.calendar.oracle import DAY, FOR_EVER, Oracle, Question, changes, closed_in, instant, seconds
 from windows.calendar.verdict import (
     Calendar,
     Closure,

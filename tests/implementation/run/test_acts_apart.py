@@ -17,7 +17,7 @@ from audit.models import Event
 from requests import apart
 from requests.models import ChangeRequest
 from tests.implementation.road import SLOT, tried
-from tests.implementation.test_apart import approved, both, sign, taken
+from tests.implementation.run.test_apart import approved, both, sign, taken
 from tests.world import Desk
 from windows.models import MaintenanceWindow
 

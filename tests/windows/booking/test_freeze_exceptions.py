@@ -14,9 +14,9 @@ from audit.models import Event
 from notifications.models import Message
 from requests.models import ChangeRequest
 from tests.journeys.test_api_walk import approve_p2
-from tests.windows.test_booking import book, codes
-from tests.windows.test_pages import client_of
-from tests.windows.test_rules import edit, freeze, preview, save
+from tests.windows.booking.test_bookings import book, codes
+from tests.windows.pages.test_pages import client_of
+from tests.windows.rules.test_rules import edit, freeze, preview, save
 from tests.world import Desk
 from windows.models import FreezeException
 

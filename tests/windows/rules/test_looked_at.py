@@ -12,7 +12,7 @@ from django.test import Client
 from accounts.models import User
 from approvals.people import staffing
 from audit.models import Event
-from tests.windows.test_rules import freeze, save
+from tests.windows.rules.test_rules import freeze, save
 from tests.world import Desk
 
 pytestmark = pytest.mark.django_db

@@ -13,7 +13,7 @@ from audit import trail
 from notifications.models import Message
 from requests import lifecycle
 from requests.models import ChangeRequest
-from tests.windows.test_rules import booked, freeze, save
+from tests.windows.rules.test_rules import booked, freeze, save
 from tests.world import Desk
 
 pytestmark = pytest.mark.django_db(transaction=True)

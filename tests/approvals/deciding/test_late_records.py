@@ -11,9 +11,9 @@ from django.test import Client
 
 from accounts.models import User
 from audit.models import Event
-from tests.approvals.test_authorisation import filed, told
-from tests.changemgmt.test_home import sentence
+from tests.approvals.deciding.test_authorisation import filed, told
 from tests.machine.test_next_step import shown
+from tests.pages.test_home import sentence
 from tests.world import Desk, fields
 
 pytestmark = pytest.mark.django_db

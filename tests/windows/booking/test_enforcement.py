@@ -13,7 +13,7 @@ from audit.models import Event
 from changemgmt.tick import tick
 from notifications.models import Message
 from requests.models import ChangeRequest
-from tests.windows.test_rules import booked, edit, freeze, save
+from tests.windows.rules.test_rules import booked, edit, freeze, save
 from tests.world import Desk
 from windows.models import Closure, MaintenanceWindow
 

@@ -9,7 +9,7 @@ import pytest
 
 from notifications.models import Message
 from requests.models import ChangeRequest
-from tests.windows.test_rules import booked
+from tests.windows.rules.test_rules import booked
 from tests.world import Desk
 
 pytestmark = pytest.mark.django_db

@@ -14,7 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from requests.models import ChangeRequest, Component
-from tests.windows.test_rules import booked, edit, freeze, rules, save
+from tests.windows.rules.test_rules import booked, edit, freeze, rules, save
 from tests.world import Desk
 from windows.calendar.recurrence import Closure, Day, Window
 from windows.calendar.verdict import Calendar, decide, open_stretches, window_occurrences
