@@ -52,17 +52,14 @@ Follower = Callable[[ChangeRequest, "User | None"], None]
 _followers: dict[str, list[Follower]] = defaultdict(list)
 
 
-def follow(happening: str) -> Callable[[Follower], Follower]:
-    """Register what a higher app does, in the same transaction, when something happened below it.
+def follow(happening: str, follower: Follower) -> None:
+    """Let what stands above answer, in the same transaction, to what happened here; registered in `changemgmt/wiring.py` alone."""
+    _followers[happening].append(follower)
 
-    Imports point down only; this is how `implementation` makes the checklist when `approvals` approves. Registered once, in `ready()`.
-    """
 
-    def register(follower: Follower) -> Follower:
-        _followers[happening].append(follower)
-        return follower
-
-    return register
+def followers() -> dict[str, list[Follower]]:
+    """Who follows what, in order."""
+    return {happening: list(found) for happening, found in _followers.items()}
 
 
 def tell(happening: str, change: ChangeRequest, actor: User | None) -> None:

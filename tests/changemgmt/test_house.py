@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,30 @@ def test_the_lifecycle_page_tells_the_truth() -> None:
         assert cells[0] == ", ".join(f"`{source}`" for source in sources), name
         assert cells[1] == ", ".join(f"`{target}`" for target in (targets if isinstance(targets, tuple) else (targets,))), name
         assert f"`change.{name}`" in cells, name
+
+
+def test_the_lifecycle_page_names_every_follower_in_order() -> None:
+    """docs/lifecycle.md: what a transition sets off above it, and in which order."""
+    rows = re.findall(r"^\| `([a-z_.]+\.[a-z_]+)` \|[^|]*\| ([a-z_, ]+) \|$", (ROOT / "docs" / "lifecycle.md").read_text(), re.M)
+    wanted: dict[str, list[str]] = {}
+    for follower, after in rows:
+        for happening in after.split(", "):
+            wanted.setdefault(happening, []).append(follower)
+    found = {}
+    for happening, followers in lifecycle.followers().items():
+        plain = [one.func if isinstance(one, partial) else one for one in followers]
+        found[happening] = [f"{one.__module__}.{one.__name__}" for one in plain]
+    assert found == wanted
+
+
+def test_followers_are_registered_on_one_page() -> None:
+    """house.md: four mechanisms, one place; whoever looks for what follows an approval reads one file."""
+    registering = re.compile(
+        r"^\s+(follow|second_person\.register|outbox\.check_before_gathering|redaction\.erases)\(|\b(people_changed|tokens_revoked)\.connect\(",
+        re.M,
+    )
+    sources = [path for path in ROOT.glob("*/**/*.py") if path.relative_to(ROOT).parts[0] not in ("tests", "var", "node_modules", ".venv")]
+    assert [str(path.relative_to(ROOT)) for path in sources if registering.search(path.read_text())] == ["changemgmt/wiring.py"]
 
 
 @pytest.mark.parametrize(
