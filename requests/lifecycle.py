@@ -63,7 +63,7 @@ def followers() -> dict[str, list[Follower]]:
 
 
 def tell(happening: str, change: ChangeRequest, actor: User | None) -> None:
-    for follower in _followers[happening]:
+    for follower in _followers.get(happening, ()):
         follower(change, actor)
 
 
