@@ -21,11 +21,12 @@ from approvals.deciding.api import router as approvals_router
 from audit.api import router as audit_router
 from implementation.api import router as implementation_router
 from language.refusal import Refused
+from language.say import plain
 from pages.changes.api import router as requests_router
 from proposals.api import router as proposals_router
 from reports.api import router as reports_router
 from web.doors import Door, no_constant
-from web.http import TITLES, plain, problem, problem_for, record_refusal
+from web.http import TITLES, problem, problem_for, record_refusal
 from windows.api import router as windows_router
 from windows.rules.api import router as rules_router
 

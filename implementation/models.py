@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import F, Q, Value
 from django.utils import timezone
 
-from implementation.run.matrix import MATRIX, Row
+from implementation.matrix import MATRIX, Row
 from requests.models import ChangeRequest
 
 REVIEW_WITHIN = timedelta(hours=24)  # R147

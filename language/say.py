@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 
 def say_day(at: datetime | date) -> str:
@@ -53,3 +54,16 @@ def say_length(length: timedelta) -> str:
 def iso(at: datetime) -> str:
     """ISO 8601, UTC, whole seconds, Z."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def plain(value: Any) -> Any:
+    """JSON-ready: instants in UTC with Z, whole seconds."""
+    match value:
+        case datetime():
+            return iso(value)
+        case dict():
+            return {key: plain(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [plain(item) for item in value]
+        case _:
+            return value

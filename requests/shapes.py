@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from language.say import plain
 from requests.models import ChangeRequest
-from web.http import plain
 
 
 def change_out(change: ChangeRequest) -> dict[str, Any]:

@@ -21,8 +21,9 @@ from pydantic import ConfigDict, model_validator
 from accounts.models import ApiToken, User
 from audit import trail
 from language.refusal import NotYours, Reason
+from language.say import plain
 from requests.models import IdempotencyKey
-from web.http import plain, problem
+from web.http import problem
 
 WRITING = {"POST", "PUT", "PATCH", "DELETE"}
 SEEN_EVERY = timedelta(minutes=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest, JsonResponse
@@ -10,7 +9,7 @@ from django.http import HttpRequest, JsonResponse
 from accounts.models import ApiToken, User
 from audit import trail
 from language.refusal import Blocked, Invalid, Missing, NotYours, Refused, Stale
-from language.say import iso
+from language.say import plain
 
 
 class Request(HttpRequest):
@@ -46,19 +45,6 @@ def key_of(text: str) -> int:
 
 def status_of(refused: Refused) -> int:
     return next((status for kind, status in STATUS.items() if isinstance(refused, kind)), 409)
-
-
-def plain(value: Any) -> Any:
-    """JSON-ready: instants in UTC with Z, whole seconds."""
-    match value:
-        case datetime():
-            return iso(value)
-        case dict():
-            return {key: plain(item) for key, item in value.items()}
-        case list() | tuple() | set() | frozenset():
-            return [plain(item) for item in value]
-        case _:
-            return value
 
 
 def problem(

@@ -13,9 +13,9 @@ from django.utils import timezone
 from accounts.models import User
 from audit import trail
 from implementation.evidence import checklist as template
+from implementation.matrix import MATRIX
 from implementation.models import Check, ChecklistItem, Issue, LogEntry
 from implementation.run import guards
-from implementation.run.matrix import MATRIX
 from language.refusal import Blocked, Invalid, Missing, NotYours, Reason, refuse_if
 from language.say import say_instant
 from notifications import outbox

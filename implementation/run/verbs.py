@@ -14,10 +14,10 @@ from approvals.deciding import ratification
 from approvals.rounds import rounds
 from audit import trail
 from audit.models import Event
+from implementation.matrix import TRIGGERS
 from implementation.models import REVIEW_WITHIN, ChecklistItem, LeftRun, Review
 from implementation.run import guards
 from implementation.run.case import Case
-from implementation.run.matrix import TRIGGERS
 from language.refusal import Invalid, raise_refusal
 from language.say import say_instant, say_until
 from notifications import outbox

@@ -12,10 +12,11 @@ from approvals.models import Step
 from approvals.people import who_decides
 from approvals.policy import policy
 from approvals.rounds import reminders, rounds, taking_back
+from implementation import matrix
 from implementation.models import ChecklistItem, Review
 from implementation.review import reviews
 from implementation.run import actions as all_actions
-from implementation.run import duty, guards, matrix
+from implementation.run import duty, guards
 from implementation.run.case import Case
 from language.say import say_instant
 from requests import changes, content, sharing

@@ -13,10 +13,10 @@ from approvals.deciding import suggestions
 from approvals.models import Step
 from approvals.rounds import rounds
 from audit.models import Event
+from implementation.matrix import MATRIX
 from implementation.models import Check, ChecklistItem, Issue
 from implementation.run import guards
 from implementation.run.case import Case
-from implementation.run.matrix import MATRIX
 from pages.change import header, timeline, timing
 from requests import access, content, redaction, risk
 from requests.components import record_of

@@ -66,7 +66,7 @@ MODULES = {
     "approvals.policy.quorum": Judged(("approvals/policy/test_quorum_limits.py",)),
     "audit.words": Judged(("audit/test_words_values.py",)),
     "implementation.evidence.checklist": Judged(("implementation/evidence/test_checklist_lines.py",)),
-    "implementation.run.matrix": Judged(("implementation/run/test_matrix_bands.py",)),
+    "implementation.matrix": Judged(("implementation/run/test_matrix_bands.py",)),
     "reports.formats": Judged(("reports/test_formats_values.py",), asking=frozenset({"visible", "_seen"})),
     "reports.metrics": Judged(("reports/test_metrics_limits.py",)),
     "requests.content": Judged(("requests/test_content_limits.py",)),

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from language.say import plain
 from reports import reporting
-from web.http import plain
 
 
 class Command(BaseCommand):

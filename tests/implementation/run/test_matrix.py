@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from implementation.matrix import MATRIX
 from implementation.models import Issue
-from implementation.run.matrix import MATRIX
 from notifications.models import Message
 from pages.change.timing import clocks
 from requests.models import ChangeRequest

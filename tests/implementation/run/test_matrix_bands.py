@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from implementation.run.matrix import MATRIX, Row
+from implementation.matrix import MATRIX, Row
 
 DETECTED = datetime(2026, 10, 6, 2, 50, tzinfo=UTC)
 
