@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from allauth.account import urls as account
+from allauth.account import urls as allauth_urls
 from allauth.mfa.recovery_codes.views import download_recovery_codes, generate_recovery_codes, view_recovery_codes
 from allauth.mfa.totp.views import deactivate_totp
 from allauth.mfa.utils import is_mfa_enabled
@@ -36,7 +36,7 @@ OPEN |= {"account_reset_password_done", "account_reset_password_from_key", "acco
 
 urlpatterns = [
     path("login/", SignIn.as_view(), name="account_login"),
-    *[pattern for pattern in account.urlpatterns if pattern.name in OPEN],
+    *[pattern for pattern in allauth_urls.urlpatterns if pattern.name in OPEN],
     path("2fa/totp/deactivate/", asking_again(deactivate_totp), name="mfa_deactivate_totp"),
     path("2fa/recovery-codes/", asking_again(view_recovery_codes), name="mfa_view_recovery_codes"),
     path("2fa/recovery-codes/generate/", asking_again(generate_recovery_codes), name="mfa_generate_recovery_codes"),
