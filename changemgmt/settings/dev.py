@@ -7,4 +7,4 @@ SECRET_KEY = env.text("SECRET_KEY", "only-for-commands-beside-a-running-developm
 ALLOWED_HOSTS = ["*"]
 DEMO_SIGN_IN = env.flag("DEMO", True)
 WHITENOISE_USE_FINDERS = True
-WHITENOISE_AUTOREFRESH = False
+WHITENOISE_AUTOREFRESH = env.flag("RELOAD", False)  # script/server --reload

@@ -88,8 +88,8 @@ def anchored_clock(var: Path) -> tuple[Path, dict[str, str]]:
 
 
 def server(words: list[str]) -> int:
-    if words:
-        fail("script/server takes no arguments; PORT, DEMO and the other settings are environment variables (docs/operations.md).")
+    if words not in ([], ["--reload"]):
+        fail("script/server takes --reload or nothing; PORT, DEMO and the other settings are environment variables (docs/operations.md).")
     stop_on_signals()
     port = int(os.environ.get("PORT") or 8000)
     try:
@@ -98,7 +98,7 @@ def server(words: list[str]) -> int:
         var, clock = anchored_clock(var)
         if servers.answers(port):
             fail(f"something answers on port {port} already; choose another with PORT=8001 script/server.")
-        with servers.both(var) as urls, running_product(var, port, child_environment(**urls, **clock)) as processes:
+        with servers.both(var) as urls, running_product(var, port, child_environment(**urls, **clock), reload=bool(words)) as processes:
             while all(process.poll() is None for process in processes.values()):
                 time.sleep(0.5)
             dead = next(name for name, process in processes.items() if process.poll() is not None)
@@ -108,10 +108,26 @@ def server(words: list[str]) -> int:
     return 0
 
 
+def product_commands(var: Path, port: int, mail_port: int, *, reload: bool) -> dict[str, list[str]]:
+    """What the product consists of. With `reload` the web server is Django's, which starts anew when a file changes."""
+    celery = [str(PYTHON), "-m", "celery", "-A", "changemgmt", "--quiet"]
+    granian = [str(PYTHON.parent / "granian"), "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    granian += ["--blocking-threads", "8", "--no-ws", "--log-level", "warning", "changemgmt.wsgi:application"]
+    worker = [*celery, "worker", "--loglevel=warning", "--concurrency=2", "--queues=celery,mail", "--without-mingle", "--without-gossip"]
+    return {
+        "mail": [str(PYTHON), "manage.py", "mail_sink", str(mail_port), str(var / "mail")],
+        "web": [str(PYTHON), "manage.py", "runserver", f"127.0.0.1:{port}"] if reload else granian,
+        "worker": worker,
+        "beat": [*celery, "beat", "--loglevel=warning", f"--schedule={var / 'beat-schedule'}", "--pidfile="],
+    }
+
+
 @contextlib.contextmanager
-def running_product(var: Path, port: int, env: dict[str, str]) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+def running_product(var: Path, port: int, env: dict[str, str], *, reload: bool = False) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
     """Mail sink, web, worker and beat on a migrated database; prints the ready line when the page really answers."""
     env["CHANGEMGMT_VAR_IN_USE"] = str(var)
+    if reload:
+        env["RELOAD"] = "1"
     env.setdefault("SECRET_KEY", development_secret(var))
     mail_port = servers.free_port()
     env.setdefault("EMAIL_URL", f"smtp://127.0.0.1:{mail_port}")
@@ -121,42 +137,10 @@ def running_product(var: Path, port: int, env: dict[str, str]) -> Iterator[dict[
     demo = os.environ.get("DEMO", "1") != "0"
     if demo:
         manage("demo_data", "--if-empty", env=env, stdout=subprocess.DEVNULL)
-    celery = [str(PYTHON), "-m", "celery", "-A", "changemgmt", "--quiet"]
-    web = [
-        str(PYTHON.parent / "granian"),
-        "--interface",
-        "wsgi",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-        "--blocking-threads",
-        "8",
-        "--no-ws",
-        "--log-level",
-        "warning",
-        "changemgmt.wsgi:application",
-    ]
-    commands = {
-        "mail": [str(PYTHON), "manage.py", "mail_sink", str(mail_port), str(var / "mail")],
-        "web": web,
-        "worker": [
-            *celery,
-            "worker",
-            "--loglevel=warning",
-            "--concurrency=2",
-            "--queues=celery,mail",
-            "--without-mingle",
-            "--without-gossip",
-        ],
-        "beat": [*celery, "beat", "--loglevel=warning", f"--schedule={var / 'beat-schedule'}", "--pidfile="],
-    }
     processes: dict[str, subprocess.Popen[bytes]] = {}
     os.chdir(ROOT)
     try:
-        for name, command in commands.items():
+        for name, command in product_commands(var, port, mail_port, reload=reload).items():
             (var / f"{name}.log").write_bytes(b"")
             processes[name] = servers.start(command, log=var / f"{name}.log", env=env)
         servers.wait_until(lambda: page_answers(port), processes["web"], log=var / "web.log", name="The web server", seconds=60)
