@@ -11,8 +11,9 @@ from accounts.models import User
 from accounts.roles import Role
 from audit import trail
 from audit.models import Event
+from language import reading
 from language.refusal import Invalid, NotYours, Reason
-from requests import access, cleaning, redaction
+from requests import access, redaction
 from web.doors import PERSON, Body
 from web.http import Request
 
@@ -62,8 +63,8 @@ def events(request: Request, change: str = "", actor: str = "", action: str = ""
 
 def _instant(value: str, name: str) -> datetime:
     try:
-        at = cleaning.instant(value)
-    except cleaning.Wrong as problem:
+        at = reading.instant(value)
+    except reading.Wrong as problem:
         raise Invalid(fields={name: f"{name}: {problem}"}) from None
     return at + timedelta(days=1) if name == "to" and len(value) == 10 else at
 

@@ -14,8 +14,9 @@ from implementation.models import ChecklistItem, Issue, Review
 from implementation.review import reviews
 from implementation.run import actions, guards, verbs
 from implementation.run.case import Case
+from language import reading
 from language.refusal import Invalid
-from requests import access, cleaning
+from requests import access
 from requests.shapes import change_out
 from requests.states import State
 from web.doors import PERSON, Body, ReasonIn, answer, body_values
@@ -40,8 +41,8 @@ def gate(request: Request, number: str, at: str = "") -> Any:
     """May it be deployed at that instant (default: now)? Exactly what `start` would answer, the caller's role apart."""
     change = access.change_for(request.user, number)
     try:
-        when = cleaning.instant(at) if at else timezone.now()
-    except cleaning.Wrong as problem:
+        when = reading.instant(at) if at else timezone.now()
+    except reading.Wrong as problem:
         raise Invalid(fields={"at": f"at: {problem}"}) from None
     allow, reasons, upcoming, until = guards.gate(Case(change, request.user, when))
     back = {"purpose": "rollback"} if change.state == State.ROLLING_BACK else {}  # A30

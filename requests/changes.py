@@ -14,6 +14,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.roles import Role
 from audit import trail
+from language import reading
 from language.refusal import Invalid, Reason, raise_refusal
 from requests import access, apart, cleaning, dependencies, lifecycle, watching
 from requests.components import retired_problem
@@ -126,8 +127,8 @@ def comment(*, actor: User, number: str, text: str) -> Comment:
     change = access.change_for(actor, number)
     access.check_may_write(actor)
     try:
-        text = cleaning.prose(text)
-    except cleaning.Wrong as problem:
+        text = reading.prose(text)
+    except reading.Wrong as problem:
         raise Invalid(fields={"text": f"Comment: {problem}"}) from None
     if not text:
         raise Invalid(fields={"text": "Comment: write something first."})
@@ -156,7 +157,7 @@ def transfer(*, actor: User, number: str, requester: str) -> ChangeRequest:
     raise_refusal(transfer_refusal(change, actor))
     try:
         heir = cleaning.person(requester)
-    except cleaning.Wrong as problem:
+    except reading.Wrong as problem:
         raise Invalid(fields={"requester": str(problem)}) from None
     if heir is None or not heir.may_write:
         raise Invalid(fields={"requester": "Name somebody who may request changes."})

@@ -15,6 +15,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.roles import Role, label
 from audit import trail
+from language import reading
 from language.refusal import Blocked, Invalid, NotYours, Reason
 from proposals import second_person
 from proposals.models import Proposal
@@ -53,12 +54,12 @@ def retired_problem(slugs: Sequence[str]) -> str:
 def _usual(values: Any) -> dict[str, User]:
     """Role → the person who usually decides by it. Raises Wrong for a role or person that cannot be."""
     if not isinstance(values, Mapping) or set(values) - set(REVIEWING):
-        raise cleaning.Wrong(f"Usual person: name them by role, one of {', '.join(REVIEWING)}.")
+        raise reading.Wrong(f"Usual person: name them by role, one of {', '.join(REVIEWING)}.")
     found, wrong = {}, {}
     for role, name in values.items():
         try:
             person = cleaning.person(name)
-        except cleaning.Wrong as problem:
+        except reading.Wrong as problem:
             wrong[f"usual_{role}"] = f"Usual {label(role).lower()}: {problem}"
             continue
         if person and not person.has_role(Role(role)):
@@ -110,7 +111,7 @@ def edit(*, actor: User, component: Component, values: Mapping[str, Any], reason
             actor=actor,
             kind=KIND,
             subject=f"Component: {component.name}",
-            reason=cleaning.written("reason", reason, "Reason"),
+            reason=reading.written("reason", reason, "Reason"),
             widens=taken.sentences(component),
             payload={"slug": component.slug, **asdict(taken)},
             also=[component.owner_id] if component.owner_id else (),
@@ -152,7 +153,7 @@ def _taken_away(component: Component, values: Mapping[str, Any]) -> Taken:
     if "depends_on" in values:
         try:
             wanted = {item.pk for item in cleaning.component_list(values["depends_on"])}
-        except cleaning.Wrong:
+        except reading.Wrong:
             wanted = set(component.depends_on.values_list("pk", flat=True))  # `save` says what is wrong with it
         gone = component.depends_on.exclude(pk__in=wanted)
         if named.filter(component=component).exists():
@@ -209,10 +210,10 @@ def save(*, actor: User, component: Component | None, values: Mapping[str, Any])
         if "slug" in values:
             if not made and values["slug"] != component.slug:
                 wrong["slug"] = "Short name: it stays as it was given; make another component instead."
-            component.slug = cleaning.prose(values["slug"])
+            component.slug = reading.prose(values["slug"])
         for name in ("name", "team"):
             if name in values:
-                setattr(component, name, cleaning.prose(values[name]))
+                setattr(component, name, reading.prose(values[name]))
         if "owner" in values:
             component.owner = cleaning.person(values["owner"])
         if not isinstance(values.get("retired", False), bool):
@@ -224,7 +225,7 @@ def save(*, actor: User, component: Component | None, values: Mapping[str, Any])
         needed = cleaning.component_list(values["depends_on"]) if "depends_on" in values else None
         usual = _usual(values["usual"]) if "usual" in values else None
         component.full_clean()
-    except cleaning.Wrong as problem:
+    except reading.Wrong as problem:
         raise Invalid(fields=wrong | {"component": str(problem)}) from None
     except ValidationError as problem:
         raise Invalid(fields=wrong | {name: _said(name, texts) for name, texts in problem.message_dict.items()}) from None

@@ -15,8 +15,8 @@ from django.db.models import Model, Q, QuerySet
 from django.http import QueryDict
 
 from accounts.models import User
+from language import reading
 from language.refusal import Invalid
-from requests import cleaning
 from requests.models import ChangeQuerySet, ChangeRequest
 from requests.states import OPEN, State
 
@@ -84,7 +84,7 @@ def read(params: Mapping[str, Any]) -> Query:
         if value := str(params.get(name) or "").strip():
             try:
                 setattr(query, target, _bound(value, ends=name == "to"))
-            except cleaning.Wrong as problem:
+            except reading.Wrong as problem:
                 query.wrong[name] = f"{name}: {problem}"
     if query.since and query.until and query.until <= query.since:
         query.wrong["to"] = "to: the end lies before the start; give a later one."
@@ -109,7 +109,7 @@ def read(params: Mapping[str, Any]) -> Query:
 
 def _bound(value: str, *, ends: bool) -> datetime:
     """A bound of creation: an instant, or a day, which `to` means until its end."""
-    at = cleaning.instant(value)
+    at = reading.instant(value)
     return at + timedelta(days=1) if ends and re.fullmatch(r"\d{4}-\d\d-\d\d", value) else at
 
 

@@ -21,11 +21,12 @@ from accounts.models import User
 from accounts.roles import Role, listed
 from audit import trail, words
 from audit.models import Event, Redaction, Words
+from language import reading
 from language.refusal import Blocked, Invalid, Missing, Reason, raise_refusal
 from notifications.models import Message
 from proposals import second_person
 from proposals.models import Proposal
-from requests import access, cleaning
+from requests import access
 from requests.models import ChangeRequest, IdempotencyKey
 from requests.states import EDITABLE, RUNNING
 
@@ -103,7 +104,7 @@ def propose(*, actor: User, event_key: int, n: Any, reason: str) -> Proposal:
     if chosen is None:
         raise Invalid(fields={"n": "Text: choose which of the event's texts is taken."})
     raise_refusal(text_refusal(change, chosen.text))
-    reason = cleaning.said("reason", reason, "Reason", "say why it must go, without repeating it.")
+    reason = reading.said("reason", reason, "Reason", "say why it must go, without repeating it.")
     if chosen.text and chosen.text in reason:
         raise Invalid(fields={"reason": "Reason: it stays for ever; do not repeat in it what is to go."})
     where = "a confidential change" if change and change.confidential else change.number if change else f"event {event.pk}"

@@ -11,6 +11,7 @@ from guardian.shortcuts import assign_perm, remove_perm
 from accounts.models import User
 from accounts.roles import Role, label
 from audit import trail
+from language import reading
 from language.refusal import Blocked, Invalid, Reason, raise_refusal
 from notifications import outbox
 from requests import access, cleaning
@@ -81,7 +82,7 @@ def _named(to: str) -> User | Group:
         return Group.objects.get(name=to)
     try:
         person = cleaning.person(to)
-    except cleaning.Wrong as problem:
+    except reading.Wrong as problem:
         raise Invalid(fields={"to": f"Person or role: {problem}"}) from None
     if person is None:
         raise Invalid(fields={"to": "Person or role: give a username, or choose a role."})

@@ -8,6 +8,7 @@ from typing import Any
 from django.utils import timezone
 from ninja import Router
 
+from language import reading
 from language.refusal import Invalid
 from requests import access, cleaning
 from requests.models import ChangeRequest
@@ -26,8 +27,8 @@ LONGEST = timedelta(days=400)
 def instant(value: str, field: str) -> datetime:
     """An instant, or a day's beginning; Invalid names the field."""
     try:
-        return cleaning.instant(value)
-    except cleaning.Wrong as problem:
+        return reading.instant(value)
+    except reading.Wrong as problem:
         raise Invalid(fields={field: f"{field}: {problem}"}) from None
 
 
@@ -178,7 +179,7 @@ def state(request: Request, at: str = "", priority: str = "P1", component: str =
     when = instant(at, "at") if at else timezone.now()
     try:
         scope = frozenset(found.slug for found in cleaning.component_list(component.split(","))) if component else frozenset()
-    except cleaning.Wrong as problem:
+    except reading.Wrong as problem:
         raise Invalid(fields={"component": f"component: {problem}"}) from None
     answer = explain(priority, when, current_calendar(), scope)
     return {

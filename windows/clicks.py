@@ -9,9 +9,9 @@ from typing import Any
 from accounts.models import User
 from implementation.run import duty
 from implementation.run.case import Case
+from language import reading
 from language.refusal import Invalid
 from language.say import say_span
-from requests import cleaning
 from requests.models import ChangeRequest
 from web.clicks import Posted, click
 from windows.booking import bookings, freeze_exceptions
@@ -19,8 +19,8 @@ from windows.booking import bookings, freeze_exceptions
 
 def _instant(posted: Posted, name: str, label: str) -> datetime:
     try:
-        return cleaning.instant(posted.text(name))
-    except cleaning.Wrong as problem:
+        return reading.instant(posted.text(name))
+    except reading.Wrong as problem:
         raise Invalid(fields={name: f"{label}: {problem}"}) from None
 
 

@@ -10,8 +10,9 @@ from approvals.people import who_decides
 from approvals.policy import policy
 from approvals.rounds import rounds
 from audit import trail
+from language import reading
 from language.refusal import NotYours, Reason, raise_refusal
-from requests import access, cleaning
+from requests import access
 from requests.models import ChangeRequest
 from requests.states import State
 
@@ -41,7 +42,7 @@ def add(*, actor: User, number: str, reason: str) -> Step:
     if found and found[0].code == "not_yours":
         raise NotYours(found)
     raise_refusal(found)
-    reason = cleaning.said("reason", reason, "Reason", "say what security should look at.")
+    reason = reading.said("reason", reason, "Reason", "say what security should look at.")
     step = rounds.add_security(change, actor)
     trail.record("approval.add_security", actor=actor, change=change, data={"step": step.pk, "reason": reason})
     rounds.ask(change, [step])

@@ -17,6 +17,7 @@ from approvals.people import who_decides
 from approvals.policy import policy
 from approvals.rounds import rounds, submission
 from audit import trail
+from language import reading
 from language.refusal import Blocked, Invalid, NotYours, Reason, Refused, Stale, raise_refusal, refuse_if
 from notifications import outbox
 from requests import access, cleaning, evidence, lifecycle, watching
@@ -133,7 +134,7 @@ def _principal(step: Step, actor: User, verdict: str, username: str) -> User:
         raise Invalid(fields={"verdict": "Verdict: by telephone only an approval is recorded."})
     try:
         named = cleaning.person(username)
-    except cleaning.Wrong as problem:
+    except reading.Wrong as problem:
         raise Invalid(fields={"on_behalf_of": f"On behalf of: {problem}"}) from None
     if named is None or named == actor:
         raise Invalid(
@@ -220,8 +221,8 @@ def _checked(step: Step, verdict: str, comment: str, checklist: Mapping[str, Any
     if verdict not in Decision.Verdict.values:
         raise Invalid(fields={"verdict": f"Verdict: choose one of {', '.join(Decision.Verdict.values)}."})
     try:
-        comment = cleaning.prose(comment)
-    except cleaning.Wrong as problem:
+        comment = reading.prose(comment)
+    except reading.Wrong as problem:
         raise Invalid(fields={"comment": f"Comment: {problem}"}) from None
     if verdict in NEEDS_COMMENT and not comment:
         word = {"reject": "reject", "request_changes": "request changes", "waive": "waive"}[verdict]
@@ -248,7 +249,7 @@ def evidence_problem(change: ChangeRequest) -> str:
 def _answer(key: str, answer: Any) -> Any:
     """One checklist answer as it is kept: ticked, or not applicable and why; anything else is no answer."""
     if isinstance(answer, Mapping) and isinstance(answer.get("not_applicable"), str):
-        return {"not_applicable": cleaning.said(f"checklist.{key}", answer["not_applicable"], key)}
+        return {"not_applicable": reading.said(f"checklist.{key}", answer["not_applicable"], key)}
     return answer is True
 
 

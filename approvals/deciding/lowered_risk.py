@@ -8,9 +8,10 @@ from accounts.models import User
 from approvals.models import Step
 from approvals.people import who_decides
 from audit import trail
+from language import reading
 from language.refusal import Blocked, Invalid, Reason, raise_refusal
 from notifications import outbox
-from requests import access, apart, cleaning, risk
+from requests import access, apart, risk
 from requests.models import ChangeRequest
 from requests.states import State
 
@@ -37,7 +38,7 @@ def lower(*, actor: User, number: str, level: str, reason: str) -> ChangeRequest
     change = access.change_to_write(actor, number)
     found = refusal(change, actor)
     raise_refusal(found)
-    reason = cleaning.said("reason", reason, "Reason", "say why it is lower than its requester put it.")
+    reason = reading.said("reason", reason, "Reason", "say why it is lower than its requester put it.")
     if level not in risk.LEVELS:
         raise Invalid(fields={"level": f"Level: choose one of {', '.join(risk.LEVELS)}."})
     before = change.risk_now

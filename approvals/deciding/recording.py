@@ -12,10 +12,11 @@ from accounts.roles import Role
 from approvals.deciding import late_records, ratification
 from approvals.rounds import rounds
 from audit import trail
+from language import reading
 from language.refusal import Reason, raise_refusal
 from language.say import say_instant
 from notifications import outbox
-from requests import access, cleaning, lifecycle
+from requests import access, lifecycle
 from requests.models import ChangeRequest
 
 
@@ -78,7 +79,7 @@ def accept_late(*, actor: User, number: str, reason: str) -> ChangeRequest:
     raise_refusal(late_records.accept_refusal(change, actor))
     change.late_record_accepted_by = actor
     change.save(update_fields=["late_record_accepted_by"])
-    said = cleaning.said("reason", reason, "Reason", "say why it is recorded only now.")
+    said = reading.said("reason", reason, "Reason", "say why it is recorded only now.")
     trail.record("change.late_record_accept", actor=actor, change=change, data={"reason": said, **actor.as_stand_in(Role.CHANGE_MANAGER)})
     outbox.tell(
         [change.requester],

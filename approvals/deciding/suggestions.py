@@ -11,6 +11,7 @@ from django.utils import timezone
 from accounts.models import User
 from approvals.rounds import taking_back
 from audit import trail
+from language import reading
 from language.refusal import Blocked, Invalid, Missing, Reason, raise_refusal
 from notifications import outbox
 from requests import access, cleaning, content, watching
@@ -49,7 +50,7 @@ def suggest(*, actor: User, number: str, field: str, text: str, comment: str = "
     raise_refusal(refusal(change, actor))
     label = check_field(field).label
     cleaned = cleaning.clean({field: text}, change)[field]  # by the field's own rules
-    comment = cleaning.said("comment", comment, "Comment")
+    comment = reading.said("comment", comment, "Comment")
     before = getattr(change, field)
     if not cleaned or cleaned == before:
         raise Invalid(fields={field: f"{label}: write what it should say; this is what it says."})

@@ -17,10 +17,11 @@ from approvals.deciding import decisions, suggestions, telephone
 from approvals.models import Decision, Step
 from approvals.people import delegations, who_decides
 from approvals.rounds import reminders
+from language import reading
 from language.refusal import Invalid, NotYours, Reason, Refused, Stale, raise_refusal
 from language.say import say_instant
 from pages.shell import MANY, badge
-from requests import access, cleaning, listing
+from requests import access, listing
 from requests.models import ROW, ChangeRequest
 from requests.states import State
 from web.http import Request, key_of, record_refusal
@@ -203,8 +204,8 @@ def _delegate(request: Request) -> Delegation:
     for name, word in (("starts_at", "From"), ("ends_at", "Until")):
         value = request.POST.get(name, "").strip()
         try:
-            times[name] = cleaning.instant(value) if value or name == "ends_at" else timezone.now()
-        except cleaning.Wrong as problem:
+            times[name] = reading.instant(value) if value or name == "ends_at" else timezone.now()
+        except reading.Wrong as problem:
             wrong[name] = f"{word}: {problem}"
     if wrong:
         raise Invalid(fields=wrong)

@@ -11,9 +11,9 @@ from django.utils import timezone
 from accounts import registry
 from accounts.models import Duty, Handover, User
 from audit import trail
+from language import reading
 from language.refusal import Blocked, Invalid, Missing, NotYours, Reason, raise_refusal
 from notifications import outbox
-from requests import cleaning
 from requests.models import ChangeRequest
 from requests.states import RUNNING, State
 
@@ -40,7 +40,7 @@ def hand_over(*, actor: User, key: int, to: str, note: str) -> Handover:
     """Offer the duty to somebody, with what they must know. Until they take it, the giver stays on duty."""
     duty = _duty(key)
     raise_refusal(refusal(duty, actor))
-    note = cleaning.said("note", note, "What is open", "say what the next one must know; “nothing” is an answer.")
+    note = reading.said("note", note, "What is open", "say what the next one must know; “nothing” is an answer.")
     person = next((found for found in could_take([duty])[duty.pk] if found.username == to), None)
     if person is None:
         raise Invalid(fields={"to": "To: choose somebody who holds the role of that duty."})
@@ -93,7 +93,7 @@ def take(*, actor: User, key: int) -> Duty:
 @transaction.atomic
 def decline(*, actor: User, key: int, reason: str) -> None:
     found = _offer(actor, key)
-    reason = cleaning.said("reason", reason, "Reason", f"say why; {found.duty.user} stays on duty and reads it.")
+    reason = reading.said("reason", reason, "Reason", f"say why; {found.duty.user} stays on duty and reads it.")
     _answered(found, accepted=False)
     trail.record("duty.decline", actor=actor, data={"duty": found.duty_id, "reason": reason})
     _tell_giver(found, f"{actor} does not take the duty over", f"{reason}\n\nYou stay on duty.")

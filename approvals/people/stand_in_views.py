@@ -9,8 +9,8 @@ from django.shortcuts import redirect, render
 from accounts.models import User
 from accounts.roles import label
 from approvals.people import stand_ins
+from language import reading
 from language.refusal import Blocked, Invalid
-from requests import cleaning
 from web.http import Request, key_of
 
 PER_PAGE = 30
@@ -54,8 +54,8 @@ def stand_in_page(request: Request) -> HttpResponse:
 def _propose(request: Request) -> None:
     post = request.POST
     try:
-        ends_at = cleaning.instant(post["ends_at"]) if post.get("ends_at") else None
-    except cleaning.Wrong as problem:
+        ends_at = reading.instant(post["ends_at"]) if post.get("ends_at") else None
+    except reading.Wrong as problem:
         raise Invalid(fields={"ends_at": f"Until: {problem}"}) from None
     stand_ins.propose(
         actor=request.user,

@@ -14,6 +14,7 @@ from accounts.models import StandIn, User
 from accounts.registry import people_changed
 from accounts.roles import REQUESTING_ROLES, Role, label, listed
 from audit import trail
+from language import reading
 from language.refusal import Blocked, Invalid, Missing, Reason, raise_refusal
 from language.say import say_instant, say_length
 from notifications import outbox
@@ -58,7 +59,7 @@ def propose(*, actor: User, username: str, role: str, instead_of: str, ends_at: 
     elif ends_at > now + StandIn.LONGEST:
         wrong["ends_at"] = f"Until: at most {StandIn.LONGEST.days} days from now; give it again when they are over."
     try:
-        reason = cleaning.said("reason", reason, "Reason", "say why a stand-in is needed.", limit=2_000)
+        reason = reading.said("reason", reason, "Reason", "say why a stand-in is needed.", limit=2_000)
     except Invalid as problem:
         wrong |= problem.fields
     if wrong or person is None or other is None or ends_at is None:
@@ -79,7 +80,7 @@ def _named(username: str, field: str, wrong: dict[str, str]) -> User | None:
     words = "Person" if field == "username" else "Instead of"
     try:
         found = cleaning.person(username)
-    except cleaning.Wrong as problem:
+    except reading.Wrong as problem:
         wrong[field] = f"{words}: {problem}"
         return None
     if found is None:
@@ -112,7 +113,7 @@ def _carry_out(proposal: Proposal, second: User) -> None:
     given = proposal.payload
     people = User.objects.select_for_update().in_bulk([given["user"], given["instead_of"]])
     person, other, role, now = people[given["user"]], people[given["instead_of"]], str(given["role"]), timezone.now()
-    ends_at = cleaning.instant(given["ends_at"])
+    ends_at = reading.instant(given["ends_at"])
     problem = "its end has passed." if ends_at <= now else next(iter(_wrong_people(proposal.author, person, other, role).values()), "")
     if not problem and not proposal.author.holds_itself(*givers_of(role)):
         problem = f"{proposal.author} may not give it any more."

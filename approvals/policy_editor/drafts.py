@@ -15,10 +15,10 @@ from accounts.roles import Role
 from approvals.models import Policy, PolicyDraft
 from approvals.policy import check, policy
 from audit import trail
+from language import reading
 from language.refusal import Blocked, Invalid, Missing, Reason, Stale, raise_refusal
 from proposals import second_person
 from proposals.models import Proposal
-from requests import cleaning
 from requests.models import Component
 
 KIND = "policy"  # of its proposals
@@ -80,7 +80,7 @@ def start(*, actor: User, title: str) -> PolicyDraft:
 
 
 def _title(title: str) -> str:
-    title = cleaning.said("title", title, "Title", "say in a few words what this policy changes.", limit=120)
+    title = reading.said("title", title, "Title", "say in a few words what this policy changes.", limit=120)
     return " ".join(title.split())
 
 
@@ -273,7 +273,7 @@ def publish(*, actor: User, key: int, revision: int, reason: str) -> Policy | Pr
     if revision != draft.revision:
         raise Stale([Reason("stale", f"{draft.edited_by} edited this draft since you opened it. Look at it again, then publish.")])
     stepup.require(actor)
-    reason = cleaning.said("reason", reason, "Reason", "say why the policy changes; auditors read it.")
+    reason = reading.said("reason", reason, "Reason", "say why the policy changes; auditors read it.")
     raise_refusal(publish_refusal(draft, base))
     differences = check.compare(base.rules, draft.rules)
     widens, also = ([found.text for found in differences if found.widens == more] for more in (True, False))

@@ -13,6 +13,7 @@ from accounts.roles import Role
 from approvals.models import Decision, Step
 from approvals.rounds import rounds, submission
 from audit import trail
+from language import reading
 from language.refusal import Invalid, Reason, Stale, raise_refusal
 from notifications import outbox
 from requests import access, apart, changes, cleaning, content, lifecycle, risk
@@ -107,7 +108,7 @@ def escalate(*, actor: User, number: str, reason: str, emergency_kind: str, emer
     change = access.change_to_write(actor, number)
     raise_refusal(escalate_refusal(change, actor))
     values = cleaning.clean({"priority": "P0", "emergency_kind": emergency_kind, "emergency_reference": emergency_reference}, change)
-    reason = cleaning.said("reason", reason, "Reason")
+    reason = reading.said("reason", reason, "Reason")
     wrong = {} if reason else {"reason": "Reason: say what makes it an emergency."}
     was = change.priority
     # What reviewers saw stands: the hash that their verdicts carry is compared without the fields that make it a P0.
@@ -136,7 +137,7 @@ def cancel(*, actor: User, number: str, reason: str, duplicate_of: str = "") -> 
     """End a change that was not started; it keeps its number and its history."""
     change = access.change_to_write(actor, number)
     raise_refusal(cancel_refusal(change, actor))
-    reason, duplicate_of = cleaning.said("reason", reason, "Reason"), cleaning.said("duplicate_of", duplicate_of, "Duplicate of", limit=40)
+    reason, duplicate_of = reading.said("reason", reason, "Reason"), reading.said("duplicate_of", duplicate_of, "Duplicate of", limit=40)
     if not reason and not duplicate_of:
         raise Invalid(fields={"reason": "Reason: say why it is cancelled."})
     if duplicate_of:

@@ -16,10 +16,10 @@ from implementation.evidence import checklist as template
 from implementation.matrix import MATRIX
 from implementation.models import Check, ChecklistItem, Issue, LogEntry
 from implementation.run import guards
+from language import reading
 from language.refusal import Blocked, Invalid, Missing, NotYours, Reason, refuse_if
 from language.say import say_instant
 from notifications import outbox
-from requests import cleaning
 from requests.access import change_to_write
 from requests.models import ChangeRequest
 from requests.states import RECORDABLE, State
@@ -74,8 +74,8 @@ def add_item(*, actor: User, number: str, phase: str, text: str, command: str = 
         change=change,
         position=position,
         phase=phase,
-        text=cleaning.written("text", text, "Text"),
-        command=cleaning.written("command", command, "Command", needed=False),
+        text=reading.written("text", text, "Text"),
+        command=reading.written("command", command, "Command", needed=False),
         added=True,
     )
     trail.record("implementation.checklist_add", actor=actor, change=change, data={"item": item.pk, "phase": phase, "text": item.text})
@@ -93,8 +93,8 @@ def settle_item(*, actor: User, number: str, item_id: int, state: str, note: str
         raise Missing([Reason("missing", f"{change.number} has no such checklist item.")])
     if state not in ChecklistItem.State.values:
         raise Invalid(fields={"state": f"State: choose one of {', '.join(ChecklistItem.State.values)}."})
-    item.note = cleaning.written("note", item.note if note is None else note, "Note", needed=state == ChecklistItem.State.SKIPPED)
-    item.output = cleaning.written("output", item.output if output is None else output, "Output", needed=False)
+    item.note = reading.written("note", item.note if note is None else note, "Note", needed=state == ChecklistItem.State.SKIPPED)
+    item.output = reading.written("output", item.output if output is None else output, "Output", needed=False)
     item.state = state
     item.settled_by, item.settled_at = (actor, timezone.now()) if state != ChecklistItem.State.OPEN else (None, None)
     item.save()
@@ -123,7 +123,7 @@ def log(*, actor: User, number: str, kind: str, message: str) -> LogEntry:
     if kind not in LogEntry.Kind.values:
         raise Invalid(fields={"kind": f"Kind: choose one of {', '.join(LogEntry.Kind.values)}."})
     entry = LogEntry.objects.create(
-        change=change, kind=kind, message=cleaning.written("message", message, "Message"), by=actor, at=timezone.now()
+        change=change, kind=kind, message=reading.written("message", message, "Message"), by=actor, at=timezone.now()
     )
     trail.record("implementation.log", actor=actor, change=change, data={"kind": kind, "message": entry.message})
     return entry
@@ -135,8 +135,8 @@ def _observed(value: Any, field: str, what: str) -> datetime:
     if value in (None, ""):
         return now.replace(microsecond=0)
     try:
-        at = cleaning.instant(value)
-    except cleaning.Wrong as problem:
+        at = reading.instant(value)
+    except reading.Wrong as problem:
         raise Invalid(fields={field: f"{what}: {problem}"}) from None
     if at > now + timedelta(minutes=5):
         raise Invalid(fields={field: f"{what}: {say_instant(at)} is still to come; give an instant that has passed."})
@@ -164,12 +164,12 @@ def record_check(
         raise Invalid(fields={"kind": f"Kind: choose one of {', '.join(Check.Kind.values)}."})
     check = Check.objects.create(
         change=change,
-        name=cleaning.written("name", name, "Name", limit=120),
+        name=reading.written("name", name, "Name", limit=120),
         kind=kind,
         passed=passed,
         value=value,
-        unit=cleaning.written("unit", unit, "Unit", needed=False, limit=20),
-        output=cleaning.written("output", output, "Output", needed=False),
+        unit=reading.written("unit", unit, "Unit", needed=False, limit=20),
+        output=reading.written("output", output, "Output", needed=False),
         observed_at=_observed(observed_at, "observed_at", "Observed at"),
         by=actor,
     )
@@ -200,7 +200,7 @@ def accept_check(*, actor: User, number: str, check_id: int, reason: str) -> Che
     refuse_if(guards.accept_refusal(change, actor), NotYours)
     if check.passed:
         raise Blocked([Reason("state", "That check passed; there is nothing to accept.")])
-    check.accepted_by, check.accepted_reason = actor, cleaning.written("reason", reason, "Reason")
+    check.accepted_by, check.accepted_reason = actor, reading.written("reason", reason, "Reason")
     check.save()
     trail.record("implementation.check_accept", actor=actor, change=change, data={"check": check.pk, "reason": check.accepted_reason})
     return check
@@ -263,7 +263,7 @@ def _issue_values(*, severity: str, summary: str, link: str) -> dict[str, str]:
         wrong["link"] = "Link: choose caused_by or fixed_by."
     if wrong:
         raise Invalid(fields=wrong)
-    return {"severity": severity, "summary": cleaning.written("summary", summary, "Summary", limit=300), "link": link}
+    return {"severity": severity, "summary": reading.written("summary", summary, "Summary", limit=300), "link": link}
 
 
 def _check_cause(change: ChangeRequest, link: str, detected: datetime) -> None:

@@ -18,6 +18,7 @@ from audit.models import Event
 from implementation.models import Documentation, Review
 from implementation.run import guards
 from implementation.run.case import Case
+from language import reading
 from language.refusal import Invalid, raise_refusal
 from language.say import say_instant
 from notifications import outbox
@@ -50,9 +51,9 @@ def write_review(
     if change.is_major and runbook_updated is None:
         raise Invalid(fields={"runbook_updated": "Runbook updated: this is a major change; answer yes or no."})
     before = {name: getattr(review, name) for name in (*WRITTEN, "runbook_updated")}
-    review.summary = cleaning.written("summary", summary, "Summary")
+    review.summary = reading.written("summary", summary, "Summary")
     for name, value in (("deviations", deviations), ("lessons", lessons), ("improvements", improvements)):
-        setattr(review, name, cleaning.written(name, value, name.capitalize(), needed=False))
+        setattr(review, name, reading.written(name, value, name.capitalize(), needed=False))
     review.runbook_updated = runbook_updated
     said = {name: getattr(review, name) for name in (*WRITTEN, "runbook_updated")}
     if review.version and said == before:
@@ -102,8 +103,8 @@ def document(*, actor: User, number: str, values: Mapping[str, Any]) -> Document
     cleaned = cleaning.clean({name: value for name, value in values.items() if name != "requested_date"})
     if values.get("requested_date"):
         try:
-            cleaned["requested_date"] = str(cleaning.calendar_day(values["requested_date"]))
-        except cleaning.Wrong as problem:
+            cleaned["requested_date"] = str(reading.calendar_day(values["requested_date"]))
+        except reading.Wrong as problem:
             raise Invalid(fields={"requested_date": f"Requested date: {problem}"}) from None
     last = change.documentation.order_by("-version").first()
     kept = Documentation.objects.create(

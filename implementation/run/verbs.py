@@ -18,10 +18,11 @@ from implementation.matrix import TRIGGERS
 from implementation.models import REVIEW_WITHIN, ChecklistItem, LeftRun, Review
 from implementation.run import guards
 from implementation.run.case import Case
+from language import reading
 from language.refusal import Invalid, raise_refusal
 from language.say import say_instant, say_until
 from notifications import outbox
-from requests import cleaning, lifecycle
+from requests import lifecycle
 from requests.access import change_to_write
 from requests.models import ChangeRequest, Component
 from requests.states import State
@@ -41,7 +42,7 @@ START_LOCK = 7_301_141
 def take_over(*, actor: User, number: str, reason: str = "") -> ChangeRequest:
     """Become the implementer, also during a run (A28). Whoever judged the change takes over only what was left, with a reason (A37)."""
     change = change_to_write(actor, number)
-    reason = cleaning.written("reason", reason, "Reason", needed=False)
+    reason = reading.written("reason", reason, "Reason", needed=False)
     case = Case(change, actor)
     raise_refusal(guards.take_over_refusal(case, reason=reason))
     before, barred = change.implementer, guards.apart_refusal(case)
@@ -73,7 +74,7 @@ def accept_take_over(*, actor: User, number: str, reason: str) -> ChangeRequest:
     assert case.left_run is not None
     case.left_run.accepted_by, case.left_run.accepted_at = actor, timezone.now()
     case.left_run.save(update_fields=["accepted_by", "accepted_at"])
-    said = cleaning.written("reason", reason, "Reason")
+    said = reading.written("reason", reason, "Reason")
     trail.record("change.take_over_accept", actor=actor, change=change, data={"by": case.left_run.by_id, "reason": said})
     return change
 
@@ -105,7 +106,7 @@ def start(*, actor: User, number: str, reason: str = "") -> ChangeRequest:
     before: dict[str, Any] = {}
     if case.starts_before:
         remedy = "nobody has authorised it: say whom you called and when, or “authorised by NAME by telephone at hh:mm”."
-        called = cleaning.said("reason", reason, "Reason", remedy)
+        called = reading.said("reason", reason, "Reason", remedy)
         before = {"unauthorised": True, "called": called}
         ratification.start_before(change, actor, called)
     hold_for_run(change)
@@ -140,7 +141,7 @@ def finish(*, actor: User, number: str) -> ChangeRequest:
 def complete(*, actor: User, number: str, reason: str = "") -> ChangeRequest:
     """It works: the change is completed. `reason` shortens the monitoring period, and is reported."""
     change = change_to_write(actor, number)
-    reason = cleaning.written("reason", reason, "Reason", needed=False)
+    reason = reading.written("reason", reason, "Reason", needed=False)
     case = Case(change, actor)
     raise_refusal(guards.complete_refusal(case, reason=reason))
     left = guards.monitoring_left(change, case.at)
@@ -155,7 +156,7 @@ def roll_back(*, actor: User, number: str, reason: str, trigger: str = "manual")
     """Begin going back; never refused by calendar, checklist or training (A30)."""
     change = change_to_write(actor, number)
     raise_refusal(guards.roll_back_refusal(Case(change, actor)))
-    reason = cleaning.written("reason", reason, "Reason")
+    reason = reading.written("reason", reason, "Reason")
     trigger = trigger or "manual"
     if trigger not in TRIGGERS:
         raise Invalid(fields={"trigger": f"Trigger: choose one of {', '.join(TRIGGERS)}."})
@@ -192,7 +193,7 @@ def finish_rollback(*, actor: User, number: str, reason: str = "") -> ChangeRequ
         outcome=State.ROLLED_BACK,
         resolved=[issue.n for issue in open_issues],
         skipped=_skipped(change),
-        reason=cleaning.written("reason", reason, "Reason", needed=False),
+        reason=reading.written("reason", reason, "Reason", needed=False),
         **_forwards(change),
     )
     _ended(change)
@@ -205,7 +206,7 @@ def fail(*, actor: User, number: str, reason: str) -> ChangeRequest:
     change = change_to_write(actor, number)
     raise_refusal(guards.fail_refusal(Case(change, actor)))
     _note_overrun(change)
-    reason = cleaning.written("reason", reason, "Reason")
+    reason = reading.written("reason", reason, "Reason")
     lifecycle.perform(change, "fail", actor=actor, outcome=State.FAILED, reason=reason, skipped=_skipped(change))
     _ended(change)
     return change
@@ -245,7 +246,7 @@ def extend(*, actor: User, number: str, minutes: int, reason: str) -> ChangeRequ
     """Move the end of a running slot: at most 60 minutes in all, never into a freeze (A25)."""
     change = change_to_write(actor, number)
     raise_refusal(guards.extend_refusal(change, actor))
-    reason = cleaning.written("reason", reason, "Reason")
+    reason = reading.written("reason", reason, "Reason")
     used = sum(event.data["minutes"] for event in _extensions(change))
     if not 1 <= minutes <= MAX_EXTENSION - used:
         raise Invalid(fields={"minutes": f"Minutes: a slot is extended by at most 60 minutes in all; {MAX_EXTENSION - used} are left."})

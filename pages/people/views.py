@@ -22,8 +22,8 @@ from accounts.models import ApiToken, Duty, Handover, User
 from accounts.roles import DUTIES, Role, label
 from approvals.people import duty_handover, staffing, vacancies
 from changemgmt.demo.people import PEOPLE
+from language import reading
 from language.refusal import Blocked, Invalid, Refused
-from requests import cleaning
 from web.http import Request, key_of, record_refusal
 
 PER_PAGE = 100
@@ -189,8 +189,8 @@ def _add_duty(request: Request) -> None:
     for name, needed in (("starts_at", True), ("ends_at", False)):
         try:
             value = request.POST.get(name, "")
-            times[name] = cleaning.instant(value) if value or needed else None
-        except cleaning.Wrong as problem:
+            times[name] = reading.instant(value) if value or needed else None
+        except reading.Wrong as problem:
             wrong[name] = f"{name.split('_')[0].capitalize()}: {problem}"
     if wrong:
         raise Invalid(fields=wrong)

@@ -21,6 +21,7 @@ from approvals.people import vacancies
 from approvals.policy import policy
 from approvals.rounds import rounds, submission, taking_back
 from implementation.run.steps import steps_of
+from language import reading
 from language.refusal import Blocked, Invalid, Missing, Reason, Refused, Stale, refusal_of
 from pages.request_form import forms
 from requests import access, changes, cleaning, content, risk
@@ -132,7 +133,7 @@ def _bookable(plan: slots.Plan, wanted: datetime | None, around: Around | None, 
 
 def _component_note(text: Any) -> str:
     """What is wrong with the components typed so far, with the names that were probably meant (X17)."""
-    names = cleaning.names(str(text))
+    names = reading.names(str(text))
     if not names:
         return ""
     known = set(Component.objects.filter(slug__in=names).values_list("slug", flat=True))
@@ -158,7 +159,7 @@ def _known(user: User, values: dict[str, Any]) -> tuple[ChangeRequest, list[Comp
     for name, value in _as_posted(values).items():
         try:
             cleaned = cleaning.CLEANERS[name](value)
-        except cleaning.Wrong:
+        except reading.Wrong:
             continue
         if name == "components":
             picked = cleaned

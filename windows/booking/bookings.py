@@ -12,10 +12,11 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.roles import Role
 from audit import trail
+from language import reading
 from language.refusal import Blocked, Invalid, NotYours, Reason, raise_refusal, refuse_if
 from language.say import say_instant, say_length, say_span
 from notifications import outbox
-from requests import access, apart, cleaning, lifecycle
+from requests import access, apart, lifecycle
 from requests.models import ChangeRequest
 from requests.states import EDITABLE, State
 from windows.booking import holds, locks
@@ -55,8 +56,8 @@ def schedule(*, actor: User, number: str, start: datetime, short_notice_reason: 
     change = access.change_to_write(actor, number)
     raise_refusal(schedule_refusal(change, actor))
     start = checked_start(change, start, "start", "Start")
-    short_notice_reason = cleaning.said("short_notice_reason", short_notice_reason, "Short-notice reason")
-    override_reason = cleaning.said("override_reason", override_reason, "Override reason")
+    short_notice_reason = reading.said("short_notice_reason", short_notice_reason, "Short-notice reason")
+    override_reason = reading.said("override_reason", override_reason, "Override reason")
     if override_reason:
         refuse_if(override_refusal(change, actor), NotYours)
     book(change, start, actor=actor, short_notice_reason=short_notice_reason, override_reason=override_reason)
@@ -136,7 +137,7 @@ def unschedule(*, actor: User, number: str, reason: str) -> ChangeRequest:
     """Give the slot back; the change stays approved."""
     change = access.change_to_write(actor, number)
     raise_refusal(unschedule_refusal(change, actor))
-    reason = cleaning.said("reason", reason, "Reason", "say why the slot is given up.")
+    reason = reading.said("reason", reason, "Reason", "say why the slot is given up.")
     slot = change.slot_start
     release(change)
     lifecycle.perform(change, "unschedule", actor=actor, reason=reason, slot=slot.isoformat() if slot else None)
@@ -296,7 +297,7 @@ def ask_for_opening(*, actor: User, number: str, start: datetime, reason: str) -
     """Ask the change managers for a window of its own where a plan fits none: they open it with a second person, or say why not (item 3)."""
     change = access.change_to_write(actor, number)
     raise_refusal(opening_refusal(change, actor))
-    reason = cleaning.said("reason", reason, "Reason", "say why it cannot be shorter or wait for a window.")
+    reason = reading.said("reason", reason, "Reason", "say why it cannot be shorter or wait for a window.")
     start = checked_start(change, start, "start", "Start")
     minutes = min(int(change.plan_length.total_seconds() // 60), 1440)
     trail.record(

@@ -18,10 +18,11 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.roles import Role, label
 from audit import trail
+from language import reading
 from language.refusal import Blocked, Missing, Reason, Stale, raise_refusal, refuse_if
 from language.say import say_instant
 from notifications import outbox
-from requests import access, apart, cleaning
+from requests import access, apart
 from requests.models import ChangeRequest
 from requests.states import State
 from windows.booking import bookings, enforcement, locks
@@ -108,7 +109,7 @@ def grant(*, actor: User, number: str, slot_start: datetime, reason: str = "", a
     change = access.change_to_write(actor, number)
     raise_refusal(refusal(change, actor))
     slot, calendar = _slot_of(change, slot_start), _calendar_as_it_stands()
-    reason = cleaning.said("reason", reason, "Reason")
+    reason = reading.said("reason", reason, "Reason")
     row = _stored(change, slot)
     _check_seen(row, asked)
     if row is None:
@@ -144,7 +145,7 @@ def decline(*, actor: User, number: str, slot_start: datetime, reason: str, aske
     if row is None:
         raise Missing([Reason("missing", f"No exception for {say_instant(slot_start)} waits or is granted.")])
     _check_seen(row, asked)
-    row.declined_reason = cleaning.said("reason", reason, "Reason", "say why it has to wait until the freeze ends.")
+    row.declined_reason = reading.said("reason", reason, "Reason", "say why it has to wait until the freeze ends.")
     row.declined_by, row.declined_at = actor, timezone.now()
     row.save()
     facts = {"slot_start": row.slot_start.isoformat(), "reason": row.declined_reason, "was_granted": row.is_granted}
@@ -188,7 +189,7 @@ def _new(change: ChangeRequest, slot: datetime, actor: User, reason: str, calend
     refuse_if(booking_verdict(change.priority, scope, slot, end, calendar.lifting(lifts)).reasons)
     if not lifts:
         raise Blocked([Reason("not_needed", f"{say_instant(slot)} is open; no exception is needed.")])
-    reason = cleaning.said("reason", reason, "Reason", "say why this change cannot wait until the freeze ends.")
+    reason = reading.said("reason", reason, "Reason", "say why this change cannot wait until the freeze ends.")
     return FreezeException(change=change, slot_start=slot, round=change.round, reason=reason, asked_by=actor, lifts=lifts)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import holidays
 
-from requests import cleaning
-from requests.cleaning import Wrong
+from language import reading
+from language.reading import Wrong
 
 
 def check_year(year: int) -> None:
@@ -19,7 +19,7 @@ def check_year(year: int) -> None:
 
 
 def a_date(value: Any) -> date | None:
-    text = cleaning.prose(value)
+    text = reading.prose(value)
     if not text:
         return None
     try:
@@ -57,7 +57,7 @@ def _base_day(found: dict[str, Any]) -> dict[str, Any]:
             raise Wrong("write a day like 2026-11-03.")
         return {"on": on.isoformat()}
     if found.keys() == {"country", "holiday"}:
-        return _a_holiday(cleaning.prose(found["country"]).upper(), cleaning.prose(found["holiday"]))
+        return _a_holiday(reading.prose(found["country"]).upper(), reading.prose(found["holiday"]))
     if found.keys() == {"month", "weekday", "nth"}:
         nth = number("nth", -1, 5)
         if not nth:

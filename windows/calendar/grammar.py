@@ -6,8 +6,8 @@ import re
 from calendar import monthrange
 from typing import Any
 
-from requests import cleaning
-from requests.cleaning import Wrong
+from language import reading
+from language.reading import Wrong
 from windows.calendar.recurrence import rule_parts
 
 FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
@@ -26,7 +26,7 @@ PARTS = {
 
 def recurrence(value: Any) -> str:
     """An RFC 5545 rule, daily or coarser and without an end of its own; empty: once."""
-    text = cleaning.prose(value).upper().replace(" ", "").removeprefix("RRULE:")
+    text = reading.prose(value).upper().replace(" ", "").removeprefix("RRULE:")
     if not text:
         return ""
     if text.endswith("BYDAY="):

@@ -13,7 +13,7 @@ from language.say import say_date, say_length, say_span
 from windows.calendar.recurrence import Closure, Rule, Window
 from windows.calendar.verdict import united, without
 
-#: Every rule that `windows.rules.reading` takes comes round within this time.
+#: Every rule that `windows.rules.fields` takes comes round within this time.
 COMPARED = timedelta(days=12 * 366)
 
 

@@ -6,8 +6,8 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from requests import cleaning
-from requests.cleaning import Wrong
+from language import reading
+from language.reading import Wrong
 
 
 @cache
@@ -18,7 +18,7 @@ def zones() -> tuple[str, ...]:
 
 
 def zone(value: Any) -> str:
-    text = cleaning.prose(value) or "UTC"
+    text = reading.prose(value) or "UTC"
     if text not in zones():
         raise Wrong("choose a zone of the IANA list, like Europe/Berlin.")
     return text

@@ -13,12 +13,12 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
+from language import reading
 from language.refusal import Invalid, Refused, raise_refusal
-from requests import cleaning
 from web.http import Request, key_of, record_refusal, status_of
 from windows.feeds import feeds as service
 from windows.models import Feed
-from windows.rules import ics, reading, rules
+from windows.rules import fields, ics, rules
 
 SHOWN = 100
 KINDS = [("freeze", "Code freezes, with exceptions"), ("blackout", "Blackouts, without"), ("window", "One-off openings")]
@@ -91,7 +91,7 @@ def _look(request: Request) -> dict[str, Any]:
     sent = request.FILES.get("file")
     if sent is None:
         raise Invalid(fields={"file": "File: choose an .ics file."})
-    scope = cleaning.names(request.POST.get("scope", ""))
+    scope = reading.names(request.POST.get("scope", ""))
     kind = request.POST.get("as", "")
     found = ics.read(sent.read(ics.LARGEST + 1), as_kind=kind, now=timezone.now(), scope=scope, admits=["P0"])
     return _shown(request, [rules.Edit(**edit) for edit in found.edits], found.left_out, found.past)
@@ -111,8 +111,8 @@ def _shown(request: Request, edits: list[rules.Edit], left_out: list[str], past:
 
 def _line(values: Any) -> dict[str, Any]:
     kind = "window" if "rule" in values else "closure"
-    now, rule = timezone.now(), reading.version(kind, reading.clean(kind, values)).value()
-    return {"name": values["name"], "occurrence": next(iter(rule.occurrences(now, now + reading.LOOKED_AHEAD)), None)}
+    now, rule = timezone.now(), fields.version(kind, fields.clean(kind, values)).value()
+    return {"name": values["name"], "occurrence": next(iter(rule.occurrences(now, now + fields.LOOKED_AHEAD)), None)}
 
 
 def _edits(text: str) -> list[rules.Edit]:

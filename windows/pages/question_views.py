@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
+from language import reading
 from language.refusal import Invalid
 from requests import access, cleaning
 from requests.models import ChangeRequest, plan_length
@@ -28,12 +29,12 @@ def is_open(request: Request) -> HttpResponse:
     if priority not in ChangeRequest.Priority.values:
         errors["priority"], priority = "Priority: choose one of P0, P1, P2, P3.", "P1"
     try:
-        at = cleaning.instant(query["at"]) if query.get("at") else at
-    except cleaning.Wrong as problem:
+        at = reading.instant(query["at"]) if query.get("at") else at
+    except reading.Wrong as problem:
         errors["at"] = f"When: {problem}"
     try:
         scope = _scope(query.get("component", ""))
-    except cleaning.Wrong as problem:
+    except reading.Wrong as problem:
         errors["component"] = f"Components: {problem}"
     context = {
         "errors": errors,
@@ -47,7 +48,7 @@ def is_open(request: Request) -> HttpResponse:
 
 
 def _scope(text: str) -> frozenset[str]:
-    return frozenset(c.slug for c in cleaning.component_list(cleaning.names(text)))
+    return frozenset(c.slug for c in cleaning.component_list(reading.names(text)))
 
 
 @require_safe
@@ -87,13 +88,13 @@ def _typed_plan(request: Request) -> slots.Plan:
         wrong["priority"] = "Priority: choose P1, P2 or P3; a P0 may start at any time."
     components, first = {}, None
     try:
-        found = cleaning.component_list(cleaning.names(query.get("component", "")))
+        found = cleaning.component_list(reading.names(query.get("component", "")))
         components = {component.pk: component.slug for component in found}
-    except cleaning.Wrong as problem:
+    except reading.Wrong as problem:
         wrong["component"] = f"Components: {problem}"
     try:
-        first = cleaning.calendar_day(query.get("from", ""))
-    except cleaning.Wrong as problem:
+        first = reading.calendar_day(query.get("from", ""))
+    except reading.Wrong as problem:
         wrong["from"] = f"From: {problem}"
     if wrong:
         raise Invalid(fields=wrong)
@@ -115,8 +116,8 @@ def move(request: Request) -> HttpResponse:
     """A change that was dragged to another time: the verdict there, and a button. Looking moves nothing."""
     change = access.change_for(request.user, request.GET.get("change", "")[:40])
     try:
-        start = cleaning.instant(request.GET.get("start", ""))
-    except cleaning.Wrong as problem:
+        start = reading.instant(request.GET.get("start", ""))
+    except reading.Wrong as problem:
         raise Invalid(fields={"start": f"Start: {problem}"}) from None
     plan, refusal = slots.Plan.of(change), bookings.schedule_refusal(change, request.user)
     around = questions.Around.slot(plan, start, reader=request.user)

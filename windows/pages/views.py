@@ -14,6 +14,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from language import reading
 from requests import cleaning
 from web.http import Request
 from windows.calendar import zones
@@ -56,8 +57,8 @@ class Asked:
             wrong.append("Choose P1, P2 or P3; a P0 may start at any time.")
             priority = ""
         try:
-            found = frozenset(component.slug for component in cleaning.component_list(cleaning.names(query.get("component", ""))))
-        except cleaning.Wrong as problem:
+            found = frozenset(component.slug for component in cleaning.component_list(reading.names(query.get("component", ""))))
+        except reading.Wrong as problem:
             wrong.append(str(problem))
             found = frozenset()
         today = timezone.now().astimezone(zone).date()

@@ -11,7 +11,7 @@ from web.doors import PERSON, Body
 from web.http import Request
 from windows.calendar import effects
 from windows.models import Closure, MaintenanceWindow
-from windows.rules import lockdown, reading, rules
+from windows.rules import fields, lockdown, rules
 
 router = Router(tags=["Calendar rules"])
 MOST_EDITS = 300
@@ -39,7 +39,7 @@ def _edits(body: PreviewIn) -> list[rules.Edit]:
 
 def rule_out(row: MaintenanceWindow | Closure) -> dict[str, Any]:
     made = {"by": row.made_by.username if row.made_by else None, "reason": row.reason, "since": row.since}
-    return {"key": row.pk, **reading.as_sent(row), **made}
+    return {"key": row.pk, **fields.as_sent(row), **made}
 
 
 @router.get("/calendar/rules", operation_id="list_calendar_rules")

@@ -1,4 +1,4 @@
-"""Between the editor's form and a rule's values. The form speaks of weekdays and days; `windows.rules.reading` takes rules and instants."""
+"""Between the editor's form and a rule's values. The form speaks of weekdays and days; `windows.rules.fields` takes rules and instants."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.http import QueryDict
 
 from windows.calendar.recurrence import rule_parts
 from windows.models import Closure, MaintenanceWindow
-from windows.rules import reading
+from windows.rules import fields
 from windows.rules.wording import WEEKDAYS
 
 #: Kinds that one may make, and the model that keeps them.
@@ -105,7 +105,7 @@ def shown(kind: str, row: MaintenanceWindow | Closure | None) -> dict[str, Any]:
             "when": "once" if kind == "closing" else "",
         }
         return new | day | {"priorities": ["P1", "P2", "P3"], "admits": ["P0"], "days": []}
-    sent = reading.as_sent(row)
+    sent = fields.as_sent(row)
     plain = {"name": sent["name"], "scope": ", ".join(sent["scope"]), "days": [], "priorities": [], "admits": []}
     if isinstance(row, MaintenanceWindow):
         plain |= {"begins_day": sent["begins"][:10], "begins_time": sent["begins"][11:], "minutes": str(row.minutes), "zone": row.zone}

@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 import icalendar
 import recurring_ical_events
 
+from language import reading
 from language.refusal import Invalid
-from requests import cleaning
 from windows.calendar import grammar
 from windows.calendar.recurrence import FOREVER, LONGEST_WINDOW, PLANNED
-from windows.rules import reading
+from windows.rules import fields
 
 LARGEST = 1_000_000
 MOST_EVENTS = 2_000
@@ -47,14 +47,14 @@ def read(data: bytes, *, as_kind: str, now: datetime, scope: list[str], admits: 
                     found.left_out.append(f"Only the first {MOST_RULES} were taken; import the rest by itself.")
                     return found
                 values["name"] = _unique(name, values, names)
-                reading.clean(AS[as_kind], values)
+                fields.clean(AS[as_kind], values)
                 found.edits.append({"kind": AS[as_kind], "key": None, "values": values})
         except _Past:
             found.past += 1
         except Invalid as refused:
             found.left_out.append(f"“{name}”: {refused}")
-        except (cleaning.Wrong, ValueError, KeyError, TypeError, AttributeError, OverflowError) as problem:
-            found.left_out.append(f"“{name}”: {problem if isinstance(problem, cleaning.Wrong) else 'its times cannot be read'}")
+        except (reading.Wrong, ValueError, KeyError, TypeError, AttributeError, OverflowError) as problem:
+            found.left_out.append(f"“{name}”: {problem if isinstance(problem, reading.Wrong) else 'its times cannot be read'}")
     return found
 
 
@@ -94,9 +94,9 @@ def _unique(name: str, values: dict[str, Any], names: set[str]) -> str:
 
 def _values(event: icalendar.Event, as_kind: str, now: datetime, scope: list[str], admits: list[str]) -> Iterator[dict[str, Any]]:
     if "DTSTART" not in event:
-        raise cleaning.Wrong("it has no start")
+        raise reading.Wrong("it has no start")
     if str(event.get("STATUS", "")).upper() == "CANCELLED":
-        raise cleaning.Wrong("it is cancelled")
+        raise reading.Wrong("it is cancelled")
     spans = list(_spans(event, now))
     if not spans:
         raise _Past
@@ -105,7 +105,7 @@ def _values(event: icalendar.Event, as_kind: str, now: datetime, scope: list[str
             yield {"kind": as_kind, "starts": _said(begin), "ends": _said(end), "admits": admits, "scope": scope}
             continue
         if end - begin > LONGEST_WINDOW:
-            raise cleaning.Wrong("a window lasts at most 24 hours; import it as a freeze, or make windows by hand")
+            raise reading.Wrong("a window lasts at most 24 hours; import it as a freeze, or make windows by hand")
         minutes = int((end - begin).total_seconds() // 60)
         yield {
             "rule": "",
@@ -141,7 +141,7 @@ def _check_rule(rule: Any) -> None:
     """The grammar of our own rules, with an end: anything else could be expanded for ever."""
     parts = {str(name).upper(): [str(value) for value in values] for name, values in rule.items()}
     if TOO_OFTEN & {freq.upper() for freq in parts.get("FREQ", [])}:
-        raise cleaning.Wrong("it comes more than once a day, which no rule here may")
+        raise reading.Wrong("it comes more than once a day, which no rule here may")
     kept = {name: values for name, values in parts.items() if name not in ("COUNT", "UNTIL")}
     grammar.recurrence(";".join(f"{name}={','.join(values)}" for name, values in kept.items()))
 
@@ -156,9 +156,9 @@ def _span(event: icalendar.Event) -> tuple[datetime, datetime]:
         end = start if isinstance(start, datetime) else start + timedelta(days=1)
     begin, stop = _utc(start), _utc(end)
     if stop <= begin:
-        raise cleaning.Wrong("it ends before it begins")
+        raise reading.Wrong("it ends before it begins")
     if stop >= FOREVER - AHEAD or begin.year < 1990:
-        raise cleaning.Wrong("its times cannot be read")
+        raise reading.Wrong("its times cannot be read")
     return begin, stop
 
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.roles import Role
 from audit import trail
+from language import reading
 from language.refusal import Blocked, Invalid, Missing, Reason, raise_refusal
 from notifications import outbox
 from requests import cleaning
@@ -71,10 +72,10 @@ def _concerned(scope: list[str], within: timedelta | None = None) -> ChangeQuery
 def lock_down(*, actor: User, scope: list[str], reason: str) -> Closure:
     """Stop all that is planned, on these components or on all, from now on until it is lifted; whoever it stops is told."""
     raise_refusal(refusal(actor))
-    reason = cleaning.said("reason", reason, "Reason", "say why everything stops; all whom it stops read it.")
+    reason = reading.said("reason", reason, "Reason", "say why everything stops; all whom it stops read it.")
     try:
         scope = sorted({component.slug for component in cleaning.component_list(scope)})
-    except cleaning.Wrong as problem:
+    except reading.Wrong as problem:
         raise Invalid(fields={"scope": f"Components: {problem}"}) from None
     on = f" of {', '.join(scope[:3])}{f' and {len(scope) - 3} more' if len(scope) > 3 else ''}" if scope else ""
     locks.edit_calendar()
@@ -106,7 +107,7 @@ def lift(*, actor: User, key: int, reason: str) -> Closure:
         raise Missing([Reason("missing", "There is no such lockdown.")])
     if found.till is not None:
         raise Blocked([Reason("settled", f"{found.ended_by} was first: it was lifted at {found.till:%H:%M} UTC.")])
-    reason = cleaning.said("reason", reason, "Reason", "say why work may go on; all whom it stopped read it.")
+    reason = reading.said("reason", reason, "Reason", "say why work may go on; all whom it stopped read it.")
     found.till, found.ended_by = timezone.now(), actor
     found.save(update_fields=["till", "ended_by"])
     trail.record(

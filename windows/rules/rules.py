@@ -18,10 +18,10 @@ from accounts.models import User
 from accounts.roles import Role
 from audit import trail
 from audit.models import Event
+from language import reading
 from language.refusal import Blocked, Invalid, Missing, NotYours, Reason, Stale, raise_refusal
 from proposals import second_person
 from proposals.models import Proposal
-from requests import cleaning
 from requests.models import ChangeRequest
 from requests.states import State
 from windows.booking import locks, openings
@@ -32,7 +32,7 @@ from windows.calendar import effects
 from windows.calendar.verdict import HORIZON, LOCKDOWN, Calendar
 from windows.calendar.widening import widens
 from windows.models import Closure, FreezeException, MaintenanceWindow, current_calendar, lifted_for
-from windows.rules import reading
+from windows.rules import fields
 
 KIND = "calendar"  # of its proposals
 MODELS: dict[str, type[MaintenanceWindow] | type[Closure]] = {"window": MaintenanceWindow, "closure": Closure}
@@ -149,7 +149,7 @@ def save(*, actor: User, edits: Sequence[Edit], reason: str) -> Proposal | None:
     """
     raise_refusal(edit_refusal(actor))
     _check_once(edits)
-    reason = cleaning.said("reason", reason, "Reason", "say why; whoever looks at the calendar reads it.")
+    reason = reading.said("reason", reason, "Reason", "say why; whoever looks at the calendar reads it.")
     made = [_made(edit) for edit in edits]
     locks.edit_calendar()  # what takes time is done before
     now = timezone.now()
@@ -174,7 +174,7 @@ def _made(edit: Edit) -> Row | None:
     """The version that an edit begins, unsaved; Invalid names what is wrong with it."""
     if edit.kind not in MODELS:
         raise Invalid(fields={"kind": "Kind: choose window or closure."})
-    return None if edit.values is None else reading.version(edit.kind, reading.clean(edit.kind, edit.values))
+    return None if edit.values is None else fields.version(edit.kind, fields.clean(edit.kind, edit.values))
 
 
 Prepared = tuple[Row | None, Row | None, Edit]
@@ -205,7 +205,7 @@ def _check_names(ready: Sequence[Prepared]) -> None:
 
 
 def _check_something_changes(ready: Sequence[Prepared]) -> None:
-    if all(old and new and reading.as_sent(old) == reading.as_sent(new) for old, new, _ in ready):
+    if all(old and new and fields.as_sent(old) == fields.as_sent(new) for old, new, _ in ready):
         raise Invalid(fields={"name": "Nothing is different from the rule as it is now."})
 
 
@@ -244,8 +244,8 @@ def _apply(ready: Sequence[Prepared], *, actor: User, confirmed_by: User | None,
             data={
                 "kind": edit.kind,
                 "rule": new.pk if new else old.pk if old else None,
-                "before": reading.as_sent(old) if old else None,
-                "after": reading.as_sent(new) if new else None,
+                "before": fields.as_sent(old) if old else None,
+                "after": fields.as_sent(new) if new else None,
                 "reason": reason,
                 **({"confirmed_by": confirmed_by.username} if confirmed_by else {}),
             },

@@ -11,17 +11,17 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from language import reading
 from language.refusal import Invalid, Missing, Refused, raise_refusal
 from proposals import second_person
 from proposals.models import Proposal
-from requests import cleaning
 from web.http import Request, key_of, record_refusal, status_of
 from windows.calendar import days
 from windows.calendar.recurrence import PLANNED, Occurrence, Window
 from windows.calendar.verdict import HORIZON, closure_occurrences
 from windows.models import Closure, MaintenanceWindow
 from windows.pages.views import ZONES
-from windows.rules import forms, lockdown, reading, rules
+from windows.rules import fields, forms, lockdown, rules
 from windows.rules.wording import MONTHS, NTH, WEEKDAYS, say, say_for
 
 PER_PAGE = 30
@@ -122,7 +122,7 @@ def _saved(request: Request, kind: str, row: MaintenanceWindow | Closure | None)
     edit = rules.Edit(forms.KINDS[kind], row.pk if row else None, None if ends else forms.values(kind, typed))
     try:
         raise_refusal(rules.edit_refusal(request.user))
-        reason = cleaning.said("reason", request.POST.get("reason", ""), "Reason", "say why; whoever looks at the calendar reads it.")
+        reason = reading.said("reason", request.POST.get("reason", ""), "Reason", "say why; whoever looks at the calendar reads it.")
         found = rules.consequence([edit], request.user)
         if (ends or (found.displaced_count and not found.widens)) and request.POST.get("seen") != str(found.displaced_count):
             return _editor(request, kind, row, typed, asks=found, ends=ends)
@@ -216,9 +216,9 @@ def _consequence(request: Request, kind: str, key: int | None, typed: dict[str, 
     if not strict and not typed.get("name"):
         return {"consequence": None, "missing": {}}
     try:
-        values = reading.clean(edit.kind, edit.values or {})
+        values = fields.clean(edit.kind, edit.values or {})
         now = timezone.now()
-        rule = reading.version(edit.kind, values).value()
+        rule = fields.version(edit.kind, values).value()
         occurrences = list(rule.occurrences(now, now + timedelta(days=365)))
         found = rules.consequence([edit], request.user)
     except Invalid as refused:
@@ -229,7 +229,7 @@ def _consequence(request: Request, kind: str, key: int | None, typed: dict[str, 
         "consequence": found,
         "occurrences": [(occurrence, _shut_by(occurrence, found)) for occurrence in occurrences[:SHOWN_NEXT]],
         "occurrence_count": len(occurrences),
-        "is_past": next(iter(rule.occurrences(now, now + reading.LOOKED_AHEAD)), None) is None,
+        "is_past": next(iter(rule.occurrences(now, now + fields.LOOKED_AHEAD)), None) is None,
         "missing": {},
     }
 
@@ -263,7 +263,7 @@ def _proposed_line(edit: rules.Edit) -> dict[str, Any]:
     """An edit in words: the rule before and after."""
     model = rules.MODELS[edit.kind]
     before = model.objects.filter(pk=edit.key).first() if edit.key else None
-    after = reading.version(edit.kind, reading.clean(edit.kind, edit.values)) if edit.values is not None else None
+    after = fields.version(edit.kind, fields.clean(edit.kind, edit.values)) if edit.values is not None else None
     return {
         "name": after.name if after else before.name if before else "",
         "before": f"{say(before)}; {say_for(before)}" if before else "",
@@ -284,7 +284,7 @@ def lockdowns(request: Request) -> HttpResponse:
             record_refusal(request, problem)
             refused = problem
     typed = request.POST.get("components", "") or request.GET.get("components", "")[:2000]
-    scope = cleaning.names(typed)[:50]
+    scope = reading.names(typed)[:50]
     known = refused.fields if isinstance(refused, Invalid) else {}
     context = {
         "found": [(row, lockdown.holds(row.scope, request.user)) for row in lockdown.in_force()],
@@ -305,7 +305,7 @@ def _locked_or_lifted(request: Request) -> HttpResponse:
         found = lockdown.lift(actor=request.user, key=key_of(key), reason=reason)
         messages.success(request, f"{found.name[:1].upper()}{found.name[1:]} is lifted; what it held may go on.")
     else:
-        scope = cleaning.names(request.POST.get("components", ""))
+        scope = reading.names(request.POST.get("components", ""))
         made = lockdown.lock_down(actor=request.user, scope=scope, reason=reason)
         messages.success(request, f"Stopped: {made.name}. Whoever it stops has been told.")
     return redirect("windows:lockdown")

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from language import reading
 from requests import cleaning
 from requests.models import ChangeRequest
 from windows.calendar.explain import explain
@@ -24,9 +25,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            at = cleaning.instant(options["at"]) if options["at"] else timezone.now()
+            at = reading.instant(options["at"]) if options["at"] else timezone.now()
             scope = frozenset(component.slug for component in cleaning.component_list(options["component"]))
-        except cleaning.Wrong as problem:
+        except reading.Wrong as problem:
             raise CommandError(str(problem), returncode=2) from None
         answer = explain(options["priority"], at, current_calendar(), scope)
         self.stdout.write(answer.sentence)

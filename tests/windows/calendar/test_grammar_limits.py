@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from requests.cleaning import Wrong
+from language.reading import Wrong
 from windows.calendar.grammar import recurrence
 
 LIKE = "write it like FREQ=WEEKLY;BYDAY=TU."

@@ -13,9 +13,10 @@ from typing import Any
 
 from django.utils import timezone
 
+from language import reading
+from language.reading import Wrong
 from language.refusal import Invalid
 from requests import cleaning
-from requests.cleaning import Wrong
 from windows.calendar.days import a_date, check_year, day
 from windows.calendar.grammar import recurrence
 from windows.calendar.recurrence import EMERGENCY, LONGEST_WINDOW, PLANNED, Day
@@ -27,7 +28,7 @@ Clean = Callable[[Any], Any]
 
 
 def _name(value: Any) -> str:
-    text = " ".join(cleaning.prose(value).split())
+    text = " ".join(reading.prose(value).split())
     if not text:
         raise Wrong("give it a name; refusals say it, like “the code freeze for Thanksgiving”.")
     if len(text) > 80:
@@ -37,7 +38,7 @@ def _name(value: Any) -> str:
 
 def _local(value: Any) -> datetime:
     """A local time without an offset, to the minute, kept as if it were UTC."""
-    text = cleaning.prose(value)
+    text = reading.prose(value)
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
@@ -51,7 +52,7 @@ def _local(value: Any) -> datetime:
 def _instant(value: Any) -> datetime | None:
     if value in (None, ""):
         return None
-    found = cleaning.instant(value)
+    found = reading.instant(value)
     check_year(found.year)
     return found.replace(second=0, microsecond=0)
 
@@ -80,13 +81,13 @@ def _priorities(choices: tuple[str, ...]) -> Clean:
 
 def _scope(value: Any) -> list[str]:
     if isinstance(value, str):
-        value = cleaning.names(value)
+        value = reading.names(value)
     return sorted({component.slug for component in cleaning.component_list(value)}) if value else []
 
 
 def _dates(value: Any) -> list[date]:
     if isinstance(value, str):
-        value = cleaning.names(value)
+        value = reading.names(value)
     if not isinstance(value, list) or len(value) > 400:
         raise Wrong("list at most 400 days, like 2026-11-03, 2026-11-05.")
     return sorted({day for day in map(a_date, value) if day})
