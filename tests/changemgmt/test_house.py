@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import pkgutil
 import re
 import subprocess
 import sys
@@ -76,6 +77,8 @@ def test_the_lifecycle_page_tells_the_truth() -> None:
         assert cells[0] == ", ".join(f"`{source}`" for source in origins), name
         assert cells[1] == ", ".join(f"`{target}`" for target in (targets if isinstance(targets, tuple) else (targets,))), name
         assert f"`change.{name}`" in cells, name
+        for service in re.findall(r"`([a-z_.]+)`", cells[2]):
+            assert pkgutil.resolve_name(service), name  # raises for what is not there
 
 
 def test_the_lifecycle_page_names_every_follower_in_order() -> None:
