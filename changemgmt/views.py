@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -16,9 +15,9 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from changemgmt.models import Heartbeat
-from changemgmt.templatetags.ui import sprite
 from notifications.tasks import broker_answers
 from pages.home import context_for
+from pages.rendering.icons import sprite
 from web.http import Request, problem
 from web.middleware import API, answer
 
@@ -63,17 +62,12 @@ def bad_request(request: Request, exception: Exception | None = None) -> HttpRes
     return render(request, "400.html", status=400)
 
 
-@lru_cache(maxsize=1)
-def _sprite() -> str:
-    return sprite()
-
-
 @login_not_required
 @require_safe
 @cache_control(public=True, max_age=31_536_000, immutable=True)
 def icons(request: Request) -> HttpResponse:
     """All icons in use as one SVG of symbols; pages name one by `<use href="/icons.svg#name">`."""
-    return HttpResponse(_sprite(), content_type="image/svg+xml")
+    return HttpResponse(sprite(), content_type="image/svg+xml")
 
 
 @require_safe

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -32,12 +33,18 @@ MINE = 8
 FIGURES_FOR = (Role.MANAGER, Role.CHANGE_MANAGER, Role.CTO, Role.ENGINEERING_MANAGER, Role.AUDITOR)
 
 
+#: What a role has no share in stays empty.
+NOTHING: dict[str, Any] = dict.fromkeys(
+    ("waiting", "mine", "asked", "reviews", "handovers", "proposals", "unauthorised", "upcoming", "late_records", "missing"), ()
+) | dict.fromkeys(("vacant", "stuck", "calendar_not_looked_at", "figures", "somebody_is_cto", "mine_count", "mine_waiting"))
+
+
 def context_for(user: User) -> dict[str, Any]:
     """Everything that the home page shows, in a fixed number of queries."""
     now = timezone.now()
     duties = list(Duty.objects.current().select_related("user"))
     missing = [kind.label for kind in Duty.Kind if not any(duty.kind == kind for duty in duties)]
-    context: dict[str, Any] = {"greeting": _greeting(now.hour), "duties": duties, "duties_missing": missing}
+    context = NOTHING | {"greeting": _greeting(now.hour), "duties": duties, "duties_missing": missing}
     if missing:
         context["somebody_is_cto"] = User.objects.filter(groups__name=Role.CTO, is_active=True).exists()
     context |= _windows(user)
@@ -89,7 +96,7 @@ def _greeting(hour: int) -> str:
 
 def _sentence(context: dict[str, Any], user: User) -> str:
     """The first of what this person should see to; “Nothing waits for you” only where the page below asks for nothing either."""
-    waiting = context.get("waiting")
+    waiting = context["waiting"]
     if waiting:
         urgent = sum(step.priority == "P0" for step in waiting)
         many = f"{context['waiting_many']} changes wait"
@@ -97,32 +104,32 @@ def _sentence(context: dict[str, Any], user: User) -> str:
         if len(waiting) == 1:
             return "An emergency waits for your decision." if urgent else "One change waits for your decision."
         return f"{many} for your decision.{of_them}"
-    if context.get("reviews"):
+    if context["reviews"]:
         return "A review waits for you."
-    if context.get("proposals"):
+    if context["proposals"]:
         return "A second signature waits for you."
-    if context.get("handovers"):
+    if context["handovers"]:
         return "A duty is handed over to you."
-    if context.get("asked"):
+    if context["asked"]:
         return "You are asked whether an approval given by telephone was yours."
-    if context.get("late_records"):
+    if context["late_records"]:
         return "An emergency waits for you to accept that it is recorded late."
-    if context.get("unauthorised"):
+    if context["unauthorised"]:
         return "An emergency waits for its authorisation."
     if context["running"]:
         return f"{len(context['running'])} running now."
-    if ahead := _ahead(context.get("upcoming", []), user):
+    if ahead := _ahead(context["upcoming"], user):
         return ahead
-    if stuck := context.get("vacant", 0) + context.get("stuck", 0):
+    if stuck := (context["vacant"] or 0) + (context["stuck"] or 0):
         return f"{stuck} approval{' waits' if stuck == 1 else 's wait'} for nobody, or for too long."
-    asking = context.get("mine_waiting", 0)
+    asking = context["mine_waiting"]
     if asking:
         return "One of your changes waits for you." if asking == 1 else f"{asking} of your changes wait for you."
-    if context.get("missing"):
+    if context["missing"]:
         return "Something is still missing; it stands below."
-    if context.get("calendar_not_looked_at"):
+    if context["calendar_not_looked_at"]:
         return "The calendar's rules wait for a look of yours."
-    if any(row["change"].state == State.DRAFT and row["button"] == "Continue" for row in context.get("mine", [])):
+    if any(row.change.state == State.DRAFT and row.button == "Continue" for row in context["mine"]):
         return "A draft of yours is not submitted yet."
     return "Nothing waits for you."
 
@@ -168,7 +175,7 @@ def _windows(user: User) -> dict[str, Any]:
 ASKING = (State.CHANGES_REQUESTED, State.APPROVED, State.COMPLETED, State.ROLLED_BACK, State.FAILED)
 
 
-def _mine(user: User) -> list[dict[str, Any]]:
+def _mine(user: User) -> list[Own]:
     """My open changes, each with what blocks it and what to do next: what runs or waits for me before what others do, drafts last."""
     steps = Prefetch(
         "steps", queryset=Step.objects.filter(state__in=["open", "waiting"]).order_by("stage", "position"), to_attr="open_steps"
@@ -184,7 +191,7 @@ def _mine(user: User) -> list[dict[str, Any]]:
     )
     changes = ChangeRequest.objects.filter(requester=user, state__in=OPEN).prefetch_related(steps, reviews, "components")
     ordered = changes.order_by(rank, F("slot_start").asc(nulls_last=True), "-created_at", "-id")
-    return [{"change": change, **_next(change)} for change in ordered[:MINE]]
+    return [_own(change) for change in ordered[:MINE]]
 
 
 def _reviews(user: User) -> list[dict[str, Any]]:
@@ -196,58 +203,56 @@ def _reviews(user: User) -> list[dict[str, Any]]:
     ]
 
 
-def _next(change: ChangeRequest) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Own:
+    """One of my changes: where it stands in a sentence, and where its button leads."""
+
+    change: ChangeRequest
+    icon: str
+    sentence: str
+    button: str
+    href: str
+    tone: str = ""
+
+
+def _own(change: ChangeRequest) -> Own:
     """One sentence and one button for one of my changes."""
     page = change.get_absolute_url()
+    run = f"{page}implementation/"
     match change.state:
         case State.DRAFT if asked := late_records.refusal(change):
-            return {"icon": "hourglass", "sentence": asked[0].message, "button": "Open", "href": page}
+            return Own(change, "hourglass", asked[0].message, "Open", page)
         case State.DRAFT:
             missing = list(submit_problems(change, Record()))
             named = ", ".join(missing[:3]).replace("_", " ")
             text = f"{len(missing)} field{'' if len(missing) == 1 else 's'} to put right: {named}." if missing else "Complete: submit it."
-            return {"icon": "list-checks", "sentence": text, "button": "Continue", "href": f"{page}edit"}
+            return Own(change, "list-checks", text, "Continue", f"{page}edit")
         case State.CHANGES_REQUESTED:
-            return {"icon": "message-square", "tone": "warn", "sentence": "A reviewer asks for changes.", "button": "Answer", "href": page}
+            return Own(change, "message-square", "A reviewer asks for changes.", "Answer", page, "warn")
         case State.IN_REVIEW:
-            waits = ", ".join(
-                dict.fromkeys(
-                    step.label.lower() for step in getattr(change, "open_steps", []) if step.state == "open" and step.round == change.round
-                )
-            )
-            return {"icon": "hourglass", "sentence": f"Waits for {waits}." if waits else "In review.", "button": "", "href": page}
+            steps = getattr(change, "open_steps", [])
+            asked_now = [step.label.lower() for step in steps if step.state == "open" and step.round == change.round]
+            waits = ", ".join(dict.fromkeys(asked_now))
+            return Own(change, "hourglass", f"Waits for {waits}." if waits else "In review.", "", page)
         case State.APPROVED if change.is_emergency:
-            sentence = "Authorised: it may start at once."
-            return {"icon": "siren", "tone": "danger", "sentence": sentence, "button": "Open", "href": f"{page}implementation/"}
+            return Own(change, "siren", "Authorised: it may start at once.", "Open", run, "danger")
         case State.APPROVED:
-            return {
-                "icon": "calendar-clock",
-                "tone": "warn",
-                "sentence": "Approved, without a slot.",
-                "button": "Pick a slot",
-                "href": f"{page}#slots",
-            }
+            return Own(change, "calendar-clock", "Approved, without a slot.", "Pick a slot", f"{page}#slots", "warn")
         case State.SCHEDULED if change.slot_start and change.slot_end:
-            return {"icon": "check", "sentence": f"Starts {say_instant(change.slot_start)}.", "button": "", "href": page}
+            return Own(change, "check", f"Starts {say_instant(change.slot_start)}.", "", page)
         case State.COMPLETED | State.ROLLED_BACK | State.FAILED:
             return _review_owed(change, page)
         case _:
             span = say_span(change.slot_start, change.slot_end) if change.slot_start and change.slot_end else "now"
-            return {"icon": "play", "sentence": f"Running, {span}.", "button": "Open", "href": f"{page}implementation/"}
+            return Own(change, "play", f"Running, {span}.", "Open", run)
 
 
-def _review_owed(change: ChangeRequest, page: str) -> dict[str, Any]:
+def _review_owed(change: ChangeRequest, page: str) -> Own:
     review = next(iter(getattr(change, "current_reviews", [])), None)
     if review and review.written_at is None:
         left = review.due_at - timezone.now()
         overdue = left < timedelta(0)
         said = f"overdue since {say_instant(review.due_at)}" if overdue else f"due {say_instant(review.due_at)}"
         text = f"The review is {said}, {say_length(left)} {'ago' if overdue else 'from now'}."
-        return {
-            "icon": "clock",
-            "tone": "danger" if overdue else "warn",
-            "sentence": text,
-            "button": "Write review",
-            "href": f"{page}implementation/#review",
-        }
-    return {"icon": "clock", "sentence": "Something is still owed before it closes.", "button": "See", "href": page}
+        return Own(change, "clock", text, "Write review", f"{page}implementation/#review", "danger" if overdue else "warn")
+    return Own(change, "clock", "Something is still owed before it closes.", "See", page)

@@ -96,7 +96,7 @@ def line(request: Request, period: str, name: str) -> HttpResponse:
     query = listing.read({"cursor": request.GET.get("cursor"), "sort": "-ended"})
     found: QuerySet[Any]
     visible: Any
-    context: dict[str, Any] = {"month": month, "key": f"{month:%Y-%m}"}
+    context: dict[str, Any] = {"month": month, "key": f"{month:%Y-%m}", "page": None, "issues": None}
     if name in lists.CHANGES:
         found = lists.CHANGES[name].find(start, end)
         visible = ChangeRequest.objects.visible_to(request.user).filter(pk__in=found.values("pk"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 import time_machine
 from django.core.cache import caches
 from django.core.management import call_command
+from django.template.backends.django import Template as DjangoTemplate
+from django.test import Client
 from django.test.client import ClientHandler
 from pytest_django.plugin import blocking_manager_key
 
@@ -68,6 +71,31 @@ def one_chain_of_middleware() -> Iterator[None]:
     handler.load_middleware()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ClientHandler, "_middleware_chain", staticmethod(handler._middleware_chain))
+        yield
+
+
+FORM = re.compile(r'<form[^>]*method="post".*?</form>', re.DOTALL)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def every_page_is_sound() -> Iterator[None]:
+    """Of every page that any test sees: one engine has drawn it, and every form that posts has its token."""
+    ask, render = Client.request, DjangoTemplate.render
+
+    def checked(client: Client, **request: Any) -> Any:
+        response = ask(client, **request)
+        if not response.streaming and "text/html" in response.headers.get("Content-Type", ""):
+            forms = FORM.findall(response.content.decode())
+            assert [form[:200] for form in forms if "csrfmiddlewaretoken" not in form] == []
+        return response
+
+    def only_texts(template: DjangoTemplate, *args: Any, **kwargs: Any) -> Any:
+        assert not str(template.template.name).endswith(".html"), f"{template.template.name} is drawn by Django's own engine"
+        return render(template, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Client, "request", checked)
+        patch.setattr(DjangoTemplate, "render", only_texts)
         yield
 
 

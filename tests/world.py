@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.http import HttpResponse
@@ -48,6 +49,13 @@ TICKS = {
     "sign_off": [],
     "emergency": [],
 }
+
+
+def html_of(answer: Any) -> str:
+    """A page on one line: a run of blanks is one, and none stands just inside a tag or an element's edges."""
+    line = re.sub(r"\s+", " ", answer.content.decode())
+    line = re.sub(r" (?=>|</|<br>)", "", line)
+    return re.sub(r"(<[a-z][^<>]*>) ", r"\1", line)
 
 
 class Desk:

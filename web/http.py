@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpRequest, JsonResponse
@@ -35,6 +36,16 @@ TITLES = {
     500: "Something went wrong here",
     503: "Not available for the moment",
 }
+
+
+class Fields(dict[str, Any]):
+    """What a form's fields hold, or what is wrong with them, by name; nothing where there is nothing."""
+
+    def __init__(self, held: Mapping[str, Any] | None = None) -> None:
+        super().__init__({name: held[name] for name in held} if held else {})
+
+    def __missing__(self, name: str) -> str:
+        return ""
 
 
 def key_of(text: str) -> int:

@@ -24,7 +24,7 @@ from pages.shell import MANY, badge
 from requests import access, listing
 from requests.models import ROW, ChangeRequest
 from requests.states import State
-from web.http import Request, key_of, record_refusal
+from web.http import Fields, Request, key_of, record_refusal
 
 PER_PAGE = 30
 #: What a card of the queue shows.
@@ -171,7 +171,7 @@ def suggest(request: Request, number: str, field: str) -> HttpResponse:
         else:
             messages.success(request, f"{change.requester} has been told; the text waits on the change's page.")
             return redirect(change)
-    context = {"change": change, "field": found, "text": text, "comment": request.POST.get("comment", ""), "errors": errors}
+    context = {"change": change, "field": found, "text": text, "comment": request.POST.get("comment", ""), "errors": Fields(errors)}
     return render(request, "approvals/suggest.html", context, status=422 if errors else 200)
 
 
@@ -193,8 +193,8 @@ def delegation_page(request: Request) -> HttpResponse:
     context = {
         "delegations": delegations.concerning(request.user),
         "people": delegations.possible(request.user) if request.user.may_write else [],
-        "values": request.POST,
-        "errors": errors,
+        "values": Fields(request.POST),
+        "errors": Fields(errors),
     }
     return render(request, "approvals/delegations.html", context, status=422 if errors else 200)
 

@@ -11,7 +11,7 @@ from accounts.roles import label
 from approvals.people import stand_ins
 from language import reading
 from language.refusal import Blocked, Invalid
-from web.http import Request, key_of
+from web.http import Fields, Request, key_of
 
 PER_PAGE = 30
 
@@ -45,8 +45,8 @@ def stand_in_page(request: Request) -> HttpResponse:
         if may_give
         else [],
         "people": User.deciders().order_by("name", "username")[:500] if may_give else [],
-        "values": request.POST,
-        "errors": errors,
+        "values": Fields(request.POST),
+        "errors": Fields(errors),
     }
     return render(request, "approvals/stand_ins.html", context, status=422 if errors else 200)
 

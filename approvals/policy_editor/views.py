@@ -21,7 +21,7 @@ from language.refusal import Invalid, Missing, Reason, Refused
 from proposals.models import Proposal
 from requests import risk
 from requests.models import Component
-from web.http import Request, key_of, record_refusal, status_of
+from web.http import Fields, Request, key_of, record_refusal, status_of
 
 PER_PAGE = 20
 DAYS = (30, 90, 365)
@@ -145,7 +145,7 @@ def _step(place: str, step: dict[str, Any], typed: tuple[str, dict[str, Any]] | 
         + (f"stage {place[3]}" if place[3] != "0" else "owed afterwards"),
         "is_emergency": step["kind"] == policy.EMERGENCY,
         "components": ", ".join(t.removeprefix(policy.COMPONENT) for t in values["when"] if t.startswith(policy.COMPONENT)),
-        "items": "\n".join(f"{item['key']}{'!' if item.get('always') else ''}: {item['text']}" for item in values["checklist"]),
+        "lines": "\n".join(f"{item['key']}{'!' if item.get('always') else ''}: {item['text']}" for item in values["checklist"]),
     }
 
 
@@ -304,8 +304,8 @@ def simulator(request: Request) -> HttpResponse:
         "facts": facts,
         "stages": [] if wrong or errors else trial.simulate(rules, facts, requester),
         "wrong": wrong,
-        "errors": errors,
-        "values": get,
+        "errors": Fields(errors),
+        "values": Fields(get),
         "priorities": check.PRIORITIES,
         "levels": risk.LEVELS,
     }

@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 _READER = MarkdownIt("commonmark", {"html": False}).enable("table")
+_READER.core.ruler.disable(["inline"])  # only blocks matter here; what stands within a line costs most of the time
 _BOX = re.compile(r"^\[[ xX]\]\s+")
 LONGEST = 100_000  # characters that are read; the fields hold fewer
 LONGEST_TITLE = 200

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import messages
 from django.db.models import Q
 from django.http import HttpResponse
@@ -17,11 +15,12 @@ from implementation.run import duty
 from implementation.run.case import Case
 from language.refusal import Invalid, Missing, Reason, Refused, refusal_of
 from pages.change import clicks, timeline, timing
+from pages.change.failure import Failure, failure
 from pages.request_form.forms import SECURITY_WORDS
 from requests import changes, risk
 from requests.components import record_of
 from requests.models import ChangeRequest
-from web.http import Request, record_refusal, status_of
+from web.http import Fields, Request, record_refusal, status_of
 
 
 def card(request: Request, step_id: int) -> HttpResponse:
@@ -46,7 +45,7 @@ def _step(request: Request, key: int) -> Step:
     return step
 
 
-def _show(request: Request, step: Step, failed: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
+def _show(request: Request, step: Step, failed: Failure | None = None, status: int = 200) -> HttpResponse:
     """The card of a step that this person may decide now; else why not, with the way to the change."""
     change = step.change
     case = Case(change, request.user)
@@ -83,7 +82,7 @@ def _show(request: Request, step: Step, failed: dict[str, Any] | None = None, st
         "why_security": rounds.why_security(change, case.steps),
         "spared": [decision for own in case.steps for decision in own.decisions.all() if decision.spared],
         "documented": case.documentation.values if case.documentation else {},
-        "failed": failed,
+        "failed": Failure() if failed is None else failed,
     }
     return render(request, "approvals/card_page.html", context, status=status)
 
@@ -98,7 +97,7 @@ def _decide(request: Request, step: Step, *, goes_on: bool) -> HttpResponse:
         raise
     except Refused as refused:
         record_refusal(request, refused)
-        return _show(request, step, clicks.failed(request, "decide", refused), status_of(refused))
+        return _show(request, step, failure(request, "decide", refused), status_of(refused))
     messages.success(request, said)
     waiting = who_decides.waiting_for(request.user)
     after = waiting.filter(Q(priority__gt=step.priority) | Q(priority=step.priority, pk__gt=step.pk))
@@ -112,4 +111,5 @@ def _comment(request: Request, step: Step) -> HttpResponse:
     except Invalid as refused:
         raise Invalid(fields={"comment": str(refused)}) from None  # the field's name here
     messages.success(request, "Your comment is on the change's page; nothing is decided yet.")
-    return _show(request, step, {"values": {name: value for name, value in request.POST.items() if name != "comment"}})
+    typed = {name: value for name, value in request.POST.items() if name != "comment"}
+    return _show(request, step, Failure(values=Fields(typed)))

@@ -14,8 +14,9 @@ from approvals.deciding import ahead, decisions
 from approvals.models import Step
 from approvals.policy.policy import EMERGENCY
 from implementation.review import reviews
-from language.refusal import Blocked, Invalid, Missing, Refused
+from language.refusal import Blocked, Missing, Refused
 from pages.change import timing, views
+from pages.change.failure import failure
 from pages.request_form import forms
 from requests import access, lifecycle
 from requests.models import ChangeRequest
@@ -48,35 +49,13 @@ def act(request: Request, number: str, verb: str) -> HttpResponse:
     return redirect(wanted.address(number, posted, done))
 
 
-def _target(verb: str, name: str) -> str:
-    """The id of the field that an error is about."""
-    if verb == "decide":
-        return "cm" if name == "comment" else name.replace("checklist.", "tick_")
-    return f"id_{name}" if name in YES_NO else f"{verb}-{name}"
-
-
-YES_NO = frozenset({"runbook_updated", "p0_justified", "downtime_required"})
-#: What a form sends that nobody typed.
-UNTYPED = frozenset({"csrfmiddlewaretoken", "version", "verdict", "item", "check", "step", "state", "start", "slot_start", "asked"})
-
-
-def failed(request: Request, verb: str, refused: Refused) -> dict[str, Any]:
-    """What a page shows of a refusal: why, by field where it is about one, and all that was typed."""
-    errors = refused.fields if isinstance(refused, Invalid) else {}
-    said = [(reason.message, "") for reason in refused.reasons] or [(text, _target(verb, name)) for name, text in errors.items()]
-    typed = any(value.strip() for name, value in request.POST.items() if name not in UNTYPED and isinstance(value, str))
-    return {"verb": verb, "errors": errors, "said": said, "values": request.POST, "typed": typed}
-
-
 def _again(request: Request, number: str, verb: str, tab: str, refused: Refused) -> HttpResponse:
     """The page once more, with why it was refused and all that was typed."""
     record_refusal(request, refused)
-    what = failed(request, verb, refused)
+    what = failure(request, verb, refused)
     change = access.change_for(request.user, number)
     if tab == "run" and not (verb in lifecycle.LABELS and change.state in EDITABLE):
         return views.show_run(request, change, status_of(refused), failed=what)
-    # Whether one of the proposed slots was refused, or a start that was typed in.
-    what["listed"] = verb == "schedule" and "override_reason" not in request.POST
     return views.show_overview(request, change, status_of(refused), wants_slots=verb == "schedule", failed=what)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -19,9 +19,11 @@ from implementation.run import actions as all_actions
 from implementation.run import duty, guards
 from implementation.run.case import Case
 from language.say import say_instant
+from pages.change.failure import Failure
 from requests import changes, content, sharing
 from requests.models import ChangeRequest
 from requests.states import ENDED, RUNNING, TRANSITIONS, State
+from windows.models import FreezeException
 
 PRIMARY = (
     "accept-late-record",
@@ -105,22 +107,44 @@ def _extra_actions(case: Case) -> list[all_actions.Action]:
     return found
 
 
-def _next_step(case: Case, found: list[all_actions.Action]) -> dict[str, Any]:
-    """The one primary action of this person now; blocked ones are shown with their reason."""
+@dataclass(frozen=True)
+class NextStep:
+    """The one primary action of a person: its title, what it brings about, and what it is about.
+
+    `kind`: "decide" (a step), "exception" (one to grant: its row), "act" (an action, perhaps barred: it `opens` later, or
+    `asks` for words), or "none". `rollback` is offered beside whatever else there is.
+    """
+
+    kind: str
+    title: str
+    sentence: str = ""
+    step: Step | None = None
+    ahead: Any = None
+    before: Any = None
+    row: FreezeException | None = None
+    action: all_actions.Action | None = None
+    rollback: all_actions.Action | None = None
+    opens: datetime | None = None
+    asks: str = ""
+
+
+def _next_step(case: Case, found: list[all_actions.Action]) -> NextStep:
+    """What this person is asked for now; what is barred is shown with its reason."""
     if case.mine:
         step = case.mine[0]
-        return {
-            "kind": "decide",
-            "step": step,
-            "title": f"{step.label} for {instead}" if (instead := case.standing_in_for(step)) else f"Your {step.label.lower()} is open",
-            "sentence": f"{rounds.what_approving_does(step, case.steps)} {duty.bars(case, step)}".rstrip(),
-            "ahead": case.signs_ahead(step),
-            "before": case.judged_before(step),
-        }
+        instead = case.standing_in_for(step)
+        return NextStep(
+            "decide",
+            f"{step.label} for {instead}" if instead else f"Your {step.label.lower()} is open",
+            f"{rounds.what_approving_does(step, case.steps)} {duty.bars(case, step)}".rstrip(),
+            step=step,
+            ahead=case.signs_ahead(step),
+            before=case.judged_before(step),
+        )
     if asked := case.exception_to_grant:
         title = f"A freeze exception waits for you: {say_instant(asked.row.slot_start)}"
         sentence = f"“{asked.row.reason}” {asked.row.author}"
-        return {"kind": "exception", "title": title, "sentence": sentence, "row": asked.row, "rollback": None}
+        return NextStep("exception", title, sentence, row=asked.row)
     by_name = {action.name: action for action in found}
     candidates = [by_name[name] for name in PRIMARY if name in by_name]
     if case.change.is_emergency and case.actor.is_devops:
@@ -132,11 +156,11 @@ def _next_step(case: Case, found: list[all_actions.Action]) -> dict[str, Any]:
     rolling = rollback if rollback.allowed and case.change.state in RUNNING else None
     if chosen is None:
         waits = _waits(case) if case.change.state == State.IN_REVIEW else ("", "")
-        return {"kind": "none", "title": waits[0] or _standing(case), "sentence": waits[1], "rollback": rolling}
+        return NextStep("none", waits[0] or _standing(case), waits[1], rollback=rolling)
     title, sentence = _words(case, chosen)
     asks = "Nobody has authorised it: whom did you call, and when?" if chosen.name == "start" and case.starts_before else ""
     opens = next((reason.next_allowed_at for reason in chosen.reasons if reason.next_allowed_at), None)
-    return {"kind": "act", "action": chosen, "title": title, "sentence": sentence, "rollback": rolling, "opens": opens, "asks": asks}
+    return NextStep("act", title, sentence, action=chosen, rollback=rolling, opens=opens, asks=asks)
 
 
 def _words(case: Case, chosen: all_actions.Action) -> tuple[str, str]:
@@ -315,23 +339,33 @@ def context(case: Case, tab: str) -> dict[str, Any]:
         "may_extend": not guards.extend_refusal(change, actor),
         "kinds": ChangeRequest.EmergencyKind.choices,
         "triggers": matrix.TRIGGERS.items(),
-        "failed": None,
+        "failed": Failure(),
+        "post_to": "",
         "documented": case.documentation.values if case.documentation else {},
         **_by_telephone(case),
     }
 
 
-def _take_over(case: Case) -> dict[str, Any]:
+@dataclass(frozen=True)
+class TakeOver:
+    """Whether a person may take the run over, what they must say for it, or why they may not."""
+
+    may: bool = False
+    asks: str = ""
+    why_not: str = ""
+
+
+def _take_over(case: Case) -> TakeOver:
     """Whether this person may take the run over, must say why, or may not and why (A28, A37)."""
     if not (case.actor.may_write and case.actor.is_devops):
-        return {}
+        return TakeOver()
     refusal = guards.take_over_refusal(case)
     if not refusal:
-        return {"may": True}
+        return TakeOver(may=True)
     first = refusal[0]
     if first.code == "reason":
-        return {"may": True, "asks": first.message}
-    return {"why_not": first.message} if first.code in ("judged", "only_approver") else {}
+        return TakeOver(may=True, asks=first.message)
+    return TakeOver(why_not=first.message) if first.code in ("judged", "only_approver") else TakeOver()
 
 
 def _may_add_security(case: Case) -> bool:
@@ -355,14 +389,14 @@ def _not_needed(case: Case) -> list[str]:
 def _sharing(case: Case) -> dict[str, Any]:
     """Who else sees a confidential change, for whoever may say so."""
     if not case.change.confidential or sharing.refusal(case.change, case.actor):
-        return {}
+        return {"may_share": False}
     return {"may_share": True, "grants": sharing.grants_of(case.change), "roles_to_choose": sharing.roles_to_choose()}
 
 
 def _by_telephone(case: Case) -> dict[str, Any]:
     """For an emergency: the step whose approval the on-call engineer may record, and the answer that this person owes (A4)."""
     if not case.change.is_emergency:
-        return {}
+        return {"telephone": None, "to_ratify": None, "asked": None}
     step = next(
         (s for s in case.steps if s.kind == policy.EMERGENCY and not s.deferred and s.state == s.State.OPEN and s.ratify_by is None), None
     )
@@ -383,7 +417,7 @@ def _by_telephone(case: Case) -> dict[str, Any]:
 def ended(case: Case) -> dict[str, Any]:
     """What an ended change shows of its review, and of what it still owes."""
     if case.change.state not in ENDED:
-        return {}
+        return {"review": None, "owed": [], "supplied": []}
     return {
         "review": case.review,
         "owed": guards.owed(case) if case.change.state != State.CLOSED else [],

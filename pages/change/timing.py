@@ -36,7 +36,15 @@ def calendar(case: Case, *, wants_slots: bool, foresees: bool = True) -> dict[st
     """The calendar's verdict on the slot booked or asked for, and free slots to choose from where that is the next thing."""
     change = case.change
     can_be_held = change.state in (State.APPROVED, State.SCHEDULED, *RUNNING) and not change.is_emergency
-    rail: dict[str, Any] = {"held": next(iter(case.lockdowns), None) if can_be_held else None}
+    rail: dict[str, Any] = {
+        "held": next(iter(case.lockdowns), None) if can_be_held else None,
+        "bookable": None,
+        "forecast": None,
+        "remedy": "",
+        "slots": [],
+        "no_slots": "",
+        "may_schedule": False,
+    }
     start = change.slot_start or change.requested_window_start
     planned = change.state in EDITABLE and not change.is_emergency
     if start and planned and change.estimated_minutes:
@@ -58,12 +66,12 @@ def calendar(case: Case, *, wants_slots: bool, foresees: bool = True) -> dict[st
         rail |= {
             "slots": [(s, s + change.plan_length, needs_notice(change.priority, s)) for s in starts],
             "no_slots": why,
-            "remedy": rail.get("remedy") or remedy(why),
+            "remedy": rail["remedy"] or remedy(why),
             "may_schedule": True,
         }
     elif foresees and change.state in EDITABLE:  # who sees free slots sees when it could be
         found = rail["forecast"] = None if case.vacancies else forecast.of(change, case.calendar, case.needs)
-        rail["remedy"] = rail.get("remedy") or (found.remedy if found else "")
+        rail["remedy"] = rail["remedy"] or (found.remedy if found else "")
     return rail
 
 
@@ -89,7 +97,7 @@ def _opening(case: Case) -> dict[str, Any]:
     """Whether this person may ask for a window that the plan fits, and from when it would be."""
     change = case.change
     if not case.actor.may_write or bookings.opening_refusal(change, case.actor):
-        return {}
+        return {"may_ask_opening": False}
     start = change.requested_window_start
     return {"may_ask_opening": True, "opening_from": f"{start:%Y-%m-%dT%H:%M}" if start else ""}
 

@@ -54,6 +54,7 @@ def show_overview(request: Request, change: ChangeRequest, status: int = 200, *,
         if change.state in suggestions.OPEN_STATES
         else [],
         "may_suggest": not suggestions.refusal(change, request.user),
+        "asks": "ask" in request.GET,  # the form has sent somebody here to ask for an opening
         "plan": timing.plan(change),
         "depends_on": case.visible_needs,
         "issues": list(change.issues.all()) if change.started_at else [],
@@ -150,6 +151,7 @@ def trail(request: Request, number: str) -> HttpResponse:
     found = list(events[:101])
     context = header.context(Case(change, request.user), "audit") | {
         "events": found[:100],
+        "numbers": {},
         "may_redact": request.user.has_role(*redaction.ROLES),
         "more": found[99].pk if len(found) > 100 else None,
     }

@@ -25,7 +25,7 @@ from requests import components as catalogue
 from requests import listing
 from requests.models import ChangeRequest, Component
 from requests.states import State
-from web.http import Request
+from web.http import Fields, Request
 
 COUNTED = 1000
 VIEWS: tuple[tuple[str, dict[str, str]], ...] = (
@@ -201,10 +201,10 @@ def component(request: Request, slug: str = "") -> HttpResponse:
     usual_roles = [(f"usual_{role}", label(role), people) for role, people in catalogue.holders().items()]
     context = {
         "component": found,
-        "values": values,
+        "values": Fields(values),
         "usual_roles": usual_roles,
         "usual_wrong": any(name.startswith("usual_") for name in errors),
-        "errors": errors,
+        "errors": Fields(errors),
         "may_manage": catalogue.may_manage(request.user),
     }
     return render(request, "requests/component.html", context, status=422 if errors else 200)

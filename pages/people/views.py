@@ -24,7 +24,7 @@ from approvals.people import duty_handover, staffing, vacancies
 from changemgmt.demo.people import PEOPLE
 from language import reading
 from language.refusal import Blocked, Invalid, Refused
-from web.http import Request, key_of, record_refusal
+from web.http import Fields, Request, key_of, record_refusal
 
 PER_PAGE = 100
 
@@ -108,7 +108,7 @@ def person(request: Request, username: str = "") -> HttpResponse:
             return redirect("accounts:people")
     roles = [(role.value, label(role), DUTIES.get(role, "")) for role in Role]
     may_invite = bool(found and invitations.is_open(found))
-    context = {"person": found, "values": values, "errors": errors, "roles": roles, "may_invite": may_invite}
+    context = {"person": found, "values": Fields(values), "errors": Fields(errors), "roles": roles, "may_invite": may_invite}
     return render(request, "accounts/person.html", context, status=422 if errors else 200)
 
 
@@ -151,8 +151,8 @@ def duties(request: Request) -> HttpResponse:
         "duties": shown,
         "holders": holders,
         "kinds": Duty.Kind.choices,
-        "errors": errors,
-        "values": request.POST,
+        "errors": Fields(errors),
+        "values": Fields(request.POST),
         "missing": missing,
         "may_keep": registry.keeps_roster(request.user),
         "to_hand_over": duty_handover.could_take(mine),
@@ -227,9 +227,9 @@ def tokens(request: Request) -> HttpResponse:
     context = {
         "tokens": request.user.api_tokens.all()[:100],
         "scopes": ApiToken.Scope.choices,
-        "errors": errors,
+        "errors": Fields(errors),
         "secret": secret,
-        "values": request.POST,
+        "values": Fields(request.POST),
     }
     return render(request, "accounts/tokens.html", context, status=422 if errors else 200)
 
@@ -250,7 +250,8 @@ def setup_first(request: HttpRequest, token: str) -> HttpResponse:
             login(request, person, backend="django.contrib.auth.backends.ModelBackend")
             messages.success(request, "You administer this installation now. What is still missing stands below.")
             return redirect("home")
-    return render(request, "accounts/setup.html", {"errors": errors, "values": request.POST}, status=422 if errors else 200)
+    context = {"errors": Fields(errors), "values": Fields(request.POST)}
+    return render(request, "accounts/setup.html", context, status=422 if errors else 200)
 
 
 @require_safe

@@ -28,7 +28,7 @@ from requests import access, changes, cleaning, content, risk
 from requests.components import record_of
 from requests.models import ChangeRequest, Component, IdempotencyKey
 from requests.states import State
-from web.http import Request, key_of, record_refusal, status_of
+from web.http import Fields, Request, key_of, record_refusal, status_of
 from windows.booking import forecast, slots
 from windows.booking.questions import Around, Bookable, locked_out, may_be_booked, needs_notice
 
@@ -47,8 +47,8 @@ def _form_page(
 ) -> HttpResponse:
     context = {
         "change": change,
-        "values": values,
-        "errors": errors or {},
+        "values": Fields(values),
+        "errors": Fields(errors),
         "notice": notice,
         "token": values.get("token") or uuid.uuid4().hex,
         "strategies": ChangeRequest.Strategy.choices,
@@ -85,7 +85,7 @@ def _preview(user: User, values: dict[str, Any], change: ChangeRequest | None) -
     )
     return {
         "progress": forms.section_progress(plain),
-        "steps_ahead": {name: steps_of(getattr(known, name)) for name in ("implementation_steps", "rollback_plan")},
+        "ahead": {name: steps_of(getattr(known, name)) for name in ("implementation_steps", "rollback_plan")},
         "asked": (plans := policy.plan(rounds.current_rules(), facts)),
         "nobody": vacancies.nobody_for(plans, change.requester if change else user) if known.priority else [],
         "shown_priority": known.priority,
@@ -331,7 +331,7 @@ def preview(request: Request) -> HttpResponse:
             change, saved = _save(request, values), True
         except Refused:
             saved = False
-    context = {"values": typed, "change": change, "saved": saved, **_preview(request.user, typed, change)}
+    context = {"values": Fields(typed), "change": change, "saved": saved, **_preview(request.user, typed, change)}
     return render(request, "requests/preview.html", context)
 
 

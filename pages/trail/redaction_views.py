@@ -12,7 +12,7 @@ from audit.models import Redaction
 from language.refusal import Blocked, Invalid, raise_refusal
 from proposals.models import Proposal
 from requests import redaction
-from web.http import Request
+from web.http import Fields, Request
 
 
 def redact(request: Request, key: int) -> HttpResponse:
@@ -37,7 +37,7 @@ def redact(request: Request, key: int) -> HttpResponse:
         "texts": [(text, redaction.text_refusal(change, text.text)) for text in redaction.texts(event)] if not refused else [],
         "asked": Proposal.objects.filter(kind=redaction.KIND, state=Proposal.State.OPEN, payload__event=key).select_related("author"),
         "taken": Redaction.objects.filter(words=key).select_related("proposed_by", "confirmed_by"),
-        "errors": errors,
-        "typed": request.POST,
+        "errors": Fields(errors),
+        "typed": Fields(request.POST),
     }
     return render(request, "audit/redact.html", context, status=422 if errors else 200)

@@ -18,7 +18,7 @@ from django.test import Client
 from accounts.models import ApiToken, Duty, User
 from audit.models import Event
 from requests.models import Component
-from tests.world import Desk
+from tests.world import Desk, html_of
 
 pytestmark = pytest.mark.django_db
 Sit = Callable[[str], Desk]
@@ -46,7 +46,7 @@ def root() -> Client:
 def signed_in(username: str, password: str) -> Client:
     client = Client()
     answer = client.post("/accounts/login/", {"login": username, "password": password})
-    assert answer.status_code == 302, answer.content.decode()
+    assert answer.status_code == 302, html_of(answer)
     return client
 
 
@@ -54,7 +54,7 @@ def told(client: Client, address: str, **values: Any) -> str:
     """Post a form that is refused: the errors that the page shows, with what was typed."""
     answer = client.post(address, values)
     assert answer.status_code == 422
-    return answer.content.decode()
+    return html_of(answer)
 
 
 def test_an_empty_installation_is_brought_to_life_without_a_shell(root: Client) -> None:
@@ -118,7 +118,7 @@ def test_nobody_grants_themselves_a_role(root: Client, desk: Sit) -> None:
     mine = {"username": "root", "name": "Root", "email": "root@example.com", "is_active": "on", "roles": ["cto"]}
     answer = root.post("/settings/people/root/", mine)
     assert answer.status_code == 422
-    assert "Nobody changes their own roles" in answer.content.decode()
+    assert "Nobody changes their own roles" in html_of(answer)
     for username in ("engineer", "change-manager", "cto", "auditor"):
         client = desk(username).client
         client.force_login(User.objects.get(username=username))
@@ -149,11 +149,11 @@ def test_a_token_is_shown_once_and_ends(desk: Sit, at: Any) -> None:
     client.force_login(User.objects.get(username="devops"))
     for wrong, says in (({"name": ""}, "Name: say"), ({"days": "0"}, "Days: give 1 to 730"), ({"scope": "all"}, "Scope: choose")):
         assert says in told(client, "/settings/tokens/", **({"name": "ci", "scope": "gate", "days": "30"} | wrong))
-    page = client.post("/settings/tokens/", {"name": "ci", "scope": "gate", "days": "30"}).content.decode()
+    page = html_of(client.post("/settings/tokens/", {"name": "ci", "scope": "gate", "days": "30"}))
     found = re.search(r"cm_[\w-]{20,}", page)
     assert found
     secret = found[0]
-    assert secret not in client.get("/settings/tokens/").content.decode()
+    assert secret not in html_of(client.get("/settings/tokens/"))
     assert not ApiToken.objects.filter(digest=secret).exists()
     bearer = {"HTTP_AUTHORIZATION": f"Bearer {secret}"}
     assert Client().get("/api/v1/gate/CR-2026-10-01-001", **bearer).status_code == 404
@@ -188,7 +188,7 @@ def test_a_second_factor_is_enrolled_and_asked_for(desk: Sit) -> None:
     assert asked["Location"].startswith("/accounts/reauthenticate/"), "who changes how to sign in gives the password again"
     assert client.post(asked["Location"], {"password": "wrong"}).status_code == 200
     assert client.post(asked["Location"], {"password": "a long first one"})["Location"] == "/accounts/2fa/totp/activate/"
-    page = client.get("/accounts/2fa/totp/activate/").content.decode()
+    page = html_of(client.get("/accounts/2fa/totp/activate/"))
     found = re.search(r'value="([A-Z2-7]{32})"', page)
     assert found, page
     secret = found[1]
@@ -213,7 +213,7 @@ def test_a_second_factor_is_enrolled_and_asked_for(desk: Sit) -> None:
     caches["default"].clear()  # where allauth keeps the codes used up, enrolment's among them
     assert fresh.post("/accounts/2fa/authenticate/", {"code": code(secret, time.time())}).status_code == 302
     assert fresh.get("/changes/").status_code == 200
-    recovery = re.findall(r"\b[0-9a-f]{8}\b", client.get("/accounts/2fa/recovery-codes/").content.decode())
+    recovery = re.findall(r"\b[0-9a-f]{8}\b", html_of(client.get("/accounts/2fa/recovery-codes/")))
     lost = signed_in("engineer", "a long first one")
     assert lost.post("/accounts/2fa/authenticate/", {"code": recovery[0]}).status_code == 302
     assert lost.get("/changes/").status_code == 200

@@ -15,6 +15,7 @@ from approvals import checks
 from approvals.people import staffing
 from audit.models import Event
 from requests.models import Component
+from tests.world import html_of
 
 pytestmark = pytest.mark.django_db
 FORM = {"username": "ada", "name": "Ada Byron", "email": "ada@example.com", "password": "a long enough word 7"}
@@ -43,7 +44,7 @@ def test_the_link_makes_the_first_administrator_and_signs_them_in(empty: None, c
     assert address.removeprefix("/setup/") not in str(SetupLink.objects.values())
     assert client.get(address).status_code == 200
     assert client.post(address, FORM)["Location"] == "/"
-    home = client.get("/").content.decode()
+    home = html_of(client.get("/"))
     assert "Still missing" in home
     person = User.objects.get(username="ada")
     assert (person.is_superuser, person.check_password(FORM["password"])) == (True, True)
@@ -77,17 +78,17 @@ def test_what_is_wrong_is_said_and_the_link_still_works(empty: None, client: Cli
     address = link()
     refused = client.post(address, FORM | wrong)
     assert refused.status_code == 422
-    assert f'href="#id_{field}"' in refused.content.decode()
+    assert f'href="#id_{field}"' in html_of(refused)
     assert client.post(address, FORM).status_code == 302
 
 
 def test_the_sign_in_page_says_where_the_link_is_never_the_link(empty: None, client: Client) -> None:
     address = link()
-    page = client.get("/accounts/login/").content.decode()
+    page = html_of(client.get("/accounts/login/"))
     assert "script/manage setup_link" in page
     assert address not in page
     User.objects.create_superuser("root", "r@example.com", "x")
-    assert "script/manage setup_link" not in Client().get("/accounts/login/").content.decode()
+    assert "script/manage setup_link" not in html_of(Client().get("/accounts/login/"))
 
 
 def test_the_ready_line_prints_it(empty: None) -> None:
@@ -139,5 +140,5 @@ def test_nobody_is_led_where_they_may_not_go() -> None:
     for username, reads in (("engineer", False), ("tech-lead", False), ("change-manager", True), ("auditor", True)):
         client = Client()
         client.force_login(User.objects.get(username=username))
-        assert ('href="/audit/"' in client.get("/").content.decode()) is reads
+        assert ('href="/audit/"' in html_of(client.get("/"))) is reads
         assert (client.get("/audit/").status_code == 200) is reads

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -12,7 +11,7 @@ from typing import Any
 from django.db import transaction
 
 from notifications.models import Message
-from tests.world import Desk
+from tests.world import Desk, html_of
 
 Sit = Callable[[str], Desk]
 At = Callable[[str], None]
@@ -145,7 +144,7 @@ class Road:
         client.force_login(self.desk(who).user)
         answer = client.get(f"/changes/{number}/{tab}")
         assert answer.status_code == 200
-        return re.sub(r"\s+", " ", unescape(answer.content.decode()))
+        return unescape(html_of(answer))
 
     def press(self, number: str, verb: str, who: str, **values: Any) -> int:
         """The button of that verb; the status of the answer."""

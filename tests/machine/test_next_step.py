@@ -18,7 +18,7 @@ from accounts.models import User
 from tests.implementation.road import EVERYBODY
 from tests.machine.test_who_may import DEVOPS, IMPLEMENTER, MANAGER, ON_CALL, OPEN_STEPS, REQUESTER, REVIEWERS, STATES, Road
 from tests.tries import share
-from tests.world import Desk
+from tests.world import Desk, html_of
 
 pytestmark = pytest.mark.django_db
 Sit = Callable[[str], Desk]
@@ -61,7 +61,7 @@ def shown(username: str, number: str) -> tuple[str, bool, str, str]:
     """(step, whether it is allowed, the bar's title, why not), as the change's page says it."""
     client = Client()
     client.force_login(User.objects.get(username=username))
-    html = unescape(client.get(f"/changes/{number}/").content.decode())
+    html = unescape(html_of(client.get(f"/changes/{number}/")))
     if 'data-checks id="decide"' in html:
         return "decide", True, "decide", ""
     bar = html.split('aria-label="Your next step"')[1]

@@ -12,7 +12,7 @@ from django.test import Client
 
 from accounts.models import Duty, User
 from tests.implementation.road import SLOT, Road, later
-from tests.world import Desk
+from tests.world import Desk, html_of
 
 pytestmark = pytest.mark.django_db
 Sit = Callable[[str], Desk]
@@ -21,7 +21,7 @@ Sit = Callable[[str], Desk]
 def sentence(username: str) -> str:
     client = Client()
     client.force_login(User.objects.get(username=username))
-    found = re.search(r"<h1>[^<]+</h1><p>([^<]*)</p>", client.get("/").content.decode())
+    found = re.search(r"<h1>[^<]+</h1> <p>([^<]*)</p>", html_of(client.get("/")))
     assert found
     return unescape(found[1])
 

@@ -12,7 +12,7 @@ from accounts.models import User
 from proposals.models import Proposal
 from requests.models import Component
 from tests.pages.test_home import sentence
-from tests.world import Desk
+from tests.world import Desk, html_of
 
 pytestmark = pytest.mark.django_db
 Sit = Callable[[str], Desk]
@@ -34,7 +34,7 @@ def fields_of(answer: dict[str, Any]) -> list[str]:
 def page(username: str, path: str) -> str:
     client = Client()
     client.force_login(User.objects.get(username=username))
-    return client.get(path).content.decode()
+    return html_of(client.get(path))
 
 
 def test_one_that_no_open_change_names_is_retired_at_once_and_comes_back_at_once(desk: Sit) -> None:

@@ -19,7 +19,7 @@ from proposals.models import Proposal
 from tests.approvals.policy_editor.test_policy_editor import Editor
 from tests.implementation.road import EVERYBODY, told, tried, why
 from tests.windows.rules.test_rules import edit, opening, rules, save
-from tests.world import Desk
+from tests.world import Desk, html_of
 
 pytestmark = pytest.mark.django_db
 Sit = Callable[[str], Desk]
@@ -66,7 +66,7 @@ def page(desk: Sit, who: str) -> str:
     client.force_login(desk(who).user)
     answer = client.get("/settings/proposals/")
     assert answer.status_code == 200
-    return re.sub(r"\s+", " ", unescape(answer.content.decode()))
+    return re.sub(r"\s+", " ", unescape(html_of(answer)))
 
 
 # --- who may ----------------------------------------------------------------------------------
@@ -271,7 +271,7 @@ def test_a_decline_without_a_reason_is_refused(desk: Sit, reason: dict[str, str]
     client = desk("cto").client
     answer = client.post(f"/settings/proposals/{key}/answer", {"verb": "decline", **reason})
     assert answer.status_code == 422
-    assert "say why you decline" in answer.content.decode()
+    assert "say why you decline" in html_of(answer)
     assert Proposal.objects.get().state == "open"
     assert len(events()) == 1
 

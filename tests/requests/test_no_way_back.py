@@ -11,7 +11,7 @@ from django.test import Client
 from accounts.models import User
 from notifications.models import Message
 from tests.implementation.road import Road
-from tests.world import Desk
+from tests.world import Desk, html_of
 
 pytestmark = pytest.mark.django_db
 Sit = Callable[[str], Desk]
@@ -34,7 +34,7 @@ def fields_of(answer: dict[str, Any]) -> list[str]:
 def page(username: str, path: str) -> str:
     client = Client()
     client.force_login(User.objects.get(username=username))
-    return client.get(path).content.decode()
+    return html_of(client.get(path))
 
 
 @pytest.mark.parametrize(("without", "missing"), [
@@ -143,10 +143,10 @@ def test_trail_mail_and_answer_call_it_what_it_is(desk: Sit, at: Any, more: dict
     client = Client()
     client.force_login(User.objects.get(username="devops"))
     act = f"/changes/{number}/act"
-    said = client.post(f"{act}/roll_back", {"reason": "It is empty"}, follow=True).content.decode()
+    said = html_of(client.post(f"{act}/roll_back", {"reason": "It is empty"}, follow=True))
     assert f"The {word} has begun: its checklist is open." in said
     desk("devops").tick_off(number, "rollback", "post")
-    said = client.post(f"{act}/finish_rollback", {}, follow=True).content.decode()
+    said = html_of(client.post(f"{act}/finish_rollback", {}, follow=True))
     assert f"The {word} is finished. The review is due within 24 hours." in said
     timeline = page("engineer", f"/changes/{number}/")
     assert f"began the {word} (manual)" in timeline
@@ -185,6 +185,6 @@ def test_the_form_keeps_what_was_chosen(desk: Sit) -> None:
     }
     answer = client.post("/changes/new", typed)
     assert answer.status_code == 422
-    html = answer.content.decode()
+    html = html_of(answer)
     assert '<option value="undo" selected>It cannot be undone</option>' in html
     assert 'href="#id_no_way_back_reason"' in html

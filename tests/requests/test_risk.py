@@ -12,7 +12,7 @@ from accounts.models import User
 from audit.models import Event
 from requests.models import ChangeRequest
 from requests.risk import Record, suggest
-from tests.world import Desk
+from tests.world import Desk, html_of
 
 pytestmark = pytest.mark.django_db
 Sit = Callable[[str], Desk]
@@ -79,7 +79,7 @@ def test_a_reviewer_lowers_it_and_no_verdict_is_lost(desk: Sit, at: Any) -> None
     )  # fmt: skip
     page = Client()
     page.force_login(User.objects.get(username="auditor"))
-    html = page.get(f"/changes/{number}/").content.decode()
+    html = html_of(page.get(f"/changes/{number}/"))
     assert "Its requester said high; lowered by Grace Lindqvist: “It is behind a flag”" in html
     event = Event.objects.get(action="approval.assess")
     assert (event.data["from"], event.data["to"]) == ("high", "medium")
@@ -106,14 +106,14 @@ def test_the_form_suggests_and_asks_why_not_by_canary(desk: Sit, at: Any) -> Non
         "risk_irreversible": "yes",
         "risk_tested": "no",
     }
-    rail = client.post("/changes/preview", typed).content.decode()
+    rail = html_of(client.post("/changes/preview", typed))
     assert "Hard to take back" in rail
     assert "+3" in rail
     assert "Not tried before" in rail
     made = desk("engineer").create("P2", risk="high", strategy="rolling")
     edit = {"form": "1", "version": made["version"], "intent": "submit", "risk_wide": "yes"}
     refused = client.post(f"/changes/{made['id']}/edit", edit)
-    page = refused.content.decode()
+    page = html_of(refused)
     assert refused.status_code == 422
     assert 'href="#id_strategy_reason"' in page
     assert 'name="risk_wide" value="yes" checked' in page

@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 
 from language import reading
 from language.refusal import Invalid, Refused, raise_refusal
-from web.http import Request, key_of, record_refusal, status_of
+from web.http import Fields, Request, key_of, record_refusal, status_of
 from windows.feeds import feeds as service
 from windows.models import Feed
 from windows.rules import fields, ics, rules
@@ -42,7 +42,7 @@ def feeds(request: Request) -> HttpResponse:
         "kinds": Feed.Kind.choices,
         "teams": service.teams(),
         "address": address,
-        "errors": errors,
+        "errors": Fields(errors),
     }
     return render(request, "windows/feeds.html", context, status=422 if errors else 200)
 
@@ -71,7 +71,7 @@ def _unlogged(text: str, status: int) -> HttpResponse:
 def import_ics(request: Request) -> HttpResponse:
     """An .ics file as freezes, blackouts or openings: read, shown with what it would do, and only then saved."""
     raise_refusal(rules.edit_refusal(request.user))
-    context: dict[str, Any] = {"kinds": KINDS, "values": request.POST, "errors": {}, "as": request.POST.get("as", "freeze")}
+    context = NOTHING_READ | {"kinds": KINDS, "values": Fields(request.POST), "errors": Fields(), "as": request.POST.get("as", "freeze")}
     refused: Refused | None = None
     if request.method == "POST":
         try:
@@ -81,7 +81,7 @@ def import_ics(request: Request) -> HttpResponse:
         except Refused as problem:
             record_refusal(request, problem)
             refused = problem
-            context["errors"] = problem.fields if isinstance(problem, Invalid) else {"": str(problem)}
+            context["errors"] = Fields(problem.fields if isinstance(problem, Invalid) else {"": str(problem)})
             with suppress(Refused, KeyError, TypeError, AttributeError, ValueError):  # whatever of it can still be shown
                 context |= _shown(request, _edits(request.POST.get("edits", "")), [], 0)
     return render(request, "windows/import.html", context, status=status_of(refused) if refused else 200)
@@ -97,6 +97,14 @@ def _look(request: Request) -> dict[str, Any]:
     return _shown(request, [rules.Edit(**edit) for edit in found.edits], found.left_out, found.past)
 
 
+#: Of what a rule's page says besides its consequence: an import has all its values, and asks for nothing more.
+ALREADY_WRITTEN: dict[str, Any] = {"missing": {}, "occurrences": [], "may_edit": False, "is_past": False}
+
+
+#: What a page shows before a file has been sent.
+NOTHING_READ: dict[str, Any] = {"edits": "", "lines": [], "count": 0, "left_out": [], "past": 0, "consequence": None}
+
+
 def _shown(request: Request, edits: list[rules.Edit], left_out: list[str], past: int) -> dict[str, Any]:
     lines = [(edit.values or {}) for edit in edits]
     return {
@@ -106,6 +114,7 @@ def _shown(request: Request, edits: list[rules.Edit], left_out: list[str], past:
         "left_out": left_out[:SHOWN],
         "past": past,
         "consequence": rules.consequence(edits, request.user) if edits else None,
+        **ALREADY_WRITTEN,
     }
 
 

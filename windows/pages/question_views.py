@@ -15,7 +15,7 @@ from language import reading
 from language.refusal import Invalid
 from requests import access, cleaning
 from requests.models import ChangeRequest, plan_length
-from web.http import Request
+from web.http import Fields, Request
 from windows.booking import bookings, freeze_exceptions, questions, slots
 from windows.calendar.explain import explain
 from windows.models import current_calendar
@@ -37,8 +37,8 @@ def is_open(request: Request) -> HttpResponse:
     except reading.Wrong as problem:
         errors["component"] = f"Components: {problem}"
     context = {
-        "errors": errors,
-        "values": {"at": query.get("at", ""), "component": query.get("component", "")},
+        "errors": Fields(errors),
+        "values": Fields({"at": query.get("at", ""), "component": query.get("component", "")}),
         "priority": priority,
         "priorities": ChangeRequest.Priority.values,
         "answer": None if errors else explain(priority, at, current_calendar(), scope),
@@ -57,8 +57,9 @@ def find(request: Request) -> HttpResponse:
     query = request.GET
     values = {name: query.get(name, "") for name in ("component", "work", "rollback", "from")}
     context: dict[str, Any] = {
-        "values": values,
-        "errors": {},
+        "values": Fields(values),
+        "errors": Fields(),
+        "plan": None,
         "priority": query.get("priority", "P2"),
         "canary": query.get("canary") == "yes",
     }
@@ -70,7 +71,7 @@ def find(request: Request) -> HttpResponse:
             starts, why = questions.fitting(after, 8, around)
             context |= {"starts": [(start, start + plan.length) for start in starts], "why": why, "plan": plan}
         except Invalid as refused:
-            context["errors"] = refused.fields
+            context["errors"] = Fields(refused.fields)
     return render(request, "windows/find.html", context, status=422 if context["errors"] else 200)
 
 

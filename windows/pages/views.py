@@ -237,7 +237,7 @@ def _block(window: Shown, zone: ZoneInfo, begin: int, end: int) -> dict[str, Any
     top, height = (first - begin) / (end - begin) * 100, (last - first) / (end - begin) * 100
     room = max(1, int((last - first) * CHIPS_PER_HOUR) - 1)
     place = {"top": round(top, 2), "height": round(height, 2)}
-    return place | {"window": window, "room": f":{room}", "shown": room, "more": len(window.items) - room}
+    return place | {"window": window, "shown": room, "more": len(window.items) - room}
 
 
 PARTS = {"month": _month, "week": _week, "timeline": _timeline, "agenda": lambda *_: {}}

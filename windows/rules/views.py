@@ -15,7 +15,7 @@ from language import reading
 from language.refusal import Invalid, Missing, Refused, raise_refusal
 from proposals import second_person
 from proposals.models import Proposal
-from web.http import Request, key_of, record_refusal, status_of
+from web.http import Fields, Request, key_of, record_refusal, status_of
 from windows.calendar import days
 from windows.calendar.recurrence import PLANNED, Occurrence, Window
 from windows.calendar.verdict import HORIZON, closure_occurrences
@@ -161,8 +161,8 @@ def _editor(
         "what": NAMES[kind],
         "row": row,
         "said": say(row) if row else "",
-        "values": typed,
-        "errors": errors,
+        "values": Fields(typed),
+        "errors": Fields(errors),
         "refused": refused,
         "may_edit": not rules.edit_refusal(request.user),
         "zones": ZONES if typed.get("zone") in ZONES else (*ZONES, typed.get("zone", "UTC")),
@@ -174,6 +174,7 @@ def _editor(
         "priorities": PLANNED,
         "countries": days.countries(),
         "holidays": {name: days.holiday_names(typed.get(f"{name}_country", "")) for name in ("first", "last")},
+        **NO_CONSEQUENCE,
         "versions": _versions(row),
         "asks": asks,
         "ends": ends,
@@ -210,11 +211,15 @@ def preview(request: Request, kind: str) -> HttpResponse:
     return render(request, "windows/rule_preview.html", context)
 
 
+#: What a page says of a rule that nobody has written yet.
+NO_CONSEQUENCE: dict[str, Any] = {"consequence": None, "occurrences": [], "occurrence_count": 0, "is_past": False, "missing": {}}
+
+
 def _consequence(request: Request, kind: str, key: int | None, typed: dict[str, Any], *, strict: bool) -> dict[str, Any]:
     """The consequence of what is typed so far, the occurrences of the year ahead, or what keeps it from being a rule."""
     edit = rules.Edit(forms.KINDS[kind], key, forms.values(kind, typed))
     if not strict and not typed.get("name"):
-        return {"consequence": None, "missing": {}}
+        return NO_CONSEQUENCE
     try:
         values = fields.clean(edit.kind, edit.values or {})
         now = timezone.now()
@@ -222,9 +227,9 @@ def _consequence(request: Request, kind: str, key: int | None, typed: dict[str, 
         occurrences = list(rule.occurrences(now, now + timedelta(days=365)))
         found = rules.consequence([edit], request.user)
     except Invalid as refused:
-        return {"consequence": None, "missing": refused.fields}
+        return NO_CONSEQUENCE | {"missing": refused.fields}
     except (Missing, Refused) as refused:
-        return {"consequence": None, "missing": {"": str(refused)}}
+        return NO_CONSEQUENCE | {"missing": {"": str(refused)}}
     return {
         "consequence": found,
         "occurrences": [(occurrence, _shut_by(occurrence, found)) for occurrence in occurrences[:SHOWN_NEXT]],
@@ -250,7 +255,14 @@ def proposed(request: Request, key: int) -> HttpResponse:
     proposal = get_object_or_404(Proposal.objects.select_related("author"), pk=key, kind=rules.KIND)
     edits = [rules.Edit(**edit) for edit in proposal.payload["edits"]]
     may_answer = not second_person.answer_refusal(proposal, request.user)
-    context: dict[str, Any] = {"proposal": proposal, "lines": [], "may_answer": may_answer}
+    context: dict[str, Any] = {
+        "proposal": proposal,
+        "lines": [],
+        "may_answer": may_answer,
+        "may_edit": False,
+        **NO_CONSEQUENCE,
+        "overtaken": "",
+    }
     try:
         context["lines"] = [_proposed_line(edit) for edit in edits]
         context["consequence"] = rules.consequence(edits, request.user) if proposal.state == Proposal.State.OPEN else None
@@ -291,8 +303,8 @@ def lockdowns(request: Request) -> HttpResponse:
         "would": lockdown.holds([], request.user) if not scope or "scope" in known else lockdown.holds(scope, request.user),
         "may": not lockdown.refusal(request.user),
         "refused": refused,
-        "errors": known,
-        "values": {"components": typed, "reason": request.POST.get("reason", "")},
+        "errors": Fields(known),
+        "values": Fields({"components": typed, "reason": request.POST.get("reason", "")}),
         "lifting": request.POST.get("key", ""),
     }
     return render(request, "windows/lockdown.html", context, status=status_of(refused) if refused else 200)

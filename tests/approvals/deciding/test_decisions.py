@@ -14,7 +14,7 @@ from accounts.models import Duty, User
 from approvals.models import Decision, Step
 from notifications.models import Message
 from requests.models import ChangeRequest
-from tests.world import FULL, Desk
+from tests.world import FULL, Desk, html_of
 
 pytestmark = pytest.mark.django_db
 Sit = Callable[[str], Desk]
@@ -277,7 +277,7 @@ def test_a_reviewer_sees_what_changed_since_their_last_verdict(desk: Sit) -> Non
     engineer.post(f"/changes/{number}/submit")
     client = desk("tech-lead").client
     client.force_login(desk("tech-lead").user)
-    page = client.get(f"/changes/{number}/").content.decode()
+    page = html_of(client.get(f"/changes/{number}/"))
     since = page[page.index('id="since"') : page.index('id="rv"')]
     assert "you requested changes round 1" in since
     assert "(1 min)" in since
@@ -285,7 +285,7 @@ def test_a_reviewer_sees_what_changed_since_their_last_verdict(desk: Sit) -> Non
     assert "<b>Reason</b>" not in since
     other = desk("senior-devops").client
     other.force_login(desk("senior-devops").user)
-    assert 'id="since"' not in other.get(f"/changes/{number}/").content.decode()
+    assert 'id="since"' not in html_of(other.get(f"/changes/{number}/"))
 
 
 def test_several_sign_offs_at_once_each_with_its_result(desk: Sit) -> None:
@@ -298,15 +298,15 @@ def test_several_sign_offs_at_once_each_with_its_result(desk: Sit) -> None:
         numbers.append(number)
     client = desk("devops-lead").client
     client.force_login(desk("devops-lead").user)
-    page = client.get("/approvals/").content.decode()
+    page = html_of(client.get("/approvals/"))
     chosen = re.findall(r'name="step" value="(\d+~\d+)"', page)
     assert len(chosen) == 4
     desk("engineer").patch(f"/changes/{numbers[1]}", {"version": 1, "summary": "Edited meanwhile"})
     desk("eng-manager").decide(numbers[2], "sign_off", "reject", comment="Not this quarter")
     technical = str(desk("engineer").submit("P3")["id"])
     with_checklist = desk("engineer").steps(technical)[0]["id"]
-    body = client.post("/approvals/several", {"step": [*chosen, f"{with_checklist}~1", "x~y"]}, follow=True).content.decode()
-    assert 'id="done"' not in client.get("/approvals/").content.decode(), "the results are shown once"
+    body = html_of(client.post("/approvals/several", {"step": [*chosen, f"{with_checklist}~1", "x~y"]}, follow=True))
+    assert 'id="done"' not in html_of(client.get("/approvals/")), "the results are shown once"
     results = body[body.index('id="done"') : body.index('id="wait"')]
     assert [results.count(">Approved.<"), results.count(">Refused.<")] == [2, 4]
     assert "Nothing that you did was recorded" in results or "earlier round" in results
@@ -314,7 +314,7 @@ def test_several_sign_offs_at_once_each_with_its_result(desk: Sit) -> None:
     assert given == ["in_review", "in_review", "rejected", "in_review"]
     signed = [number for number in numbers for step in desk("auditor").steps(number) for d in step["decisions"] if d["by"] == "devops-lead"]
     assert signed == [numbers[0], numbers[3]]
-    assert "Nothing was chosen" in client.post("/approvals/several", {}, follow=True).content.decode()
+    assert "Nothing was chosen" in html_of(client.post("/approvals/several", {}, follow=True))
 
 
 def test_a_reviewer_adds_a_security_review_and_security_may_waive_it(desk: Sit) -> None:
@@ -344,7 +344,7 @@ def test_a_reviewer_adds_a_security_review_and_security_may_waive_it(desk: Sit) 
     desk("engineer").patch(f"/changes/{number}", {"version": 1, "summary": "Another summary"})
     carried = next(step for step in desk("auditor").steps(number) if step["kind"] == "security" and step["round"] == 2)
     assert (carried["state"], carried["waivable"]) == ("open", True), "what a reviewer asked for holds for the next round, too"
-    assert "asked for by Grace Lindqvist" in desk("auditor").client.get(f"/changes/{number}/").content.decode()
+    assert "asked for by Grace Lindqvist" in html_of(desk("auditor").client.get(f"/changes/{number}/"))
     authored = str(desk("tech-lead").submit("P2")["id"])
     client = desk("tech-lead").client
     assert client.post(f"/changes/{authored}/act/add-security", {"reason": "x"}).status_code == 403

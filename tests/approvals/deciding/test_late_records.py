@@ -14,7 +14,7 @@ from audit.models import Event
 from tests.approvals.deciding.test_authorisation import filed, told
 from tests.machine.test_next_step import shown
 from tests.pages.test_home import sentence
-from tests.world import Desk, fields
+from tests.world import Desk, fields, html_of
 
 pytestmark = pytest.mark.django_db
 Sit = Callable[[str], Desk]
@@ -30,7 +30,7 @@ def morning(at: Any) -> None:
 def page(username: str, path: str) -> str:
     client = Client()
     client.force_login(User.objects.get(username=username))
-    return unescape(client.get(path).content.decode())
+    return unescape(html_of(client.get(path)))
 
 
 def draft(desk: Sit, began: str) -> str:

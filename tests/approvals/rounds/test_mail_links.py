@@ -19,7 +19,7 @@ from approvals.people import delegations
 from approvals.rounds.mail_links import path_for
 from audit.models import Event
 from notifications.models import Message
-from tests.world import TICKS, Desk
+from tests.world import TICKS, Desk, html_of
 
 pytestmark = pytest.mark.django_db
 Sit = Callable[[str], Desk]
@@ -60,14 +60,14 @@ def test_only_the_button_decides(desk: Sit, at: Any) -> None:
         page = lead.get(link)
         assert page.status_code == 200
         assert lead.head(link).status_code == 200
-    assert "Approving settles this review; the business approval still waits." in page.content.decode()
+    assert "Approving settles this review; the business approval still waits." in html_of(page)
     assert (Event.objects.count(), Decision.objects.count()) == (before, 0)
     assert lead.post(link, form(number)).status_code == 302
     assert state(number) == "approved"
     for method in (lead.get, lambda address: lead.post(address, form(number))):
         again = method(link)
         assert again.status_code == 409
-        assert "was first and approved this step" in again.content.decode()
+        assert "was first and approved this step" in html_of(again)
     assert Decision.objects.count() == 1
 
 
@@ -97,7 +97,7 @@ def test_it_is_dead_after_an_edit_and_after_two_days(desk: Sit, at: Any) -> None
     link, lead = link_for("tech-lead", number), browser("tech-lead")
     summary = desk("engineer").get(f"/changes/{number}")["summary"]
     desk("engineer").patch(f"/changes/{number}", {"version": 1, "summary": "Another"})
-    assert "was edited after this mail" in lead.get(link).content.decode()
+    assert "was edited after this mail" in html_of(lead.get(link))
     assert lead.post(link, form(number, version=2)).status_code == 409
     desk("engineer").patch(f"/changes/{number}", {"version": 2, "summary": summary})
     assert lead.post(link, form(number, version=3)).status_code == 409, "the same words, but another round"
@@ -105,7 +105,7 @@ def test_it_is_dead_after_an_edit_and_after_two_days(desk: Sit, at: Any) -> None
     assert lead.get(fresh).status_code == 200
     at("2026-10-03T09:00:01Z")
     lead = browser("tech-lead")
-    assert "has expired" in lead.get(fresh).content.decode()
+    assert "has expired" in html_of(lead.get(fresh))
     assert lead.post(fresh, form(number, version=3)).status_code == 409
     from changemgmt.tick import tick
 
@@ -138,10 +138,10 @@ def test_a_refusal_keeps_what_was_typed(desk: Sit, at: Any) -> None:
     lead, link = browser("tech-lead"), link_for("tech-lead", number)
     page = lead.post(link, form(number, "reject"))
     assert page.status_code == 422
-    assert "to reject, say why" in page.content.decode()
+    assert "to reject, say why" in html_of(page)
     typed = {key: value for key, value in form(number, comment="Looks <b>good</b>").items() if key != "tick_T3"}
     page = lead.post(link, typed)
-    html = page.content.decode()
+    html = html_of(page)
     assert page.status_code == 422
     assert "Looks &lt;b&gt;good&lt;/b&gt;" in html
     assert html.count("checked") == 5
@@ -156,7 +156,7 @@ def test_a_delegate_decides_by_their_own_link(desk: Sit, at: Any) -> None:
     made = delegations.delegate(actor=giver, receiver="security", starts_at=timezone.now(), ends_at=timezone.now() + timedelta(days=5))
     first, second = (str(desk("engineer").submit("P2")["id"]) for _ in range(2))
     security = browser("security")
-    assert "Business approval for Lena Vogt" in security.get(link_for("security", first)).content.decode()
+    assert "Business approval for Lena Vogt" in html_of(security.get(link_for("security", first)))
     assert security.post(link_for("security", first), form(first, kind="business")).status_code == 302
     assert Decision.objects.get().on_behalf_of == giver
     delegations.revoke(actor=giver, delegation=made)
@@ -179,17 +179,17 @@ def test_from_the_queue_card_by_card(desk: Sit, at: Any) -> None:
     few = count(numbers[0])
     numbers += [str(desk("engineer").submit("P2")["id"]) for _ in range(12)]
     assert count(numbers[0]) == few <= 20
-    queue = lead.get("/approvals/").content.decode()
+    queue = html_of(lead.get("/approvals/"))
     first = re.findall(r'act" href="(/approvals/\d+/)"', queue)[0]
-    html = lead.get(first).content.decode()
+    html = html_of(lead.get(first))
     for words in ("Deploy search 3.2", "Tested: Redeployed 3.1 over 3.2", "in the last year", "Tue 6 Oct", "13 wait for you", "T6"):
         assert words in html, words
     answer = lead.post(first, form(numbers[0]))
     second = answer["Location"]
     assert re.fullmatch(r"/approvals/\d+/", second)
     assert second != first
-    assert numbers[1] in lead.get(second).content.decode()
-    assert "Nothing to decide here" in lead.get(first).content.decode()
+    assert numbers[1] in html_of(lead.get(second))
+    assert "Nothing to decide here" in html_of(lead.get(first))
     assert browser("manager").get(first).status_code == 403
     engineer = Step.objects.get(change__number=numbers[5], kind="technical").pk
     assert browser("engineer").get(f"/approvals/{engineer}/").status_code == 403
@@ -205,7 +205,7 @@ def test_the_card_shows_what_changed_since_my_verdict_and_since_the_last_approva
     desk("devops").decide(number, "sign_off")
     desk("engineer").patch(f"/changes/{number}", {"version": 1, "testing_plan": "Look twice."})
     key = Step.objects.get(change__number=number, kind="technical", state="open").pk
-    mine, others = (browser(name).get(f"/approvals/{key}/").content.decode() for name in ("tech-lead", "senior-devops"))
+    mine, others = (html_of(browser(name).get(f"/approvals/{key}/")) for name in ("tech-lead", "senior-devops"))
     assert "Since you approved round 1" in mine
     assert "Since it was approved last" not in mine, "it is the same difference, said once"
     assert "Since you" not in others
@@ -220,15 +220,15 @@ def test_a_comment_decides_nothing_and_keeps_what_was_ticked(desk: Sit, at: Any)
     number = str(desk("engineer").submit("P2")["id"])
     key, lead = Step.objects.get(change__number=number, kind="technical").pk, browser("tech-lead")
     page = lead.post(f"/approvals/{key}/", {"verdict": "comment", "version": "1", "tick_T1": "on", "comment": "Which pool first?"})
-    html = page.content.decode()
+    html = html_of(page)
     assert (page.status_code, html.count("checked")) == (200, 1)
     assert "nothing is decided yet" in html
     assert not Decision.objects.exists()
     assert Message.objects.get(kind="comment", recipient__username="engineer").body.startswith("Which pool first?")
     empty = lead.post(f"/approvals/{key}/", {"verdict": "comment", "version": "1", "tick_T1": "on", "comment": " "})
     assert empty.status_code == 422
-    assert 'href="#cm"' in empty.content.decode()
-    assert empty.content.decode().count("checked") == 1
+    assert 'href="#cm"' in html_of(empty)
+    assert html_of(empty).count("checked") == 1
 
 
 def test_the_queue_says_for_whom_one_decides(desk: Sit, at: Any) -> None:
@@ -241,7 +241,7 @@ def test_the_queue_says_for_whom_one_decides(desk: Sit, at: Any) -> None:
     def queue() -> tuple[str, int]:
         client.get("/approvals/")
         with CaptureQueriesContext(connection) as queries:
-            html = client.get("/approvals/").content.decode()
+            html = html_of(client.get("/approvals/"))
         return html, len(queries)
 
     desk("engineer").submit("P2")

@@ -130,14 +130,14 @@ def test_the_page_counts_each_band_down_and_says_the_action(desk: Sit, road: Roa
         body = {"severity": severity, "summary": f"A {severity}", "detected_at": DETECTED}
         desk("devops").post(f"/changes/{number}/issues", body, expect=201)
     shown = road.page(number)
-    clock = re.compile(r'([\w -]*)"> <h3>.*?(P\d) issue, time left</h3>.*?<p>(.*?) UTC</p>')
+    clock = re.compile(r'([\w -]*)"><h3>.*?(P\d) issue, time left</h3>.*?<p>(.*?) UTC</p>')
     clocks_shown = [clock.match(part) for part in shown.split('<section class="clock ')]
     assert [found.groups() for found in clocks_shown if found] == [
         ("tone-danger is-overdue", "P0", "Immediate rollback; until 02:09"),
         ("tone-warn is-warning", "P1", "Investigate, rollback if no quick fix; until 02:19"),
         ("tone-warn is-warning", "P2", "Investigate, consider rollback; until 02:34"),
     ]
-    assert re.findall(r"<b>(\d\. P\d \w+):</b> A P\d<br> ([\w, ]*)\.", shown) == [
+    assert re.findall(r"<b>(\d\. P\d \w+):</b> A P\d<br>([\w, ]*)\.", shown) == [
         ("1. P0 Critical", "Immediate rollback"),
         ("2. P1 High", "Investigate, rollback if no quick fix"),
         ("3. P2 Medium", "Investigate, consider rollback"),

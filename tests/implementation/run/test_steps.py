@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from implementation.run.steps import steps_of
-from tests.world import Desk
+from tests.world import Desk, html_of
 
 Sit = Callable[[str], Desk]
 
@@ -114,8 +114,8 @@ def test_the_form_shows_the_checklist_that_will_come_of_the_text(desk: Sit, at: 
     at("2026-10-01T09:00Z")
     engineer = desk("engineer")
     draft = engineer.create("P3", implementation_steps="- Drain\n  - pool a\n- Deploy")
-    page = engineer.client.get(f"/changes/{draft['id']}/edit").content.decode()
+    page = html_of(engineer.client.get(f"/changes/{draft['id']}/edit"))
     (listed,) = re.findall(r'<ol class="steps-ahead" id="ahead-implementation_steps">(.*?)</ol>', page, re.S)
     assert re.findall(r'<li class="level-(\d)">\s*(.*?)\s*</li>', listed) == [("1", "Drain"), ("2", "pool a"), ("1", "Deploy")]
-    shown = engineer.client.post("/changes/preview", {"implementation_steps": "- Drain\n- Deploy", "priority": "P3"}).content.decode()
+    shown = html_of(engineer.client.post("/changes/preview", {"implementation_steps": "- Drain\n- Deploy", "priority": "P3"}))
     assert '<ol class="steps-ahead" id="ahead-implementation_steps" hx-swap-oob="true">' in shown

@@ -17,7 +17,7 @@ from tests.journeys.test_api_walk import approve_p2
 from tests.windows.booking.test_bookings import book, codes
 from tests.windows.pages.test_pages import client_of
 from tests.windows.rules.test_rules import edit, freeze, preview, save
-from tests.world import Desk
+from tests.world import Desk, html_of
 from windows.models import FreezeException
 
 pytestmark = pytest.mark.django_db
@@ -102,9 +102,9 @@ def test_declined_or_taken_back(desk: Sit, number: str, at: Any, django_capture_
     act(engineer, number, "ask-exception", reason="The law changes on the 20th")
     assert act(cto, number, "decline-exception").status_code == 422
     act(cto, number, "decline-exception", reason="It can wait")
-    page = engineer.get(f"/changes/{number}/").content
-    assert b"It can wait" in page
-    assert b'name="slot_start" value="2026-11-17T02:00"' in page, "to ask again is one sentence"
+    page = html_of(engineer.get(f"/changes/{number}/"))
+    assert "It can wait" in page
+    assert 'name="slot_start" value="2026-11-17T02:00"' in page, "to ask again is one sentence"
     second = desk("change-manager").post(f"/changes/{number}/freeze-exception", {"slot_start": SLOT, "reason": "Yes"}, expect=409)
     assert "was first and said no: It can wait" in second["detail"]
     assert act(cto, number, "decline-exception", reason="No").status_code == 409
@@ -132,14 +132,14 @@ def test_it_lifts_the_freezes_that_stood_when_it_was_asked_for(desk: Sit, number
         save(desk, freeze("the incident", "2026-11-16T00:00Z", "2026-11-18T00:00Z"))
     change = desk("engineer").get(f"/changes/{number}")
     assert (change["state"], change["slot"]) == ("approved", None)
-    page = client_of(desk, "engineer").get(f"/changes/{number}/").content.decode()
+    page = html_of(client_of(desk, "engineer").get(f"/changes/{number}/"))
     assert "It lost its slot, Tue 17 Nov 2026, 02:00 UTC" in page
     assert "is inside the incident until Tue 17 Nov, 24:00 UTC; next: Tue 5 Jan 2027, 02:00 UTC" in page.split('id="next-step"')[1][:600], (
         "which rule took it, where the next step is"
     )
     body = {"slot_start": SLOT, "reason": "The law changes on the 20th"}
     assert codes(desk("cto").post(f"/changes/{number}/freeze-exception", body, expect=409)) == ["overtaken"]
-    assert "What shuts that slot has changed since" in client_of(desk, "cto").get(f"/changes/{number}/").content.decode()
+    assert "What shuts that slot has changed since" in html_of(client_of(desk, "cto").get(f"/changes/{number}/"))
     desk("engineer").post(f"/changes/{number}/freeze-exception/ask", body)
     grant(desk, number, "change-manager", "cto")
     assert book(desk, number, SLOT)["state"] == "scheduled"
@@ -209,7 +209,7 @@ def test_a_granter_who_becomes_its_author_or_implementer_voids_it(desk: Sit, num
     grant(desk, number, "cto", "change-manager")
     ChangeRequest.objects.filter(number=number).update(implementer=desk("change-manager").user)
     book(desk, number, SLOT, 409)
-    page = client_of(desk, "engineer").get(f"/changes/{number}/").content.decode()
+    page = html_of(client_of(desk, "engineer").get(f"/changes/{number}/"))
     assert "Whoever edits or implements a change grants it nothing" in page
     assert "Book it</a>" not in page
     body = {"slot_start": SLOT, "reason": "The law changes on the 20th"}

@@ -17,7 +17,7 @@ from django.test import Client
 from language.refusal import Invalid
 from requests.models import Component
 from tests.windows.rules.test_rules import booked, rules, save
-from tests.world import Desk
+from tests.world import Desk, html_of
 from windows.calendar.verdict import closure_occurrences, open_stretches
 from windows.feeds import feeds
 from windows.models import Feed, current_calendar
@@ -37,7 +37,7 @@ def subscribe(desk: Sit, who: str, kind: str = "personal", team: str = "") -> st
     """The address of a new feed, as its page shows it once."""
     client = desk(who).client
     client.force_login(desk(who).user)
-    page = client.post("/calendar/feeds/", {"kind": kind, "team": team}).content.decode()
+    page = html_of(client.post("/calendar/feeds/", {"kind": kind, "team": team}))
     return page.split('<code id="secret">')[1].split("</code>")[0].replace("http://testserver", "")
 
 
@@ -262,8 +262,8 @@ def test_an_import_is_looked_at_first_and_then_saved(desk: Sit) -> None:
     data = ics_file(*event("UID:1", "SUMMARY:Vendor's audit", "DTSTART:20261006T000000Z", "DTEND:20261007T000000Z"))
     client = desk("change-manager").client
     client.force_login(desk("change-manager").user)
-    page = client.post("/calendar/import/", {"file": SimpleUploadedFile("a.ics", data), "as": "freeze", "scope": ""}).content.decode()
-    assert "Vendor&#x27;s audit" in page
+    page = html_of(client.post("/calendar/import/", {"file": SimpleUploadedFile("a.ics", data), "as": "freeze", "scope": ""}))
+    assert "Vendor&#39;s audit" in page
     assert number in page
     assert "Vendor's audit" not in rules(desk)
     from html import unescape
@@ -277,15 +277,17 @@ def test_an_import_is_looked_at_first_and_then_saved(desk: Sit) -> None:
     assert client.post("/calendar/import/", {"as": "freeze"}).status_code == 422
     assert client.post("/calendar/import/", {"as": "x", "file": SimpleUploadedFile("a.ics", data)}).status_code == 422
     assert client.post("/calendar/import/", {"as": "freeze", "file": SimpleUploadedFile("a.ics", b"\x00\xff" * 500_001)}).status_code == 422
-    page = client.post(
-        "/calendar/import/",
-        {
-            "file": SimpleUploadedFile(
-                "a.ics", data.replace(b"20261006", b"20261010").replace(b"20261007", b"20261011").replace(b"audit", b"visit")
-            ),
-            "as": "window",
-        },
-    ).content.decode()
+    page = html_of(
+        client.post(
+            "/calendar/import/",
+            {
+                "file": SimpleUploadedFile(
+                    "a.ics", data.replace(b"20261006", b"20261010").replace(b"20261007", b"20261011").replace(b"audit", b"visit")
+                ),
+                "as": "window",
+            },
+        )
+    )
     edits = unescape(page.split('name="edits" value="')[1].split('"')[0])
     answer = client.post("/calendar/import/", {"edits": edits, "as": "window", "reason": "Their visit"})
     assert answer["Location"].startswith("/settings/proposals/")

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 
 from requests.models import ChangeRequest, Component
 from tests.windows.rules.test_rules import booked, edit, freeze, rules, save
-from tests.world import Desk
+from tests.world import Desk, html_of
 from windows.calendar.recurrence import Closure, Day, Window
 from windows.calendar.verdict import Calendar, decide, open_stretches, window_occurrences
 from windows.models import Booking, MaintenanceWindow
@@ -39,7 +39,7 @@ def client_of(desk: Sit, who: str) -> Client:
 def page(desk: Sit, address: str, who: str = "engineer", status: int = 200) -> str:
     answer = client_of(desk, who).get(address)
     assert answer.status_code == status, address
-    return unescape(answer.content.decode())
+    return unescape(html_of(answer))
 
 
 # --- views -----------------------------------------------------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ def test_a_refused_form_keeps_everything_typed(desk: Sit) -> None:
     """What is wrong is linked at the top and said at its field; the rest stands there as it was typed."""
     client = client_of(desk, "change-manager")
     answer = client.post("/calendar/rules/new/window/", {**WINDOW, "minutes": "soon", "scope": "nowhere", "skips": "2026-12-24"})
-    shown = unescape(answer.content.decode())
+    shown = unescape(html_of(answer))
     assert answer.status_code == 422
     assert '<a href="#id_minutes">Length: give a whole number' in shown
     assert "Components: no component is called “nowhere”" in shown
@@ -238,10 +238,10 @@ def test_a_refused_form_keeps_everything_typed(desk: Sit) -> None:
 def test_the_preview_while_typing_stores_nothing_and_never_fails(desk: Sit) -> None:
     """Item 1: the year ahead, the consequence, or what is missing yet; for any key and any nonsense."""
     client = client_of(desk, "change-manager")
-    shown = unescape(client.post("/calendar/rules/preview/window/", WINDOW).content.decode())
+    shown = unescape(html_of(client.post("/calendar/rules/preview/window/", WINDOW)))
     assert "52 times in the year ahead" in shown
     assert "It allows more, so a second person confirms it." in shown
-    missing = unescape(client.post("/calendar/rules/preview/window/", {"name": "x", "repeat": "weekly"}).content.decode())
+    missing = unescape(html_of(client.post("/calendar/rules/preview/window/", {"name": "x", "repeat": "weekly"})))
     assert "Opens: choose the day and the time" in missing
     for kind in ("window", "opening", "closing"):
         for values in (
@@ -259,7 +259,7 @@ def test_the_preview_while_typing_stores_nothing_and_never_fails(desk: Sit) -> N
 def test_a_rule_is_ended_from_its_page_and_an_old_page_is_told(desk: Sit) -> None:
     client, key = client_of(desk, "change-manager"), rules(desk)["Secondary"]["key"]
     asked = client.post(f"/calendar/rules/window/{key}/", {"intent": "end", "reason": "Too many"})
-    assert "Press the button again to end it." in asked.content.decode()
+    assert "Press the button again to end it." in html_of(asked)
     assert "Secondary" in rules(desk)
     assert client.post(f"/calendar/rules/window/{key}/", {"intent": "end", "reason": "Too many", "seen": "0"}).status_code == 302
     assert client.get(f"/calendar/rules/window/{key}/")["Location"] == "/calendar/rules/"
@@ -283,7 +283,7 @@ def test_nobody_loses_a_slot_by_one_click(desk: Sit) -> None:
         "priorities": ["P1", "P2", "P3"],
     }
     shorter = {**form, "days": ["TU"]}
-    asked = unescape(client.post(f"/calendar/rules/window/{old}/", shorter).content.decode())
+    asked = unescape(html_of(client.post(f"/calendar/rules/window/{old}/", shorter)))
     assert f"{number}</a> Search: refresh the product index every 5 s loses" in asked
     assert "Save, and free 1 slot" in asked
     assert rules(desk)["Primary"]["minutes"] == 120
@@ -291,7 +291,7 @@ def test_nobody_loses_a_slot_by_one_click(desk: Sit) -> None:
     new = rules(desk)["Primary"]
     assert new["minutes"] == 30
     assert client.get(f"/calendar/rules/window/{old}/")["Location"] == f"/calendar/rules/window/{new['key']}/"
-    assert "tick at least one day" in unescape(client.post("/calendar/rules/preview/window/", {**form, "days": []}).content.decode())
+    assert "tick at least one day" in unescape(html_of(client.post("/calendar/rules/preview/window/", {**form, "days": []})))
 
 
 def test_what_is_proposed_can_be_looked_at_before_it_is_confirmed(desk: Sit) -> None:
@@ -314,7 +314,7 @@ def test_the_lockdown_page_stops_and_lifts(desk: Sit) -> None:
     assert "Stop now" in shown
     refused = client.post("/calendar/lockdown/", {"components": "search", "reason": ""})
     assert refused.status_code == 422
-    assert 'value="search"' in refused.content.decode()
+    assert 'value="search"' in html_of(refused)
     assert client.post("/calendar/lockdown/", {"components": "nowhere", "reason": "x"}).status_code == 422
     assert client.post("/calendar/lockdown/", {"components": "", "reason": "Card payments fail"}).status_code == 302
     assert "The lockdown holds since" in page(desk, "/calendar/")

@@ -6,30 +6,26 @@ import difflib
 import re
 from functools import lru_cache
 
-from django import template
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
-
-register = template.Library()
+#: A line: the side it stands on ("", "del", "add") and its pieces, each with its mark ("", "del", "ins") and text.
+Line = tuple[str, list[tuple[str, str]]]
 
 
-@register.simple_tag
 @lru_cache(maxsize=256)
-def diff(before: str, after: str) -> SafeString:
-    """Line by line, with the changed words marked."""
-    rows: list[SafeString] = []
+def diff_lines(before: str, after: str) -> list[Line]:
+    """What became of a text, line by line; of long stretches that stayed the first and the last line."""
+    lines: list[Line] = []
     old, new = (before or "").splitlines(), (after or "").splitlines()
     for kind, i1, i2, j1, j2 in _pieces(old, new):
         if kind == "equal":
             kept = old[i1:i2]
             shown = kept if len(kept) <= 2 else [kept[0], "…", kept[-1]]
-            rows += [format_html("<div>{}</div>", line) for line in shown]
+            lines += [("", [("", line)]) for line in shown]
         elif i2 - i1 == j2 - j1 == 1:
-            rows += _words(old[i1], new[j1])
+            lines += _words(old[i1], new[j1])
         else:
-            rows += [format_html('<div class="del"><del>{}</del></div>', line) for line in old[i1:i2]]
-            rows += [format_html('<div class="add"><ins>{}</ins></div>', line) for line in new[j1:j2]]
-    return format_html_join("", "{}", ((row,) for row in rows))
+            lines += [("del", [("del", line)]) for line in old[i1:i2]]
+            lines += [("add", [("ins", line)]) for line in new[j1:j2]]
+    return lines
 
 
 #: Beyond so many pairs of pieces a comparison is not worth its time (it may take their number's square): all is shown as replaced.
@@ -51,14 +47,14 @@ def _pieces(old: list[str], new: list[str]) -> list[tuple[str, int, int, int, in
     return [*found, ("equal", head + len(a), len(old), head + len(b), len(new))] if tail else found
 
 
-def _words(before: str, after: str) -> list[SafeString]:
+def _words(before: str, after: str) -> list[Line]:
     """One line that became another: both, with the words that went and came marked."""
     a, b = re.findall(r"\s+|\S+", before), re.findall(r"\s+|\S+", after)
-    went, came = [], []
+    went: list[tuple[str, str]] = []
+    came: list[tuple[str, str]] = []
     for kind, i1, i2, j1, j2 in _pieces(a, b):
-        went.append(format_html("{}" if kind == "equal" else "<del>{}</del>", "".join(a[i1:i2])) if i2 > i1 else "")
-        came.append(format_html("{}" if kind == "equal" else "<ins>{}</ins>", "".join(b[j1:j2])) if j2 > j1 else "")
-    return [
-        format_html('<div class="{}">{}</div>', side, format_html_join("", "{}", ((part,) for part in parts)))
-        for side, parts in (("del", went), ("add", came))
-    ]
+        if i2 > i1:
+            went.append(("" if kind == "equal" else "del", "".join(a[i1:i2])))
+        if j2 > j1:
+            came.append(("" if kind == "equal" else "ins", "".join(b[j1:j2])))
+    return [("del", went), ("add", came)]
