@@ -68,7 +68,7 @@ def queue(request: Request) -> HttpResponse:
     results = request.session.pop(RESULTS, None)
     return render(
         request,
-        "approvals/queue.html",
+        "approvals/deciding/queue.html",
         {
             "steps": found[:PER_PAGE],
             "more": more,
@@ -100,7 +100,7 @@ def blocked(request: Request) -> HttpResponse:
     names = reminders.blockers(shown)
     rows = [(step, names[step.pk], reminders.decide_by(step)) for step in shown]
     more = listing.encode_cursor(shown[-1].opened_at, shown[-1].pk) if len(found) > PER_PAGE else ""
-    return render(request, "approvals/blocked.html", {"rows": rows, "more": more})
+    return render(request, "approvals/deciding/blocked.html", {"rows": rows, "more": more})
 
 
 RESULTS = "approved_together"  # in the session, until the queue has shown them
@@ -172,7 +172,7 @@ def suggest(request: Request, number: str, field: str) -> HttpResponse:
             messages.success(request, f"{change.requester} has been told; the text waits on the change's page.")
             return redirect(change)
     context = {"change": change, "field": found, "text": text, "comment": request.POST.get("comment", ""), "errors": Fields(errors)}
-    return render(request, "approvals/suggest.html", context, status=422 if errors else 200)
+    return render(request, "approvals/deciding/suggest.html", context, status=422 if errors else 200)
 
 
 def delegation_page(request: Request) -> HttpResponse:
@@ -196,7 +196,7 @@ def delegation_page(request: Request) -> HttpResponse:
         "values": Fields(request.POST),
         "errors": Fields(errors),
     }
-    return render(request, "approvals/delegations.html", context, status=422 if errors else 200)
+    return render(request, "approvals/deciding/delegations.html", context, status=422 if errors else 200)
 
 
 def _delegate(request: Request) -> Delegation:

@@ -48,7 +48,7 @@ def stand_in_page(request: Request) -> HttpResponse:
         "values": Fields(request.POST),
         "errors": Fields(errors),
     }
-    return render(request, "approvals/stand_ins.html", context, status=422 if errors else 200)
+    return render(request, "approvals/people/stand_ins.html", context, status=422 if errors else 200)
 
 
 def _propose(request: Request) -> None:

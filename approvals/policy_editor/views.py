@@ -49,7 +49,7 @@ def _show_version(request: Request, shown: Policy) -> HttpResponse:
         "drafts": PolicyDraft.objects.filter(state__in=["editing", "proposed"]).select_related("author")[:PER_PAGE],
         "may_edit": not drafts.edit_refusal(request.user),
     }
-    return render(request, "approvals/policy/index.html", context)
+    return render(request, "approvals/policy_editor/index.html", context)
 
 
 # --- drafts --------------------------------------------------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ def _show_draft(request: Request, key: int, refused: Refused | None = None) -> H
         "triggers": list(policy.TRIGGERS.items()),
         "most_people": check.MOST_PEOPLE,
     }
-    return render(request, "approvals/policy/draft.html", context, status=status_of(refused) if refused else 200)
+    return render(request, "approvals/policy_editor/draft.html", context, status=status_of(refused) if refused else 200)
 
 
 def _described(rules: dict[str, Any], typed: tuple[str, dict[str, Any]] | None = None) -> list[dict[str, Any]]:
@@ -270,7 +270,7 @@ def tried(request: Request, key: int) -> HttpResponse:
     wrong = check.problems(found.rules, drafts.component_slugs())
     result = None if wrong else trial.on_past_changes(current.rules, found.rules, request.user, days)
     context = {"draft": found, "current": current, "trial": result, "wrong": wrong, "days": DAYS, "chosen": days}
-    return render(request, "approvals/policy/trial.html", context)
+    return render(request, "approvals/policy_editor/trial.html", context)
 
 
 @require_safe
@@ -309,4 +309,4 @@ def simulator(request: Request) -> HttpResponse:
         "priorities": check.PRIORITIES,
         "levels": risk.LEVELS,
     }
-    return render(request, "approvals/policy/simulator.html", context, status=422 if errors else 200)
+    return render(request, "approvals/policy_editor/simulator.html", context, status=422 if errors else 200)

@@ -55,7 +55,7 @@ def _show(request: Request, step: Step, failed: Failure | None = None, status: i
         earlier = Reason("settled", f"{step.label} belongs to an earlier round; the content has changed since.")
         reasons = case.decision_refusal(found) if found else [earlier]
         refused = refusal_of(reasons or [Reason("settled", "This step waits for another answer; it is on the change's page.")])
-        return render(request, "approvals/settled.html", {"change": change, "step": step, "refused": refused}, status=status_of(refused))
+        return render(request, "change/settled.html", {"change": change, "step": step, "refused": refused}, status=status_of(refused))
     record = record_of(change.components.all())
     instead = case.standing_in_for(mine)
     context = {
@@ -84,7 +84,7 @@ def _show(request: Request, step: Step, failed: Failure | None = None, status: i
         "documented": case.documentation.values if case.documentation else {},
         "failed": Failure() if failed is None else failed,
     }
-    return render(request, "approvals/card_page.html", context, status=status)
+    return render(request, "change/card_page.html", context, status=status)
 
 
 def _decide(request: Request, step: Step, *, goes_on: bool) -> HttpResponse:

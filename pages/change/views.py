@@ -62,7 +62,7 @@ def show_overview(request: Request, change: ChangeRequest, status: int = 200, *,
         "security_yes": security,
         "security_open": [name for name in content.SECURITY_QUESTIONS if getattr(change, name) is None],
     }
-    return render(request, "implementation/change.html", shown | extra, status=status)
+    return render(request, "change/change.html", shown | extra, status=status)
 
 
 def _timeline(case: Case, events: list[Event]) -> list[timeline.Entry]:
@@ -107,7 +107,7 @@ def show_run(request: Request, change: ChangeRequest, status: int = 200, **extra
         "may_accept": any(not check.passed for check in checks) and not guards.accept_refusal(change, case.actor),
         "recordable": recordable,
     }
-    return render(request, "implementation/run.html", shown | extra, status=status)
+    return render(request, "change/run.html", shown | extra, status=status)
 
 
 def _phases(case: Case) -> list[tuple[str, str, list[ChecklistItem], int]]:
@@ -138,7 +138,7 @@ def history(request: Request, number: str) -> HttpResponse:
         "edits": timeline.entries(events, [], {}, {}),
         "reviews": list(texts.order_by("-id")) if change.started_at else [],
     }
-    return render(request, "implementation/history.html", context)
+    return render(request, "change/history.html", context)
 
 
 @require_safe
@@ -155,4 +155,4 @@ def trail(request: Request, number: str) -> HttpResponse:
         "may_redact": request.user.has_role(*redaction.ROLES),
         "more": found[99].pk if len(found) > 100 else None,
     }
-    return render(request, "implementation/audit.html", context)
+    return render(request, "change/audit.html", context)

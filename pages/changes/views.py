@@ -74,7 +74,7 @@ def index(request: Request) -> HttpResponse:
             if request.GET.get(name)
         ],
     }
-    return render(request, "requests/index.html", context)
+    return render(request, "changes/index.html", context)
 
 
 def _with_next_step(changes: list[ChangeRequest]) -> list[tuple[ChangeRequest, str]]:
@@ -154,7 +154,7 @@ def components(request: Request) -> HttpResponse:
     after = request.GET.get("after", "")[:60]
     found = list(Component.objects.filter(slug__gt=after).select_related("owner").prefetch_related("depends_on").order_by("slug")[:101])
     context = {"components": found[:100], "more": len(found) > 100, "may_manage": catalogue.may_manage(request.user)}
-    return render(request, "requests/components.html", context)
+    return render(request, "changes/components.html", context)
 
 
 def _save_component(request: Request, found: Component | None, values: dict[str, Any]) -> Proposal | None:
@@ -207,4 +207,4 @@ def component(request: Request, slug: str = "") -> HttpResponse:
         "errors": Fields(errors),
         "may_manage": catalogue.may_manage(request.user),
     }
-    return render(request, "requests/component.html", context, status=422 if errors else 200)
+    return render(request, "changes/component.html", context, status=422 if errors else 200)

@@ -57,7 +57,7 @@ def demo_sign_in(request: Request) -> HttpResponse:
 
 
 def settings_home(request: Request) -> HttpResponse:
-    return render(request, "accounts/settings.html", {})
+    return render(request, "people/settings.html", {})
 
 
 def me(request: Request) -> HttpResponse:
@@ -67,7 +67,7 @@ def me(request: Request) -> HttpResponse:
         messages.success(request, "It is kept.")
         return redirect("accounts:me")
     duties = Duty.objects.current().filter(user=request.user)
-    return render(request, "accounts/me.html", {"duties": duties})
+    return render(request, "people/me.html", {"duties": duties})
 
 
 def people(request: Request) -> HttpResponse:
@@ -75,7 +75,7 @@ def people(request: Request) -> HttpResponse:
     registry.check_administrator(request.user)
     after = request.GET.get("after", "")[:150]
     found = list(User.objects.filter(username__gt=after).prefetch_related("groups").order_by("username")[: PER_PAGE + 1])
-    return render(request, "accounts/people.html", {"people": found[:PER_PAGE], "more": len(found) > PER_PAGE})
+    return render(request, "people/people.html", {"people": found[:PER_PAGE], "more": len(found) > PER_PAGE})
 
 
 def person(request: Request, username: str = "") -> HttpResponse:
@@ -109,7 +109,7 @@ def person(request: Request, username: str = "") -> HttpResponse:
     roles = [(role.value, label(role), DUTIES.get(role, "")) for role in Role]
     may_invite = bool(found and invitations.is_open(found))
     context = {"person": found, "values": Fields(values), "errors": Fields(errors), "roles": roles, "may_invite": may_invite}
-    return render(request, "accounts/person.html", context, status=422 if errors else 200)
+    return render(request, "people/person.html", context, status=422 if errors else 200)
 
 
 def _invite(request: Request, person: User) -> None:
@@ -159,7 +159,7 @@ def duties(request: Request) -> HttpResponse:
         "handed": {found.duty_id: found for found in Handover.objects.filter(answered_at__isnull=True).select_related("receiver")[:200]},
         "offered": list(duty_handover.waiting_for(request.user)),
     }
-    return render(request, "accounts/duties.html", context, status=422 if errors else 200)
+    return render(request, "people/duties.html", context, status=422 if errors else 200)
 
 
 def _change_roster(request: Request) -> str:
@@ -231,7 +231,7 @@ def tokens(request: Request) -> HttpResponse:
         "secret": secret,
         "values": Fields(request.POST),
     }
-    return render(request, "accounts/tokens.html", context, status=422 if errors else 200)
+    return render(request, "people/tokens.html", context, status=422 if errors else 200)
 
 
 @login_not_required
@@ -251,10 +251,10 @@ def setup_first(request: HttpRequest, token: str) -> HttpResponse:
             messages.success(request, "You administer this installation now. What is still missing stands below.")
             return redirect("home")
     context = {"errors": Fields(errors), "values": Fields(request.POST)}
-    return render(request, "accounts/setup.html", context, status=422 if errors else 200)
+    return render(request, "people/setup.html", context, status=422 if errors else 200)
 
 
 @require_safe
 def staffing_page(request: Request) -> HttpResponse:
     """The smallest staff for each priority's way, and which ways are dead with today's people."""
-    return render(request, "accounts/staffing.html", {"paths": staffing.paths(), "single": vacancies.single_holders()})
+    return render(request, "people/staffing.html", {"paths": staffing.paths(), "single": vacancies.single_holders()})

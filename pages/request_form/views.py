@@ -67,7 +67,7 @@ def _form_page(
         "voids": change is not None and change.state in (State.IN_REVIEW, State.APPROVED, State.SCHEDULED),
         **_preview(request.user, values, change),
     }
-    return render(request, "requests/form.html", context, status=status)
+    return render(request, "request_form/form.html", context, status=status)
 
 
 def _preview(user: User, values: dict[str, Any], change: ChangeRequest | None) -> dict[str, Any]:
@@ -332,7 +332,7 @@ def preview(request: Request) -> HttpResponse:
         except Refused:
             saved = False
     context = {"values": Fields(typed), "change": change, "saved": saved, **_preview(request.user, typed, change)}
-    return render(request, "requests/preview.html", context)
+    return render(request, "request_form/preview.html", context)
 
 
 def _usable(values: dict[str, Any]) -> dict[str, Any]:

@@ -40,4 +40,4 @@ def redact(request: Request, key: int) -> HttpResponse:
         "errors": Fields(errors),
         "typed": Fields(request.POST),
     }
-    return render(request, "audit/redact.html", context, status=422 if errors else 200)
+    return render(request, "trail/redact.html", context, status=422 if errors else 200)

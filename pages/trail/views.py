@@ -42,4 +42,4 @@ def trail(request: Request) -> HttpResponse:
         "action": action,
         "verification": verify() if request.GET.get("verify") else None,
     }
-    return render(request, "audit/trail.html", context)
+    return render(request, "trail/trail.html", context)

@@ -44,7 +44,7 @@ def feeds(request: Request) -> HttpResponse:
         "address": address,
         "errors": Fields(errors),
     }
-    return render(request, "windows/feeds.html", context, status=422 if errors else 200)
+    return render(request, "windows/feeds/feeds.html", context, status=422 if errors else 200)
 
 
 @login_not_required
@@ -84,7 +84,7 @@ def import_ics(request: Request) -> HttpResponse:
             context["errors"] = Fields(problem.fields if isinstance(problem, Invalid) else {"": str(problem)})
             with suppress(Refused, KeyError, TypeError, AttributeError, ValueError):  # whatever of it can still be shown
                 context |= _shown(request, _edits(request.POST.get("edits", "")), [], 0)
-    return render(request, "windows/import.html", context, status=status_of(refused) if refused else 200)
+    return render(request, "windows/feeds/import.html", context, status=status_of(refused) if refused else 200)
 
 
 def _look(request: Request) -> dict[str, Any]:

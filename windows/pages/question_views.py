@@ -44,7 +44,7 @@ def is_open(request: Request) -> HttpResponse:
         "answer": None if errors else explain(priority, at, current_calendar(), scope),
         "at": at,
     }
-    return render(request, "windows/is_open.html", context, status=422 if errors else 200)
+    return render(request, "windows/pages/is_open.html", context, status=422 if errors else 200)
 
 
 def _scope(text: str) -> frozenset[str]:
@@ -72,7 +72,7 @@ def find(request: Request) -> HttpResponse:
             context |= {"starts": [(start, start + plan.length) for start in starts], "why": why, "plan": plan}
         except Invalid as refused:
             context["errors"] = Fields(refused.fields)
-    return render(request, "windows/find.html", context, status=422 if context["errors"] else 200)
+    return render(request, "windows/pages/find.html", context, status=422 if context["errors"] else 200)
 
 
 def _typed_plan(request: Request) -> slots.Plan:
@@ -136,4 +136,4 @@ def move(request: Request) -> HttpResponse:
         "opening_from": f"{start:%Y-%m-%dT%H:%M}",
         "starts": [] if found.allowed else questions.fitting(plan.earliest(max(start, timezone.now())), 3, around)[0],
     }
-    return render(request, "windows/move.html", context)
+    return render(request, "windows/pages/move.html", context)

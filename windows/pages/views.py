@@ -111,7 +111,7 @@ def calendar(request: Request) -> HttpResponse:
         **PARTS[asked.view](found, first, days, month, today, now),
     }
     with timezone.override(asked.zone):
-        return render(request, "windows/calendar.html", context)
+        return render(request, "windows/pages/calendar.html", context)
 
 
 def _summary(found: Board, first: date, end: date, asked: Asked, now: datetime) -> dict[str, Any]:
@@ -282,7 +282,7 @@ def day(request: Request, day: date) -> HttpResponse:
         "board": found,
     }
     with timezone.override(asked.zone):
-        return render(request, "windows/day.html", context)
+        return render(request, "windows/pages/day.html", context)
 
 
 def _day_row(priority: str, found: Board, asked: Asked) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def index(request: Request) -> HttpResponse:
         "may_edit": not rules.edit_refusal(request.user),
         "not_looked_at": not rules.is_looked_at(),
     }
-    return render(request, "windows/rules.html", context)
+    return render(request, "windows/rules/rules.html", context)
 
 
 def _ended(model: type[MaintenanceWindow] | type[Closure]) -> list[Any]:
@@ -180,7 +180,7 @@ def _editor(
         "ends": ends,
         **({"consequence": asks} if asks else _consequence(request, kind, row.pk if row else None, typed, strict=False)),
     }
-    return render(request, "windows/rule.html", context, status=status_of(refused) if refused else 200)
+    return render(request, "windows/rules/rule.html", context, status=status_of(refused) if refused else 200)
 
 
 def _versions(row: MaintenanceWindow | Closure | None) -> list[Any]:
@@ -208,7 +208,7 @@ def preview(request: Request, kind: str) -> HttpResponse:
         "may_edit": not rules.edit_refusal(request.user),
         **_consequence(request, kind, key or None, typed, strict=True),
     }
-    return render(request, "windows/rule_preview.html", context)
+    return render(request, "windows/rules/rule_preview.html", context)
 
 
 #: What a page says of a rule that nobody has written yet.
@@ -268,7 +268,7 @@ def proposed(request: Request, key: int) -> HttpResponse:
         context["consequence"] = rules.consequence(edits, request.user) if proposal.state == Proposal.State.OPEN else None
     except Refused as refused:
         context["overtaken"] = str(refused)
-    return render(request, "windows/proposed.html", context)
+    return render(request, "windows/rules/proposed.html", context)
 
 
 def _proposed_line(edit: rules.Edit) -> dict[str, Any]:
@@ -307,7 +307,7 @@ def lockdowns(request: Request) -> HttpResponse:
         "values": Fields({"components": typed, "reason": request.POST.get("reason", "")}),
         "lifting": request.POST.get("key", ""),
     }
-    return render(request, "windows/lockdown.html", context, status=status_of(refused) if refused else 200)
+    return render(request, "windows/rules/lockdown.html", context, status=status_of(refused) if refused else 200)
 
 
 def _locked_or_lifted(request: Request) -> HttpResponse:
