@@ -228,7 +228,7 @@ def _own(change: ChangeRequest) -> Own:
             text = f"{len(missing)} field{'' if len(missing) == 1 else 's'} to put right: {named}." if missing else "Complete: submit it."
             return Own(change, "list-checks", text, "Continue", f"{page}edit")
         case State.CHANGES_REQUESTED:
-            return Own(change, "message-square", "A reviewer asks for changes.", "Answer", page, "warn")
+            return Own(change, "message-square", "A reviewer asks for changes.", "Answer", page)
         case State.IN_REVIEW:
             steps = getattr(change, "open_steps", [])
             asked_now = [step.label.lower() for step in steps if step.state == "open" and step.round == change.round]
@@ -237,7 +237,7 @@ def _own(change: ChangeRequest) -> Own:
         case State.APPROVED if change.is_emergency:
             return Own(change, "siren", "Authorised: it may start at once.", "Open", run, "danger")
         case State.APPROVED:
-            return Own(change, "calendar-clock", "Approved, without a slot.", "Pick a slot", f"{page}#slots", "warn")
+            return Own(change, "calendar-clock", "Approved, without a slot.", "Pick a slot", f"{page}#slots")
         case State.SCHEDULED if change.slot_start and change.slot_end:
             return Own(change, "check", f"Starts {say_instant(change.slot_start)}.", "", page)
         case State.COMPLETED | State.ROLLED_BACK | State.FAILED:
@@ -254,5 +254,5 @@ def _review_owed(change: ChangeRequest, page: str) -> Own:
         overdue = left < timedelta(0)
         said = f"overdue since {say_instant(review.due_at)}" if overdue else f"due {say_instant(review.due_at)}"
         text = f"The review is {said}, {say_length(left)} {'ago' if overdue else 'from now'}."
-        return Own(change, "clock", text, "Write review", f"{page}implementation/#review", "danger" if overdue else "warn")
+        return Own(change, "clock", text, "Write review", f"{page}implementation/#review", "warn" if overdue else "")
     return Own(change, "clock", "Something is still owed before it closes.", "See", page)

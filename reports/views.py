@@ -15,7 +15,7 @@ from accounts.roles import Role
 from implementation.models import Issue
 from language.refusal import Missing, Reason
 from language.say import say_day
-from reports import api, formats, lists, metrics, process_exceptions, reporting
+from reports import api, charts, formats, lists, metrics, process_exceptions, reporting
 from reports import dashboard as figures
 from reports.models import MonthlyReport
 from requests import listing
@@ -34,26 +34,27 @@ def dashboard(request: Request) -> HttpResponse:
     months = figures.by_month(month)
     weeks = figures.by_week(now)
     this, before = months[-1], months[-2]
-    charts = {
-        "success": figures.line_chart([(f"{m['month']:%b}", m["success_rate"]) for m in months], 100, " %"),
-        "lead": figures.line_chart([(f"{m['month']:%b}", m["lead_days"]) for m in months], _top(m["lead_days"] for m in months)),
-        "mttr": figures.line_chart([(f"{m['month']:%b}", m["mttr"]) for m in months], _top(m["mttr"] for m in months)),
-        "weeks": figures.bar_chart([(say_day(w["week"])[4:], w["counts"]) for w in weeks]),
+    names = [f"{m['month']:%b}" for m in months]
+
+    def by_name(figure: str) -> charts.Rows:
+        return list(zip(names, [m[figure] for m in months], strict=True))
+
+    drawn = {
+        "success": charts.rate_chart(by_name("success_rate")),
+        "lead": charts.line_chart(by_name("lead_days")),
+        "mttr": charts.line_chart(by_name("mttr")),
+        "weeks": charts.bar_chart([(say_day(w["week"])[4:], w["counts"]) for w in weeks]),
     }
     context = {
         "months": months[::-1],
         "weeks": weeks[::-1],
         "this": this,
         "before": before,
-        "charts": charts,
+        "charts": drawn,
         "definitions": metrics.DEFINITIONS,
         "per_week": sum(sum(w["counts"].values()) for w in weeks) / len(weeks),
     }
     return render(request, "reports/dashboard.html", context)
-
-
-def _top(values: Any) -> float:
-    return float(figures.round_up(int(max((v for v in values if v is not None), default=0)) + 1))
 
 
 @require_safe
