@@ -33,7 +33,7 @@ class SignIn(LoginView):
     """allauth's sign-in, with one click per role in the demonstration."""
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        context: dict[str, Any] = super().get_context_data(**kwargs)
+        context: dict[str, Any] = super().get_context_data(**kwargs) | {"demo_people": []}
         if settings.DEMO_SIGN_IN:
             found = {user.username: user for user in User.objects.filter(username__in=PEOPLE, is_active=True).prefetch_related("groups")}
             context["demo_people"] = [found[username] for username in PEOPLE if username in found]
