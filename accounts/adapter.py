@@ -15,7 +15,10 @@ class AccountAdapter(DefaultAccountAdapter):
     def get_reset_password_from_key_url(self, key: str) -> str:
         """An address of this installation, whatever host the request named."""
         uid, _, token = key.partition("-")
-        return str(settings.BASE_URL + reverse("account_reset_password_from_key", kwargs={"uidb36": uid, "key": token}))
+        return str(
+            settings.BASE_URL
+            + reverse("account_reset_password_from_key", kwargs={"uidb36": uid, "key": token})
+        )
 
     def is_safe_url(self, url: str) -> bool:
         """Whether a sign-in may lead there; what is no address at all is not."""

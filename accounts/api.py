@@ -16,6 +16,13 @@ router = Router(tags=["Me"])
 def me(request: Request) -> Any:
     user = request.user
     duties = [
-        {"kind": d.kind, "since": d.starts_at, "until": d.ends_at, "order": d.order} for d in Duty.objects.current().filter(user=user)
+        {"kind": d.kind, "since": d.starts_at, "until": d.ends_at, "order": d.order}
+        for d in Duty.objects.current().filter(user=user)
     ]
-    return {"user": user.username, "name": str(user), "roles": sorted(user.roles), "duties": duties, "training": []}
+    return {
+        "user": user.username,
+        "name": str(user),
+        "roles": sorted(user.roles),
+        "duties": duties,
+        "training": [],
+    }

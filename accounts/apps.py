@@ -26,7 +26,9 @@ def begin_session(sender: Any, request: Any, **kwargs: Any) -> None:
 
 
 def end_tokens(sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
-    """A new password ends the API tokens as it ends the other sessions (F56), and leaves its event."""
+    """A new password ends the API tokens as it ends the other sessions (F56), and leaves
+    its event.
+    """
     from accounts import registry
     from audit import trail
 

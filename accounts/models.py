@@ -21,20 +21,22 @@ TOKEN_PREFIX = "cm_"  # noqa: S105
 TOKEN_LIFETIME = timedelta(days=365)
 
 
-#: Asked by every request of every person, so written out: building it from querysets costs more than asking it. Whose delegation is
-#: in force is what `DelegationQuerySet.current` says.
+#: Asked by every request of every person, so written out: building it from querysets costs more
+#: than asking it. Whose delegation is in force is what `DelegationQuerySet.current` says.
 MEMBERSHIPS = """
 SELECT held.user_id, role.name, stand_in.id
 FROM accounts_user_groups held
 JOIN auth_group role ON role.id = held.group_id
-LEFT JOIN accounts_standin stand_in ON stand_in.user_id = held.user_id AND stand_in.role = role.name AND stand_in.ended_at IS NULL
+LEFT JOIN accounts_standin stand_in
+    ON stand_in.user_id = held.user_id AND stand_in.role = role.name AND stand_in.ended_at IS NULL
 WHERE held.user_id = ANY (ARRAY(
         SELECT %(me)s::bigint
         UNION ALL
         SELECT lent.giver_id
         FROM accounts_delegation lent
         JOIN accounts_user giver ON giver.id = lent.giver_id AND giver.is_active
-        WHERE lent.receiver_id = %(me)s AND lent.starts_at <= %(now)s AND lent.ends_at > %(now)s AND lent.revoked_at IS NULL
+        WHERE lent.receiver_id = %(me)s
+            AND lent.starts_at <= %(now)s AND lent.ends_at > %(now)s AND lent.revoked_at IS NULL
     ))
     AND (stand_in.id IS NULL OR (held.user_id = %(me)s AND stand_in.ends_at > %(now)s))
 """
@@ -44,8 +46,12 @@ class User(AbstractUser):
     """A person. Never deleted, only deactivated: the trail holds keys of people."""
 
     name = models.CharField(max_length=150, blank=True)
-    mail_at_once = models.BooleanField(default=False, help_text="Mail each approval at once, not gathered in the mail of the day.")
-    phone = models.CharField(max_length=40, blank=True, help_text="For the duty roster: who is called at night.")
+    mail_at_once = models.BooleanField(
+        default=False, help_text="Mail each approval at once, not gathered in the mail of the day."
+    )
+    phone = models.CharField(
+        max_length=40, blank=True, help_text="For the duty roster: who is called at night."
+    )
     first_name = None  # type: ignore[assignment]
     last_name = None  # type: ignore[assignment]
 
@@ -56,7 +62,9 @@ class User(AbstractUser):
 
     @classmethod
     def deciders(cls) -> models.QuerySet[User]:
-        """Everybody who may decide by a role that they hold: the active ones; whoever holds auditor changes nothing."""
+        """Everybody who may decide by a role that they hold: the active ones; whoever holds auditor
+        changes nothing.
+        """
         return cls.objects.filter(is_active=True).exclude(groups__name=Role.AUDITOR)
 
     def get_full_name(self) -> str:
@@ -74,13 +82,21 @@ class User(AbstractUser):
 
     @property
     def lent(self) -> dict[int, frozenset[str]]:
-        """Whoever has delegated to this person for now, by key, with the roles that they hold themselves: one step deep, never passed on."""
-        return {key: roles for key, roles in self._roles_by_person.items() if key != self.pk and is_writer(roles)}
+        """Whoever has delegated to this person for now, by key, with the roles that they hold
+        themselves: one step deep, never passed on.
+        """
+        return {
+            key: roles
+            for key, roles in self._roles_by_person.items()
+            if key != self.pk and is_writer(roles)
+        }
 
     @cached_property
     def _memberships(self) -> list[tuple[int, str, int | None]]:
-        """(person, role, the stand-in by which it is held) of this person and of whoever delegates to them now: one query, read once per
-        request. A role held as stand-in ends by itself, and is not passed on."""
+        """(person, role, the stand-in by which it is held) of this person and of whoever delegates
+        to them now: one query, read once per request. A role held as stand-in ends by itself, and
+        is not passed on.
+        """
         with connection.cursor() as cursor:
             cursor.execute(MEMBERSHIPS, {"me": self.pk, "now": timezone.now()})
             return list(cursor.fetchall())
@@ -98,9 +114,15 @@ class User(AbstractUser):
         return {role: stand_in for _, role, stand_in in self._memberships if stand_in is not None}
 
     def as_stand_in(self, *roles: str) -> dict[str, int]:
-        """For an event: `stand_in`, its key, where the person holds one of these roles only because they stand in."""
+        """For an event: `stand_in`, its key, where the person holds one of these roles only because
+        they stand in.
+        """
         held = self.roles & set(roles)
-        return {"stand_in": min(self.stand_ins[role] for role in held)} if held and held <= set(self.stand_ins) else {}
+        return (
+            {"stand_in": min(self.stand_ins[role] for role in held)}
+            if held and held <= set(self.stand_ins)
+            else {}
+        )
 
     def holds_itself(self, *roles: str) -> bool:
         """Whether the person holds one of these roles themselves, not as somebody's stand-in."""
@@ -122,11 +144,15 @@ class User(AbstractUser):
     @property
     def role_label(self) -> str:
         """The role copied onto a change as the requester's (R15)."""
-        return ", ".join(label(role) for role in Role if role in self.roles) or ("Administrator" if self.is_superuser else "No role")
+        return ", ".join(label(role) for role in Role if role in self.roles) or (
+            "Administrator" if self.is_superuser else "No role"
+        )
 
 
 def is_writer(roles: frozenset[str]) -> bool:
-    """Whether whoever holds these roles requests, decides and does; auditors change nothing, whatever else they hold."""
+    """Whether whoever holds these roles requests, decides and does; auditors change nothing,
+    whatever else they hold.
+    """
     return Role.AUDITOR not in roles and bool(roles & REQUESTING_ROLES)
 
 
@@ -135,7 +161,9 @@ class DutyQuerySet(models.QuerySet["Duty"]):
         """On duty at that instant, first in line first."""
         at = at or timezone.now()
         return (
-            self.filter(starts_at__lte=at).filter(Q(ends_at__isnull=True) | Q(ends_at__gt=at)).order_by("kind", "order", "starts_at", "id")
+            self.filter(starts_at__lte=at)
+            .filter(Q(ends_at__isnull=True) | Q(ends_at__gt=at))
+            .order_by("kind", "order", "starts_at", "id")
         )
 
 
@@ -149,11 +177,15 @@ class Duty(models.Model):
         @property
         def role(self) -> Role:
             """The role that whoever has the duty must hold."""
-            return {"emergency-contact": Role.EMERGENCY_CONTACT, "on-call": Role.ON_CALL_ENGINEER}[self.value]
+            return {"emergency-contact": Role.EMERGENCY_CONTACT, "on-call": Role.ON_CALL_ENGINEER}[
+                self.value
+            ]
 
     kind = models.CharField(max_length=20, choices=Kind)
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="duties")
-    order = models.PositiveSmallIntegerField(default=1, help_text="1 is called first; 2 and on are deputies.")
+    order = models.PositiveSmallIntegerField(
+        default=1, help_text="1 is called first; 2 and on are deputies."
+    )
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField(null=True, blank=True)
 
@@ -164,7 +196,10 @@ class Duty(models.Model):
         ordering = ["kind", "order", "starts_at"]
         indexes = [models.Index(fields=["kind", "starts_at"])]
         constraints = [
-            models.CheckConstraint(name="duty_ends_after_start", condition=Q(ends_at__isnull=True) | Q(ends_at__gt=F("starts_at"))),
+            models.CheckConstraint(
+                name="duty_ends_after_start",
+                condition=Q(ends_at__isnull=True) | Q(ends_at__gt=F("starts_at")),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -172,7 +207,9 @@ class Duty(models.Model):
 
 
 class SetupLink(models.Model):
-    """The one address by which an installation's first administrator makes themselves: kept as a hash, gone once used."""
+    """The one address by which an installation's first administrator makes themselves: kept as a
+    hash, gone once used.
+    """
 
     digest = models.CharField(max_length=64, unique=True)
     created_at = models.DateTimeField()
@@ -182,7 +219,9 @@ class SetupLink(models.Model):
 
 
 class Handover(models.Model):
-    """A duty offered by who is on it to who comes next, with what they must know. Until it is taken, the giver stays on duty."""
+    """A duty offered by who is on it to who comes next, with what they must know. Until it is
+    taken, the giver stays on duty.
+    """
 
     duty = models.ForeignKey(Duty, on_delete=models.CASCADE, related_name="handovers")
     receiver = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
@@ -194,10 +233,15 @@ class Handover(models.Model):
     class Meta:
         ordering = ["id"]
         constraints = [
-            models.UniqueConstraint(fields=["duty"], condition=Q(answered_at__isnull=True), name="one_open_handover_per_duty"),
+            models.UniqueConstraint(
+                fields=["duty"],
+                condition=Q(answered_at__isnull=True),
+                name="one_open_handover_per_duty",
+            ),
             models.CheckConstraint(
                 name="handover_answered_is_stamped",
-                condition=Q(answered_at__isnull=True, accepted__isnull=True) | Q(answered_at__isnull=False, accepted__isnull=False),
+                condition=Q(answered_at__isnull=True, accepted__isnull=True)
+                | Q(answered_at__isnull=False, accepted__isnull=False),
             ),
         ]
 
@@ -213,10 +257,14 @@ class DelegationQuerySet(models.QuerySet["Delegation"]):
 
 
 class Delegation(models.Model):
-    """While somebody is away, another decides in their name: dated, to one person, ended by either."""
+    """While somebody is away, another decides in their name: dated, to one person, ended by
+    either.
+    """
 
     giver = models.ForeignKey(User, on_delete=models.PROTECT, related_name="delegations_given")
-    receiver = models.ForeignKey(User, on_delete=models.PROTECT, related_name="delegations_received")
+    receiver = models.ForeignKey(
+        User, on_delete=models.PROTECT, related_name="delegations_received"
+    )
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     reason = models.CharField(max_length=200, blank=True)
@@ -228,8 +276,12 @@ class Delegation(models.Model):
     class Meta:
         ordering = ["-starts_at", "-id"]
         constraints = [
-            models.CheckConstraint(name="delegation_to_somebody_else", condition=~Q(giver=F("receiver"))),
-            models.CheckConstraint(name="delegation_ends_after_start", condition=Q(ends_at__gt=F("starts_at"))),
+            models.CheckConstraint(
+                name="delegation_to_somebody_else", condition=~Q(giver=F("receiver"))
+            ),
+            models.CheckConstraint(
+                name="delegation_ends_after_start", condition=Q(ends_at__gt=F("starts_at"))
+            ),
             ExclusionConstraint(
                 name="one_delegate_at_a_time",
                 expressions=[
@@ -239,7 +291,13 @@ class Delegation(models.Model):
                 condition=Q(revoked_at__isnull=True),
             ),
         ]
-        indexes = [models.Index(fields=["receiver", "ends_at"], name="delegation_to", condition=Q(revoked_at__isnull=True))]
+        indexes = [
+            models.Index(
+                fields=["receiver", "ends_at"],
+                name="delegation_to",
+                condition=Q(revoked_at__isnull=True),
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.receiver} for {self.giver}"
@@ -249,7 +307,9 @@ class Delegation(models.Model):
 
 
 class StandIn(models.Model):
-    """Somebody holds another's role for at most 14 days: given by two people, it ends by itself (A45)."""
+    """Somebody holds another's role for at most 14 days: given by two people, it ends by itself
+    (A45).
+    """
 
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="stands_in")
     role = models.CharField(max_length=30)
@@ -259,7 +319,9 @@ class StandIn(models.Model):
     reason = models.TextField(max_length=2_000)
     given_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     confirmed_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
-    ended_at = models.DateTimeField(null=True, help_text="When the role was taken back: by the clock, or before it by somebody.")
+    ended_at = models.DateTimeField(
+        null=True, help_text="When the role was taken back: by the clock, or before it by somebody."
+    )
     ended_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
 
     LONGEST = timedelta(days=14)
@@ -269,14 +331,28 @@ class StandIn(models.Model):
         constraints = [
             models.CheckConstraint(name="stand_in_for_another", condition=~Q(user=F("instead_of"))),
             models.CheckConstraint(
-                name="stand_in_given_by_two", condition=~Q(given_by=F("confirmed_by")) & ~Q(user=F("given_by")) & ~Q(user=F("confirmed_by"))
+                name="stand_in_given_by_two",
+                condition=~Q(given_by=F("confirmed_by"))
+                & ~Q(user=F("given_by"))
+                & ~Q(user=F("confirmed_by")),
             ),
             models.CheckConstraint(
-                name="stand_in_at_most_14_days", condition=Q(ends_at__gt=F("starts_at"), ends_at__lte=F("starts_at") + timedelta(days=14))
+                name="stand_in_at_most_14_days",
+                condition=Q(
+                    ends_at__gt=F("starts_at"), ends_at__lte=F("starts_at") + timedelta(days=14)
+                ),
             ),
-            models.UniqueConstraint(fields=["user", "role"], condition=Q(ended_at__isnull=True), name="one_stand_in_per_role"),
+            models.UniqueConstraint(
+                fields=["user", "role"],
+                condition=Q(ended_at__isnull=True),
+                name="one_stand_in_per_role",
+            ),
         ]
-        indexes = [models.Index(fields=["ends_at"], name="stand_in_to_end", condition=Q(ended_at__isnull=True))]
+        indexes = [
+            models.Index(
+                fields=["ends_at"], name="stand_in_to_end", condition=Q(ended_at__isnull=True)
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.user} as {label(self.role)} instead of {self.instead_of}"
@@ -326,11 +402,18 @@ class ApiToken(models.Model):
         return hashlib.sha256(secret.encode()).hexdigest()
 
     @classmethod
-    def make(cls, *, user: User, name: str, scope: str, lifetime: timedelta = TOKEN_LIFETIME) -> tuple[ApiToken, str]:
+    def make(
+        cls, *, user: User, name: str, scope: str, lifetime: timedelta = TOKEN_LIFETIME
+    ) -> tuple[ApiToken, str]:
         """A new token and its secret; the secret is not kept and cannot be shown again."""
         secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
         token = cls.objects.create(
-            user=user, name=name, scope=scope, prefix=secret[:9], digest=cls.hash(secret), expires_at=timezone.now() + lifetime
+            user=user,
+            name=name,
+            scope=scope,
+            prefix=secret[:9],
+            digest=cls.hash(secret),
+            expires_at=timezone.now() + lifetime,
         )
         return token, secret
 

@@ -53,8 +53,21 @@ def save_person(
         raise Invalid(fields=wrong)
     held = set() if made else {group.name for group in person.groups.all()}
     if not made and actor.pk == person.pk and (wanted != held or not is_active):
-        raise Blocked([Reason("own_roles", "Nobody changes their own roles or access; another administrator does.")])
-    person.username, person.name, person.email, person.phone, person.is_active = username, name, email, phone, is_active
+        raise Blocked(
+            [
+                Reason(
+                    "own_roles",
+                    "Nobody changes their own roles or access; another administrator does.",
+                )
+            ]
+        )
+    person.username, person.name, person.email, person.phone, person.is_active = (
+        username,
+        name,
+        email,
+        phone,
+        is_active,
+    )
     if password:
         person.set_password(password)
     elif made:
@@ -64,7 +77,9 @@ def save_person(
             person.save()
     except IntegrityError:
         raise Invalid(fields={"username": f"Username: “{username}” is taken."}) from None
-    EmailAddress.objects.filter(user=person).exclude(email__iexact=email).delete()  # an earlier address receives no links
+    EmailAddress.objects.filter(user=person).exclude(
+        email__iexact=email
+    ).delete()  # an earlier address receives no links
     if password and not made:
         revoke_tokens(person, actor)
     person.groups.set(Group.objects.filter(name__in=wanted))
@@ -83,7 +98,9 @@ def save_person(
     return person
 
 
-def wrong_identity(person: User, username: str, name: str, email: str, phone: str) -> dict[str, str]:
+def wrong_identity(
+    person: User, username: str, name: str, email: str, phone: str
+) -> dict[str, str]:
     wrong = {}
     try:
         User.username_validator(username)
@@ -91,7 +108,10 @@ def wrong_identity(person: User, username: str, name: str, email: str, phone: st
         wrong["username"] = "Username: use letters, digits and . @ + - _ only."
     if not username or len(username) > 150:
         wrong["username"] = "Username: give one, of at most 150 characters."
-    elif "username" not in wrong and User.objects.filter(username__iexact=username).exclude(pk=person.pk).exists():
+    elif (
+        "username" not in wrong
+        and User.objects.filter(username__iexact=username).exclude(pk=person.pk).exists()
+    ):
         wrong["username"] = f"Username: “{username}” is taken."
     if not name or len(name) > 150 or "\x00" in name:
         wrong["name"] = "Name: say how the person is called, in at most 150 characters."
@@ -108,7 +128,11 @@ def wrong_password(person: User, password: str) -> dict[str, str]:
     try:
         validate_password(password, person)
     except ValidationError as problem:
-        return {"password": f"Password: {' '.join(problem.messages)} The person changes it after signing in."}
+        return {
+            "password": (
+                f"Password: {' '.join(problem.messages)} The person changes it after signing in."
+            )
+        }
     return {}
 
 
@@ -120,36 +144,60 @@ people_changed = Signal()  # roles, accounts, duties: whoever waits for somebody
 def revoke_tokens(person: User, actor: User) -> None:
     """A new password ends what was opened with the old one, API tokens too (F56)."""
     tokens_revoked.send(sender=User, person=person)
-    ended = ApiToken.objects.filter(user=person, revoked_at__isnull=True).update(revoked_at=timezone.now())
+    ended = ApiToken.objects.filter(user=person, revoked_at__isnull=True).update(
+        revoked_at=timezone.now()
+    )
     if ended:
         trail.record("token.revoke_all", actor=actor, data={"user": person.pk, "tokens": ended})
 
 
 @transaction.atomic
 def prefer_mail(*, actor: User, at_once: bool) -> None:
-    """Whether each approval is mailed at once, or all of a day together; emergencies and near windows always come at once."""
+    """Whether each approval is mailed at once, or all of a day together; emergencies and near
+    windows always come at once.
+    """
     User.objects.filter(pk=actor.pk).update(mail_at_once=at_once)
     trail.record("person.mail", actor=actor, data={"at_once": at_once})
 
 
 def keeps_roster(actor: User) -> bool:
-    return actor.is_active and Role.AUDITOR not in actor.roles and (actor.is_superuser or actor.has_role(Role.CHANGE_MANAGER))
+    return (
+        actor.is_active
+        and Role.AUDITOR not in actor.roles
+        and (actor.is_superuser or actor.has_role(Role.CHANGE_MANAGER))
+    )
 
 
 def _check_roster_keeper(actor: User) -> None:
     if not keeps_roster(actor):
-        raise NotYours([Reason("not_yours", "Administrators and change managers keep the duty roster.")])
+        raise NotYours(
+            [Reason("not_yours", "Administrators and change managers keep the duty roster.")]
+        )
 
 
 @transaction.atomic
-def add_duty(*, actor: User, kind: str, username: str, starts_at: datetime, ends_at: datetime | None, order: int) -> Duty:
+def add_duty(
+    *,
+    actor: User,
+    kind: str,
+    username: str,
+    starts_at: datetime,
+    ends_at: datetime | None,
+    order: int,
+) -> Duty:
     """Put somebody who holds the role on duty (A3)."""
     _check_roster_keeper(actor)
     wrong = {}
-    person = User.objects.filter(username=username, is_active=True).first() if "\x00" not in username else None
+    person = (
+        User.objects.filter(username=username, is_active=True).first()
+        if "\x00" not in username
+        else None
+    )
     if kind not in Duty.Kind.values:
         wrong["kind"] = "Duty: choose emergency contact or on-call."
-    elif person is None or Duty.Kind(kind).role not in {group.name for group in person.groups.all()}:
+    elif person is None or Duty.Kind(kind).role not in {
+        group.name for group in person.groups.all()
+    }:
         wrong["user"] = "Person: choose somebody who holds the role of that duty."
     if ends_at and ends_at <= starts_at:
         wrong["ends_at"] = "End: it lies before the start; put it after."
@@ -160,7 +208,9 @@ def add_duty(*, actor: User, kind: str, username: str, starts_at: datetime, ends
     User.objects.select_for_update().get(pk=person.pk)  # two clicks are one duty
     if Duty.objects.filter(kind=kind, user=person, starts_at=starts_at, ends_at=ends_at).exists():
         raise Invalid(fields={"user": f"Person: {person} has that duty for that time already."})
-    duty = Duty.objects.create(kind=kind, user=person, starts_at=starts_at, ends_at=ends_at, order=order)
+    duty = Duty.objects.create(
+        kind=kind, user=person, starts_at=starts_at, ends_at=ends_at, order=order
+    )
     trail.record("duty.add", actor=actor, data={"duty": duty.pk, "kind": kind, "person": person.pk})
     return duty
 
@@ -187,12 +237,20 @@ def make_token(*, actor: User, name: str, scope: str, days: int) -> tuple[ApiTok
     if not 1 <= days <= 730:
         wrong["days"] = "Days: give 1 to 730."
     User.objects.select_for_update().get(pk=actor.pk)  # two clicks are one token
-    if actor.api_tokens.filter(name=name.strip(), revoked_at__isnull=True, expires_at__gt=timezone.now()).exists():
-        wrong["name"] = f"Name: you have a token “{name.strip()}” already; revoke it, or take another name."
+    if actor.api_tokens.filter(
+        name=name.strip(), revoked_at__isnull=True, expires_at__gt=timezone.now()
+    ).exists():
+        wrong["name"] = (
+            f"Name: you have a token “{name.strip()}” already; revoke it, or take another name."
+        )
     if wrong:
         raise Invalid(fields=wrong)
-    token, secret = ApiToken.make(user=actor, name=name.strip(), scope=scope, lifetime=timedelta(days=days))
-    trail.record("token.create", actor=actor, data={"token": token.pk, "user": actor.pk, "scope": scope})
+    token, secret = ApiToken.make(
+        user=actor, name=name.strip(), scope=scope, lifetime=timedelta(days=days)
+    )
+    trail.record(
+        "token.create", actor=actor, data={"token": token.pk, "user": actor.pk, "scope": scope}
+    )
     return token, secret
 
 

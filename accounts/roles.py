@@ -1,4 +1,6 @@
-"""The flat roles of A26, many per person; none implies another. Membership in the group of that name is the grant."""
+"""The flat roles of A26, many per person; none implies another. Membership in the group of that
+name is the grant.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ DUTIES = {
     Role.ON_CALL_ENGINEER: "takes over, rolls back, extends",
 }
 
-DEVOPS_ROLES = frozenset({Role.DEVOPS_ENGINEER, Role.SENIOR_DEVOPS_ENGINEER, Role.DEVOPS_LEAD, Role.ON_CALL_ENGINEER})
+DEVOPS_ROLES = frozenset(
+    {Role.DEVOPS_ENGINEER, Role.SENIOR_DEVOPS_ENGINEER, Role.DEVOPS_LEAD, Role.ON_CALL_ENGINEER}
+)
 READ_ONLY_ROLES = frozenset({Role.MANAGER, Role.AUDITOR})
 REQUESTING_ROLES = frozenset(Role) - READ_ONLY_ROLES
 
@@ -59,4 +63,10 @@ def label(role: str) -> str:
 def listed(roles: list[str], word: str = "or") -> str:
     """ "Senior DevOps engineer or Tech lead"."""
     names = [label(role) for role in roles]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}" if names else "nobody"
+    return (
+        names[0]
+        if len(names) == 1
+        else f"{', '.join(names[:-1])} {word} {names[-1]}"
+        if names
+        else "nobody"
+    )

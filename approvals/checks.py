@@ -1,4 +1,6 @@
-"""What `manage.py check` says of the people: nobody on duty, roles that nobody or one person alone holds (A3, A43, X17)."""
+"""What `manage.py check` says of the people: nobody on duty, roles that nobody or one person alone
+holds (A3, A43, X17).
+"""
 
 from __future__ import annotations
 
@@ -14,24 +16,47 @@ from accounts.roles import label
 
 @register()
 def people(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Warnings about the installation's people; silent where its database cannot be asked, or has no tables yet."""
+    """Warnings about the installation's people; silent where its database cannot be asked, or has
+    no tables yet.
+    """
     from approvals.people import vacancies
 
     try:
-        on_duty = set(Duty.objects.filter(starts_at__lte=timezone.now()).current().values_list("kind", flat=True))
+        on_duty = set(
+            Duty.objects.filter(starts_at__lte=timezone.now())
+            .current()
+            .values_list("kind", flat=True)
+        )
         unheld, single = vacancies.unheld_roles(), vacancies.single_holders()
     except Error:
         return []
-    where = "Administrators and change managers keep duties at /settings/duties/, people at /settings/people/."
+    where = (
+        "Administrators and change managers keep duties at /settings/duties/, people at"
+        " /settings/people/."
+    )
     found: list[CheckMessage] = [
-        Warning(f"Nobody is on duty: {kind.label.lower()}. An emergency would call nobody.", hint=where, id=f"approvals.W00{number}")
+        Warning(
+            f"Nobody is on duty: {kind.label.lower()}. An emergency would call nobody.",
+            hint=where,
+            id=f"approvals.W00{number}",
+        )
         for number, kind in enumerate(Duty.Kind, start=1)
         if kind not in on_duty
     ]
     if unheld:
         names = ", ".join(label(role) for role in unheld)
-        found.append(Warning(f"The approval policy asks for roles that nobody holds: {names}.", hint=where, id="approvals.W003"))
+        found.append(
+            Warning(
+                f"The approval policy asks for roles that nobody holds: {names}.",
+                hint=where,
+                id="approvals.W003",
+            )
+        )
     if single:
         names = ", ".join(f"{label(role)} ({person})" for role, person in single)
-        found.append(Warning(f"Roles that hang on one person alone: {names}.", hint=where, id="approvals.W004"))
+        found.append(
+            Warning(
+                f"Roles that hang on one person alone: {names}.", hint=where, id="approvals.W004"
+            )
+        )
     return found

@@ -19,12 +19,18 @@ if TYPE_CHECKING:
 
 
 class Policy(models.Model):
-    """One published version of the approval policy. The newest counts for new rounds; each round keeps its own copy (A2)."""
+    """One published version of the approval policy. The newest counts for new rounds; each round
+    keeps its own copy (A2).
+    """
 
     version = models.PositiveIntegerField(unique=True)
-    rules = models.JSONField(help_text="Priority → stages and deferred reviews, as approvals.policy.DEFAULT.")
+    rules = models.JSONField(
+        help_text="Priority → stages and deferred reviews, as approvals.policy.DEFAULT."
+    )
     published_at = models.DateTimeField(default=timezone.now)
-    published_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    published_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
     confirmed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         null=True,
@@ -43,7 +49,9 @@ class Policy(models.Model):
 
 
 class PolicyDraft(models.Model):
-    """A policy in the making: edited by change managers, tried out, and published, after a second person where it widens."""
+    """A policy in the making: edited by change managers, tried out, and published, after a second
+    person where it widens.
+    """
 
     class State(models.TextChoices):
         EDITING = "editing", "Draft"
@@ -54,10 +62,16 @@ class PolicyDraft(models.Model):
     title = models.CharField(max_length=120)
     rules = models.JSONField()
     based_on = models.ForeignKey(Policy, on_delete=models.PROTECT, related_name="drafts")
-    revision = models.PositiveIntegerField(default=1, help_text="Grows with every edit, so that nobody writes over another's.")
+    revision = models.PositiveIntegerField(
+        default=1, help_text="Grows with every edit, so that nobody writes over another's."
+    )
     state = models.CharField(max_length=10, choices=State, default=State.EDITING)
-    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="policy_drafts")
-    edited_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="policy_drafts"
+    )
+    edited_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
     created_at = models.DateTimeField()
     edited_at = models.DateTimeField()
 
@@ -76,7 +90,10 @@ class StepQuerySet(models.QuerySet["Step"]):
     def decisions() -> models.Prefetch[str]:
         """What was decided, by whom, in whose name, and whether that was confirmed."""
         return models.Prefetch(
-            "decisions", queryset=Decision.objects.select_related("actor", "on_behalf_of", "confirmation", "stand_in__instead_of")
+            "decisions",
+            queryset=Decision.objects.select_related(
+                "actor", "on_behalf_of", "confirmation", "stand_in__instead_of"
+            ),
         )
 
     def with_decisions(self) -> StepQuerySet:
@@ -85,7 +102,9 @@ class StepQuerySet(models.QuerySet["Step"]):
 
 
 class Step(models.Model):
-    """One review or approval that a round of a change needs, with the policy's words copied onto it."""
+    """One review or approval that a round of a change needs, with the policy's words copied onto
+    it.
+    """
 
     class State(models.TextChoices):
         WAITING = "waiting", "Waiting"
@@ -103,10 +122,14 @@ class Step(models.Model):
     kind = models.CharField(max_length=12, choices=list(policy.KIND_LABELS.items()))
     roles = ArrayField(models.CharField(max_length=30))
     mode = models.CharField(max_length=3, choices=[("any", "Any of them"), ("all", "All")])
-    needed = models.PositiveSmallIntegerField(default=1, help_text="Of a step for any of its roles: how many different people.")
+    needed = models.PositiveSmallIntegerField(
+        default=1, help_text="Of a step for any of its roles: how many different people."
+    )
     checklist = models.JSONField(default=list)
     waivable = models.BooleanField(default=False)
-    deferred = models.BooleanField(default=False, help_text="A P0's review, owed after its implementation.")
+    deferred = models.BooleanField(
+        default=False, help_text="A P0's review, owed after its implementation."
+    )
     asked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         null=True,
@@ -118,26 +141,51 @@ class Step(models.Model):
     state = models.CharField(max_length=20, choices=State, default=State.WAITING)
     content_hash = models.CharField(max_length=64)
     opened_at = models.DateTimeField(null=True)
-    due_hours = models.PositiveSmallIntegerField(null=True, help_text="Hours from its opening by which a verdict is expected.")
-    remind_hours = models.PositiveSmallIntegerField(null=True, help_text="Hours after which those who could decide are told once more.")
-    escalate_hours = models.PositiveSmallIntegerField(null=True, help_text="Hours after which the change managers are told.")
+    due_hours = models.PositiveSmallIntegerField(
+        null=True, help_text="Hours from its opening by which a verdict is expected."
+    )
+    remind_hours = models.PositiveSmallIntegerField(
+        null=True, help_text="Hours after which those who could decide are told once more."
+    )
+    escalate_hours = models.PositiveSmallIntegerField(
+        null=True, help_text="Hours after which the change managers are told."
+    )
     settled_at = models.DateTimeField(null=True)
-    priority = models.CharField(max_length=2, help_text="The change's, so that the queue is sorted by one index.")
+    priority = models.CharField(
+        max_length=2, help_text="The change's, so that the queue is sorted by one index."
+    )
 
-    called = models.PositiveSmallIntegerField(default=1, help_text="Of an emergency: how many places of the roster have been called.")
+    called = models.PositiveSmallIntegerField(
+        default=1, help_text="Of an emergency: how many places of the roster have been called."
+    )
     ratify_by = models.DateTimeField(
-        null=True, blank=True, help_text="The emergency was started before this was given: until then it is ratified or not (A4)."
+        null=True,
+        blank=True,
+        help_text=(
+            "The emergency was started before this was given: until then it is ratified or not"
+            " (A4)."
+        ),
     )
     vacant_since = models.DateTimeField(
-        null=True, blank=True, help_text="Since when it is known and told that nobody there can give it (A43)."
+        null=True,
+        blank=True,
+        help_text="Since when it is known and told that nobody there can give it (A43).",
     )
     vacant_roles = ArrayField(
-        models.CharField(max_length=30), default=list, db_default=Value([], ArrayField(models.CharField(max_length=30)))
+        models.CharField(max_length=30),
+        default=list,
+        db_default=Value([], ArrayField(models.CharField(max_length=30))),
     )
-    ratify_overdue_at = models.DateTimeField(null=True, blank=True, help_text="When the tick found that nobody had; once.")
+    ratify_overdue_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the tick found that nobody had; once."
+    )
 
-    reminded_at = models.DateTimeField(null=True, blank=True, help_text="When those who could decide were told once more.")
-    escalated_at = models.DateTimeField(null=True, blank=True, help_text="When the change managers were told that it is stuck.")
+    reminded_at = models.DateTimeField(
+        null=True, blank=True, help_text="When those who could decide were told once more."
+    )
+    escalated_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the change managers were told that it is stuck."
+    )
 
     objects = StepQuerySet.as_manager()
     for_whom: User | None  # in a queue: who has delegated it
@@ -145,14 +193,26 @@ class Step(models.Model):
     class Meta:
         ordering = ["change", "-round", "deferred", "stage", "position"]
         indexes = [
-            models.Index(fields=["priority", "id"], name="step_in_queue", condition=Q(state="open")),
+            models.Index(
+                fields=["priority", "id"], name="step_in_queue", condition=Q(state="open")
+            ),
             models.Index(fields=["change", "round", "stage"], name="step_by_change"),
             models.Index(fields=["state"], name="step_waiting", condition=Q(state="waiting")),
         ]
         constraints = [
             models.CheckConstraint(
                 name="step_state_known",
-                condition=Q(state__in=["waiting", "open", "approved", "rejected", "changes_requested", "waived", "stale"]),
+                condition=Q(
+                    state__in=[
+                        "waiting",
+                        "open",
+                        "approved",
+                        "rejected",
+                        "changes_requested",
+                        "waived",
+                        "stale",
+                    ]
+                ),
             )
         ]
 
@@ -174,7 +234,9 @@ class Step(models.Model):
 
     @property
     def may_go_with_others(self) -> bool:
-        """Whether it may be approved together with other changes': nothing to tick, and no emergency."""
+        """Whether it may be approved together with other changes': nothing to tick, and no
+        emergency.
+        """
         return not self.checklist and self.kind != policy.EMERGENCY
 
     @property
@@ -183,9 +245,11 @@ class Step(models.Model):
 
 
 class Decision(models.Model):
-    """One person's verdict on one step, with the content that they saw. Never changed; a new round makes it stale.
+    """One person's verdict on one step, with the content that they saw. Never changed; a new round
+    makes it stale.
 
-    A trigger refuses a decision by the requester or an editor of the content, whoever inserts it (promise 1).
+    A trigger refuses a decision by the requester or an editor of the content, whoever inserts it
+    (promise 1).
     """
 
     class Verdict(models.TextChoices):
@@ -199,7 +263,9 @@ class Decision(models.Model):
     round = models.PositiveIntegerField()
     stage = models.PositiveSmallIntegerField()
     deferred = models.BooleanField(default=False)
-    actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="decisions")
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="decisions"
+    )
     on_behalf_of = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         null=True,
@@ -214,7 +280,9 @@ class Decision(models.Model):
         blank=True,
         on_delete=models.PROTECT,
         related_name="decisions",
-        help_text="By which somebody decided in another's name; without one it was recorded by telephone.",
+        help_text=(
+            "By which somebody decided in another's name; without one it was recorded by telephone."
+        ),
     )
     stand_in = models.ForeignKey(
         "accounts.StandIn",
@@ -225,7 +293,9 @@ class Decision(models.Model):
         help_text="By which the actor held that role (A45).",
     )
     role = models.CharField(max_length=30)
-    roles_held = ArrayField(models.CharField(max_length=30), help_text="Of the step's roles, those held when deciding.")
+    roles_held = ArrayField(
+        models.CharField(max_length=30), help_text="Of the step's roles, those held when deciding."
+    )
     verdict = models.CharField(max_length=16, choices=Verdict)
     comment = models.TextField(blank=True, max_length=20_000)
     checklist = models.JSONField(default=dict)
@@ -236,12 +306,21 @@ class Decision(models.Model):
         ordering = ["id"]
         constraints = [
             # The same person may act in both stages, never twice in one (A2).
-            models.UniqueConstraint(fields=["change", "round", "deferred", "stage", "actor"], name="one_decision_per_person_and_stage"),
             models.UniqueConstraint(
-                fields=["change", "round", "deferred", "stage", "on_behalf_of"], name="one_decision_in_a_name_and_stage"
+                fields=["change", "round", "deferred", "stage", "actor"],
+                name="one_decision_per_person_and_stage",
             ),
-            models.CheckConstraint(name="decision_in_another_name", condition=~Q(on_behalf_of=F("actor"))),
-            models.CheckConstraint(name="delegated_in_a_name", condition=Q(delegation__isnull=True) | Q(on_behalf_of__isnull=False)),
+            models.UniqueConstraint(
+                fields=["change", "round", "deferred", "stage", "on_behalf_of"],
+                name="one_decision_in_a_name_and_stage",
+            ),
+            models.CheckConstraint(
+                name="decision_in_another_name", condition=~Q(on_behalf_of=F("actor"))
+            ),
+            models.CheckConstraint(
+                name="delegated_in_a_name",
+                condition=Q(delegation__isnull=True) | Q(on_behalf_of__isnull=False),
+            ),
         ]
         indexes = [models.Index(fields=["actor", "-at", "-id"], name="decision_by_actor_at")]
 
@@ -251,7 +330,12 @@ class Decision(models.Model):
     @property
     def word(self) -> str:
         """The verdict as something that was done: “approved”."""
-        return {"approve": "approved", "reject": "rejected", "request_changes": "requested changes", "waive": "waived"}[self.verdict]
+        return {
+            "approve": "approved",
+            "reject": "rejected",
+            "request_changes": "requested changes",
+            "waive": "waived",
+        }[self.verdict]
 
     def did(self, what: str) -> str:
         """“approved this step”, “requested changes in this step”."""
@@ -268,15 +352,23 @@ class Decision(models.Model):
 
     @property
     def said_by(self) -> str:
-        """“Yuki Tanaka for Grace Lindqvist” where somebody decided in another's name; with whose stand-in they were; else whose verdict it is."""
+        """“Yuki Tanaka for Grace Lindqvist” where somebody decided in another's name; with whose
+        stand-in they were; else whose verdict it is.
+        """
         name = f"{self.actor} for {self.principal}" if self.delegation_id else str(self.principal)
-        return f"{name}, stand-in for {self.stand_in.instead_of}" if self.stand_in_id and self.stand_in else name
+        return (
+            f"{name}, stand-in for {self.stand_in.instead_of}"
+            if self.stand_in_id and self.stand_in
+            else name
+        )
 
     @property
     def spared(self) -> list[tuple[str, str]]:
         """Items that were marked not applicable, each with why (A34)."""
         texts = {item["key"]: item["text"] for item in self.step.checklist}
-        answers = [(key, answer) for key, answer in self.checklist.items() if isinstance(answer, dict)]
+        answers = [
+            (key, answer) for key, answer in self.checklist.items() if isinstance(answer, dict)
+        ]
         return [(texts.get(key, key), answer["not_applicable"]) for key, answer in answers]
 
     @property
@@ -286,8 +378,10 @@ class Decision(models.Model):
 
 
 class Advance(models.Model):
-    """A sign-off given before its stage has opened, in the visit of a review. It becomes a decision when the stage opens, if its giver
-    may then still give it; an edit or an objection ends the round, and with it this."""
+    """A sign-off given before its stage has opened, in the visit of a review. It becomes a decision
+    when the stage opens, if its giver may then still give it; an edit or an objection ends the
+    round, and with it this.
+    """
 
     class Outcome(models.TextChoices):
         COUNTED = "counted", "Counted"
@@ -302,7 +396,9 @@ class Advance(models.Model):
         related_name="+",
         help_text="Whose sign-off it is: the giver's, or who has delegated.",
     )
-    version = models.PositiveIntegerField(help_text="Of the change as it was seen; any later one voids it.")
+    version = models.PositiveIntegerField(
+        help_text="Of the change as it was seen; any later one voids it."
+    )
     at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=10, blank=True, choices=Outcome)
@@ -310,10 +406,15 @@ class Advance(models.Model):
     class Meta:
         ordering = ["id"]
         constraints = [
-            models.UniqueConstraint(fields=["step", "user"], condition=Q(ended_at__isnull=True), name="one_advance_per_person_and_step"),
+            models.UniqueConstraint(
+                fields=["step", "user"],
+                condition=Q(ended_at__isnull=True),
+                name="one_advance_per_person_and_step",
+            ),
             models.CheckConstraint(
                 name="advance_ended_has_outcome",
-                condition=Q(ended_at__isnull=True, outcome="") | (Q(ended_at__isnull=False) & ~Q(outcome="")),
+                condition=Q(ended_at__isnull=True, outcome="")
+                | (Q(ended_at__isnull=False) & ~Q(outcome="")),
             ),
         ]
 
@@ -326,7 +427,9 @@ class Advance(models.Model):
 
 
 class Confirmation(models.Model):
-    """What the person in whose name an approval was recorded says of it: asked at once, due within 24 hours (A4)."""
+    """What the person in whose name an approval was recorded says of it: asked at once, due within
+    24 hours (A4).
+    """
 
     class Answer(models.TextChoices):
         APPROVED = "approved", "I approved"
@@ -336,17 +439,24 @@ class Confirmation(models.Model):
     due_at = models.DateTimeField()
     answer = models.CharField(max_length=16, blank=True, choices=Answer)
     answered_at = models.DateTimeField(null=True)
-    overdue_at = models.DateTimeField(null=True, help_text="When the tick found it unanswered; once.")
+    overdue_at = models.DateTimeField(
+        null=True, help_text="When the tick found it unanswered; once."
+    )
 
     class Meta:
         ordering = ["id"]
         constraints = [
             models.CheckConstraint(
                 name="confirmation_answered_is_stamped",
-                condition=Q(answer="", answered_at__isnull=True) | (~Q(answer="") & Q(answered_at__isnull=False)),
+                condition=Q(answer="", answered_at__isnull=True)
+                | (~Q(answer="") & Q(answered_at__isnull=False)),
             ),
         ]
-        indexes = [models.Index(fields=["due_at"], name="confirmation_owed", condition=Q(answered_at__isnull=True))]
+        indexes = [
+            models.Index(
+                fields=["due_at"], name="confirmation_owed", condition=Q(answered_at__isnull=True)
+            )
+        ]
 
     def __str__(self) -> str:
         return f"Confirmation of {self.decision_id}"

@@ -39,13 +39,30 @@ def event_out(event: Event, numbers: dict[int, str]) -> dict[str, Any]:
 
 
 @router.get("/audit", operation_id="list_events")
-def events(request: Request, change: str = "", actor: str = "", action: str = "", limit: int = 100, cursor: int = 0) -> Any:
-    """Events, oldest first. Everybody reads those of a change that they can see; auditors and change managers read all."""
+def events(
+    request: Request,
+    change: str = "",
+    actor: str = "",
+    action: str = "",
+    limit: int = 100,
+    cursor: int = 0,
+) -> Any:
+    """Events, oldest first. Everybody reads those of a change that they can see; auditors and
+    change managers read all.
+    """
     rows = Event.objects.select_related("actor", "words").order_by("pk")
     if change:
         rows = rows.filter(change_id=access.change_for(request.user, change).pk)
     elif not may_read_all(request.user):
-        raise NotYours([Reason("not_yours", "Auditors and change managers read the whole trail; name a change to read its own.")])
+        raise NotYours(
+            [
+                Reason(
+                    "not_yours",
+                    "Auditors and change managers read the whole trail; name a change to read its"
+                    " own.",
+                )
+            ]
+        )
     if actor:
         rows = rows.filter(actor__username=actor)
     if action:
@@ -54,7 +71,9 @@ def events(request: Request, change: str = "", actor: str = "", action: str = ""
         if value := request.GET.get(name):
             rows = rows.filter(**{lookup: _instant(value, name)})
     if not 1 <= limit <= 200 or not 0 <= cursor < 2**63:
-        raise Invalid(fields={"limit": "limit: give between 1 and 200; cursor: take it from “next”."})
+        raise Invalid(
+            fields={"limit": "limit: give between 1 and 200; cursor: take it from “next”."}
+        )
     found = list(rows.filter(pk__gt=cursor)[: limit + 1])
     numbers = trail.change_numbers(found)
     items = [event_out(event, numbers) for event in found[:limit]]
@@ -79,11 +98,26 @@ def texts(request: Request, key: int) -> Any:
     """What people wrote in an event: `[{n, place, text}]`; `text` is null once it is redacted."""
     event, _ = redaction.event_for(request.user, key)
     if event.change_id is None and not may_read_all(request.user):
-        raise NotYours([Reason("not_yours", "Auditors and change managers read the whole trail; name a change to read its own.")])
-    return [{"n": text.n, "place": text.place, "text": text.text} for text in redaction.texts(event)]
+        raise NotYours(
+            [
+                Reason(
+                    "not_yours",
+                    "Auditors and change managers read the whole trail; name a change to read its"
+                    " own.",
+                )
+            ]
+        )
+    return [
+        {"n": text.n, "place": text.place, "text": text.text} for text in redaction.texts(event)
+    ]
 
 
-@router.post("/audit/{int:key}/redact", operation_id="propose_redaction", auth=PERSON, response={202: dict[str, Any]})
+@router.post(
+    "/audit/{int:key}/redact",
+    operation_id="propose_redaction",
+    auth=PERSON,
+    response={202: dict[str, Any]},
+)
 def redact(request: Request, key: int, body: RedactIn) -> Any:
     """Ask for the second person who agrees that a text goes (A41): 202 `{proposal}`."""
     made = redaction.propose(actor=request.user, event_key=key, n=body.n, reason=body.reason)
@@ -96,4 +130,10 @@ def verify(request: Request) -> Any:
     if not may_read_all(request.user):
         raise NotYours([Reason("not_yours", "Auditors and change managers verify the trail.")])
     found = trail.verify()
-    return {"ok": found.ok, "events": found.events, "head": found.head, "problem": found.problem, "redacted": found.redacted}
+    return {
+        "ok": found.ok,
+        "events": found.events,
+        "head": found.head,
+        "problem": found.problem,
+        "redacted": found.redacted,
+    }

@@ -12,18 +12,29 @@ from audit import words
 
 
 class Event(models.Model):
-    """Something that happened, once, for ever. The database refuses UPDATE, DELETE and TRUNCATE (migration 0002).
+    """Something that happened, once, for ever. The database refuses UPDATE, DELETE and TRUNCATE
+    (migration 0002).
 
-    People stand here as keys only, so that a name or an address can be changed or erased where it is kept; what they wrote stands here
-    as salted digests, and beside it as `words` (A41).
+    People stand here as keys only, so that a name or an address can be changed or erased where it
+    is kept; what they wrote stands here as salted digests, and beside it as `words` (A41).
     """
 
     at = models.DateTimeField()
     action = models.CharField(max_length=60)
-    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
-    change_id = models.BigIntegerField(null=True, help_text="Key of the change that it belongs to, if any.")
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+    )
+    change_id = models.BigIntegerField(
+        null=True, help_text="Key of the change that it belongs to, if any."
+    )
     data = models.JSONField(default=dict)
-    via = models.CharField(max_length=20, default="system", help_text="page, api, token:<id>, system")
+    via = models.CharField(
+        max_length=20, default="system", help_text="page, api, token:<id>, system"
+    )
 
     class Meta:
         ordering = ["id"]
@@ -54,9 +65,13 @@ class Event(models.Model):
 
 
 class Words(models.Model):
-    """What people wrote in an event, by place. The database refuses all but a redaction: `null` for a text and its salt (migration 0005)."""
+    """What people wrote in an event, by place. The database refuses all but a redaction: `null` for
+    a text and its salt (migration 0005).
+    """
 
-    event = models.OneToOneField(Event, on_delete=models.DO_NOTHING, primary_key=True, related_name="words")
+    event = models.OneToOneField(
+        Event, on_delete=models.DO_NOTHING, primary_key=True, related_name="words"
+    )
     texts = models.JSONField()
     salts = models.JSONField()
 
@@ -69,20 +84,28 @@ class Words(models.Model):
 
 
 class Redaction(models.Model):
-    """Two people took a text of an event out of the system, and why (A41). Append-only, like the trail."""
+    """Two people took a text of an event out of the system, and why (A41). Append-only, like the
+    trail.
+    """
 
     words = models.ForeignKey(Words, on_delete=models.DO_NOTHING, related_name="redactions")
     place = models.CharField(max_length=100)
     at = models.DateTimeField()
-    proposed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    confirmed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    proposed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+    confirmed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
     reason = models.TextField(max_length=20_000)
 
     class Meta:
         ordering = ["id"]
         constraints = [
             models.UniqueConstraint(fields=["words", "place"], name="redacted_once"),
-            models.CheckConstraint(name="redaction_takes_two", condition=~Q(proposed_by=F("confirmed_by"))),
+            models.CheckConstraint(
+                name="redaction_takes_two", condition=~Q(proposed_by=F("confirmed_by"))
+            ),
             models.CheckConstraint(name="redaction_says_why", condition=~Q(reason="")),
         ]
 
@@ -91,7 +114,9 @@ class Redaction(models.Model):
 
 
 class Link(models.Model):
-    """An event's place in the hash chain, made by the database when the event's transaction commits."""
+    """An event's place in the hash chain, made by the database when the event's transaction
+    commits.
+    """
 
     position = models.BigIntegerField(primary_key=True)
     event = models.OneToOneField(Event, on_delete=models.DO_NOTHING, related_name="link")
@@ -112,7 +137,9 @@ class Head(models.Model):
     hash = models.CharField(max_length=64, blank=True)
 
     class Meta:
-        constraints = [models.CheckConstraint(name="audit_has_one_head", condition=models.Q(only_row=True))]
+        constraints = [
+            models.CheckConstraint(name="audit_has_one_head", condition=models.Q(only_row=True))
+        ]
 
     def __str__(self) -> str:
         return f"{self.position}: {self.hash[:12]}"

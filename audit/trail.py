@@ -33,18 +33,25 @@ def set_via(door: str) -> None:
     _via.set(door)
 
 
-def record(action: str, *, actor: Any = None, change: Any = None, data: dict[str, Any] | None = None) -> Event:
+def record(
+    action: str, *, actor: Any = None, change: Any = None, data: dict[str, Any] | None = None
+) -> Event:
     """Write one event, in the caller's transaction: what is rolled back was never said (R148-R151).
 
-    `actor` is None for what the clock does. `change` is the change it belongs to. `data` is JSON and names people by key; what somebody
-    typed (`words.TYPED`) is kept beside the event, which holds its digest (A41).
+    `actor` is None for what the clock does. `change` is the change it belongs to. `data` is JSON
+    and names people by key; what somebody typed (`words.TYPED`) is kept beside the event, which
+    holds its digest (A41).
     """
     key = change.pk if change is not None else None
     facts, texts = words.split(_plain(data or {}))
     salts, digests = words.sealed(texts)
     facts |= {words.DIGESTS: digests} if digests else {}
-    event = Event(at=timezone.now(), action=action, actor=actor, change_id=key, data=facts, via=_via.get())
-    with transaction.atomic(savepoint=False):  # words come with their event, also where the caller is in no transaction
+    event = Event(
+        at=timezone.now(), action=action, actor=actor, change_id=key, data=facts, via=_via.get()
+    )
+    with transaction.atomic(
+        savepoint=False
+    ):  # words come with their event, also where the caller is in no transaction
         event.save(force_insert=True)
         if texts:
             event.words = Words.objects.create(event=event, texts=texts, salts=salts)
@@ -55,7 +62,9 @@ _INSTANT = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.\d+)?\+00:00")
 
 
 def _plain(value: Any) -> Any:
-    """Facts as the trail keeps them: instants in UTC with Z, whole seconds, like everywhere else (contract)."""
+    """Facts as the trail keeps them: instants in UTC with Z, whole seconds, like everywhere else
+    (contract).
+    """
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -75,7 +84,9 @@ def change_numbers(events: Iterable[Event]) -> dict[int, str]:
 
 @dataclass(frozen=True)
 class Verification:
-    """What `verify` found: `events` checked, the chain's `head`, the first place that does not fit, and how many texts were redacted."""
+    """What `verify` found: `events` checked, the chain's `head`, the first place that does not fit,
+    and how many texts were redacted.
+    """
 
     ok: bool
     events: int
@@ -85,19 +96,25 @@ class Verification:
 
 
 def verify() -> Verification:
-    """Recompute the whole chain from the events and words as they are now, and say where it breaks (A: tampering is detected).
+    """Recompute the whole chain from the events and words as they are now, and say where it breaks
+    (A: tampering is detected).
 
-    The text that was hashed is rendered by the database's `audit_text()`; the hashing is done here, independently of it.
+    The text that was hashed is rendered by the database's `audit_text()`; the hashing is done here,
+    independently of it.
     """
     head, position = "", 0
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM audit_event e WHERE NOT EXISTS (SELECT 1 FROM audit_link l WHERE l.event_id = e.id)")
+        cursor.execute(
+            "SELECT count(*) FROM audit_event e WHERE NOT EXISTS (SELECT 1 FROM audit_link l WHERE"
+            " l.event_id = e.id)"
+        )
         unlinked = cursor.fetchone()[0]
         last = 0
         while True:
             cursor.execute(
-                "SELECT l.position, l.hash, e.id, audit_text(e) FROM audit_link l LEFT JOIN audit_event e ON e.id = l.event_id"
-                " WHERE l.position > %s ORDER BY l.position LIMIT 20000",
+                "SELECT l.position, l.hash, e.id, audit_text(e) FROM audit_link l LEFT JOIN"
+                " audit_event e ON e.id = l.event_id WHERE l.position > %s ORDER BY l.position"
+                " LIMIT 20000",
                 [last],
             )
             rows = cursor.fetchall()
@@ -108,17 +125,28 @@ def verify() -> Verification:
                 if place != position:
                     return Verification(False, position - 1, head, f"link {position} is missing")
                 if event is None:
-                    return Verification(False, position - 1, head, f"the event of link {place} is missing")
+                    return Verification(
+                        False, position - 1, head, f"the event of link {place} is missing"
+                    )
                 head = hashlib.sha256((head + text).encode()).hexdigest()
                 if head != stored:
-                    return Verification(False, position, head, f"event {event} is not what was recorded")
+                    return Verification(
+                        False, position, head, f"event {event} is not what was recorded"
+                    )
             last = rows[-1][0]
         cursor.execute("SELECT position, hash FROM audit_head")
         kept = cursor.fetchone()
     if kept is None and position:
-        return Verification(False, position, head, f"the head is missing, though there are {position} links")
+        return Verification(
+            False, position, head, f"the head is missing, though there are {position} links"
+        )
     if kept and kept[0] != position:
-        return Verification(False, position, head, f"the chain ends at {position}, but {kept[0]} events were recorded")
+        return Verification(
+            False,
+            position,
+            head,
+            f"the chain ends at {position}, but {kept[0]} events were recorded",
+        )
     if kept and kept[1] != head:
         return Verification(False, position, head, "the head is not that of the chain")
     if unlinked:
@@ -128,8 +156,12 @@ def verify() -> Verification:
 
 
 def _events_with_words() -> Iterator[Event]:
-    """All of them with their words, some at a time by key: no cursor is held, so that a pooler may stand between."""
-    events = Event.objects.filter(data__has_key=words.DIGESTS).select_related("words").order_by("pk")
+    """All of them with their words, some at a time by key: no cursor is held, so that a pooler may
+    stand between.
+    """
+    events = (
+        Event.objects.filter(data__has_key=words.DIGESTS).select_related("words").order_by("pk")
+    )
     found = list(events[:2000])
     while found:
         yield from found
@@ -137,19 +169,32 @@ def _events_with_words() -> Iterator[Event]:
 
 
 def _verify_words() -> tuple[str, int]:
-    """(what is wrong with the first words that do not fit, how many texts were redacted): each is what its event's digest says, or was
-    taken by two people (A41)."""
+    """(what is wrong with the first words that do not fit, how many texts were redacted): each is
+    what its event's digest says, or was taken by two people (A41).
+    """
     taken = set(Redaction.objects.values_list("words_id", "place"))
     for event in _events_with_words():
         kept: Words | None = getattr(event, "words", None)
-        if kept is None or kept.texts.keys() != event.digests.keys() or kept.salts.keys() != event.digests.keys():
+        if (
+            kept is None
+            or kept.texts.keys() != event.digests.keys()
+            or kept.salts.keys() != event.digests.keys()
+        ):
             return f"the words of event {event.pk} are missing", len(taken)
         for place, digest in event.digests.items():
             text, salt = kept.texts[place], kept.salts[place]
             if text is None and salt is None:
                 if (event.pk, place) not in taken:
-                    return f"{place} of event {event.pk} is gone, and nobody redacted it", len(taken)
+                    return f"{place} of event {event.pk} is gone, and nobody redacted it", len(
+                        taken
+                    )
             elif words.digest(str(salt), text) != digest:
                 return f"{place} of event {event.pk} is not what was said", len(taken)
-    strangers = Words.objects.exclude(event__data__has_key=words.DIGESTS).values_list("pk", flat=True).first()
-    return (f"words stand beside event {strangers} that are not its own" if strangers else ""), len(taken)
+    strangers = (
+        Words.objects.exclude(event__data__has_key=words.DIGESTS)
+        .values_list("pk", flat=True)
+        .first()
+    )
+    return (f"words stand beside event {strangers} that are not its own" if strangers else ""), len(
+        taken
+    )

@@ -1,6 +1,8 @@
-"""What people wrote, kept beside the chain: the event holds a salted digest of each text, the guarded row the text and the salt (A41).
+"""What people wrote, kept beside the chain: the event holds a salted digest of each text, the
+guarded row the text and the salt (A41).
 
-So the trail holds the words, and can forget a secret: a redaction takes a text and its salt, and the digest in the chain stays.
+So the trail holds the words, and can forget a secret: a redaction takes a text and its salt, and
+the digest in the chain stays.
 """
 
 from __future__ import annotations
@@ -13,16 +15,19 @@ from typing import Any
 
 #: What stands in the place of words that were taken.
 REDACTED = "[redacted]"
-#: Names of facts that somebody typed. In the trail they are words wherever they stand: alone, in `fields` or in `was`.
+#: Names of facts that somebody typed. In the trail they are words wherever they stand: alone, in
+#: `fields` or in `was`.
 TYPED = frozenset(
     {
         # reasons, remarks and answers
-        "reason", "override_reason", "short_notice_reason", "requested_window_reason", "strategy_reason", "called", "message", "note",
+        "reason", "override_reason", "short_notice_reason", "requested_window_reason",
+        "strategy_reason", "called", "message", "note",
         "no_way_back_reason", "output", "comment", "checklist", "text", "command", "external_refs",
         # a review
         "deviations", "lessons", "improvements",
         # what a change says in words (requests/content.py)
-        "summary", "emergency_reference", "implementation_steps", "rollback_plan", "rollback_tested", "testing_plan", "dependencies",
+        "summary", "emergency_reference", "implementation_steps", "rollback_plan",
+        "rollback_tested", "testing_plan", "dependencies",
         "user_impact", "performance_impact", "security_impact",
     }
 )  # fmt: skip
@@ -30,7 +35,9 @@ DIGESTS = "digests"
 
 
 def split(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(facts, words) of an event's data; words by their dotted place, as in `fields.summary`. What is empty stays among the facts."""
+    """(facts, words) of an event's data; words by their dotted place, as in `fields.summary`. What
+    is empty stays among the facts.
+    """
     facts: dict[str, Any] = {}
     words: dict[str, Any] = {}
     for name, value in data.items():
@@ -88,7 +95,9 @@ def salt() -> str:
 
 
 def digest(salt: str, value: Any) -> str:
-    """`sha256:<hex>` of salt and value; the value as JSON with sorted keys and no spaces, in UTF-8."""
+    """`sha256:<hex>` of salt and value; the value as JSON with sorted keys and no spaces,
+    in UTF-8.
+    """
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return f"sha256:{hashlib.sha256(f'{salt}{text}'.encode('utf-8', 'surrogatepass')).hexdigest()}"
 

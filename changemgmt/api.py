@@ -56,12 +56,20 @@ class Api(NinjaAPI):
         """The description, with the problem answers that every operation may give."""
         schema = super().get_openapi_schema(**kwargs)
         schema["components"].setdefault("schemas", {})["Problem"] = PROBLEM
-        answer = {"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+        answer = {
+            "content": {
+                "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+            }
+        }
         for methods in schema["paths"].values():
             for operation in methods.values():
-                operation["responses"] = {str(code): body for code, body in operation["responses"].items()}
+                operation["responses"] = {
+                    str(code): body for code, body in operation["responses"].items()
+                }
                 for status in (400, 401, 403, 404, 409, 412, 422, 429):
-                    operation["responses"].setdefault(str(status), {"description": TITLES[status], **answer})
+                    operation["responses"].setdefault(
+                        str(status), {"description": TITLES[status], **answer}
+                    )
         return schema
 
 
@@ -76,7 +84,10 @@ PROBLEM = {
         "code": {"type": "string"},
         "errors": {
             "type": "array",
-            "items": {"type": "object", "properties": {"field": {"type": "string"}, "message": {"type": "string"}}},
+            "items": {
+                "type": "object",
+                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
+            },
         },
         "reasons": {
             "type": "array",
@@ -103,7 +114,10 @@ api = Api(
     auth=Door(),
     renderer=Json(),
     parser=CarefulParser(),
-    description="Changes, approvals, calendar, gate, evidence and reports. Times are ISO 8601 UTC; durations whole minutes.",
+    description=(
+        "Changes, approvals, calendar, gate, evidence and reports. Times are ISO 8601 UTC;"
+        " durations whole minutes."
+    ),
     urls_namespace="api",
 )
 ROUTERS = (
@@ -130,7 +144,10 @@ def on_invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     errors = {}
     for item in error.errors:
         places = [str(place) for place in item["loc"] if place not in ("body", "query", "path")]
-        where = ".".join(places[1:] if places and places[0] == "body" and len(places) > 1 else places) or "body"
+        where = (
+            ".".join(places[1:] if places and places[0] == "body" and len(places) > 1 else places)
+            or "body"
+        )
         errors[where] = f"{where}: {item['msg'].removeprefix('Value error, ')}."
     if any(item["loc"] and item["loc"][0] == "path" for item in error.errors):
         return problem(404, "There is nothing at this address.")
@@ -163,10 +180,18 @@ def on_too_big(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
 def on_data(request: HttpRequest, error: DataError) -> HttpResponse:
     """The last net: a value that passed every check and that the database still cannot hold."""
     log.error("A value got through: %s", error)
-    return problem(422, "A value cannot be stored as it is; shorten it or remove unusual characters.", code="invalid")
+    return problem(
+        422,
+        "A value cannot be stored as it is; shorten it or remove unusual characters.",
+        code="invalid",
+    )
 
 
 @api.exception_handler(OperationalError)
 def on_database(request: HttpRequest, error: OperationalError) -> HttpResponse:
     log.error("Database: %s", error)
-    return problem(503, "The database did not answer in time. Nothing was recorded; try again in a moment.", code="database")
+    return problem(
+        503,
+        "The database did not answer in time. Nothing was recorded; try again in a moment.",
+        code="database",
+    )

@@ -1,7 +1,9 @@
-"""The one clock. `django.utils.timezone.now()` is the only way that the product asks for the time; here it can be set.
+"""The one clock. `django.utils.timezone.now()` is the only way that the product asks for the time;
+here it can be set.
 
-Two needs: `CHANGEMGMT_CLOCK` lets a whole run live in October although today lies in a freeze, and `tick --at` judges and
-stamps by an instant given. Both go through here; production refuses the first.
+Two needs: `CHANGEMGMT_CLOCK` lets a whole run live in October although today lies in a freeze, and
+`tick --at` judges and stamps by an instant given. Both go through here; production refuses the
+first.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ def parse(text: str) -> datetime:
 def offset_from_environment() -> timedelta:
     """How far our clock stands from the machine's: zero, unless CHANGEMGMT_CLOCK is set.
 
-    `script/server` hands the same offset to all its processes; a command typed beside it finds that offset in the anchor
-    that the server left in its data folder.
+    `script/server` hands the same offset to all its processes; a command typed beside it finds that
+    offset in the anchor that the server left in its data folder.
     """
     if shared := os.environ.get("CHANGEMGMT_CLOCK_OFFSET"):
         return timedelta(seconds=float(shared))
@@ -40,10 +42,14 @@ def offset_from_environment() -> timedelta:
 
 
 def _anchored(wanted: str) -> timedelta | None:
-    """The offset of a server that runs by this clock now, from the anchor in its data folder; None without one."""
+    """The offset of a server that runs by this clock now, from the anchor in its data folder; None
+    without one.
+    """
     var = Path(os.environ.get("CHANGEMGMT_VAR") or Path(__file__).resolve().parents[1] / "var")
     try:
-        anchor = json.loads((var / f"clock-{parse(wanted):%Y-%m-%dT%H%MZ}" / "clock.json").read_text())
+        anchor = json.loads(
+            (var / f"clock-{parse(wanted):%Y-%m-%dT%H%MZ}" / "clock.json").read_text()
+        )
         os.kill(anchor["pid"], 0)
         return timedelta(seconds=anchor["offset_seconds"])
     except (OSError, ValueError, KeyError):

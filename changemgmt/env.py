@@ -14,7 +14,9 @@ def text(name: str, default: str | None = None) -> str:
     if value is None or value == "":
         if default is not None:
             return default
-        raise ImproperlyConfigured(f"{name} is not set. docs/operations.md lists what production needs.")
+        raise ImproperlyConfigured(
+            f"{name} is not set. docs/operations.md lists what production needs."
+        )
     return value
 
 
@@ -37,7 +39,9 @@ def database(url: str) -> dict[str, Any]:
     """Django's settings for a `postgresql://user:password@host:port/name?host=/socket/folder`."""
     parts = urlsplit(url)
     if parts.scheme not in {"postgresql", "postgres"}:
-        raise ImproperlyConfigured("DATABASE_URL must begin with postgresql://; changemgmt runs on PostgreSQL alone.")
+        raise ImproperlyConfigured(
+            "DATABASE_URL must begin with postgresql://; changemgmt runs on PostgreSQL alone."
+        )
     query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
     return {
         "ENGINE": "django.db.backends.postgresql",
@@ -51,7 +55,9 @@ def database(url: str) -> dict[str, Any]:
 
 
 def mail(url: str) -> dict[str, Any]:
-    """Django's EMAIL_* settings for an `smtp://user:password@host:port` (or `smtps://`, `smtp+tls://`)."""
+    """Django's EMAIL_* settings for an `smtp://user:password@host:port` (or `smtps://`,
+    `smtp+tls://`).
+    """
     parts = urlsplit(url)
     if parts.scheme not in {"smtp", "smtps", "smtp+tls"}:
         raise ImproperlyConfigured("EMAIL_URL must begin with smtp://, smtps:// or smtp+tls://.")

@@ -1,15 +1,31 @@
-"""Everything that the process document states, as rows: what `setup_process` makes and never overwrites."""
+"""Everything that the process document states, as rows: what `setup_process` makes and never
+overwrites.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
-TWO_IN_THE_MORNING = datetime(2000, 1, 4, 2, 0, tzinfo=UTC)  # default rules run from 2000 without end
+TWO_IN_THE_MORNING = datetime(
+    2000, 1, 4, 2, 0, tzinfo=UTC
+)  # default rules run from 2000 without end
 
 WINDOWS: list[dict[str, Any]] = [
-    {"name": "Primary", "rule": "FREQ=WEEKLY;BYDAY=TU", "begins": TWO_IN_THE_MORNING, "minutes": 120, "zone": "UTC"},  # R72
-    {"name": "Secondary", "rule": "FREQ=WEEKLY;BYDAY=TH", "begins": TWO_IN_THE_MORNING, "minutes": 120, "zone": "UTC"},  # R73
+    {
+        "name": "Primary",
+        "rule": "FREQ=WEEKLY;BYDAY=TU",
+        "begins": TWO_IN_THE_MORNING,
+        "minutes": 120,
+        "zone": "UTC",
+    },  # R72
+    {
+        "name": "Secondary",
+        "rule": "FREQ=WEEKLY;BYDAY=TH",
+        "begins": TWO_IN_THE_MORNING,
+        "minutes": 120,
+        "zone": "UTC",
+    },  # R73
 ]
 
 THANKSGIVING = {"country": "US", "holiday": "Thanksgiving Day"}
@@ -20,7 +36,12 @@ FOURTH_THURSDAY = {"month": 11, "weekday": 3, "nth": 4}
 
 def _freeze(name: str, holiday: dict[str, str]) -> dict[str, Any]:
     """From 14 days before the holiday to its end (R75, A5)."""
-    return {"name": f"the code freeze for {name}", "kind": "freeze", "first": {**holiday, "offset": -14}, "last": holiday}
+    return {
+        "name": f"the code freeze for {name}",
+        "kind": "freeze",
+        "first": {**holiday, "offset": -14},
+        "last": holiday,
+    }
 
 
 CLOSURES: list[dict[str, Any]] = [

@@ -1,7 +1,9 @@
-"""The tick: everything that is due by an instant, done once, however often it is called and however late (promise 5).
+"""The tick: everything that is due by an instant, done once, however often it is called and however
+late (promise 5).
 
-Level-triggered: it asks what should be true now, never what happened since last time, so that after days of downtime one tick
-makes everything true again. Each thing is done in a transaction of its own; one that fails is logged and does not hold up the rest.
+Level-triggered: it asks what should be true now, never what happened since last time, so that after
+days of downtime one tick makes everything true again. Each thing is done in a transaction of its
+own; one that fails is logged and does not hold up the rest.
 """
 
 from __future__ import annotations
@@ -27,14 +29,22 @@ log = logging.getLogger(__name__)
 ROUNDS = 50
 ONE_AT_A_TIME = 7_301_140  # advisory lock: a second beat finds it taken and leaves
 
-#: In the order in which they are done. What frees a slot comes before what books one, and messages after whatever writes them.
+#: In the order in which they are done. What frees a slot comes before what books one, and messages
+#: after whatever writes them.
 DUTIES: dict[str, Callable[[], int]] = (
-    booking.DUTIES | implementing.DUTIES | approving.DUTIES | reporting.DUTIES | notifying.DUTIES | requesting.DUTIES
+    booking.DUTIES
+    | implementing.DUTIES
+    | approving.DUTIES
+    | reporting.DUTIES
+    | notifying.DUTIES
+    | requesting.DUTIES
 )
 
 
 def tick(at: datetime | None = None) -> dict[str, int]:
-    """Do what is due by `at` (default: now) and say how much of each; judged and stamped by that instant."""
+    """Do what is due by `at` (default: now) and say how much of each; judged and stamped by that
+    instant.
+    """
     with clock.standing_at(at or timezone.now()):
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_lock(%s)", [ONE_AT_A_TIME])

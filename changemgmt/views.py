@@ -34,7 +34,9 @@ def healthz(request: Request) -> HttpResponse:
 @login_not_required
 @require_safe
 def readyz(request: Request) -> JsonResponse:
-    """`{part: {ok, …}}` for database, broker, each queue's worker and the tick; 503 while one of them is not all right (F6)."""
+    """`{part: {ok, …}}` for database, broker, each queue's worker and the tick; 503 while one of
+    them is not all right (F6).
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
         parts: dict[str, dict[str, Any]] = {"database": {"ok": cursor.fetchone() == (1,)}}
@@ -42,12 +44,20 @@ def readyz(request: Request) -> JsonResponse:
     beats = Heartbeat.all()
     for part, name in (("worker", "celery"), ("mail_worker", "mail"), ("tick", "tick")):
         age = abs(timezone.now() - beats[name]) if name in beats else None
-        parts[part] = {"ok": age is not None and age < STALE_AFTER, "age_seconds": int(age.total_seconds()) if age is not None else None}
+        parts[part] = {
+            "ok": age is not None and age < STALE_AFTER,
+            "age_seconds": int(age.total_seconds()) if age is not None else None,
+        }
     return JsonResponse(parts, status=200 if all(part["ok"] for part in parts.values()) else 503)
 
 
 def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
-    return answer(request, 403, "The form was open too long, or came from another site. Go back, reload the page and send it again.")
+    return answer(
+        request,
+        403,
+        "The form was open too long, or came from another site. Go back, reload the page and send"
+        " it again.",
+    )
 
 
 def not_found(request: Request, exception: Exception | None = None) -> HttpResponse:
@@ -84,5 +94,7 @@ def api_docs(request: Request) -> HttpResponse:
     for path, methods in api.get_openapi_schema()["paths"].items():
         for method, operation in methods.items():
             text = operation.get("description") or operation.get("summary", "")
-            groups.setdefault(operation.get("tags", ["Other"])[0], []).append({"method": method.upper(), "path": path, "text": text})
+            groups.setdefault(operation.get("tags", ["Other"])[0], []).append(
+                {"method": method.upper(), "path": path, "text": text}
+            )
     return render(request, "api_docs.html", {"groups": groups})

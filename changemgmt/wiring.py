@@ -1,7 +1,9 @@
-"""Who follows whom: everything that something below sets off in something above it, in the order in which it happens.
+"""Who follows whom: everything that something below sets off in something above it, in the order in
+which it happens.
 
-Imports point down only. Where what happens below must be answered above, in the same transaction, the answer is registered here and
-nowhere else; docs/lifecycle.md lists the followers of transitions, and a test compares.
+Imports point down only. Where what happens below must be answered above, in the same transaction,
+the answer is registered here and nowhere else; docs/lifecycle.md lists the followers of
+transitions, and a test compares.
 """
 
 from __future__ import annotations
@@ -24,7 +26,17 @@ from windows.booking import bookings, calendar_entries, holds
 from windows.feeds import feeds
 from windows.rules import rules
 
-RELEASING = ("expire", "escalate", "cancel", "reject", "request_changes", "lapse", "complete", "finish_rollback", "fail")
+RELEASING = (
+    "expire",
+    "escalate",
+    "cancel",
+    "reject",
+    "request_changes",
+    "lapse",
+    "complete",
+    "finish_rollback",
+    "fail",
+)
 
 
 def connect() -> None:

@@ -13,6 +13,8 @@ _django = get_wsgi_application()
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Text is UTF-8 here, whatever a header claims: Django would decode addresses and forms by any codec that Python has."""
+    """Text is UTF-8 here, whatever a header claims: Django would decode addresses and forms by any
+    codec that Python has.
+    """
     environ["CONTENT_TYPE"] = CHARSET.sub("", environ.get("CONTENT_TYPE", ""))
     return _django(environ, start_response)

@@ -30,7 +30,12 @@ def list_actions(request: Request, number: str) -> Any:
     """Every transition for the caller: allowed, or why not."""
     change = access.change_for(request.user, number)
     items = [
-        {"name": a.name, "label": a.label, "allowed": a.allowed, "reasons": [r.as_dict() for r in a.reasons]}
+        {
+            "name": a.name,
+            "label": a.label,
+            "allowed": a.allowed,
+            "reasons": [r.as_dict() for r in a.reasons],
+        }
         for a in actions.actions_for(Case(change, request.user))
     ]
     return {"items": items}
@@ -38,7 +43,9 @@ def list_actions(request: Request, number: str) -> Any:
 
 @router.get("/gate/{number}", operation_id="ask_gate", tags=["Gate"])
 def gate(request: Request, number: str, at: str = "") -> Any:
-    """May it be deployed at that instant (default: now)? Exactly what `start` would answer, the caller's role apart."""
+    """May it be deployed at that instant (default: now)? Exactly what `start` would answer, the
+    caller's role apart.
+    """
     change = access.change_for(request.user, number)
     try:
         when = reading.instant(at) if at else timezone.now()
@@ -46,13 +53,23 @@ def gate(request: Request, number: str, at: str = "") -> Any:
         raise Invalid(fields={"at": f"at: {problem}"}) from None
     allow, reasons, upcoming, until = guards.gate(Case(change, request.user, when))
     back = {"purpose": "rollback"} if change.state == State.ROLLING_BACK else {}  # A30
-    return {"allow": allow, "reasons": [r.as_dict() for r in reasons], "next_allowed_at": upcoming, "until": until, **back}
+    return {
+        "allow": allow,
+        "reasons": [r.as_dict() for r in reasons],
+        "next_allowed_at": upcoming,
+        "until": until,
+        **back,
+    }
 
 
 @router.post("/changes/{number}/start", operation_id="start_change")
 def start(request: Request, number: str, body: ReasonIn | None = None) -> Any:
-    """`reason`: whom the on-call engineer called and when, for an emergency that nobody has authorised yet (A33)."""
-    return change_out(verbs.start(actor=request.user, number=number, reason=body.reason if body else ""))
+    """`reason`: whom the on-call engineer called and when, for an emergency that nobody has
+    authorised yet (A33).
+    """
+    return change_out(
+        verbs.start(actor=request.user, number=number, reason=body.reason if body else "")
+    )
 
 
 @router.post("/changes/{number}/late-record/accept", operation_id="accept_late_record", auth=PERSON)
@@ -69,18 +86,24 @@ def finish(request: Request, number: str, body: ReasonIn | None = None) -> Any:
 @router.post("/changes/{number}/complete", operation_id="complete_change")
 def complete(request: Request, number: str, body: ReasonIn | None = None) -> Any:
     """`reason` shortens the monitoring period; it is reported."""
-    return change_out(verbs.complete(actor=request.user, number=number, reason=body.reason if body else ""))
+    return change_out(
+        verbs.complete(actor=request.user, number=number, reason=body.reason if body else "")
+    )
 
 
 @router.post("/changes/{number}/roll-back", operation_id="roll_back_change")
 def roll_back(request: Request, number: str, body: ReasonIn | None = None) -> Any:
     body = body or ReasonIn()
-    return change_out(verbs.roll_back(actor=request.user, number=number, reason=body.reason, trigger=body.trigger))
+    return change_out(
+        verbs.roll_back(actor=request.user, number=number, reason=body.reason, trigger=body.trigger)
+    )
 
 
 @router.post("/changes/{number}/finish-rollback", operation_id="finish_rollback")
 def finish_rollback(request: Request, number: str, body: ReasonIn | None = None) -> Any:
-    return change_out(verbs.finish_rollback(actor=request.user, number=number, reason=body.reason if body else ""))
+    return change_out(
+        verbs.finish_rollback(actor=request.user, number=number, reason=body.reason if body else "")
+    )
 
 
 @router.post("/changes/{number}/fail", operation_id="fail_change")
@@ -96,8 +119,12 @@ def close(request: Request, number: str, body: ReasonIn | None = None) -> Any:
 
 @router.post("/changes/{number}/take-over", operation_id="take_over_change")
 def take_over(request: Request, number: str, body: ReasonIn | None = None) -> Any:
-    """`reason` is needed of whoever judged the change, and only for a run that its implementer has left (A37)."""
-    return change_out(verbs.take_over(actor=request.user, number=number, reason=body.reason if body else ""))
+    """`reason` is needed of whoever judged the change, and only for a run that its implementer has
+    left (A37).
+    """
+    return change_out(
+        verbs.take_over(actor=request.user, number=number, reason=body.reason if body else "")
+    )
 
 
 @router.post("/changes/{number}/take-over/accept", operation_id="accept_take_over", auth=PERSON)
@@ -113,10 +140,12 @@ class ExtendIn(Body):
 
 @router.post("/changes/{number}/extend", operation_id="extend_slot")
 def extend(request: Request, number: str, body: ExtendIn) -> Any:
-    return change_out(verbs.extend(actor=request.user, number=number, minutes=body.minutes, reason=body.reason))
+    return change_out(
+        verbs.extend(actor=request.user, number=number, minutes=body.minutes, reason=body.reason)
+    )
 
 
-# --- evidence ------------------------------------------------------------------------------------------------------------------------
+# --- evidence -------------------------------------------------------------------------------------
 
 
 def item_out(item: ChecklistItem) -> dict[str, Any]:
@@ -138,7 +167,11 @@ def checklist(request: Request, number: str) -> Any:
     change = access.change_for(request.user, number)
     day = change.implementation_date
     items = [item_out(item) for item in change.checklist.all()]
-    return {"items": items, "change": change.number, "implementation_date": day.isoformat() if day else None}
+    return {
+        "items": items,
+        "change": change.number,
+        "implementation_date": day.isoformat() if day else None,
+    }
 
 
 class ItemIn(Body):
@@ -149,7 +182,9 @@ class ItemIn(Body):
 
 @router.post("/changes/{number}/checklist", operation_id="add_checklist_item")
 def add_item(request: Request, number: str, body: ItemIn) -> Any:
-    return answer(201, item_out(evidence.add_item(actor=request.user, number=number, **body.dict())))
+    return answer(
+        201, item_out(evidence.add_item(actor=request.user, number=number, **body.dict()))
+    )
 
 
 class ItemStateIn(Body):
@@ -160,7 +195,9 @@ class ItemStateIn(Body):
 
 @router.patch("/changes/{number}/checklist/{item_id}", operation_id="settle_checklist_item")
 def settle_item(request: Request, number: str, item_id: int, body: ItemStateIn) -> Any:
-    return item_out(evidence.settle_item(actor=request.user, number=number, item_id=item_id, **body.dict()))
+    return item_out(
+        evidence.settle_item(actor=request.user, number=number, item_id=item_id, **body.dict())
+    )
 
 
 class LogIn(Body):
@@ -171,7 +208,9 @@ class LogIn(Body):
 @router.post("/changes/{number}/log", operation_id="log")
 def log(request: Request, number: str, body: LogIn) -> Any:
     entry = evidence.log(actor=request.user, number=number, kind=body.kind, message=body.message)
-    return answer(201, {"id": entry.pk, "kind": entry.kind, "message": entry.message, "at": entry.at})
+    return answer(
+        201, {"id": entry.pk, "kind": entry.kind, "message": entry.message, "at": entry.at}
+    )
 
 
 class CheckIn(Body):
@@ -200,13 +239,21 @@ def check_out(check: Any) -> dict[str, Any]:
 
 @router.post("/changes/{number}/checks", operation_id="record_check")
 def record_check(request: Request, number: str, body: CheckIn) -> Any:
-    return answer(201, check_out(evidence.record_check(actor=request.user, number=number, **body.dict())))
+    return answer(
+        201, check_out(evidence.record_check(actor=request.user, number=number, **body.dict()))
+    )
 
 
-@router.post("/changes/{number}/checks/{check_id}/acceptance", operation_id="accept_check", auth=PERSON)
+@router.post(
+    "/changes/{number}/checks/{check_id}/acceptance", operation_id="accept_check", auth=PERSON
+)
 def accept_check(request: Request, number: str, check_id: int, body: ReasonIn) -> Any:
     """A second person accepts a failed check."""
-    return check_out(evidence.accept_check(actor=request.user, number=number, check_id=check_id, reason=body.reason))
+    return check_out(
+        evidence.accept_check(
+            actor=request.user, number=number, check_id=check_id, reason=body.reason
+        )
+    )
 
 
 def issue_out(issue: Issue) -> dict[str, Any]:
@@ -224,7 +271,11 @@ def issue_out(issue: Issue) -> dict[str, Any]:
 
 @router.get("/changes/{number}/issues", operation_id="list_issues")
 def issues(request: Request, number: str) -> Any:
-    return {"items": [issue_out(issue) for issue in access.change_for(request.user, number).issues.all()]}
+    return {
+        "items": [
+            issue_out(issue) for issue in access.change_for(request.user, number).issues.all()
+        ]
+    }
 
 
 class IssueIn(Body):
@@ -237,7 +288,9 @@ class IssueIn(Body):
 
 @router.post("/changes/{number}/issues", operation_id="open_issue")
 def open_issue(request: Request, number: str, body: IssueIn) -> Any:
-    return answer(201, issue_out(evidence.open_issue(actor=request.user, number=number, **body.dict())))
+    return answer(
+        201, issue_out(evidence.open_issue(actor=request.user, number=number, **body.dict()))
+    )
 
 
 class IssueEdit(Body):
@@ -250,10 +303,14 @@ class IssueEdit(Body):
 
 @router.patch("/changes/{number}/issues/{n}", operation_id="edit_issue")
 def edit_issue(request: Request, number: str, n: int, body: IssueEdit) -> Any:
-    return issue_out(evidence.edit_issue(actor=request.user, number=number, n=n, values=body.dict(exclude_unset=True)))
+    return issue_out(
+        evidence.edit_issue(
+            actor=request.user, number=number, n=n, values=body.dict(exclude_unset=True)
+        )
+    )
 
 
-# --- review ----------------------------------------------------------------------------------------------------------------------------
+# --- review ---------------------------------------------------------------------------------------
 
 
 def review_out(review: Review) -> dict[str, Any]:
@@ -294,7 +351,11 @@ class ConfirmIn(Body):
 
 @router.post("/changes/{number}/review/confirmation", operation_id="confirm_review", auth=PERSON)
 def confirm_review(request: Request, number: str, body: ConfirmIn | None = None) -> Any:
-    return review_out(reviews.confirm_review(actor=request.user, number=number, p0_justified=body.p0_justified if body else None))
+    return review_out(
+        reviews.confirm_review(
+            actor=request.user, number=number, p0_justified=body.p0_justified if body else None
+        )
+    )
 
 
 @router.put("/changes/{number}/documentation", operation_id="document_emergency")
@@ -312,4 +373,8 @@ def documentation(request: Request, number: str) -> Any:
 
 def documentation_out(case: Case) -> dict[str, Any]:
     kept = case.documentation
-    return {"version": kept.version if kept else 0, "values": kept.values if kept else {}, "owed": guards.documentation_owed(case)}
+    return {
+        "version": kept.version if kept else 0,
+        "values": kept.values if kept else {},
+        "owed": guards.documentation_owed(case),
+    }

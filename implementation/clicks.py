@@ -28,7 +28,9 @@ def start(actor: User, number: str, posted: Posted) -> Any:
     return verbs.start(actor=actor, number=number, reason=posted.text("reason"))
 
 
-@click("finish", "The steps are through; verification and the 30-minute watch have begun.", tab="run")
+@click(
+    "finish", "The steps are through; verification and the 30-minute watch have begun.", tab="run"
+)
 def finish(actor: User, number: str, posted: Posted) -> Any:
     return verbs.finish(actor=actor, number=number)
 
@@ -38,9 +40,15 @@ def complete(actor: User, number: str, posted: Posted) -> Any:
     return verbs.complete(actor=actor, number=number, reason=posted.text("reason"))
 
 
-@click("roll_back", lambda change: f"The {change.way_back.lower()} has begun: its checklist is open.", tab="run")
+@click(
+    "roll_back",
+    lambda change: f"The {change.way_back.lower()} has begun: its checklist is open.",
+    tab="run",
+)
 def roll_back(actor: User, number: str, posted: Posted) -> Any:
-    return verbs.roll_back(actor=actor, number=number, reason=posted.text("reason"), trigger=posted.text("trigger"))
+    return verbs.roll_back(
+        actor=actor, number=number, reason=posted.text("reason"), trigger=posted.text("trigger")
+    )
 
 
 @click(
@@ -59,25 +67,36 @@ def fail(actor: User, number: str, posted: Posted) -> Any:
 
 @click("extend", "Extended.", tab="run")
 def extend(actor: User, number: str, posted: Posted) -> Any:
-    return verbs.extend(actor=actor, number=number, minutes=posted.key("minutes"), reason=posted.text("reason"))
+    return verbs.extend(
+        actor=actor, number=number, minutes=posted.key("minutes"), reason=posted.text("reason")
+    )
 
 
 @click("item", "", tab="run", anchor=lambda posted: f"#item-{posted.key('item')}")
 def item(actor: User, number: str, posted: Posted) -> Any:
     note, output = posted.values.get("note"), posted.values.get("output")
     return evidence.settle_item(
-        actor=actor, number=number, item_id=posted.key("item"), state=posted.text("state"), note=note, output=output
+        actor=actor,
+        number=number,
+        item_id=posted.key("item"),
+        state=posted.text("state"),
+        note=note,
+        output=output,
     )
 
 
 @click("add-item", "Added.", tab="run")
 def add_item(actor: User, number: str, posted: Posted) -> Any:
-    return evidence.add_item(actor=actor, number=number, phase=posted.text("phase"), text=posted.text("text"))
+    return evidence.add_item(
+        actor=actor, number=number, phase=posted.text("phase"), text=posted.text("text")
+    )
 
 
 @click("log", "Noted.", tab="run")
 def log(actor: User, number: str, posted: Posted) -> Any:
-    return evidence.log(actor=actor, number=number, kind=posted.text("kind", "note"), message=posted.text("message"))
+    return evidence.log(
+        actor=actor, number=number, kind=posted.text("kind", "note"), message=posted.text("message")
+    )
 
 
 @click("check", "The check is recorded.", tab="run")
@@ -94,7 +113,9 @@ def check(actor: User, number: str, posted: Posted) -> Any:
 
 @click("accept-check", "Accepted.", tab="run")
 def accept_check(actor: User, number: str, posted: Posted) -> Any:
-    return evidence.accept_check(actor=actor, number=number, check_id=posted.key("check"), reason=posted.text("reason"))
+    return evidence.accept_check(
+        actor=actor, number=number, check_id=posted.key("check"), reason=posted.text("reason")
+    )
 
 
 @click("issue", "The issue is open.", tab="run")
@@ -112,18 +133,26 @@ def issue(actor: User, number: str, posted: Posted) -> Any:
 @click("resolve-issue", "The issue is resolved.", tab="run")
 def resolve_issue(actor: User, number: str, posted: Posted) -> Any:
     now = timezone.now().isoformat()
-    return evidence.edit_issue(actor=actor, number=number, n=posted.key("n"), values={"resolved_at": now})
+    return evidence.edit_issue(
+        actor=actor, number=number, n=posted.key("n"), values={"resolved_at": now}
+    )
 
 
 @click("review", "The review is written.", tab="run")
 def review(actor: User, number: str, posted: Posted) -> Any:
-    texts = {name: posted.text(name) for name in ("summary", "deviations", "lessons", "improvements")}
-    return reviews.write_review(actor=actor, number=number, runbook_updated=posted.answer("runbook_updated"), **texts)
+    texts = {
+        name: posted.text(name) for name in ("summary", "deviations", "lessons", "improvements")
+    }
+    return reviews.write_review(
+        actor=actor, number=number, runbook_updated=posted.answer("runbook_updated"), **texts
+    )
 
 
 @click("confirm", "Confirmed.", tab="run")
 def confirm(actor: User, number: str, posted: Posted) -> Any:
-    return reviews.confirm_review(actor=actor, number=number, p0_justified=posted.answer("p0_justified"))
+    return reviews.confirm_review(
+        actor=actor, number=number, p0_justified=posted.answer("p0_justified")
+    )
 
 
 @click("close", "Closed.")

@@ -19,22 +19,38 @@ AT_WORK = (State.IMPLEMENTING, State.ROLLING_BACK)
 
 
 def slots_ahead() -> int:
-    """A day and two hours before a slot what would stop it is told, and when it opens, that it may start (item 8)."""
-    return each_change(list(foresight.due().order_by("slot_start", "id").values_list("pk", flat=True)[:BATCH]), foresight.tell)
+    """A day and two hours before a slot what would stop it is told, and when it opens, that it may
+    start (item 8).
+    """
+    return each_change(
+        list(foresight.due().order_by("slot_start", "id").values_list("pk", flat=True)[:BATCH]),
+        foresight.tell,
+    )
 
 
 def overruns() -> int:
-    """Work past its slot's end is marked, once; the 30-minute watch may run past, and a late rollback is none (A25)."""
+    """Work past its slot's end is marked, once; the 30-minute watch may run past, and a late
+    rollback is none (A25).
+    """
     now = timezone.now()
 
     def act(change: ChangeRequest) -> bool:
-        if change.state not in AT_WORK or change.overrun_at or change.slot_end is None or change.slot_end > now:
+        if (
+            change.state not in AT_WORK
+            or change.overrun_at
+            or change.slot_end is None
+            or change.slot_end > now
+        ):
             return False
         verbs.mark_overrun(change)
         return True
 
-    late = ChangeRequest.objects.filter(state__in=AT_WORK, slot_end__lte=now, overrun_at__isnull=True, completed_at__isnull=True)
-    return each_change(list(late.order_by("slot_start", "id").values_list("pk", flat=True)[:BATCH]), act)
+    late = ChangeRequest.objects.filter(
+        state__in=AT_WORK, slot_end__lte=now, overrun_at__isnull=True, completed_at__isnull=True
+    )
+    return each_change(
+        list(late.order_by("slot_start", "id").values_list("pk", flat=True)[:BATCH]), act
+    )
 
 
 def overdue_reviews() -> int:
@@ -46,17 +62,24 @@ def overdue_documentation() -> int:
     """An emergency's missing documentation becomes overdue with its review, once (A13, A22)."""
     ended = [State.COMPLETED, State.ROLLED_BACK, State.FAILED]
     return _each_review(
-        reviews.mark_documentation_overdue, documentation_overdue_at__isnull=True, change__priority="P0", change__state__in=ended
+        reviews.mark_documentation_overdue,
+        documentation_overdue_at__isnull=True,
+        change__priority="P0",
+        change__state__in=ended,
     )
 
 
 def _each_review(mark: Callable[[Review], bool | None], **due: Any) -> int:
-    """Mark each review that is past its deadline and still answers to `due`, looked at again under lock."""
+    """Mark each review that is past its deadline and still answers to `due`, looked at again under
+    lock.
+    """
     now, count = timezone.now(), 0
     late = Review.objects.filter(superseded=False, due_at__lte=now, **due).order_by("due_at", "id")
     for pk in list(late.values_list("pk", flat=True)[:BATCH]):
         with transaction.atomic():
-            locked = late.select_for_update(of=("self",)).select_related("change__requester", "change__implementer")
+            locked = late.select_for_update(of=("self",)).select_related(
+                "change__requester", "change__implementer"
+            )
             review = locked.filter(pk=pk).first()
             count += review is not None and mark(review) is not False
     return count

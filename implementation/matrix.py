@@ -1,4 +1,6 @@
-"""The rollback decision matrix (R100-R103, A10): issue severity → what to do, and how long its band lasts. Pure."""
+"""The rollback decision matrix (R100-R103, A10): issue severity → what to do, and how long its band
+lasts. Pure.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ MATRIX = {
 }
 
 
-#: What may trigger a rollback, in the process's words ; a person's judgement stands first, since it needs no measure.
+#: What may trigger a rollback, in the process's words ; a person's judgement stands first, since it
+#: needs no measure.
 TRIGGERS = {
     "manual": "A person's judgement",
     "health": "Health checks fail",

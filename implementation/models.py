@@ -38,19 +38,32 @@ class ChecklistItem(models.Model):
     phase = models.CharField(max_length=10, choices=Phase)
     text = models.TextField()
     command = models.TextField(blank=True)
-    level = models.PositiveSmallIntegerField(default=1, db_default=1, help_text="How deep it stands in the plan's list (A39).")
-    group = models.CharField(max_length=200, blank=True, db_default="", help_text="The heading that it stands under in the plan.")
+    level = models.PositiveSmallIntegerField(
+        default=1, db_default=1, help_text="How deep it stands in the plan's list (A39)."
+    )
+    group = models.CharField(
+        max_length=200,
+        blank=True,
+        db_default="",
+        help_text="The heading that it stands under in the plan.",
+    )
     requirement = models.CharField(max_length=20, blank=True)
-    added = models.BooleanField(default=False, help_text="Put there by a person, not by the process.")
+    added = models.BooleanField(
+        default=False, help_text="Put there by a person, not by the process."
+    )
     state = models.CharField(max_length=10, choices=State, default=State.OPEN)
     note = models.TextField(blank=True)
     output = models.TextField(blank=True)
-    settled_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    settled_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
     settled_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["change", "position"]
-        constraints = [models.UniqueConstraint(fields=["change", "position"], name="one_item_per_position")]
+        constraints = [
+            models.UniqueConstraint(fields=["change", "position"], name="one_item_per_position")
+        ]
 
     def __str__(self) -> str:
         return self.text[:60]
@@ -58,7 +71,9 @@ class ChecklistItem(models.Model):
     @property
     def is_settled(self) -> bool:
         """Done, or skipped with a note."""
-        return self.state == self.State.DONE or (self.state == self.State.SKIPPED and bool(self.note))
+        return self.state == self.State.DONE or (
+            self.state == self.State.SKIPPED and bool(self.note)
+        )
 
 
 class LogEntry(models.Model):
@@ -69,7 +84,9 @@ class LogEntry(models.Model):
     change = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="log")
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.NOTE)
     message = models.TextField()
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
     at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -81,7 +98,9 @@ class LogEntry(models.Model):
 
 
 class Check(models.Model):
-    """A result that a person or pipeline reported; the latest of a name counts. A failed one blocks `complete` until accepted."""
+    """A result that a person or pipeline reported; the latest of a name counts. A failed one blocks
+    `complete` until accepted.
+    """
 
     class Kind(models.TextChoices):
         HEALTH = "health", "Health check"
@@ -100,8 +119,12 @@ class Check(models.Model):
     unit = models.CharField(max_length=20, blank=True)
     output = models.TextField(blank=True)
     observed_at = models.DateTimeField()
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
-    accepted_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    accepted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
     accepted_reason = models.TextField(blank=True)
 
     class Meta:
@@ -112,19 +135,26 @@ class Check(models.Model):
 
 
 class LeftRun(models.Model):
-    """A run that its implementer had left, taken over by somebody who judged the change: back and safe at once, forward only when a
-    second person accepts it (A37)."""
+    """A run that its implementer had left, taken over by somebody who judged the change: back and
+    safe at once, forward only when a second person accepts it (A37).
+    """
 
     change = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="left_runs")
     by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     reason = models.TextField()
     at = models.DateTimeField()
-    accepted_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    accepted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
     accepted_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["id"]
-        constraints = [models.CheckConstraint(name="left_run_takes_two_people", condition=~Q(accepted_by=F("by")))]
+        constraints = [
+            models.CheckConstraint(
+                name="left_run_takes_two_people", condition=~Q(accepted_by=F("by"))
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.change_id} by {self.by_id}"
@@ -144,17 +174,26 @@ class Issue(models.Model):
     link = models.CharField(max_length=10, choices=Link, default=Link.CAUSED_BY)
     detected_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True, blank=True)
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
 
     class Meta:
         ordering = ["change", "n"]
         constraints = [
             models.UniqueConstraint(fields=["change", "n"], name="issues_numbered_within_change"),
             models.CheckConstraint(
-                name="issue_resolved_after_detected", condition=Q(resolved_at__isnull=True) | Q(resolved_at__gte=F("detected_at"))
+                name="issue_resolved_after_detected",
+                condition=Q(resolved_at__isnull=True) | Q(resolved_at__gte=F("detected_at")),
             ),
         ]
-        indexes = [models.Index(fields=["resolved_at"], name="issue_by_resolution", condition=Q(resolved_at__isnull=False))]
+        indexes = [
+            models.Index(
+                fields=["resolved_at"],
+                name="issue_by_resolution",
+                condition=Q(resolved_at__isnull=False),
+            )
+        ]
 
     def __str__(self) -> str:
         return f"#{self.n} {self.summary}"
@@ -165,46 +204,76 @@ class Issue(models.Model):
 
 
 class Review(models.Model):
-    """A post-implementation review, due within 24 hours of the end (R147, A13). Made when the implementation ends."""
+    """A post-implementation review, due within 24 hours of the end (R147, A13). Made when the
+    implementation ends.
+    """
 
     change = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="reviews")
     due_at = models.DateTimeField()
-    superseded = models.BooleanField(default=False, help_text="The change was rolled back later; a new review is owed.")
+    superseded = models.BooleanField(
+        default=False, help_text="The change was rolled back later; a new review is owed."
+    )
     summary = models.TextField(blank=True)
     deviations = models.TextField(blank=True)
     lessons = models.TextField(blank=True)
     improvements = models.TextField(blank=True)
     runbook_updated = models.BooleanField(null=True)
-    written_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    written_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
     written_at = models.DateTimeField(null=True)
-    version = models.PositiveSmallIntegerField(default=0, db_default=0, help_text="How often it was written (A41).")
-    revised_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    version = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="How often it was written (A41)."
+    )
+    revised_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
     writers = ArrayField(
         models.BigIntegerField(),
         default=list,
         db_default=Value([], ArrayField(models.BigIntegerField())),
         help_text="Who wrote any version; none of them confirms it.",
     )
-    revised_at = models.DateTimeField(null=True, help_text="When the last version but the first was written.")
-    confirmed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    revised_at = models.DateTimeField(
+        null=True, help_text="When the last version but the first was written."
+    )
+    confirmed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
     confirmed_at = models.DateTimeField(null=True)
     p0_justified = models.BooleanField(null=True)
     overdue_at = models.DateTimeField(null=True, help_text="When the tick found it overdue; once.")
-    documentation_overdue_at = models.DateTimeField(null=True, help_text="When the tick found an emergency's documentation overdue; once.")
+    documentation_overdue_at = models.DateTimeField(
+        null=True, help_text="When the tick found an emergency's documentation overdue; once."
+    )
 
     class Meta:
         ordering = ["id"]
-        constraints = [models.UniqueConstraint(fields=["change"], condition=Q(superseded=False), name="one_current_review")]
-        indexes = [models.Index(fields=["due_at"], name="review_owed", condition=Q(written_at__isnull=True, superseded=False))]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["change"], condition=Q(superseded=False), name="one_current_review"
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["due_at"],
+                name="review_owed",
+                condition=Q(written_at__isnull=True, superseded=False),
+            )
+        ]
 
     def __str__(self) -> str:
         return f"Review of {self.change_id}"
 
 
 class Documentation(models.Model):
-    """What a P0 owed and supplied after its implementation (A22), versioned, outside the content that was authorised."""
+    """What a P0 owed and supplied after its implementation (A22), versioned, outside the content
+    that was authorised.
+    """
 
-    change = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="documentation")
+    change = models.ForeignKey(
+        ChangeRequest, on_delete=models.CASCADE, related_name="documentation"
+    )
     version = models.PositiveIntegerField()
     values = models.JSONField()
     by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
@@ -213,7 +282,9 @@ class Documentation(models.Model):
     class Meta:
         ordering = ["change", "-version"]
         verbose_name_plural = "documentation"
-        constraints = [models.UniqueConstraint(fields=["change", "version"], name="documentation_versions")]
+        constraints = [
+            models.UniqueConstraint(fields=["change", "version"], name="documentation_versions")
+        ]
 
     def __str__(self) -> str:
         return f"Documentation {self.version} of {self.change_id}"

@@ -1,4 +1,6 @@
-"""What people and pipelines send, read: texts, choices, days, instants; or why it cannot be taken and what to do."""
+"""What people and pipelines send, read: texts, choices, days, instants; or why it cannot be taken
+and what to do.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ prose = text(MAX_TEXT)
 
 
 def said(field: str, value: Any, what: str, if_empty: str = "", limit: int = 2000) -> str:
-    """A reason as it is kept, or Invalid at its field; `if_empty` makes it needed and says what to write."""
+    """A reason as it is kept, or Invalid at its field; `if_empty` makes it needed and says what to
+    write.
+    """
     try:
         read = text(limit)(value)
     except Wrong as problem:
@@ -51,9 +55,13 @@ def said(field: str, value: Any, what: str, if_empty: str = "", limit: int = 200
     return read
 
 
-def written(field: str, value: Any, what: str, *, needed: bool = True, limit: int = MAX_TEXT) -> str:
+def written(
+    field: str, value: Any, what: str, *, needed: bool = True, limit: int = MAX_TEXT
+) -> str:
     """A longer text of a run, needed unless said otherwise."""
-    return said(field, value, what, "this is needed; a sentence is enough." if needed else "", limit)
+    return said(
+        field, value, what, "this is needed; a sentence is enough." if needed else "", limit
+    )
 
 
 def is_web_address(value: str) -> bool:
@@ -108,7 +116,11 @@ def calendar_day(value: Any) -> date | None:
 def instant(value: Any) -> datetime:
     """An ISO 8601 instant, in UTC and whole seconds; without a zone it is UTC. Raises Wrong."""
     try:
-        at = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip().replace("Z", "+00:00"))
+        at = (
+            value
+            if isinstance(value, datetime)
+            else datetime.fromisoformat(str(value).strip().replace("Z", "+00:00"))
+        )
         at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC).replace(microsecond=0)
     except (ValueError, OverflowError):
         raise Wrong("Write the instant as 2026-10-06T02:00Z.") from None

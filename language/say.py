@@ -34,7 +34,10 @@ def say_span(start: datetime, end: datetime) -> str:
     """Thu 8 Oct, 02:00 to 04:00 UTC."""
     start, end = start.astimezone(UTC), end.astimezone(UTC)
     if start.date() == end.date() or (end - start <= timedelta(days=1) and end.time() == time(0)):
-        return f"{say_day(start)}, {start:%H:%M} to {'24:00' if end.time() == time(0) else f'{end:%H:%M}'} UTC"
+        return (
+            f"{say_day(start)}, {start:%H:%M} to"
+            f" {'24:00' if end.time() == time(0) else f'{end:%H:%M}'} UTC"
+        )
     return f"{say_day(start)}, {start:%H:%M} to {say_until(end)}"
 
 

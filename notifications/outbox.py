@@ -1,4 +1,6 @@
-"""Enqueue in the caller's transaction; claim by conditional update; send once; retry with patience."""
+"""Enqueue in the caller's transaction; claim by conditional update; send once; retry with
+patience.
+"""
 
 from __future__ import annotations
 
@@ -39,17 +41,19 @@ def tell(
     path: str | Callable[[User], str] = "",
     gather: bool = False,
 ) -> None:
-    """Put one message per person into the outbox. The same kind, change, occasion and person are one message, however often said.
+    """Put one message per person into the outbox. The same kind, change, occasion and person are
+    one message, however often said.
 
-    With `gather` it waits for the person's mail of the day, unless they want each at once. `path` is what the message's link opens, the
-    change's page if nothing is said; or says for each person what theirs opens.
+    With `gather` it waits for the person's mail of the day, unless they want each at once. `path`
+    is what the message's link opens, the change's page if nothing is said; or says for each person
+    what theirs opens.
     """
     now = timezone.now()
     due_at = due_at or now
 
     def link(person: User) -> str:
-        found = path(person) if callable(path) else path
-        return f"\n\n{settings.BASE_URL}{found or (change.get_absolute_url() if change is not None else '/')}\n"
+        page = change.get_absolute_url() if change is not None else "/"
+        return f"\n\n{settings.BASE_URL}{(path(person) if callable(path) else path) or page}\n"
 
     subject = " ".join(subject.split())[:250]  # no line breaks into a mail header
     messages = [
@@ -74,8 +78,11 @@ def tell(
 TOGETHER = timedelta(minutes=15)
 
 
-def tell_together(person: User, *, kind: str, subject: str, lines: list[str], path: str = "/") -> None:
-    """One message of the kind a person and 15 minutes: the first goes at once, what comes after waits and goes as one.
+def tell_together(
+    person: User, *, kind: str, subject: str, lines: list[str], path: str = "/"
+) -> None:
+    """One message of the kind a person and 15 minutes: the first goes at once, what comes after
+    waits and goes as one.
 
     In the caller's transaction; those who tell one person take turns.
     """
@@ -84,14 +91,29 @@ def tell_together(person: User, *, kind: str, subject: str, lines: list[str], pa
     now = timezone.now()
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"{kind}:{person.pk}"])
-    last = Message.objects.select_for_update().filter(kind=kind, recipient=person, due_at__gt=now - TOGETHER).order_by("-due_at").first()
+    last = (
+        Message.objects.select_for_update()
+        .filter(kind=kind, recipient=person, due_at__gt=now - TOGETHER)
+        .order_by("-due_at")
+        .first()
+    )
     if last and last.state == Message.State.DUE and last.due_at > now:
         known, _, link = last.body.rpartition("\n\n")
-        last.body = "\n".join([known, *(line for line in lines if line not in known)]) + f"\n\n{link}"
+        last.body = (
+            "\n".join([known, *(line for line in lines if line not in known)]) + f"\n\n{link}"
+        )
         last.save(update_fields=["body"])
         return
     due = last.due_at + TOGETHER if last else now
-    tell([person], kind=kind, occasion=f"{due.isoformat()}", subject=subject, body="\n".join(lines), due_at=due, path=path)
+    tell(
+        [person],
+        kind=kind,
+        occasion=f"{due.isoformat()}",
+        subject=subject,
+        body="\n".join(lines),
+        due_at=due,
+        path=path,
+    )
 
 
 #: kind → says which of a person's gathered messages are still true and still theirs to read.
@@ -111,7 +133,9 @@ def next_digest(now: datetime) -> datetime:
 
 
 def send_digests() -> int:
-    """The clock's duty: one mail to each person for whom something was gathered and is still true."""
+    """The clock's duty: one mail to each person for whom something was gathered and is
+    still true.
+    """
     due = Message.objects.filter(digest=True, state=Message.State.DUE, due_at__lte=timezone.now())
     people = list(due.order_by("recipient").values_list("recipient", flat=True).distinct()[:BATCH])
     return sum(_gather(person) for person in people)
@@ -119,7 +143,9 @@ def send_digests() -> int:
 
 @transaction.atomic
 def _gather(person: int) -> bool:
-    due = Message.objects.filter(digest=True, state=Message.State.DUE, due_at__lte=timezone.now(), recipient=person)
+    due = Message.objects.filter(
+        digest=True, state=Message.State.DUE, due_at__lte=timezone.now(), recipient=person
+    )
     found = list(due.select_for_update().order_by("id"))
     reader = User.objects.get(pk=person)
     for kind, check in _still_true.items():
@@ -135,7 +161,11 @@ def _gather(person: int) -> bool:
         kind="digest",
         recipient_id=person,
         subject=f"{len(found)} approvals wait for you" if many else found[0].subject,
-        body="\n\n".join(f"{message.subject}\n{message.body}" for message in found) if many else found[0].body,
+        body=(
+            "\n\n".join(f"{message.subject}\n{message.body}" for message in found)
+            if many
+            else found[0].body
+        ),
         due_at=found[0].due_at,
         created_at=timezone.now(),
     )
@@ -145,14 +175,18 @@ def _gather(person: int) -> bool:
 
 
 def nudge() -> None:
-    """Wake the worker once this transaction has committed; if the broker is away, the tick delivers instead."""
+    """Wake the worker once this transaction has committed; if the broker is away, the tick delivers
+    instead.
+    """
     from notifications.tasks import wake
 
     transaction.on_commit(wake, robust=True)
 
 
 def withdraw(*, change_id: int, kind: str, occasion: str = "", person: int | None = None) -> None:
-    """What is no longer true is not sent any more: all of the kind about the change, or of one occasion, or to one person."""
+    """What is no longer true is not sent any more: all of the kind about the change, or of one
+    occasion, or to one person.
+    """
     untrue = Message.objects.filter(change_id=change_id, kind=kind, state=Message.State.DUE)
     if occasion:
         untrue = untrue.filter(key__startswith=f"{kind}:{change_id}:{occasion}:")
@@ -162,7 +196,9 @@ def withdraw(*, change_id: int, kind: str, occasion: str = "", person: int | Non
 
 
 def deliver_due(limit: int = BATCH) -> int:
-    """Send what is due, one claim at a time; returns how many were sent. Any number of workers may run it at once."""
+    """Send what is due, one claim at a time; returns how many were sent. Any number of workers may
+    run it at once.
+    """
     now = timezone.now()
     waiting = Message.objects.filter(_free(now), due_at__lte=now, digest=False)
     sent = 0
@@ -182,22 +218,36 @@ def claim(pk: int) -> Message | None:
     """Take a message for ourselves, for the time of a lease; None if somebody else has it."""
     now = timezone.now()
     free = Message.objects.filter(_free(now), pk=pk)
-    taken = free.update(state=Message.State.SENDING, lease_until=now + LEASE, attempts=F("attempts") + 1)
+    taken = free.update(
+        state=Message.State.SENDING, lease_until=now + LEASE, attempts=F("attempts") + 1
+    )
     return Message.objects.select_related("recipient").get(pk=pk) if taken else None
 
 
 def send(message: Message) -> bool:
-    """Hand one claimed message to the mail server. A failure puts it back for later; a day of failures gives it up, in the trail."""
+    """Hand one claimed message to the mail server. A failure puts it back for later; a day of
+    failures gives it up, in the trail.
+    """
     now = timezone.now()
     late = now - message.due_at > LATE_AFTER
     if not message.recipient.email or not message.recipient.is_active:
-        return _settle(message, state=Message.State.DEAD, error="the person has no address or is deactivated")
+        return _settle(
+            message, state=Message.State.DEAD, error="the person has no address or is deactivated"
+        )
     mail = EmailMessage(
         subject=message.subject,
-        body=f"This message comes late: it was due on {say.say_instant(message.due_at)}.\n\n{message.body}" if late else message.body,
+        body=(
+            "This message comes late: it was due on"
+            f" {say.say_instant(message.due_at)}.\n\n{message.body}"
+            if late
+            else message.body
+        ),
         to=[message.recipient.email],
         # The key as Message-ID: a mail server or reader that sees it twice can tell.
-        headers={"Message-ID": f"<{message.pk}.{message.created_at:%Y%m%d%H%M%S}@changemgmt>", "Auto-Submitted": "auto-generated"},
+        headers={
+            "Message-ID": f"<{message.pk}.{message.created_at:%Y%m%d%H%M%S}@changemgmt>",
+            "Auto-Submitted": "auto-generated",
+        },
     )
     try:
         mail.send()
@@ -208,11 +258,17 @@ def send(message: Message) -> bool:
             return _settle(message, state=Message.State.DEAD, error=str(problem)[:500])
         wait = timedelta(seconds=WAITS[min(message.attempts, len(WAITS)) - 1])
         # Due again, so that it can still be withdrawn, but not before the wait is over.
-        return _settle(message, state=Message.State.DUE, error=str(problem)[:500], lease_until=now + wait)
+        return _settle(
+            message, state=Message.State.DUE, error=str(problem)[:500], lease_until=now + wait
+        )
     return _settle(message, state=Message.State.SENT, error="", sent_at=now, late=late)
 
 
-def _settle(message: Message, *, state: str, lease_until: datetime | None = None, **values: Any) -> bool:
+def _settle(
+    message: Message, *, state: str, lease_until: datetime | None = None, **values: Any
+) -> bool:
     """Write how an attempt ended."""
-    Message.objects.filter(pk=message.pk, state=Message.State.SENDING).update(state=state, lease_until=lease_until, **values)
+    Message.objects.filter(pk=message.pk, state=Message.State.SENDING).update(
+        state=state, lease_until=lease_until, **values
+    )
     return state == Message.State.SENT

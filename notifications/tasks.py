@@ -21,17 +21,23 @@ def deliver() -> int:
 
 
 def broker_answers(url: str, within: float = 0.5) -> bool:
-    """Whether something listens where the broker should. A raw socket: the Redis client would retry a refusal for minutes."""
+    """Whether something listens where the broker should. A raw socket: the Redis client would retry
+    a refusal for minutes.
+    """
     broker = urlsplit(url)
     try:
-        socket.create_connection((broker.hostname or "127.0.0.1", broker.port or 6379), timeout=within).close()
+        socket.create_connection(
+            (broker.hostname or "127.0.0.1", broker.port or 6379), timeout=within
+        ).close()
     except OSError:
         return False
     return True
 
 
 def wake() -> None:
-    """Ask a worker to deliver now. Best effort: without a broker the tick delivers within half a minute of its return."""
+    """Ask a worker to deliver now. Best effort: without a broker the tick delivers within half a
+    minute of its return.
+    """
     if not broker_answers(settings.CELERY_BROKER_URL):
         log.warning("No wake-up sent, the tick will deliver: the broker does not answer")
         return

@@ -35,8 +35,30 @@ FIGURES_FOR = (Role.MANAGER, Role.CHANGE_MANAGER, Role.CTO, Role.ENGINEERING_MAN
 
 #: What a role has no share in stays empty.
 NOTHING: dict[str, Any] = dict.fromkeys(
-    ("waiting", "mine", "asked", "reviews", "handovers", "proposals", "unauthorised", "upcoming", "late_records", "missing"), ()
-) | dict.fromkeys(("vacant", "stuck", "calendar_not_looked_at", "figures", "somebody_is_cto", "mine_count", "mine_waiting"))
+    (
+        "waiting",
+        "mine",
+        "asked",
+        "reviews",
+        "handovers",
+        "proposals",
+        "unauthorised",
+        "upcoming",
+        "late_records",
+        "missing",
+    ),
+    (),
+) | dict.fromkeys(
+    (
+        "vacant",
+        "stuck",
+        "calendar_not_looked_at",
+        "figures",
+        "somebody_is_cto",
+        "mine_count",
+        "mine_waiting",
+    )
+)
 
 
 def context_for(user: User) -> dict[str, Any]:
@@ -44,17 +66,32 @@ def context_for(user: User) -> dict[str, Any]:
     now = timezone.now()
     duties = list(Duty.objects.current().select_related("user"))
     missing = [kind.label for kind in Duty.Kind if not any(duty.kind == kind for duty in duties)]
-    context = NOTHING | {"greeting": _greeting(now.hour), "duties": duties, "duties_missing": missing}
+    context = NOTHING | {
+        "greeting": _greeting(now.hour),
+        "duties": duties,
+        "duties_missing": missing,
+    }
     if missing:
-        context["somebody_is_cto"] = User.objects.filter(groups__name=Role.CTO, is_active=True).exists()
+        context["somebody_is_cto"] = User.objects.filter(
+            groups__name=Role.CTO, is_active=True
+        ).exists()
     context |= _windows(user)
-    running = ChangeRequest.objects.visible_to(user).filter(state__in=RUNNING).select_related("implementer").order_by("started_at")
+    running = (
+        ChangeRequest.objects.visible_to(user)
+        .filter(state__in=RUNNING)
+        .select_related("implementer")
+        .order_by("started_at")
+    )
     context["running"] = list(running[:10]) if user.is_devops or user.has_role(*FIGURES_FOR) else []
     if user.may_write:
         queue = who_decides.waiting_for(user)
         context["waiting"] = list(queue.select_related("change__requester")[:5])
         some = len(context["waiting"])
-        context["waiting_many"] = badge(len(queue.values_list("pk", flat=True).order_by()[: MANY + 1])) if some == 5 else str(some)
+        context["waiting_many"] = (
+            badge(len(queue.values_list("pk", flat=True).order_by()[: MANY + 1]))
+            if some == 5
+            else str(some)
+        )
         context["mine"] = _mine(user)
         context |= ChangeRequest.objects.filter(requester=user, state__in=OPEN).aggregate(
             mine_count=Count("id"), mine_waiting=Count("id", filter=Q(state__in=ASKING))
@@ -62,14 +99,28 @@ def context_for(user: User) -> dict[str, Any]:
         context["asked"] = list(telephone.waiting_for(user)[:5])
         context["reviews"] = _reviews(user)
         context["handovers"] = list(duty_handover.waiting_for(user)[:5])
-        context["proposals"] = [*freeze_exceptions.waiting_for(user), *second_person.waiting_for(user)[:5]]
+        context["proposals"] = [
+            *freeze_exceptions.waiting_for(user),
+            *second_person.waiting_for(user)[:5],
+        ]
     if user.is_devops:
         ready = Q(state=State.SCHEDULED) | Q(state=State.APPROVED, priority="P0")
-        upcoming = ChangeRequest.objects.visible_to(user).filter(ready).select_related("implementer").prefetch_related("components")
+        upcoming = (
+            ChangeRequest.objects.visible_to(user)
+            .filter(ready)
+            .select_related("implementer")
+            .prefetch_related("components")
+        )
         if user.has_role(Role.ON_CALL_ENGINEER):
-            urgent = ChangeRequest.objects.visible_to(user).filter(state=State.IN_REVIEW, priority="P0")
-            context["unauthorised"] = list(urgent.select_related("requester").order_by("submitted_at", "id")[:5])
-        context["upcoming"] = list(upcoming.order_by(F("slot_start").asc(nulls_first=True), "id")[:5])
+            urgent = ChangeRequest.objects.visible_to(user).filter(
+                state=State.IN_REVIEW, priority="P0"
+            )
+            context["unauthorised"] = list(
+                urgent.select_related("requester").order_by("submitted_at", "id")[:5]
+            )
+        context["upcoming"] = list(
+            upcoming.order_by(F("slot_start").asc(nulls_first=True), "id")[:5]
+        )
     if user.may_write and (user.has_role(Role.CHANGE_MANAGER) or user.is_superuser):
         context |= _to_look_after() | {"late_records": list(late_records.waiting_for(user)[:5])}
     if user.is_superuser:
@@ -82,27 +133,48 @@ def context_for(user: User) -> dict[str, Any]:
 
 
 def _to_look_after() -> dict[str, Any]:
-    """What a change manager looks after: a calendar nobody has looked at, approvals that nobody can give or that have waited too long."""
-    open_ones = Step.objects.filter(state__in=[Step.State.OPEN, Step.State.WAITING], change__state=State.IN_REVIEW)
+    """What a change manager looks after: a calendar nobody has looked at, approvals that nobody can
+    give or that have waited too long.
+    """
+    open_ones = Step.objects.filter(
+        state__in=[Step.State.OPEN, Step.State.WAITING], change__state=State.IN_REVIEW
+    )
     counts = open_ones.aggregate(
-        vacant=Count("id", filter=Q(vacant_since__isnull=False)), stuck=Count("id", filter=Q(vacant_since=None, escalated_at__isnull=False))
+        vacant=Count("id", filter=Q(vacant_since__isnull=False)),
+        stuck=Count("id", filter=Q(vacant_since=None, escalated_at__isnull=False)),
     )
     return {**counts, "calendar_not_looked_at": not rules.is_looked_at()}
 
 
 def _greeting(hour: int) -> str:
-    return "Good morning" if 5 <= hour < 12 else "Good afternoon" if 12 <= hour < 18 else "Good evening" if hour >= 18 else "Hello"
+    return (
+        "Good morning"
+        if 5 <= hour < 12
+        else "Good afternoon"
+        if 12 <= hour < 18
+        else "Good evening"
+        if hour >= 18
+        else "Hello"
+    )
 
 
 def _sentence(context: dict[str, Any], user: User) -> str:
-    """The first of what this person should see to; “Nothing waits for you” only where the page below asks for nothing either."""
+    """The first of what this person should see to; “Nothing waits for you” only where the page
+    below asks for nothing either.
+    """
     waiting = context["waiting"]
     if waiting:
         urgent = sum(step.priority == "P0" for step in waiting)
         many = f"{context['waiting_many']} changes wait"
-        of_them = {0: "", 1: " One of them is an emergency."}.get(urgent, f" {urgent} of them are emergencies.")
+        of_them = {0: "", 1: " One of them is an emergency."}.get(
+            urgent, f" {urgent} of them are emergencies."
+        )
         if len(waiting) == 1:
-            return "An emergency waits for your decision." if urgent else "One change waits for your decision."
+            return (
+                "An emergency waits for your decision."
+                if urgent
+                else "One change waits for your decision."
+            )
         return f"{many} for your decision.{of_them}"
     if context["reviews"]:
         return "A review waits for you."
@@ -121,10 +193,16 @@ def _sentence(context: dict[str, Any], user: User) -> str:
     if ahead := _ahead(context["upcoming"], user):
         return ahead
     if stuck := (context["vacant"] or 0) + (context["stuck"] or 0):
-        return f"{stuck} approval{' waits' if stuck == 1 else 's wait'} for nobody, or for too long."
+        return (
+            f"{stuck} approval{' waits' if stuck == 1 else 's wait'} for nobody, or for too long."
+        )
     asking = context["mine_waiting"]
     if asking:
-        return "One of your changes waits for you." if asking == 1 else f"{asking} of your changes wait for you."
+        return (
+            "One of your changes waits for you."
+            if asking == 1
+            else f"{asking} of your changes wait for you."
+        )
     if context["missing"]:
         return "Something is still missing; it stands below."
     if context["calendar_not_looked_at"]:
@@ -135,14 +213,24 @@ def _sentence(context: dict[str, Any], user: User) -> str:
 
 
 def _ahead(upcoming: list[ChangeRequest], user: User) -> str:
-    """Of what is next to run: what may start now, what this person implements, what nobody implements yet."""
+    """Of what is next to run: what may start now, what this person implements, what nobody
+    implements yet.
+    """
     if any(change.slot_start is None for change in upcoming):
         return "An emergency is authorised: it may start now."
     for change in upcoming:
         if change.implementer_id == user.pk and change.slot_start and change.slot_end:
-            return f"You implement {change.number}, booked for {say_span(change.slot_start, change.slot_end)}."
+            return (
+                f"You implement {change.number}, booked for"
+                f" {say_span(change.slot_start, change.slot_end)}."
+            )
     nobodys = sum(change.implementer_id is None for change in upcoming)
-    return f"{nobodys} of the changes next to run {'has' if nobodys == 1 else 'have'} no implementer yet." if nobodys else ""
+    return (
+        f"{nobodys} of the changes next to run {'has' if nobodys == 1 else 'have'} no implementer"
+        " yet."
+        if nobodys
+        else ""
+    )
 
 
 def _windows(user: User) -> dict[str, Any]:
@@ -166,7 +254,12 @@ def _windows(user: User) -> dict[str, Any]:
         break
     for closure in closure_occurrences(calendar, now, now + timedelta(days=60))[:4]:
         found["closures"].append(
-            {"name": closure.name, "kind": closure.kind, "start": closure.start, "last_day": closure.end - timedelta(seconds=1)}
+            {
+                "name": closure.name,
+                "kind": closure.kind,
+                "start": closure.start,
+                "last_day": closure.end - timedelta(seconds=1),
+            }
         )
     return found
 
@@ -176,11 +269,17 @@ ASKING = (State.CHANGES_REQUESTED, State.APPROVED, State.COMPLETED, State.ROLLED
 
 
 def _mine(user: User) -> list[Own]:
-    """My open changes, each with what blocks it and what to do next: what runs or waits for me before what others do, drafts last."""
+    """My open changes, each with what blocks it and what to do next: what runs or waits for me
+    before what others do, drafts last.
+    """
     steps = Prefetch(
-        "steps", queryset=Step.objects.filter(state__in=["open", "waiting"]).order_by("stage", "position"), to_attr="open_steps"
+        "steps",
+        queryset=Step.objects.filter(state__in=["open", "waiting"]).order_by("stage", "position"),
+        to_attr="open_steps",
     )
-    reviews = Prefetch("reviews", queryset=Review.objects.filter(superseded=False), to_attr="current_reviews")
+    reviews = Prefetch(
+        "reviews", queryset=Review.objects.filter(superseded=False), to_attr="current_reviews"
+    )
     soon = Q(state=State.SCHEDULED, slot_start__lte=timezone.now() + timedelta(days=1))
     rank = Case(
         When(soon | Q(state__in=RUNNING), then=0),
@@ -189,7 +288,9 @@ def _mine(user: User) -> list[Own]:
         When(state=State.IN_REVIEW, then=3),
         default=4,
     )
-    changes = ChangeRequest.objects.filter(requester=user, state__in=OPEN).prefetch_related(steps, reviews, "components")
+    changes = ChangeRequest.objects.filter(requester=user, state__in=OPEN).prefetch_related(
+        steps, reviews, "components"
+    )
     ordered = changes.order_by(rank, F("slot_start").asc(nulls_last=True), "-created_at", "-id")
     return [_own(change) for change in ordered[:MINE]]
 
@@ -198,7 +299,12 @@ def _reviews(user: User) -> list[dict[str, Any]]:
     """The reviews that wait for this person, the most pressing first."""
     now = timezone.now()
     return [
-        {"review": review, "change": review.change, "confirm": review.written_at is not None, "late": review.due_at <= now}
+        {
+            "review": review,
+            "change": review.change,
+            "confirm": review.written_at is not None,
+            "late": review.due_at <= now,
+        }
         for review in reviews.waiting_for(user)[:5]
     ]
 
@@ -225,25 +331,45 @@ def _own(change: ChangeRequest) -> Own:
         case State.DRAFT:
             missing = list(submit_problems(change, Record()))
             named = ", ".join(missing[:3]).replace("_", " ")
-            text = f"{len(missing)} field{'' if len(missing) == 1 else 's'} to put right: {named}." if missing else "Complete: submit it."
+            text = (
+                f"{len(missing)} field{'' if len(missing) == 1 else 's'} to put right: {named}."
+                if missing
+                else "Complete: submit it."
+            )
             return Own(change, "list-checks", text, "Continue", f"{page}edit")
         case State.CHANGES_REQUESTED:
             return Own(change, "message-square", "A reviewer asks for changes.", "Answer", page)
         case State.IN_REVIEW:
             steps = getattr(change, "open_steps", [])
-            asked_now = [step.label.lower() for step in steps if step.state == "open" and step.round == change.round]
+            asked_now = [
+                step.label.lower()
+                for step in steps
+                if step.state == "open" and step.round == change.round
+            ]
             waits = ", ".join(dict.fromkeys(asked_now))
-            return Own(change, "hourglass", f"Waits for {waits}." if waits else "In review.", "", page)
+            return Own(
+                change, "hourglass", f"Waits for {waits}." if waits else "In review.", "", page
+            )
         case State.APPROVED if change.is_emergency:
             return Own(change, "siren", "Authorised: it may start at once.", "Open", run, "danger")
         case State.APPROVED:
-            return Own(change, "calendar-clock", "Approved, without a slot.", "Pick a slot", f"{page}#slots")
+            return Own(
+                change,
+                "calendar-clock",
+                "Approved, without a slot.",
+                "Pick a slot",
+                f"{page}#slots",
+            )
         case State.SCHEDULED if change.slot_start and change.slot_end:
             return Own(change, "check", f"Starts {say_instant(change.slot_start)}.", "", page)
         case State.COMPLETED | State.ROLLED_BACK | State.FAILED:
             return _review_owed(change, page)
         case _:
-            span = say_span(change.slot_start, change.slot_end) if change.slot_start and change.slot_end else "now"
+            span = (
+                say_span(change.slot_start, change.slot_end)
+                if change.slot_start and change.slot_end
+                else "now"
+            )
             return Own(change, "play", f"Running, {span}.", "Open", run)
 
 
@@ -252,7 +378,18 @@ def _review_owed(change: ChangeRequest, page: str) -> Own:
     if review and review.written_at is None:
         left = review.due_at - timezone.now()
         overdue = left < timedelta(0)
-        said = f"overdue since {say_instant(review.due_at)}" if overdue else f"due {say_instant(review.due_at)}"
+        said = (
+            f"overdue since {say_instant(review.due_at)}"
+            if overdue
+            else f"due {say_instant(review.due_at)}"
+        )
         text = f"The review is {said}, {say_length(left)} {'ago' if overdue else 'from now'}."
-        return Own(change, "clock", text, "Write review", f"{page}implementation/#review", "warn" if overdue else "")
+        return Own(
+            change,
+            "clock",
+            text,
+            "Write review",
+            f"{page}implementation/#review",
+            "warn" if overdue else "",
+        )
     return Own(change, "clock", "Something is still owed before it closes.", "See", page)

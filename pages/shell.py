@@ -24,14 +24,18 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "now": timezone.now(),
         "test_clock": clock.is_set(),
         "demo_sign_in": settings.DEMO_SIGN_IN,
-        "window_state": SimpleLazyObject(lambda: window_state(timezone.now())) if signed_in else None,
+        "window_state": (
+            SimpleLazyObject(lambda: window_state(timezone.now())) if signed_in else None
+        ),
         "waiting_count": SimpleLazyObject(lambda: waiting_count(user)) if signed_in else None,
     }
 
 
 def waiting_count(user: Any) -> str:
     """How many steps wait for the person; counted no further than a badge can say."""
-    return badge(len(who_decides.waiting_for(user).values_list("pk", flat=True).order_by()[: MANY + 1]))
+    return badge(
+        len(who_decides.waiting_for(user).values_list("pk", flat=True).order_by()[: MANY + 1])
+    )
 
 
 def badge(found: int) -> str:

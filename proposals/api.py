@@ -1,4 +1,6 @@
-"""What waits for its second person, over the API. Sessions only: a token never answers for a person (contract)."""
+"""What waits for its second person, over the API. Sessions only: a token never answers for a person
+(contract).
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,11 @@ def proposal_out(proposal: Proposal) -> dict[str, Any]:
 @router.get("/proposals", operation_id="list_proposals")
 def proposals(request: Request) -> Any:
     """What waits for a second person, the oldest first; at most 200."""
-    rows = Proposal.objects.filter(state=Proposal.State.OPEN).select_related("author", "answered_by").order_by("id")[:200]
+    rows = (
+        Proposal.objects.filter(state=Proposal.State.OPEN)
+        .select_related("author", "answered_by")
+        .order_by("id")[:200]
+    )
     return {"items": [proposal_out(row) for row in rows]}
 
 
@@ -50,4 +56,6 @@ def confirm(request: Request, proposal_id: int) -> Any:
 @router.post("/proposals/{proposal_id}/decline", operation_id="decline_proposal", auth=PERSON)
 def decline(request: Request, proposal_id: int, body: DeclineIn) -> Any:
     """Say no, and why."""
-    return proposal_out(second_person.decline(actor=request.user, key=proposal_id, reason=body.reason))
+    return proposal_out(
+        second_person.decline(actor=request.user, key=proposal_id, reason=body.reason)
+    )

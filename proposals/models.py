@@ -8,7 +8,9 @@ from django.db.models import F, Q
 
 
 class Proposal(models.Model):
-    """Something that one person wants to widen. It takes effect when another confirms it; `payload` says to its kind what that is."""
+    """Something that one person wants to widen. It takes effect when another confirms it; `payload`
+    says to its kind what that is.
+    """
 
     class State(models.TextChoices):
         OPEN = "open", "Waits for a second person"
@@ -19,14 +21,22 @@ class Proposal(models.Model):
     kind = models.CharField(max_length=30)
     subject = models.CharField(max_length=200)
     reason = models.TextField(max_length=20_000)
-    widens = models.JSONField(default=list, help_text="Sentences: what would be allowed that is not allowed now.")
+    widens = models.JSONField(
+        default=list, help_text="Sentences: what would be allowed that is not allowed now."
+    )
     payload = models.JSONField(default=dict)
-    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="proposals")
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="proposals"
+    )
     created_at = models.DateTimeField()
     state = models.CharField(max_length=10, choices=State, default=State.OPEN)
-    answered_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    answered_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
     answered_at = models.DateTimeField(null=True, blank=True)
-    answer = models.TextField(blank=True, max_length=20_000, help_text="What the second person said.")
+    answer = models.TextField(
+        blank=True, max_length=20_000, help_text="What the second person said."
+    )
 
     class Meta:
         ordering = ["-id"]
@@ -36,7 +46,8 @@ class Proposal(models.Model):
                 condition=Q(state="open", answered_at__isnull=True, answered_by__isnull=True)
                 | (~Q(state="open") & Q(answered_at__isnull=False, answered_by__isnull=False)),
             ),
-            # Two people: nobody confirms or declines what they proposed, and nobody else withdraws it.
+            # Two people: nobody confirms or declines what they proposed, and nobody else withdraws
+            # it.
             models.CheckConstraint(
                 name="proposal_takes_two",
                 condition=Q(state="open")

@@ -21,7 +21,9 @@ def index(request: Request) -> HttpResponse:
 
 
 def _show(request: Request, *, key: int = 0, error: str = "", status: int = 200) -> HttpResponse:
-    """Open ones first, the oldest on top; then the answered, the newest on top, a page at a time by key."""
+    """Open ones first, the oldest on top; then the answered, the newest on top, a page at a time by
+    key.
+    """
     after = key_of(request.GET.get("after", ""))
     rows = Proposal.objects.select_related("author", "answered_by")
     answered = rows.exclude(state=Proposal.State.OPEN).order_by("-id")
@@ -31,7 +33,11 @@ def _show(request: Request, *, key: int = 0, error: str = "", status: int = 200)
     waiting = [] if after else list(rows.filter(state=Proposal.State.OPEN).order_by("id")[:200])
     context = {
         "waiting": [
-            (row, not second_person.answer_refusal(row, request.user), not second_person.withdraw_refusal(row, request.user))
+            (
+                row,
+                not second_person.answer_refusal(row, request.user),
+                not second_person.withdraw_refusal(row, request.user),
+            )
             for row in waiting
         ],
         "answered": found[:PER_PAGE],
@@ -54,7 +60,9 @@ def answer(request: Request, key: int) -> HttpResponse:
             second_person.confirm(actor=request.user, key=key)
             messages.success(request, "Confirmed: it is in effect now.")
         elif verb == "decline":
-            second_person.decline(actor=request.user, key=key, reason=request.POST.get("reason", ""))
+            second_person.decline(
+                actor=request.user, key=key, reason=request.POST.get("reason", "")
+            )
             messages.success(request, "Declined; its author has been told why.")
         elif verb == "withdraw":
             second_person.withdraw(actor=request.user, key=key)

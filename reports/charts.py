@@ -1,4 +1,6 @@
-"""Charts as coordinates for SVG that the server draws: pure. A figure that is missing leaves a gap."""
+"""Charts as coordinates for SVG that the server draws: pure. A figure that is missing
+leaves a gap.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,8 @@ from typing import Any
 WIDTH, HEIGHT, LEFT, BOTTOM = 560, 180, 34, 22
 TALL = HEIGHT - BOTTOM
 PARTS = 4  # of an axis, between its lines
-#: Where the axis of a rate may begin, in percent: as high as its lowest value allows, for what differs is the question.
+#: Where the axis of a rate may begin, in percent: as high as its lowest value allows, for what
+#: differs is the question.
 RATES_BEGIN = (90.0, 80.0, 60.0, 0.0)
 Rows = list[tuple[str, float | None]]
 
@@ -63,19 +66,44 @@ def bar_chart(rows: list[tuple[str, dict[str, int]]]) -> dict[str, Any]:
                 "top": round(y - 4, 1),
             }
         )
-    return _axis(0.0, float(top), "") | {"bars": bars, "is_empty": not any(bar["total"] for bar in bars)}
+    return _axis(0.0, float(top), "") | {
+        "bars": bars,
+        "is_empty": not any(bar["total"] for bar in bars),
+    }
 
 
 def _axis(start: float, end: float, unit: str) -> dict[str, Any]:
     """The lines across a chart, the lowest first, and its measures."""
     marks = [(part / PARTS, start + (end - start) * part / PARTS) for part in range(PARTS + 1)]
-    grid = [{"y": round(TALL * (1 - share), 1), "label": f"{value:g}{unit}"} for share, value in marks]
+    grid = [
+        {"y": round(TALL * (1 - share), 1), "label": f"{value:g}{unit}"} for share, value in marks
+    ]
     return {"grid": grid, "start": start, "width": WIDTH, "height": HEIGHT, "left": LEFT}
 
 
 def round_up(value: int) -> int:
     """A round number of fourths at or above the value."""
-    for step in (4, 8, 12, 20, 40, 60, 80, 100, 200, 400, 600, 800, 1000, 2000, 4000, 8000, 20000, 40000, 100000):
+    for step in (
+        4,
+        8,
+        12,
+        20,
+        40,
+        60,
+        80,
+        100,
+        200,
+        400,
+        600,
+        800,
+        1000,
+        2000,
+        4000,
+        8000,
+        20000,
+        40000,
+        100000,
+    ):
         if value <= step:
             return step
     return -(-value // 100000) * 100000

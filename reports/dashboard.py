@@ -22,34 +22,49 @@ def months_until(month: date, count: int = MONTHS) -> list[date]:
 
 
 def by_month(last: date, count: int = MONTHS) -> list[dict[str, Any]]:
-    """Per month: counts by outcome and priority, average lead and implementation time, MTTR. Two queries."""
+    """Per month: counts by outcome and priority, average lead and implementation time, MTTR. Two
+    queries.
+    """
     months = months_until(last, count)
     start, end = metrics.month_span(months[0])[0], metrics.month_span(last)[1]
     lead = ExpressionWrapper(F("started_at") - F("submitted_at"), output_field=DurationField())
     took = ExpressionWrapper(F("ended_at") - F("started_at"), output_field=DurationField())
     rows: dict[date, dict[str, Any]] = {
         row["month"].date(): dict(row)
-        for row in ended_between(start, end)
-        .annotate(month=TruncMonth("ended_at"))
-        .values("month")
-        .annotate(
-            total=Count("id"),
-            completed=Count("id", filter=Q(outcome="completed")),
-            rolled_back=Count("id", filter=Q(outcome="rolled_back")),
-            failed=Count("id", filter=Q(outcome="failed")),
-            lead=Avg(lead),
-            took=Avg(took),
-            **{priority: Count("id", filter=Q(priority=priority)) for priority in metrics.PRIORITIES},
+        for row in (
+            ended_between(start, end)
+            .annotate(month=TruncMonth("ended_at"))
+            .values("month")
+            .annotate(
+                total=Count("id"),
+                completed=Count("id", filter=Q(outcome="completed")),
+                rolled_back=Count("id", filter=Q(outcome="rolled_back")),
+                failed=Count("id", filter=Q(outcome="failed")),
+                lead=Avg(lead),
+                took=Avg(took),
+                **{
+                    priority: Count("id", filter=Q(priority=priority))
+                    for priority in metrics.PRIORITIES
+                },
+            )
+            .order_by("month")
         )
-        .order_by("month")
     }
     mttr = {
         row["month"].date(): row["mttr"]
-        for row in lists.resolved_between(start, end)
-        .annotate(month=TruncMonth("resolved_at"))
-        .values("month")
-        .annotate(mttr=Avg(ExpressionWrapper(F("resolved_at") - F("detected_at"), output_field=DurationField())))
-        .order_by("month")
+        for row in (
+            lists.resolved_between(start, end)
+            .annotate(month=TruncMonth("resolved_at"))
+            .values("month")
+            .annotate(
+                mttr=Avg(
+                    ExpressionWrapper(
+                        F("resolved_at") - F("detected_at"), output_field=DurationField()
+                    )
+                )
+            )
+            .order_by("month")
+        )
     }
     return [_month_row(month, rows.get(month, {}), mttr.get(month)) for month in months]
 
@@ -77,14 +92,24 @@ def _average(value: timedelta | None, unit: timedelta) -> float | None:
 
 def by_week(until: datetime, count: int = 12) -> list[dict[str, Any]]:
     """Changes per ISO week (Monday 00:00 UTC) and priority, the last `count` weeks (R120)."""
-    monday = (until - timedelta(days=until.weekday())).replace(hour=0, minute=0, second=0, microsecond=0)
+    monday = (until - timedelta(days=until.weekday())).replace(
+        hour=0, minute=0, second=0, microsecond=0
+    )
     weeks = [monday - timedelta(weeks=index) for index in range(count - 1, -1, -1)]
     rows: dict[tuple[date, str], int] = {
         (row["week"].date(), row["priority"]): row["n"]
-        for row in ended_between(weeks[0], monday + timedelta(weeks=1))
-        .annotate(week=TruncWeek("ended_at"))
-        .values("week", "priority")
-        .annotate(n=Count("id"))
-        .order_by("week")
+        for row in (
+            ended_between(weeks[0], monday + timedelta(weeks=1))
+            .annotate(week=TruncWeek("ended_at"))
+            .values("week", "priority")
+            .annotate(n=Count("id"))
+            .order_by("week")
+        )
     }
-    return [{"week": week.date(), "counts": {p: rows.get((week.date(), p), 0) for p in metrics.PRIORITIES}} for week in weeks]
+    return [
+        {
+            "week": week.date(),
+            "counts": {p: rows.get((week.date(), p), 0) for p in metrics.PRIORITIES},
+        }
+        for week in weeks
+    ]

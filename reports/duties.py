@@ -8,7 +8,9 @@ from reports import reporting
 
 
 def monthly_reports() -> int:
-    """Made on the first of the month, issued on the third, for every month that has passed (A31)."""
+    """Made on the first of the month, issued on the third, for every month that has passed
+    (A31).
+    """
     return reporting.make_what_is_due()
 
 

@@ -11,37 +11,81 @@ from language.say import iso
 from reports.process_exceptions import EXCEPTIONS
 from requests.models import ChangeRequest
 
-OUTCOME_LINES = (("successful", "Successful"), ("rolled_back", "Rolled back"), ("failed", "Failed, not rolled back"))
+OUTCOME_LINES = (
+    ("successful", "Successful"),
+    ("rolled_back", "Rolled back"),
+    ("failed", "Failed, not rolled back"),
+)
 CLOCK_LINES = (
     ("average_lead_time_days", "Average lead time, days"),
     ("average_implementation_minutes", "Average implementation time, minutes"),
     ("mttr_minutes", "MTTR, minutes"),
 )
 #: What spreadsheets take for the beginning of a formula, full-width forms too.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\u2212", "\ufe62", "\ufe63", "\ufe66", "\ufe6b")
+FORMULA = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "\uff1d",
+    "\uff0b",
+    "\uff0d",
+    "\uff20",
+    "\u2212",
+    "\ufe62",
+    "\ufe63",
+    "\ufe66",
+    "\ufe6b",
+)
 IGNORED = " \u00a0\u3000\u200b\ufeff\"'\n"  # before which a formula is one all the same
 BYTE_ORDER_MARK = "\ufeff"  # without it Excel reads UTF-8 as something else
 
 
 def visible(report: dict[str, Any], user: User) -> dict[str, Any]:
-    """The report for this person: confidential changes are counted, but not named to those who cannot open them (A8)."""
+    """The report for this person: confidential changes are counted, but not named to those who
+    cannot open them (A8).
+    """
     numbers = report["changes"]
-    seen = set(ChangeRequest.objects.visible_to(user).filter(number__in=numbers).values_list("number", flat=True))
+    seen = set(
+        ChangeRequest.objects.visible_to(user)
+        .filter(number__in=numbers)
+        .values_list("number", flat=True)
+    )
     hidden = len(numbers) - len(seen)
     moved = [
-        line | {side: _seen(line[side], user) for side in ("from", "to")} if line["line"] == "changes" else line for line in report["moved"]
+        (
+            line | {side: _seen(line[side], user) for side in ("from", "to")}
+            if line["line"] == "changes"
+            else line
+        )
+        for line in report["moved"]
     ]
-    return report | {"changes": [n for n in numbers if n in seen], "confidential": hidden, "moved": moved}
+    return report | {
+        "changes": [n for n in numbers if n in seen],
+        "confidential": hidden,
+        "moved": moved,
+    }
 
 
 def _seen(numbers: list[str], user: User) -> list[str]:
-    return list(ChangeRequest.objects.visible_to(user).filter(number__in=numbers or []).order_by("number").values_list("number", flat=True))
+    return list(
+        ChangeRequest.objects.visible_to(user)
+        .filter(number__in=numbers or [])
+        .order_by("number")
+        .values_list("number", flat=True)
+    )
 
 
 def safe_cell(value: Any) -> str:
     """A cell that no spreadsheet takes for a formula."""
     text = "" if value is None else str(value)
-    return f"'{text}" if text.lstrip(IGNORED).startswith(FORMULA) and not isinstance(value, (int, float)) else text
+    return (
+        f"'{text}"
+        if text.lstrip(IGNORED).startswith(FORMULA) and not isinstance(value, (int, float))
+        else text
+    )
 
 
 def lines(report: dict[str, Any]) -> list[tuple[str, str, Any]]:
@@ -61,8 +105,16 @@ def lines(report: dict[str, Any]) -> list[tuple[str, str, Any]]:
         ("Change Categories", "P2 Standard", report["by_priority"]["P2"]),
         ("Change Categories", "P3 Normal", report["by_priority"]["P3"]),
         ("Performance Metrics", "Average Lead Time, days", report["average_lead_time_days"]),
-        ("Performance Metrics", "of which in a freeze, days", report.get("average_lead_time_in_freeze_days")),
-        ("Performance Metrics", "Average Implementation Time, minutes", report["average_implementation_minutes"]),
+        (
+            "Performance Metrics",
+            "of which in a freeze, days",
+            report.get("average_lead_time_in_freeze_days"),
+        ),
+        (
+            "Performance Metrics",
+            "Average Implementation Time, minutes",
+            report["average_implementation_minutes"],
+        ),
         ("Performance Metrics", "MTTR, minutes", report["mttr_minutes"]),
         *_apart(report),
         *(("Exceptions", label, report["exceptions"][name]) for name, label in EXCEPTIONS.items()),
@@ -78,7 +130,10 @@ def _apart(report: dict[str, Any]) -> list[tuple[str, str, Any]]:
         ("Performance Metrics", "Issues open at the month's end", open_issues.get("count")),
         ("Performance Metrics", "Oldest open issue, days", open_issues.get("oldest_days")),
         ("Emergencies apart", "Total", urgent.get("total")),
-        *(("Emergencies apart", label, (urgent.get(name) or {}).get("count")) for name, label in OUTCOME_LINES),
+        *(
+            ("Emergencies apart", label, (urgent.get(name) or {}).get("count"))
+            for name, label in OUTCOME_LINES
+        ),
         *(("Emergencies apart", label, urgent.get(name)) for name, label in CLOCK_LINES),
     ]
 
@@ -91,7 +146,13 @@ def as_csv(report: dict[str, Any]) -> str:
     for row in lines(report):
         writer.writerow([safe_cell(cell) for cell in row])
     for issue in report["issues"]:
-        writer.writerow(["Issues", safe_cell(f"{issue['change']} #{issue['n']} {issue['severity']}"), safe_cell(issue["summary"])])
+        writer.writerow(
+            [
+                "Issues",
+                safe_cell(f"{issue['change']} #{issue['n']} {issue['severity']}"),
+                safe_cell(issue["summary"]),
+            ]
+        )
     for name in ("improvements", "lessons"):
         for text in report[name]:
             writer.writerow([name.capitalize(), "", safe_cell(text)])
@@ -134,15 +195,25 @@ def as_markdown(report: dict[str, Any]) -> str:
         "### Performance Metrics",
         f"- Average Lead Time: {figure(report['average_lead_time_days'])} days",
         f"  - of which in a freeze: {figure(report.get('average_lead_time_in_freeze_days'))} days",
-        f"- Average Implementation Time: {figure(report['average_implementation_minutes'])} minutes",
+        (
+            f"- Average Implementation Time: {figure(report['average_implementation_minutes'])}"
+            " minutes"
+        ),
         f"- MTTR: {figure(report['mttr_minutes'])} minutes",
         *[
-            f"- {section + ': ' if section != 'Performance Metrics' else ''}{label}: {figure(value)}"
+            f"- {section + ': ' if section != 'Performance Metrics' else ''}{label}:"
+            f" {figure(value)}"
             for section, label, value in _apart(report)
         ],
         "",
         "### Issues and Improvements",
-        *([f"- Issue, {i['severity']}, {i['change']}: {_line(i['summary'])}" for i in report["issues"]] or ["- No issues were recorded."]),
+        *(
+            [
+                f"- Issue, {i['severity']}, {i['change']}: {_line(i['summary'])}"
+                for i in report["issues"]
+            ]
+            or ["- No issues were recorded."]
+        ),
         *[f"- Improvement: {_line(text)}" for text in report["improvements"]],
         *[f"- Lesson learned: {_line(text)}" for text in report["lessons"]],
         "",

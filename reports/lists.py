@@ -1,4 +1,6 @@
-"""The list behind each number of a month's report (promise 7): what was counted can be opened, by whoever may open it."""
+"""The list behind each number of a month's report (promise 7): what was counted can be opened, by
+whoever may open it.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,11 @@ def beside(action: str) -> Callable[[datetime, datetime], QuerySet[ChangeRequest
     """Changes that were rejected or cancelled in the time: beside the total."""
 
     def found(start: datetime, end: datetime) -> QuerySet[ChangeRequest]:
-        return ChangeRequest.objects.filter(pk__in=Event.objects.filter(action=action, at__gte=start, at__lt=end).values("change_id"))
+        return ChangeRequest.objects.filter(
+            pk__in=Event.objects.filter(action=action, at__gte=start, at__lt=end).values(
+                "change_id"
+            )
+        )
 
     return found
 
@@ -45,8 +51,12 @@ def resolved_between(start: datetime, end: datetime) -> QuerySet[Issue]:
 
 
 def open_at(start: datetime, end: datetime) -> QuerySet[Issue]:
-    """Issues caused by a change, detected before `end` and not resolved by then; `start` does not matter."""
-    return caused_issues().filter(Q(resolved_at__isnull=True) | Q(resolved_at__gte=end), detected_at__lt=end)
+    """Issues caused by a change, detected before `end` and not resolved by then; `start` does not
+    matter.
+    """
+    return caused_issues().filter(
+        Q(resolved_at__isnull=True) | Q(resolved_at__gte=end), detected_at__lt=end
+    )
 
 
 def detected_between(start: datetime, end: datetime) -> QuerySet[Issue]:
@@ -71,23 +81,42 @@ def _exception(name: str) -> Callable[[datetime, datetime], QuerySet[ChangeReque
 
 CHANGES: dict[str, Line[ChangeRequest]] = {
     "caused_issue": Line(
-        "Successful, but caused an issue", "Completed without a rollback, with an issue linked as caused by it.", caused_issue
+        "Successful, but caused an issue",
+        "Completed without a rollback, with an issue linked as caused by it.",
+        caused_issue,
     ),
-    "rejected": Line("Rejected", "Rejected in the month; outside the total.", beside("change.reject")),
-    "cancelled": Line("Cancelled", "Cancelled in the month; outside the total.", beside("change.cancel")),
+    "rejected": Line(
+        "Rejected", "Rejected in the month; outside the total.", beside("change.reject")
+    ),
+    "cancelled": Line(
+        "Cancelled", "Cancelled in the month; outside the total.", beside("change.cancel")
+    ),
 } | {
-    name: Line(label, "Of the changes whose implementation ended in the month, by the audit trail.", _exception(name))
+    name: Line(
+        label,
+        "Of the changes whose implementation ended in the month, by the audit trail.",
+        _exception(name),
+    )
     for name, label in process_exceptions.EXCEPTIONS.items()
 }
 ISSUES: dict[str, Line[Issue]] = {
     "mttr_p0": Line(
         "Issues of emergencies resolved",
-        "Caused by a P0 and resolved in the month: the emergencies' MTTR is the average of their minutes.",
+        "Caused by a P0 and resolved in the month: the emergencies' MTTR is the average of their"
+        " minutes.",
         lambda start, end: resolved_between(start, end).filter(change__priority="P0"),
     ),
     "mttr": Line(
-        "Issues resolved", "Caused by a change and resolved in the month: MTTR is the average of their minutes.", resolved_between
+        "Issues resolved",
+        "Caused by a change and resolved in the month: MTTR is the average of their minutes.",
+        resolved_between,
     ),
-    "open_issues": Line("Issues open at the month's end", "Caused by a change, detected before, not resolved by then.", open_at),
-    "issues": Line("Issues detected", "Caused by a change and detected in the month.", detected_between),
+    "open_issues": Line(
+        "Issues open at the month's end",
+        "Caused by a change, detected before, not resolved by then.",
+        open_at,
+    ),
+    "issues": Line(
+        "Issues detected", "Caused by a change and detected in the month.", detected_between
+    ),
 }

@@ -1,4 +1,6 @@
-"""The figures: pure functions over values (A8, A9). Percentages and averages have one decimal, None where there is nothing."""
+"""The figures: pure functions over values (A8, A9). Percentages and averages have one decimal, None
+where there is nothing.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,18 @@ OUTCOMES = {"successful": "completed", "rolled_back": "rolled_back", "failed": "
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 
 DEFINITIONS = {
-    "success_rate": "Changes completed without a rollback, of all whose implementation ended in the period.",
-    "mttr": "Average time from detected to resolved, of issues that a change caused, counted when resolved.",
+    "success_rate": (
+        "Changes completed without a rollback, of all whose implementation ended in the period."
+    ),
+    "mttr": (
+        "Average time from detected to resolved, of issues that a change caused, counted when"
+        " resolved."
+    ),
     "frequency": "Changes whose implementation ended, per ISO week (Monday 00:00 UTC) and month.",
     "lead_time": "Average time from first submission to start of implementation, in calendar days.",
-    "implementation_time": "Average time from start of implementation to the end of verification, or of the rollback.",
+    "implementation_time": (
+        "Average time from start of implementation to the end of verification, or of the rollback."
+    ),
 }
 
 
@@ -59,7 +68,9 @@ def average(lengths: Iterable[timedelta], unit: timedelta) -> float | None:
     if not found:
         return None
     microseconds = sum(length // timedelta(microseconds=1) for length in found)
-    return one_decimal(Decimal(microseconds) / Decimal(len(found)) / Decimal(unit // timedelta(microseconds=1)))
+    return one_decimal(
+        Decimal(microseconds) / Decimal(len(found)) / Decimal(unit // timedelta(microseconds=1))
+    )
 
 
 def share(part: int, total: int) -> dict[str, Any]:
@@ -81,19 +92,32 @@ def by_outcome(changes: Sequence[Ended]) -> dict[str, Any]:
 
 
 def clocks(changes: Sequence[Ended], resolved: Sequence[Resolved]) -> dict[str, float | None]:
-    """The averages of A9: lead time and how much of it lay in a freeze, implementation time, MTTR."""
+    """The averages of A9: lead time and how much of it lay in a freeze, implementation
+    time, MTTR.
+    """
     return {
         "average_lead_time_days": average(lead_times(changes), DAY),
-        "average_lead_time_in_freeze_days": average((c.frozen for c in changes if c.started_at and c.submitted_at), DAY),
+        "average_lead_time_in_freeze_days": average(
+            (c.frozen for c in changes if c.started_at and c.submitted_at), DAY
+        ),
         "average_implementation_minutes": average(implementation_times(changes), MINUTE),
-        "mttr_minutes": average((issue.resolved_at - issue.detected_at for issue in resolved), MINUTE),
+        "mttr_minutes": average(
+            (issue.resolved_at - issue.detected_at for issue in resolved), MINUTE
+        ),
     }
 
 
 def figures(changes: Sequence[Ended], resolved: Sequence[Resolved]) -> dict[str, Any]:
-    """Summary, categories and performance of a period (R123-R133); the figures of emergencies once more by themselves (A9)."""
-    by_priority = {priority: sum(c.priority == priority for c in changes) for priority in PRIORITIES}
-    urgent, urgently = [c for c in changes if c.priority == "P0"], [issue for issue in resolved if issue.priority == "P0"]
+    """Summary, categories and performance of a period (R123-R133); the figures of emergencies once
+    more by themselves (A9).
+    """
+    by_priority = {
+        priority: sum(c.priority == priority for c in changes) for priority in PRIORITIES
+    }
+    urgent, urgently = (
+        [c for c in changes if c.priority == "P0"],
+        [issue for issue in resolved if issue.priority == "P0"],
+    )
     return {
         **by_outcome(changes),
         "caused_issue": sum(c.caused_issue for c in changes if c.outcome == OUTCOMES["successful"]),

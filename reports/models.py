@@ -8,7 +8,9 @@ from django.utils import timezone
 
 
 class MonthlyReport(models.Model):
-    """One version of a month's report, as it was: its figures, and the fingerprint of the facts that they came from (R122-R136)."""
+    """One version of a month's report, as it was: its figures, and the fingerprint of the facts
+    that they came from (R122-R136).
+    """
 
     class Status(models.TextChoices):
         PRELIMINARY = "preliminary", "Preliminary"
@@ -22,16 +24,27 @@ class MonthlyReport(models.Model):
     made_at = models.DateTimeField(default=timezone.now)
     issued_at = models.DateTimeField(null=True)
     moved = models.JSONField(
-        default=list, db_default=Value([], models.JSONField()), help_text="{line, from, to, events}: against the version before."
+        default=list,
+        db_default=Value([], models.JSONField()),
+        help_text="{line, from, to, events}: against the version before.",
     )
-    made_event = models.BigIntegerField(default=0, db_default=0, help_text="The trail's last event when it was made.")
-    seen_event = models.BigIntegerField(default=0, help_text="The trail's last event when its facts were last looked at.")
+    made_event = models.BigIntegerField(
+        default=0, db_default=0, help_text="The trail's last event when it was made."
+    )
+    seen_event = models.BigIntegerField(
+        default=0, help_text="The trail's last event when its facts were last looked at."
+    )
 
     class Meta:
         ordering = ["-month", "-version"]
         constraints = [
-            models.UniqueConstraint(fields=["month", "version"], name="one_report_per_month_and_version"),
-            models.CheckConstraint(name="report_issued_is_stamped", condition=~Q(status="issued") | Q(issued_at__isnull=False)),
+            models.UniqueConstraint(
+                fields=["month", "version"], name="one_report_per_month_and_version"
+            ),
+            models.CheckConstraint(
+                name="report_issued_is_stamped",
+                condition=~Q(status="issued") | Q(issued_at__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,4 +1,6 @@
-"""What one version of a report says otherwise than the one before: every line, and the events that moved it (A31, X35)."""
+"""What one version of a report says otherwise than the one before: every line, and the events that
+moved it (A31, X35).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,14 @@ from audit.models import Event
 from reports.process_exceptions import FOUND_BY
 from requests.models import ChangeRequest
 
-ENDINGS = ("change.complete", "change.finish_rollback", "change.fail", "change.roll_back", "change.record", "change.close")
+ENDINGS = (
+    "change.complete",
+    "change.finish_rollback",
+    "change.fail",
+    "change.roll_back",
+    "change.record",
+    "change.close",
+)
 ISSUES = ("implementation.issue", "implementation.issue_edit", "change.finish_rollback")
 #: The beginning of a line's name → the actions that can move it; the longest that fits counts.
 MOVED_BY: dict[str, tuple[str, ...]] = {
@@ -39,7 +48,9 @@ def flat(figures: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, An
 
 
 def lines(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """`{line, from, to}` for whatever differs. A kind of exception that was not counted yet was none."""
+    """`{line, from, to}` for whatever differs. A kind of exception that was not counted yet was
+    none.
+    """
     was, now = dict(flat(before)), dict(flat(after))
 
     def found(side: Mapping[str, Any], name: str) -> Any:
@@ -47,15 +58,26 @@ def lines(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str,
 
     names = [name for name in now if found(was, name) != found(now, name)]
     gone = [name for name in was if name not in now and was[name]]
-    return [{"line": name, "from": found(was, name), "to": found(now, name)} for name in [*names, *gone]]
+    return [
+        {"line": name, "from": found(was, name), "to": found(now, name)} for name in [*names, *gone]
+    ]
 
 
 def with_events(moved: list[dict[str, Any]], numbers: set[str], since: int) -> list[dict[str, Any]]:
-    """Each line with the keys of the events after `since` that can have moved it: one query. `numbers` are the changes of both versions."""
+    """Each line with the keys of the events after `since` that can have moved it: one query.
+    `numbers` are the changes of both versions.
+    """
     concerned = Q(change_id__in=ChangeRequest.objects.filter(number__in=numbers).values("pk"))
     beside = Q(action__in=("change.reject", "change.cancel", *ISSUES))
-    news = list(Event.objects.filter(concerned | beside, pk__gt=since).order_by("id").values_list("pk", "action"))
-    return [line | {"events": [key for key, action in news if action in _movers(line["line"])]} for line in moved]
+    news = list(
+        Event.objects.filter(concerned | beside, pk__gt=since)
+        .order_by("id")
+        .values_list("pk", "action")
+    )
+    return [
+        line | {"events": [key for key, action in news if action in _movers(line["line"])]}
+        for line in moved
+    ]
 
 
 def _movers(line: str) -> tuple[str, ...]:

@@ -1,4 +1,6 @@
-"""The monthly report: computed from the facts of one month, stored as versions, issued once (R122-R136, A8, A9, A31)."""
+"""The monthly report: computed from the facts of one month, stored as versions, issued once
+(R122-R136, A8, A9, A31).
+"""
 
 from __future__ import annotations
 
@@ -37,46 +39,84 @@ IN_FLIGHT = 200  # events that may have been on their way when the last one was 
 def _ended(start: datetime, end: datetime) -> tuple[list[int], list[metrics.Ended]]:
     """The month's changes, by key and by what the figures ask of them."""
     caused = Issue.objects.filter(change=OuterRef("pk"), link=Issue.Link.CAUSED_BY)
-    rows = lists.ended_between(start, end).annotate(caused=Exists(caused)).order_by("ended_at", "id")
+    rows = (
+        lists.ended_between(start, end).annotate(caused=Exists(caused)).order_by("ended_at", "id")
+    )
     names = ("number", "priority", "outcome", "submitted_at", "started_at", "ended_at", "caused")
     found = list(rows.values_list("pk", *names))
-    frozen = _frozen_times({pk: (priority, asked, began) for pk, _, priority, _, asked, began, *_ in found if asked and began})
+    frozen = _frozen_times(
+        {
+            pk: (priority, asked, began)
+            for pk, _, priority, _, asked, began, *_ in found
+            if asked and began
+        }
+    )
     return [pk for pk, *_ in found], [
-        metrics.Ended(number, priority, outcome, asked, began, ended, caused, frozen.get(pk, NOTHING))
+        metrics.Ended(
+            number, priority, outcome, asked, began, ended, caused, frozen.get(pk, NOTHING)
+        )
         for pk, number, priority, outcome, asked, began, ended, caused in found
     ]
 
 
 def _frozen_times(waits: dict[int, tuple[str, datetime, datetime]]) -> dict[int, timedelta]:
-    """How much of each change's wait, from submission to start, lay in a freeze or blackout for it (A9)."""
+    """How much of each change's wait, from submission to start, lay in a freeze or blackout for it
+    (A9).
+    """
     if not waits:
         return {}
-    first, last = min(asked for _, asked, _ in waits.values()), max(began for *_, began in waits.values())
+    first, last = (
+        min(asked for _, asked, _ in waits.values()),
+        max(began for *_, began in waits.values()),
+    )
     closures = closure_occurrences(calendar_since(first), first, last)
     scopes: dict[int, set[str]] = defaultdict(set)
     if any(isinstance(closure.rule, Closure) and closure.rule.scope for closure in closures):
         touched = ChangeRequest.components.through.objects.filter(changerequest__in=list(waits))
         for pk, slug in touched.values_list("changerequest_id", "component__slug"):
             scopes[pk].add(slug)
-    return {pk: closed_time(priority, frozenset(scopes[pk]), asked, began, closures) for pk, (priority, asked, began) in waits.items()}
+    return {
+        pk: closed_time(priority, frozenset(scopes[pk]), asked, began, closures)
+        for pk, (priority, asked, began) in waits.items()
+    }
 
 
 def _resolved(start: datetime, end: datetime) -> list[metrics.Resolved]:
-    rows = lists.resolved_between(start, end).order_by("resolved_at", "id").values_list("detected_at", "resolved_at", "change__priority")
-    return [metrics.Resolved(detected, resolved, priority) for detected, resolved, priority in rows if resolved]
+    rows = (
+        lists.resolved_between(start, end)
+        .order_by("resolved_at", "id")
+        .values_list("detected_at", "resolved_at", "change__priority")
+    )
+    return [
+        metrics.Resolved(detected, resolved, priority)
+        for detected, resolved, priority in rows
+        if resolved
+    ]
 
 
 def compute(month: date) -> dict[str, Any]:
-    """The month's figures and lists, from the facts as they are now: a fixed number of queries, whatever the month holds."""
+    """The month's figures and lists, from the facts as they are now: a fixed number of queries,
+    whatever the month holds.
+    """
     start, end = metrics.month_span(month)
     keys, changes = _ended(start, end)
-    issues = lists.detected_between(start, end).filter(change__confidential=False).select_related("change").order_by("detected_at", "id")
-    reviews = Review.objects.filter(change__in=keys, change__confidential=False, superseded=False, written_at__isnull=False)
+    issues = (
+        lists.detected_between(start, end)
+        .filter(change__confidential=False)
+        .select_related("change")
+        .order_by("detected_at", "id")
+    )
+    reviews = Review.objects.filter(
+        change__in=keys, change__confidential=False, superseded=False, written_at__isnull=False
+    )
     told = list(reviews.order_by("written_at", "id").values_list("lessons", "improvements"))
     still_open = lists.open_at(start, end).aggregate(count=Count("id"), oldest=Min("detected_at"))
     asked = min(end, timezone.now())
-    beside = Event.objects.filter(action__in=["change.reject", "change.cancel"], at__gte=start, at__lt=end).aggregate(
-        rejected=Count("id", filter=Q(action="change.reject")), cancelled=Count("id", filter=Q(action="change.cancel"))
+    beside = Event.objects.filter(
+        action__in=["change.reject", "change.cancel"], at__gte=start, at__lt=end
+    ).aggregate(
+        rejected=Count("id", filter=Q(action="change.reject")),
+        cancelled=Count("id", filter=Q(action="change.cancel")),
     )
     return {
         "title": f"Monthly Change Report - {start:%B %Y}",
@@ -84,10 +124,20 @@ def compute(month: date) -> dict[str, Any]:
         **metrics.figures(changes, _resolved(start, end)),
         "open_issues": {
             "count": still_open["count"],
-            "oldest_days": metrics.average([asked - still_open["oldest"]], metrics.DAY) if still_open["oldest"] else None,
+            "oldest_days": (
+                metrics.average([asked - still_open["oldest"]], metrics.DAY)
+                if still_open["oldest"]
+                else None
+            ),
         },
         "issues": [
-            {"change": i.change.number, "n": i.n, "severity": i.severity, "summary": i.summary, "resolved": i.resolved_at is not None}
+            {
+                "change": i.change.number,
+                "n": i.n,
+                "severity": i.severity,
+                "summary": i.summary,
+                "resolved": i.resolved_at is not None,
+            }
             for i in issues
         ],
         "improvements": _once(improvement for _, improvement in told),
@@ -109,7 +159,9 @@ def _once(texts: Iterable[str]) -> list[str]:
 
 def fingerprint(figures: dict[str, Any]) -> str:
     """SHA-256 of the figures in canonical form: same facts, same report."""
-    return hashlib.sha256(json.dumps(figures, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps(figures, sort_keys=True, ensure_ascii=False).encode()
+    ).hexdigest()
 
 
 def stored(month: date) -> MonthlyReport | None:
@@ -117,23 +169,44 @@ def stored(month: date) -> MonthlyReport | None:
 
 
 def report_for(month: date, version: int | None = None) -> dict[str, Any]:
-    """That version of a month's report, or the newest; none stored: the month as it stands now (preliminary, version 0).
+    """That version of a month's report, or the newest; none stored: the month as it stands now
+    (preliminary, version 0).
 
     Raises Missing for a version that never was.
     """
-    kept = stored(month) if version is None else MonthlyReport.objects.filter(month=month, version=version).first()
+    kept = (
+        stored(month)
+        if version is None
+        else MonthlyReport.objects.filter(month=month, version=version).first()
+    )
     if kept:
         figures = dict(kept.figures)
-        figures["exceptions"] = {name: figures["exceptions"].get(name, 0) for name in process_exceptions.EXCEPTIONS}
-        return figures | {"status": kept.status, "version": kept.version, "issued_at": kept.issued_at, "moved": kept.moved}
+        figures["exceptions"] = {
+            name: figures["exceptions"].get(name, 0) for name in process_exceptions.EXCEPTIONS
+        }
+        return figures | {
+            "status": kept.status,
+            "version": kept.version,
+            "issued_at": kept.issued_at,
+            "moved": kept.moved,
+        }
     if version is not None and (version != 0 or stored(month)):
-        raise Missing([Reason("missing", f"There is no version {version} of the report of {month:%B %Y}.")])
-    return compute(month) | {"status": MonthlyReport.Status.PRELIMINARY, "version": 0, "issued_at": None, "moved": []}
+        raise Missing(
+            [Reason("missing", f"There is no version {version} of the report of {month:%B %Y}.")]
+        )
+    return compute(month) | {
+        "status": MonthlyReport.Status.PRELIMINARY,
+        "version": 0,
+        "issued_at": None,
+        "moved": [],
+    }
 
 
 @transaction.atomic
 def make(month: date, *, issue: bool = False, actor: User | None = None) -> MonthlyReport | None:
-    """Store a version if there is something new to store: figures that changed, or the issue itself. None if there is nothing."""
+    """Store a version if there is something new to store: figures that changed, or the issue
+    itself. None if there is nothing.
+    """
     with connection.cursor() as cursor:  # two workers at once make one report
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"report {month}"])
     now, seen = timezone.now(), _last_event()
@@ -154,7 +227,11 @@ def make(month: date, *, issue: bool = False, actor: User | None = None) -> Mont
         fingerprint=mark,
         made_at=now,
         issued_at=now if issued else None,
-        moved=moved.with_events(differs, numbers, last.made_event or _last_before(last)) if last else [],
+        moved=(
+            moved.with_events(differs, numbers, last.made_event or _last_before(last))
+            if last
+            else []
+        ),
         made_event=seen,
         seen_event=seen,
     )
@@ -163,15 +240,22 @@ def make(month: date, *, issue: bool = False, actor: User | None = None) -> Mont
         actor=actor,
         data={"month": f"{month:%Y-%m}", "version": report.version, "fingerprint": mark},
     )
-    if issued and month >= metrics.previous_month(now.date()):  # what is caught up with later is there to read, not mailed in a burst
-        readers = User.objects.filter(groups__name__in=[Role.MANAGER, Role.CHANGE_MANAGER], is_active=True).distinct()
+    if issued and month >= metrics.previous_month(
+        now.date()
+    ):  # what is caught up with later is there to read, not mailed in a burst
+        readers = User.objects.filter(
+            groups__name__in=[Role.MANAGER, Role.CHANGE_MANAGER], is_active=True
+        ).distinct()
         outbox.tell(
             readers,
             kind="report_issued",
             occasion=f"{month:%Y-%m}:{report.version}",
             subject=f"{figures['title']}, version {report.version}",
-            body=f"{figures['total']} changes, {figures['successful']['count']} successful, {figures['rolled_back']['count']} rolled back, "
-            f"{figures['emergency']} emergencies.",
+            body=(
+                f"{figures['total']} changes, {figures['successful']['count']} successful,"
+                f" {figures['rolled_back']['count']} rolled back, {figures['emergency']}"
+                " emergencies."
+            ),
             path=f"/reports/{month:%Y-%m}/",
         )
     return report
@@ -179,16 +263,26 @@ def make(month: date, *, issue: bool = False, actor: User | None = None) -> Mont
 
 def _last_before(report: MonthlyReport) -> int:
     """The trail's last event when a version was made that did not note it."""
-    return Event.objects.filter(at__lte=report.made_at).order_by("-pk").values_list("pk", flat=True).first() or 0
+    return (
+        Event.objects.filter(at__lte=report.made_at)
+        .order_by("-pk")
+        .values_list("pk", flat=True)
+        .first()
+        or 0
+    )
 
 
 def make_what_is_due() -> int:
-    """The tick's part: preliminary from the first, issued on the third, a new version of whichever month later facts have changed."""
+    """The tick's part: preliminary from the first, issued on the third, a new version of whichever
+    month later facts have changed.
+    """
     return _catch_up() + _follow_later_facts()
 
 
 def _catch_up() -> int:
-    """Months that have ended and lack their report, or its issue: from the newest back to the first that has both."""
+    """Months that have ended and lack their report, or its issue: from the newest back to the first
+    that has both.
+    """
     now = timezone.now()
     month, made = metrics.previous_month(now.date()), 0
     for _ in range(OLDEST):
@@ -210,7 +304,9 @@ def _has_history(end: datetime) -> bool:
 
 
 def _follow_later_facts() -> int:
-    """What was recorded since the reports were last looked at, and which stored months it concerns: those are computed again (A31)."""
+    """What was recorded since the reports were last looked at, and which stored months it concerns:
+    those are computed again (A31).
+    """
     looked, last = MonthlyReport.objects.aggregate(seen=Min("seen_event"))["seen"], _last_event()
     if looked is None or looked == last:
         return 0
@@ -221,7 +317,9 @@ def _follow_later_facts() -> int:
 
 
 def _months_concerned(looked: int) -> set[date]:
-    """The months whose figures may have moved by what the trail holds after that event: four queries."""
+    """The months whose figures may have moved by what the trail holds after that event: four
+    queries.
+    """
     news = Event.objects.filter(pk__gt=looked - IN_FLIGHT, change_id__isnull=False)
     changed = news.order_by().values("change_id")
     ended = ChangeRequest.objects.filter(pk__in=changed, ended_at__isnull=False)
@@ -230,12 +328,25 @@ def _months_concerned(looked: int) -> set[date]:
         issues = Issue.objects.filter(change__in=changed, **{f"{name}__isnull": False})
         found |= set(issues.values_list(TruncMonth(name), flat=True).distinct().order_by())
     found |= _while_open(changed)
-    denied = Event.objects.filter(process_exceptions.FOUND_BY["phone_approvals_unconfirmed"], change_id__in=changed)
-    found |= set(denied.values_list("at", flat=True))  # counted there until the change ends, and then with it
-    moved = news.filter(Q(action__in=["change.reject", "change.cancel"]) | Q(action="implementation.issue_edit"))
+    denied = Event.objects.filter(
+        process_exceptions.FOUND_BY["phone_approvals_unconfirmed"], change_id__in=changed
+    )
+    found |= set(
+        denied.values_list("at", flat=True)
+    )  # counted there until the change ends, and then with it
+    moved = news.filter(
+        Q(action__in=["change.reject", "change.cancel"]) | Q(action="implementation.issue_edit")
+    )
     for action, at, was in moved.values_list("action", "at", "data__was"):
         was = was if action == "implementation.issue_edit" and isinstance(was, dict) else {}
-        found |= {at, *(datetime.fromisoformat(was[name]) for name in ("detected_at", "resolved_at") if was.get(name))}
+        found |= {
+            at,
+            *(
+                datetime.fromisoformat(was[name])
+                for name in ("detected_at", "resolved_at")
+                if was.get(name)
+            ),
+        }
     return {metrics.month_of(instant) for instant in found if instant}
 
 
@@ -267,7 +378,9 @@ def issue(*, actor: User, month: date) -> MonthlyReport | None:
 
 def first_month() -> date:
     """The month of the first change, or this one."""
-    first = ChangeRequest.objects.order_by("created_at").values_list("created_at", flat=True).first()
+    first = (
+        ChangeRequest.objects.order_by("created_at").values_list("created_at", flat=True).first()
+    )
     at = (first or timezone.now()).astimezone(UTC)
     return date(at.year, at.month, 1)
 
@@ -277,12 +390,20 @@ def today() -> date:
 
 
 def forget(text: str) -> int:
-    """Take a redacted text out of the lists of every stored report (A41); figures, versions and fingerprints stay. How many held it."""
+    """Take a redacted text out of the lists of every stored report (A41); figures, versions and
+    fingerprints stay. How many held it.
+    """
     found = 0
     for report in MonthlyReport.objects.select_for_update().order_by("pk"):
         told = {name: words.without(report.figures.get(name, []), text) for name in TOLD}
-        moved = [line | words.without({side: line[side] for side in ("from", "to") if side in line}, text) for line in report.moved]
-        if moved != report.moved or any(report.figures.get(name, []) != told[name] for name in TOLD):
+        moved = [
+            line
+            | words.without({side: line[side] for side in ("from", "to") if side in line}, text)
+            for line in report.moved
+        ]
+        if moved != report.moved or any(
+            report.figures.get(name, []) != told[name] for name in TOLD
+        ):
             report.figures |= told
             report.moved = moved
             report.save(update_fields=["figures", "moved"])

@@ -28,7 +28,9 @@ TOLD = 20  # issues, improvements and lessons shown on the page; all are in the 
 
 @require_safe
 def dashboard(request: Request) -> HttpResponse:
-    """The four key metrics with their definitions, twelve months back; every number opens its list (R118-R121)."""
+    """The four key metrics with their definitions, twelve months back; every number opens its list
+    (R118-R121).
+    """
     now = timezone.now()
     month = now.date().replace(day=1)
     months = figures.by_month(month)
@@ -65,8 +67,15 @@ def monthly(request: Request, period: str) -> HttpResponse:
         return redirect(f"/api/v1/reports/monthly/{period}")
     report = reporting.report_for(month, _version(request))
     shown = formats.visible(report, request.user)
-    changes = ChangeRequest.objects.visible_to(request.user).filter(number__in=shown["changes"]).order_by("-ended_at", "-id")[:SHOWN]
-    counted = [(name, label, report["exceptions"][name]) for name, label in process_exceptions.EXCEPTIONS.items()]
+    changes = (
+        ChangeRequest.objects.visible_to(request.user)
+        .filter(number__in=shown["changes"])
+        .order_by("-ended_at", "-id")[:SHOWN]
+    )
+    counted = [
+        (name, label, report["exceptions"][name])
+        for name, label in process_exceptions.EXCEPTIONS.items()
+    ]
     following = metrics.next_month(month)
     context = {
         "report": shown,
@@ -79,10 +88,17 @@ def monthly(request: Request, period: str) -> HttpResponse:
         "total_shown": len(shown["changes"]),
         "exceptions": [row for row in counted if row[2]],
         "quiet": sum(not row[2] for row in counted),
-        "told": {name: (shown[name][:TOLD], len(shown[name]) - TOLD) for name in ("issues", "improvements", "lessons")},
+        "told": {
+            name: (shown[name][:TOLD], len(shown[name]) - TOLD)
+            for name in ("issues", "improvements", "lessons")
+        },
         "versions": list(MonthlyReport.objects.filter(month=month).order_by("-version")),
         "moved": _moved(shown),
-        "may_issue": request.user.has_role(Role.CHANGE_MANAGER) and report["status"] != "issued" and following <= reporting.today(),
+        "may_issue": (
+            request.user.has_role(Role.CHANGE_MANAGER)
+            and report["status"] != "issued"
+            and following <= reporting.today()
+        ),
     }
     return render(request, "reports/monthly.html", context)
 
@@ -92,12 +108,24 @@ def line(request: Request, period: str, name: str) -> HttpResponse:
     """The list behind one number of a month's report: changes, or issues where it counts those."""
     month, suffix = api.parse(period)
     if suffix != "json" or name not in (lists.CHANGES | lists.ISSUES):
-        raise Missing([Reason("missing", "The report has no such line; open the month's report and choose a number.")])
+        raise Missing(
+            [
+                Reason(
+                    "missing",
+                    "The report has no such line; open the month's report and choose a number.",
+                )
+            ]
+        )
     start, end = metrics.month_span(month)
     query = listing.read({"cursor": request.GET.get("cursor"), "sort": "-ended"})
     found: QuerySet[Any]
     visible: Any
-    context: dict[str, Any] = {"month": month, "key": f"{month:%Y-%m}", "page": None, "issues": None}
+    context: dict[str, Any] = {
+        "month": month,
+        "key": f"{month:%Y-%m}",
+        "page": None,
+        "issues": None,
+    }
     if name in lists.CHANGES:
         found = lists.CHANGES[name].find(start, end)
         visible = ChangeRequest.objects.visible_to(request.user).filter(pk__in=found.values("pk"))
@@ -114,7 +142,11 @@ def line(request: Request, period: str, name: str) -> HttpResponse:
 def _issue_page(query: listing.Query, found: QuerySet[Issue]) -> listing.Page[Issue]:
     """Newest first, by key."""
     after = listing.decode_cursor(query.cursor)[1] if query.cursor else None
-    rows = list((found.filter(pk__lt=after) if after else found).select_related("change").order_by("-pk")[: query.limit + 1])
+    rows = list(
+        (found.filter(pk__lt=after) if after else found)
+        .select_related("change")
+        .order_by("-pk")[: query.limit + 1]
+    )
     more, rows = len(rows) > query.limit, rows[: query.limit]
     return listing.Page(rows, listing.encode_cursor(None, rows[-1].pk) if more else None)
 
@@ -131,13 +163,27 @@ def _version(request: Request) -> int | None:
 
 def _moved(report: dict[str, Any]) -> list[dict[str, Any]]:
     """What this version moved against the one before it, each line in words."""
-    return [{**line, "label": _label(line["line"]), "was": _said(line["from"]), "now": _said(line["to"])} for line in report["moved"]]
+    return [
+        {
+            **line,
+            "label": _label(line["line"]),
+            "was": _said(line["from"]),
+            "now": _said(line["to"]),
+        }
+        for line in report["moved"]
+    ]
 
 
 def _label(name: str) -> str:
     if name.startswith("exceptions."):
         return process_exceptions.EXCEPTIONS.get(name.removeprefix("exceptions."), name)
-    words = name.replace(".count", "").replace(".percent", ", %").replace("by_priority.", "").replace("_", " ").replace(".", ", ")
+    words = (
+        name.replace(".count", "")
+        .replace(".percent", ", %")
+        .replace("by_priority.", "")
+        .replace("_", " ")
+        .replace(".", ", ")
+    )
     return words[:1].upper() + words[1:]
 
 
@@ -146,7 +192,13 @@ def _said(value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, list):
-        return "; ".join(str(item.get("summary", item)) if isinstance(item, dict) else str(item) for item in value) or "none"
+        return (
+            "; ".join(
+                str(item.get("summary", item)) if isinstance(item, dict) else str(item)
+                for item in value
+            )
+            or "none"
+        )
     return str(value)
 
 
@@ -157,5 +209,12 @@ def issue(request: Request, period: str) -> HttpResponse:
     if suffix != "json":
         raise Missing([Reason("missing", "There is no such report.")])
     made = reporting.issue(actor=request.user, month=month)
-    messages.success(request, f"Issued as version {made.version}." if made else "It is issued already, and nothing has changed since.")
+    messages.success(
+        request,
+        (
+            f"Issued as version {made.version}."
+            if made
+            else "It is issued already, and nothing has changed since."
+        ),
+    )
     return redirect("reports:monthly", period=period)

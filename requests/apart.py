@@ -1,9 +1,10 @@
 """Acts on one change that take two people, whoever clicks and in whichever order (A27, A37).
 
-Whoever *judged* a change (overrode a conflict for it, granted its freeze exception, made the opening it runs in, lowered its risk,
-accepted a failed check, confirmed its review) is none of those who *have a hand* in it (requested, edited, started, took over), then or
-later. Both sides are read here from the trail, so that no app need know another's acts. The sole approver of the last stage, who may
-not start either, is `implementation.run.guards`'.
+Whoever *judged* a change (overrode a conflict for it, granted its freeze exception, made the
+opening it runs in, lowered its risk, accepted a failed check, confirmed its review) is none of
+those who *have a hand* in it (requested, edited, started, took over), then or later. Both sides are
+read here from the trail, so that no app need know another's acts. The sole approver of the last
+stage, who may not start either, is `implementation.run.guards`'.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from requests.models import ChangeRequest
 
 #: What makes somebody one who runs the change.
-RAN = tuple(f"change.{verb}" for verb in ("start", "take_over", "finish", "complete", "roll_back", "finish_rollback", "fail"))
+RAN = tuple(
+    f"change.{verb}"
+    for verb in ("start", "take_over", "finish", "complete", "roll_back", "finish_rollback", "fail")
+)
 #: action → what whoever did it has done
 JUDGING = {
     "change.schedule": "overrode a conflict for it",
@@ -34,27 +38,44 @@ JUDGING = {
 
 def runners_of(change: ChangeRequest) -> frozenset[int]:
     """Keys of whoever implements it, started it, took it over or ran any of it. One query."""
-    ran = Event.objects.filter(change_id=change.pk, action__in=RAN, actor__isnull=False).values_list("actor", flat=True)
+    ran = Event.objects.filter(
+        change_id=change.pk, action__in=RAN, actor__isnull=False
+    ).values_list("actor", flat=True)
     return frozenset(key for key in {change.implementer_id, *ran} if key)
 
 
 def hands_in(change: ChangeRequest) -> frozenset[int]:
     """Those and everybody who requested or edited it. Two queries."""
-    return runners_of(change) | {change.requester_id, *change.authors.values_list("user", flat=True)}
+    return runners_of(change) | {
+        change.requester_id,
+        *change.authors.values_list("user", flat=True),
+    }
 
 
-def hand_refusal(change: ChangeRequest, person: User, what: str, hands: Collection[int] | None = None) -> list[Reason]:
-    """Why this person may not judge: they have a hand in the change. `what` is the act, as in “overrides a conflict”."""
+def hand_refusal(
+    change: ChangeRequest, person: User, what: str, hands: Collection[int] | None = None
+) -> list[Reason]:
+    """Why this person may not judge: they have a hand in the change. `what` is the act, as in
+    “overrides a conflict”.
+    """
     if person.pk not in (hands_in(change) if hands is None else hands):
         return []
-    return [Reason("own_change", f"Whoever requested, edited or implements a change {what} no more: it takes a second person.")]
+    return [
+        Reason(
+            "own_change",
+            f"Whoever requested, edited or implements a change {what} no more: it takes a second"
+            " person.",
+        )
+    ]
 
 
 def judged(change: ChangeRequest, person: User) -> str:
     """What this person has judged of the change, or nothing. One query."""
     if change.assessed_by_id == person.pk:
         return "lowered its risk"
-    events = Event.objects.filter(change_id=change.pk).filter(Q(actor=person, action__in=JUDGING) | Q(action__in=BOOKING))
+    events = Event.objects.filter(change_id=change.pk).filter(
+        Q(actor=person, action__in=JUDGING) | Q(action__in=BOOKING)
+    )
     said, opened = "", False
     for event in events.order_by("id").only("action", "actor", "data"):
         if event.action in BOOKING:
@@ -73,6 +94,8 @@ def _counts(event: Event) -> bool:
 
 
 def judge_refusal(change: ChangeRequest, person: User, what: str) -> list[Reason]:
-    """Why this person may not request, edit or implement it: they have judged it. `what` is the act, as in “starts”."""
+    """Why this person may not request, edit or implement it: they have judged it. `what` is the
+    act, as in “starts”.
+    """
     done = judged(change, person)
     return [Reason("judged", f"{person} {done}; somebody else {what} it.")] if done else []

@@ -1,4 +1,5 @@
-"""Takes what people and pipelines send and makes it a change's values, or says per field what is wrong and what to do.
+"""Takes what people and pipelines send and makes it a change's values, or says per field what is
+wrong and what to do.
 
 Form and API both come through `clean`, so that they can never disagree about a field.
 """
@@ -54,7 +55,9 @@ def _actual(value: Any) -> datetime | None:
 
 
 class Wanted(NamedTuple):
-    """The start that a requester asks for, and why it cannot wait if it will be less than 24 hours away by then (A7, A12)."""
+    """The start that a requester asks for, and why it cannot wait if it will be less than 24 hours
+    away by then (A7, A12).
+    """
 
     start: datetime
     short_notice_reason: str = ""
@@ -84,7 +87,10 @@ def component_list(value: Any) -> list[Component]:
     found = {component.slug: component for component in Component.objects.filter(slug__in=names)}
     unknown = [slug for slug in value if slug not in found]
     if unknown:
-        raise reading.Wrong(f"No component is called “{unknown[0][:60]}”; the catalogue is at /settings/components/.")
+        raise reading.Wrong(
+            f"No component is called “{unknown[0][:60]}”; the catalogue is at"
+            " /settings/components/."
+        )
     return [found[slug] for slug in dict.fromkeys(value)]
 
 
@@ -109,8 +115,13 @@ def _rollback_tested(value: Any) -> dict[str, str] | None:
     if not isinstance(value, Mapping):
         raise reading.Wrong("Give what was tried, where, when and a link.")
     if unknown := set(value) - {"what", "where", "when", "link", "change"}:
-        raise reading.Wrong(f"“{min(map(str, unknown))}” is not part of the evidence; give what, where, when, link, or an earlier change.")
-    evidence = {part: reading.text(500)(value.get(part)) for part in ("what", "where", "when", "link")}
+        raise reading.Wrong(
+            f"“{min(map(str, unknown))}” is not part of the evidence; give what, where, when, link,"
+            " or an earlier change."
+        )
+    evidence = {
+        part: reading.text(500)(value.get(part)) for part in ("what", "where", "when", "link")
+    }
     if earlier := reading.text(24)(value.get("change")):
         if not NUMBER.match(earlier):
             raise reading.Wrong(f"“{earlier}” is no change's number, like CR-2026-10-06-001.")
@@ -123,7 +134,11 @@ def _rollback_tested(value: Any) -> dict[str, str] | None:
 def _external_refs(value: Any) -> list[dict[str, str]]:
     if value is None:
         return []
-    if not isinstance(value, list) or len(value) > MAX_ITEMS or not all(isinstance(item, Mapping) for item in value):
+    if (
+        not isinstance(value, list)
+        or len(value) > MAX_ITEMS
+        or not all(isinstance(item, Mapping) for item in value)
+    ):
         raise reading.Wrong("Give a list of {system, key, url}.")
     refs = []
     for item in value:
@@ -142,16 +157,23 @@ def person(value: Any) -> User | None:
     user = User.objects.filter(username=reading.prose(value)).first()
     if user is None or not user.is_active:
         raise reading.Wrong(
-            f"{f'{user} is deactivated' if user else f'Nobody here is called “{str(value)[:60]}”'}; give the username of somebody else."
+            f"{f'{user} is deactivated' if user else f'Nobody here is called “{str(value)[:60]}”'};"
+            " give the username of somebody else."
         )
     return user
 
 
 def username_of(said: str) -> str:
-    """The username of somebody whom a person named in a form: by username, or by a full name that only one active person has."""
+    """The username of somebody whom a person named in a form: by username, or by a full name that
+    only one active person has.
+    """
     if User.objects.filter(username=said).exists():
         return said
-    named = list(User.objects.filter(name__iexact=said, is_active=True).values_list("username", flat=True)[:2])
+    named = list(
+        User.objects.filter(name__iexact=said, is_active=True).values_list("username", flat=True)[
+            :2
+        ]
+    )
     return named[0] if len(named) == 1 else said
 
 
@@ -213,9 +235,11 @@ CLEANERS: dict[str, Callable[[Any], Any]] = {
 
 
 def clean(values: Mapping[str, Any], change: ChangeRequest | None = None) -> dict[str, Any]:
-    """Values as the model keeps them, for the fields given. Raises Invalid with one entry per wrong field.
+    """Values as the model keeps them, for the fields given. Raises Invalid with one entry per wrong
+    field.
 
-    A date or window that has passed is refused when it is newly given, not when it was there before.
+    A date or window that has passed is refused when it is newly given, not when it was there
+    before.
     """
     wrong: dict[str, str] = {}
     cleaned: dict[str, Any] = {}
@@ -230,9 +254,17 @@ def clean(values: Mapping[str, Any], change: ChangeRequest | None = None) -> dic
     now = timezone.now()
     day, window = cleaned.get("requested_date"), cleaned.get("requested_window")
     if day and day < now.date() and (change is None or change.requested_date != day):
-        wrong["requested_date"] = f"Requested date: {day} has passed; give today, {now:%Y-%m-%d}, or later."
-    if window and window.start < now and (change is None or change.requested_window_start != window.start):
-        wrong["requested_window"] = f"Requested window: {window.start:%Y-%m-%d %H:%M} UTC has passed; choose a later one."
+        wrong["requested_date"] = (
+            f"Requested date: {day} has passed; give today, {now:%Y-%m-%d}, or later."
+        )
+    if (
+        window
+        and window.start < now
+        and (change is None or change.requested_window_start != window.start)
+    ):
+        wrong["requested_window"] = (
+            f"Requested window: {window.start:%Y-%m-%d %H:%M} UTC has passed; choose a later one."
+        )
     wrong |= _wrong_times(cleaned, change)
     if wrong:
         raise Invalid(fields=wrong)
@@ -240,7 +272,9 @@ def clean(values: Mapping[str, Any], change: ChangeRequest | None = None) -> dic
 
 
 def _wrong_times(cleaned: Mapping[str, Any], change: ChangeRequest | None) -> dict[str, str]:
-    """Real times belong to an emergency that is filed while it runs or afterwards (A33): an end needs its start, before it."""
+    """Real times belong to an emergency that is filed while it runs or afterwards (A33): an end
+    needs its start, before it.
+    """
     if not {"actual_start", "actual_end", "priority"} & set(cleaned):
         return {}
 
@@ -249,12 +283,26 @@ def _wrong_times(cleaned: Mapping[str, Any], change: ChangeRequest | None) -> di
 
     start, end = now_says("actual_start"), now_says("actual_end")
     if (start or end) and now_says("priority") not in (None, "", "P0"):
-        return {"actual_start" if start else "actual_end": "Real times: only a P0 is filed after it began; leave them out, or choose P0."}
+        return {
+            (
+                "actual_start" if start else "actual_end"
+            ): "Real times: only a P0 is filed after it began; leave them out, or choose P0."
+        }
     if end and not start:
         return {"actual_start": "Real start: give it, too; an end without a start says nothing."}
     if start and end and end < start:
-        return {"actual_end": f"Real end: it lies before the start, {start:%Y-%m-%d %H:%M} UTC; give a later instant."}
-    if (start or end) and change is not None and change.submitted_at and {"actual_start", "actual_end"} & set(cleaned):
+        return {
+            "actual_end": (
+                f"Real end: it lies before the start, {start:%Y-%m-%d %H:%M} UTC; give a later"
+                " instant."
+            )
+        }
+    if (
+        (start or end)
+        and change is not None
+        and change.submitted_at
+        and {"actual_start", "actual_end"} & set(cleaned)
+    ):
         return {"actual_start": "Real times: they are given when a P0 is filed, not afterwards."}
     return {}
 

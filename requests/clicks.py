@@ -12,7 +12,9 @@ from web.clicks import Posted, click
 
 @click("transfer", "Handed over.")
 def transfer(actor: User, number: str, posted: Posted) -> Any:
-    return changes.transfer(actor=actor, number=number, requester=cleaning.username_of(posted.text("requester").strip()))
+    return changes.transfer(
+        actor=actor, number=number, requester=cleaning.username_of(posted.text("requester").strip())
+    )
 
 
 @click(
@@ -26,7 +28,10 @@ def clone(actor: User, number: str, posted: Posted) -> Any:
 
 @click(
     "split",
-    lambda part: f"{part.number} is the next part and waits for the one before it. Shorten both until each fits.",
+    lambda part: (
+        f"{part.number} is the next part and waits for the one before it. Shorten both until each"
+        " fits."
+    ),
     lands=lambda part: f"/changes/{part.number}/edit",
 )
 def split(actor: User, number: str, posted: Posted) -> Any:
@@ -59,7 +64,9 @@ def commented(comment: Comment) -> str:
     told, nobody = watching.whom(comment)
     sentence = "Your comment is there." + (f" Told: {', '.join(map(str, told))}." if told else "")
     unseen = ", ".join(f"@{name}" for name in nobody)
-    return sentence + (f" Not told, for nobody of that name may see this change: {unseen}." if nobody else "")
+    return sentence + (
+        f" Not told, for nobody of that name may see this change: {unseen}." if nobody else ""
+    )
 
 
 @click("comment", commented, anchor="#activity")

@@ -28,31 +28,54 @@ KIND = "component"
 FIELDS = ("slug", "name", "team", "owner", "depends_on", "security_review", "usual", "retired")
 #: The roles of which a component may name its usual person.
 REVIEWING = (
-    *(Role.TECH_LEAD, Role.SENIOR_DEVOPS_ENGINEER, Role.SECURITY_ENGINEER, Role.PRODUCT_MANAGER, Role.ENGINEERING_MANAGER),
+    *(
+        Role.TECH_LEAD,
+        Role.SENIOR_DEVOPS_ENGINEER,
+        Role.SECURITY_ENGINEER,
+        Role.PRODUCT_MANAGER,
+        Role.ENGINEERING_MANAGER,
+    ),
     *(Role.DEVOPS_LEAD, Role.DEVOPS_ENGINEER),
 )
 
 
 def may_manage(user: User) -> bool:
-    return user.is_active and Role.AUDITOR not in user.roles and (user.is_superuser or user.has_role(Role.CHANGE_MANAGER))
+    return (
+        user.is_active
+        and Role.AUDITOR not in user.roles
+        and (user.is_superuser or user.has_role(Role.CHANGE_MANAGER))
+    )
 
 
 def record_of(components: Iterable[Component]) -> risk.Record:
-    """What became of the changes of these components whose implementation ended in the last year (A18)."""
-    touched = ChangeRequest.components.through.objects.filter(component__in=[component.pk for component in components])
+    """What became of the changes of these components whose implementation ended in the last year
+    (A18).
+    """
+    touched = ChangeRequest.components.through.objects.filter(
+        component__in=[component.pk for component in components]
+    )
     since = timezone.now() - timedelta(days=365)
-    ended = ChangeRequest.objects.filter(pk__in=touched.values("changerequest"), ended_at__gte=since).exclude(outcome="")
-    counted = ended.aggregate(total=Count("id"), undone=Count("id", filter=Q(outcome__in=["rolled_back", "failed"])))
+    ended = ChangeRequest.objects.filter(
+        pk__in=touched.values("changerequest"), ended_at__gte=since
+    ).exclude(outcome="")
+    counted = ended.aggregate(
+        total=Count("id"), undone=Count("id", filter=Q(outcome__in=["rolled_back", "failed"]))
+    )
     return risk.Record(**counted)
 
 
 def retired_problem(slugs: Sequence[str]) -> str:
     """What is said of retired components that a change would name."""
-    return f"Components: {', '.join(slugs)} {'is' if len(slugs) == 1 else 'are'} retired; name what took the place."
+    return (
+        f"Components: {', '.join(slugs)} {'is' if len(slugs) == 1 else 'are'} retired; name what"
+        " took the place."
+    )
 
 
 def _usual(values: Any) -> dict[str, User]:
-    """Role → the person who usually decides by it. Raises Wrong for a role or person that cannot be."""
+    """Role → the person who usually decides by it. Raises Wrong for a role or person that cannot
+    be.
+    """
     if not isinstance(values, Mapping) or set(values) - set(REVIEWING):
         raise reading.Wrong(f"Usual person: name them by role, one of {', '.join(REVIEWING)}.")
     found, wrong = {}, {}
@@ -63,7 +86,9 @@ def _usual(values: Any) -> dict[str, User]:
             wrong[f"usual_{role}"] = f"Usual {label(role).lower()}: {problem}"
             continue
         if person and not person.has_role(Role(role)):
-            wrong[f"usual_{role}"] = f"Usual {label(role).lower()}: {person} does not hold that role."
+            wrong[f"usual_{role}"] = (
+                f"Usual {label(role).lower()}: {person} does not hold that role."
+            )
         elif person:
             found[str(role)] = person
     if wrong:
@@ -73,7 +98,9 @@ def _usual(values: Any) -> dict[str, User]:
 
 def holders() -> dict[str, list[tuple[str, str]]]:
     """Reviewing role → (username, name) of who holds it: one query."""
-    rows = User.objects.filter(is_active=True, groups__name__in=REVIEWING).order_by("name", "username")
+    rows = User.objects.filter(is_active=True, groups__name__in=REVIEWING).order_by(
+        "name", "username"
+    )
     found: dict[str, list[tuple[str, str]]] = {role: [] for role in REVIEWING}
     for username, name, role in rows.values_list("username", "name", "groups__name"):
         if role in found:
@@ -81,15 +108,23 @@ def holders() -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-def edit(*, actor: User, component: Component, values: Mapping[str, Any], reason: str = "") -> Proposal | None:
-    """Edit a component; what widens by it waits, in the proposal that is returned, for its second person (A36).
+def edit(
+    *, actor: User, component: Component, values: Mapping[str, Any], reason: str = ""
+) -> Proposal | None:
+    """Edit a component; what widens by it waits, in the proposal that is returned, for its second
+    person (A36).
 
-    Taking away the security review, a dependency between components that open changes name, or a component that they name, widens; all
-    else counts at once. What waits already waits in the proposal that there is.
+    Taking away the security review, a dependency between components that open changes name, or a
+    component that they name, widens; all else counts at once. What waits already waits in the
+    proposal that there is.
     """
     with transaction.atomic():
         component = Component.objects.select_for_update().get(pk=component.pk)
-        waiting = list(Proposal.objects.filter(kind=KIND, state=Proposal.State.OPEN, payload__slug=component.slug).order_by("id"))
+        waiting = list(
+            Proposal.objects.filter(
+                kind=KIND, state=Proposal.State.OPEN, payload__slug=component.slug
+            ).order_by("id")
+        )
         taken = _taken_away(component, values)
         kept = dict(values)
         if taken.retired:
@@ -101,11 +136,20 @@ def edit(*, actor: User, component: Component, values: Mapping[str, Any], reason
         save(actor=actor, component=component, values=kept)
         asked = taken.beyond(waiting)
         if not asked:
-            return next((proposal for proposal in waiting if taken != taken.beyond([proposal])), None) if taken else None
+            return (
+                next((proposal for proposal in waiting if taken != taken.beyond([proposal])), None)
+                if taken
+                else None
+            )
         taken = asked
         if not reason.strip():
             raise Invalid(
-                fields={"reason": f"Reason: say why. {' '.join(taken.sentences(component))} A second person reads it and confirms."}
+                fields={
+                    "reason": (
+                        f"Reason: say why. {' '.join(taken.sentences(component))} A second person"
+                        " reads it and confirms."
+                    )
+                }
             )
         return second_person.propose(
             actor=actor,
@@ -134,32 +178,57 @@ class Taken:
         asked = [proposal.payload for proposal in waiting]
         return Taken(
             self.security_review and not any(payload["security_review"] for payload in asked),
-            [slug for slug in self.needed if not any(slug in payload["needed"] for payload in asked)],
+            [
+                slug
+                for slug in self.needed
+                if not any(slug in payload["needed"] for payload in asked)
+            ],
             self.retired and not any(payload.get("retired") for payload in asked),
         )
 
     def sentences(self, component: Component) -> list[str]:
-        found = [f"Changes to {component.name} no longer need the security review because of it."] if self.security_review else []
+        found = (
+            [f"Changes to {component.name} no longer need the security review because of it."]
+            if self.security_review
+            else []
+        )
         if self.retired:
-            found.append(f"{component.name} is retired although open changes name it; planned ones that are submitted later cannot.")
+            found.append(
+                f"{component.name} is retired although open changes name it; planned ones that are"
+                " submitted later cannot."
+            )
         return found + [
-            f"Open changes to {component.name} and to {slug} no longer count as being in each other's way." for slug in self.needed
+            f"Open changes to {component.name} and to {slug} no longer count as being in each"
+            " other's way."
+            for slug in self.needed
         ]
 
 
 def _taken_away(component: Component, values: Mapping[str, Any]) -> Taken:
-    named = ChangeRequest.components.through.objects.filter(changerequest__state__in=EDITABLE | RUNNING)
+    named = ChangeRequest.components.through.objects.filter(
+        changerequest__state__in=EDITABLE | RUNNING
+    )
     needed: list[str] = []
     if "depends_on" in values:
         try:
             wanted = {item.pk for item in cleaning.component_list(values["depends_on"])}
         except reading.Wrong:
-            wanted = set(component.depends_on.values_list("pk", flat=True))  # `save` says what is wrong with it
+            wanted = set(
+                component.depends_on.values_list("pk", flat=True)
+            )  # `save` says what is wrong with it
         gone = component.depends_on.exclude(pk__in=wanted)
         if named.filter(component=component).exists():
-            needed = list(gone.filter(pk__in=named.values("component")).order_by("slug").values_list("slug", flat=True))
+            needed = list(
+                gone.filter(pk__in=named.values("component"))
+                .order_by("slug")
+                .values_list("slug", flat=True)
+            )
     unguarded = component.security_review and values.get("security_review", True) is not True
-    retired = values.get("retired") is True and component.retired_at is None and named.filter(component=component).exists()
+    retired = (
+        values.get("retired") is True
+        and component.retired_at is None
+        and named.filter(component=component).exists()
+    )
     return Taken(unguarded, needed, retired)
 
 
@@ -167,8 +236,14 @@ def _carry_out(proposal: Proposal, second: User) -> None:
     """A second person has confirmed: what was to be taken away goes now."""
     component = Component.objects.select_for_update().filter(slug=proposal.payload["slug"]).first()
     if component is None or not may_manage(proposal.author):
-        text = f"{proposal.author} may not edit components any more." if component else "The component is there no more."
-        raise Blocked([Reason("overtaken", f"It cannot be carried out any more: {text} Decline it.")])
+        text = (
+            f"{proposal.author} may not edit components any more."
+            if component
+            else "The component is there no more."
+        )
+        raise Blocked(
+            [Reason("overtaken", f"It cannot be carried out any more: {text} Decline it.")]
+        )
     retired = proposal.payload.get("retired", False)
     if proposal.payload["security_review"]:
         component.security_review = False
@@ -181,7 +256,12 @@ def _carry_out(proposal: Proposal, second: User) -> None:
         *(["depends_on"] if proposal.payload["needed"] else []),
         *(["retired"] if retired else []),
     ]
-    data = {"slug": component.slug, "fields": fields, "reason": proposal.reason, "confirmed_by": second.username}
+    data = {
+        "slug": component.slug,
+        "fields": fields,
+        "reason": proposal.reason,
+        "confirmed_by": second.username,
+    }
     trail.record("component.edit", actor=proposal.author, data=data)
 
 
@@ -194,13 +274,18 @@ _LABELS = {"slug": "Short name", "name": "Name", "team": "Team"}
 def _said(name: str, texts: list[str]) -> str:
     """A sentence of the model's with the field's name before it; of an empty one what to do."""
     label = _LABELS.get(name, name.capitalize())
-    told = " ".join(text if text.startswith(label) else f"{label}: {text[:1].lower()}{text[1:]}" for text in texts)
+    told = " ".join(
+        text if text.startswith(label) else f"{label}: {text[:1].lower()}{text[1:]}"
+        for text in texts
+    )
     return f"{label}: give one." if "cannot be blank" in told else told
 
 
 @transaction.atomic
 def save(*, actor: User, component: Component | None, values: Mapping[str, Any]) -> Component:
-    """Make a component, or write what an edit of one may write at once. The name in addresses (slug) stays once given."""
+    """Make a component, or write what an edit of one may write at once. The name in addresses
+    (slug) stays once given.
+    """
     if not may_manage(actor):
         raise NotYours([Reason("not_yours", NOT_YOURS)])
     wrong = {str(name)[:60]: "There is no such field." for name in values if name not in FIELDS}
@@ -209,7 +294,9 @@ def save(*, actor: User, component: Component | None, values: Mapping[str, Any])
     try:
         if "slug" in values:
             if not made and values["slug"] != component.slug:
-                wrong["slug"] = "Short name: it stays as it was given; make another component instead."
+                wrong["slug"] = (
+                    "Short name: it stays as it was given; make another component instead."
+                )
             component.slug = reading.prose(values["slug"])
         for name in ("name", "team"):
             if name in values:
@@ -219,7 +306,9 @@ def save(*, actor: User, component: Component | None, values: Mapping[str, Any])
         if not isinstance(values.get("retired", False), bool):
             wrong["retired"] = "Retired: answer true or false."
         elif "retired" in values:
-            component.retired_at = (component.retired_at or timezone.now()) if values["retired"] is True else None
+            component.retired_at = (
+                (component.retired_at or timezone.now()) if values["retired"] is True else None
+            )
         if "security_review" in values:
             component.security_review = values["security_review"] is True
         needed = cleaning.component_list(values["depends_on"]) if "depends_on" in values else None
@@ -228,7 +317,10 @@ def save(*, actor: User, component: Component | None, values: Mapping[str, Any])
     except reading.Wrong as problem:
         raise Invalid(fields=wrong | {"component": str(problem)}) from None
     except ValidationError as problem:
-        raise Invalid(fields=wrong | {name: _said(name, texts) for name, texts in problem.message_dict.items()}) from None
+        raise Invalid(
+            fields=wrong
+            | {name: _said(name, texts) for name, texts in problem.message_dict.items()}
+        ) from None
     if needed is not None and component in needed:
         wrong["depends_on"] = "Depends on: a component does not depend on itself."
     if wrong:
@@ -237,13 +329,22 @@ def save(*, actor: User, component: Component | None, values: Mapping[str, Any])
         with transaction.atomic():
             component.save()
     except IntegrityError:
-        raise Invalid(fields={"slug": f"Short name: there is a component “{component.slug}” already."}) from None
+        raise Invalid(
+            fields={"slug": f"Short name: there is a component “{component.slug}” already."}
+        ) from None
     if needed is not None:
         component.depends_on.set(needed)
     if usual is not None:
         component.usual.all().delete()
-        UsualReviewer.objects.bulk_create([UsualReviewer(component=component, role=role, user=user) for role, user in usual.items()])
+        UsualReviewer.objects.bulk_create(
+            [
+                UsualReviewer(component=component, role=role, user=user)
+                for role, user in usual.items()
+            ]
+        )
     trail.record(
-        "component.create" if made else "component.edit", actor=actor, data={"slug": component.slug, "fields": sorted(map(str, values))}
+        "component.create" if made else "component.edit",
+        actor=actor,
+        data={"slug": component.slug, "fields": sorted(map(str, values))},
     )
     return component

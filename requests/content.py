@@ -1,6 +1,8 @@
-"""What a change says: its content, in the template's order, and what each priority must say of it (R14-R32, A22).
+"""What a change says: its content, in the template's order, and what each priority must say of it
+(R14-R32, A22).
 
-The one list of content fields stands here. Form, page, API, diff, hash and completeness all read it.
+The one list of content fields stands here. Form, page, API, diff, hash and completeness all read
+it.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ EMERGENCY = frozenset({"P0"})
 
 @dataclass(frozen=True)
 class Field:
-    """One field of the template. `needed_by` are the priorities that cannot be submitted without it."""
+    """One field of the template. `needed_by` are the priorities that cannot be submitted without
+    it.
+    """
 
     name: str
     label: str
@@ -42,52 +46,183 @@ class Field:
 FIELDS = (
     Field("priority", "Priority", CHANGE, ALL, "Choose P0, P1, P2 or P3.", "R17"),
     Field(
-        "emergency_kind", "Kind of emergency", CHANGE, EMERGENCY, "Say whether it is a production outage or a security vulnerability.", "R2"
+        "emergency_kind",
+        "Kind of emergency",
+        CHANGE,
+        EMERGENCY,
+        "Say whether it is a production outage or a security vulnerability.",
+        "R2",
     ),
-    Field("emergency_reference", "Emergency reference", CHANGE, EMERGENCY, "Give the incident or advisory, or write “none yet”.", "A22"),
+    Field(
+        "emergency_reference",
+        "Emergency reference",
+        CHANGE,
+        EMERGENCY,
+        "Give the incident or advisory, or write “none yet”.",
+        "A22",
+    ),
     Field("actual_start", "Real start", CHANGE, frozenset(), "Say when the work began.", "A33"),
-    Field("actual_end", "Real end", CHANGE, frozenset(), "Say when the work ended, if it is over.", "A33"),
+    Field(
+        "actual_end",
+        "Real end",
+        CHANGE,
+        frozenset(),
+        "Say when the work ended, if it is over.",
+        "A33",
+    ),
     Field("summary", "Summary", CHANGE, ALL, "Say in one line what changes.", "R18"),
     Field("reason", "Reason", CHANGE, ALL, "Say why it is worth doing.", "R19"),
     Field("components", "Components affected", CHANGE, ALL, "Name at least one component.", "R20"),
     Field("risk", "Risk", CHANGE, ALL, "Choose low, medium or high.", "R21"),
     Field("risk_answers", "Risk questions", CHANGE, frozenset(), "Answer yes or no.", "A18"),
-    Field("implementation_steps", "Implementation steps", TECHNICAL, ALL, "Say what will be done, one step a line.", "R22"),
-    Field("rollback_plan", "Rollback plan", TECHNICAL, ALL, "Say how to get back, one step a line.", "R23"),
-    Field("rollback_tested", "Rollback evidence", TECHNICAL, STANDARD, "Say what was tried, where and when.", "A19"),
-    Field("no_way_back", "No way back", TECHNICAL, frozenset(), "Say whether it cannot be undone, or undoing cannot be tested.", "A46"),
-    Field("no_way_back_reason", "Why there is no way back", TECHNICAL, frozenset(), "Say why.", "A46"),
-    Field("rollback_minutes", "Rollback time", TECHNICAL, STANDARD, "Give the minutes that going back takes.", "A25"),
-    Field("testing_plan", "Testing plan", TECHNICAL, PLANNED, "Say how it will be validated.", "R24"),
-    Field("dependencies", "Dependencies", TECHNICAL, PLANNED, "Name changes or systems it needs, or write “none”.", "R25"),
+    Field(
+        "implementation_steps",
+        "Implementation steps",
+        TECHNICAL,
+        ALL,
+        "Say what will be done, one step a line.",
+        "R22",
+    ),
+    Field(
+        "rollback_plan",
+        "Rollback plan",
+        TECHNICAL,
+        ALL,
+        "Say how to get back, one step a line.",
+        "R23",
+    ),
+    Field(
+        "rollback_tested",
+        "Rollback evidence",
+        TECHNICAL,
+        STANDARD,
+        "Say what was tried, where and when.",
+        "A19",
+    ),
+    Field(
+        "no_way_back",
+        "No way back",
+        TECHNICAL,
+        frozenset(),
+        "Say whether it cannot be undone, or undoing cannot be tested.",
+        "A46",
+    ),
+    Field(
+        "no_way_back_reason", "Why there is no way back", TECHNICAL, frozenset(), "Say why.", "A46"
+    ),
+    Field(
+        "rollback_minutes",
+        "Rollback time",
+        TECHNICAL,
+        STANDARD,
+        "Give the minutes that going back takes.",
+        "A25",
+    ),
+    Field(
+        "testing_plan", "Testing plan", TECHNICAL, PLANNED, "Say how it will be validated.", "R24"
+    ),
+    Field(
+        "dependencies",
+        "Dependencies",
+        TECHNICAL,
+        PLANNED,
+        "Name changes or systems it needs, or write “none”.",
+        "R25",
+    ),
     Field("strategy", "Strategy", TECHNICAL, frozenset(), "Choose how it is rolled out.", "R78"),
-    Field("strategy_reason", "Why not by canary", TECHNICAL, frozenset(), "Say why a high risk goes another way.", "A18"),
+    Field(
+        "strategy_reason",
+        "Why not by canary",
+        TECHNICAL,
+        frozenset(),
+        "Say why a high risk goes another way.",
+        "A18",
+    ),
     Field("downtime_required", "Downtime required", IMPACT, PLANNED, "Answer yes or no.", "R26"),
-    Field("downtime_minutes", "Downtime", IMPACT, frozenset(), "Give the minutes of downtime.", "R26"),
-    Field("users_affected", "Will users notice?", IMPACT, frozenset({"P3"}), "Answer yes or no.", "A22"),
-    Field("user_impact", "User impact", IMPACT, STANDARD, "Say what users will see, or that they see nothing.", "R27"),
-    Field("performance_impact", "Performance impact", IMPACT, STANDARD, "Say what it does to performance, or “none”.", "R28"),
-    Field("security_impact", "Security impact", IMPACT, STANDARD, "Say what it means for security, or “none”.", "R29"),
-    Field("affects_authentication", "Affects authentication", IMPACT, ALL, "Answer yes or no.", "R44"),
-    Field("affects_authorization", "Affects authorization", IMPACT, ALL, "Answer yes or no.", "R44"),
+    Field(
+        "downtime_minutes", "Downtime", IMPACT, frozenset(), "Give the minutes of downtime.", "R26"
+    ),
+    Field(
+        "users_affected",
+        "Will users notice?",
+        IMPACT,
+        frozenset({"P3"}),
+        "Answer yes or no.",
+        "A22",
+    ),
+    Field(
+        "user_impact",
+        "User impact",
+        IMPACT,
+        STANDARD,
+        "Say what users will see, or that they see nothing.",
+        "R27",
+    ),
+    Field(
+        "performance_impact",
+        "Performance impact",
+        IMPACT,
+        STANDARD,
+        "Say what it does to performance, or “none”.",
+        "R28",
+    ),
+    Field(
+        "security_impact",
+        "Security impact",
+        IMPACT,
+        STANDARD,
+        "Say what it means for security, or “none”.",
+        "R29",
+    ),
+    Field(
+        "affects_authentication", "Affects authentication", IMPACT, ALL, "Answer yes or no.", "R44"
+    ),
+    Field(
+        "affects_authorization", "Affects authorization", IMPACT, ALL, "Answer yes or no.", "R44"
+    ),
     Field("affects_data_access", "Affects data access", IMPACT, ALL, "Answer yes or no.", "R44"),
-    Field("affects_network", "Affects network configuration", IMPACT, ALL, "Answer yes or no.", "R44"),
+    Field(
+        "affects_network", "Affects network configuration", IMPACT, ALL, "Answer yes or no.", "R44"
+    ),
     Field("requested_date", "Requested date", TIMELINE, PLANNED, "Give the earliest date.", "R30"),
-    Field("estimated_minutes", "Estimated duration", TIMELINE, PLANNED, "Give the minutes of work.", "R32"),
+    Field(
+        "estimated_minutes",
+        "Estimated duration",
+        TIMELINE,
+        PLANNED,
+        "Give the minutes of work.",
+        "R32",
+    ),
 )
 BY_NAME = {field.name: field for field in FIELDS}
 NAMES = tuple(BY_NAME)
-#: Which fields approvers judge, by the number of the scheme. A round keeps its number (A35), so that a field which joins the content
-#: later voids nothing that stands; the newest counts for new rounds.
-_SINCE = {2: ("risk_answers", "strategy_reason", "actual_start", "actual_end"), 3: ("no_way_back", "no_way_back_reason")}
+#: Which fields approvers judge, by the number of the scheme. A round keeps its number (A35), so
+#: that a field which joins the content later voids nothing that stands; the newest counts for new
+#: rounds.
+_SINCE = {
+    2: ("risk_answers", "strategy_reason", "actual_start", "actual_end"),
+    3: ("no_way_back", "no_way_back_reason"),
+}
 SCHEMES = {
-    scheme: tuple(name for name in NAMES if not any(name in names for since, names in _SINCE.items() if since > scheme))
+    scheme: tuple(
+        name
+        for name in NAMES
+        if not any(name in names for since, names in _SINCE.items() if since > scheme)
+    )
     for scheme in (1, *_SINCE)
 }
 SCHEME = max(SCHEMES)
-SECURITY_QUESTIONS = ("affects_authentication", "affects_authorization", "affects_data_access", "affects_network")
-#: Owed by a P0 within 24 hours of its end (A22): every template field that was not asked before the authorisation.
-DOCUMENTATION = tuple(field.name for field in FIELDS if not field.needed_by & EMERGENCY and field.needed_by & STANDARD)
+SECURITY_QUESTIONS = (
+    "affects_authentication",
+    "affects_authorization",
+    "affects_data_access",
+    "affects_network",
+)
+#: Owed by a P0 within 24 hours of its end (A22): every template field that was not asked before the
+#: authorisation.
+DOCUMENTATION = tuple(
+    field.name for field in FIELDS if not field.needed_by & EMERGENCY and field.needed_by & STANDARD
+)
 
 
 def is_missing(value: Any) -> bool:
@@ -96,38 +231,71 @@ def is_missing(value: Any) -> bool:
 
 
 def has_evidence(tested: Any) -> bool:
-    """Whether the rollback's evidence says what was tried, where and when, or names the change that showed it (A19, A34)."""
+    """Whether the rollback's evidence says what was tried, where and when, or names the change that
+    showed it (A19, A34).
+    """
     if not isinstance(tested, Mapping):
         return False
-    return bool(tested.get("change")) or not any(is_missing(tested.get(part)) for part in ("what", "where", "when"))
+    return bool(tested.get("change")) or not any(
+        is_missing(tested.get(part)) for part in ("what", "where", "when")
+    )
 
 
 def missing_fields(content: Mapping[str, Any]) -> dict[str, str]:
-    """Field → what to do, for every field that the content's own priority needs and does not have (A22)."""
+    """Field → what to do, for every field that the content's own priority needs and does not have
+    (A22).
+    """
     priority = content.get("priority") or ""
     missing = {}
     for field in FIELDS:
         value = content.get(field.name)
-        if priority in field.needed_by or field.name == "priority" or (not priority and field.needed_by == ALL):
+        if (
+            priority in field.needed_by
+            or field.name == "priority"
+            or (not priority and field.needed_by == ALL)
+        ):
             empty = is_missing(value) or (field.name == "components" and not value)
             if field.name == "rollback_tested" and value:
                 empty = not has_evidence(value)
             if field.name == "rollback_tested" and content.get("no_way_back"):
                 continue  # what cannot be tried has no evidence; why, it says itself (A46)
             if empty:
-                missing[field.name] = f"{field.label}: {field.missing} {priority or 'Every change'} needs it."
+                missing[field.name] = (
+                    f"{field.label}: {field.missing} {priority or 'Every change'} needs it."
+                )
     planned_high = content.get("risk") == "high" and priority in PLANNED
-    if planned_high and content.get("strategy") != "canary" and is_missing(content.get("strategy_reason")):
-        missing["strategy_reason"] = "Why not by canary: say why a high risk goes another way, or choose canary."
+    if (
+        planned_high
+        and content.get("strategy") != "canary"
+        and is_missing(content.get("strategy_reason"))
+    ):
+        missing["strategy_reason"] = (
+            "Why not by canary: say why a high risk goes another way, or choose canary."
+        )
     if content.get("no_way_back"):
         if is_missing(content.get("no_way_back_reason")):
-            missing["no_way_back_reason"] = "Why there is no way back: say why it cannot be undone, or why undoing it cannot be tested."
+            missing["no_way_back_reason"] = (
+                "Why there is no way back: say why it cannot be undone, or why undoing it cannot be"
+                " tested."
+            )
         if content.get("risk") != "high":
             missing["risk"] = "Risk: a change without a way back is high."
-    if content.get("downtime_required") and not content.get("downtime_minutes") and priority in PLANNED:
-        missing["downtime_minutes"] = "Downtime: Give the minutes of downtime, or answer “no downtime”."
-    if content.get("users_affected") and priority == "P3" and is_missing(content.get("user_impact")):
-        missing["user_impact"] = "User impact: Say what users will see; you answered that they notice."
+    if (
+        content.get("downtime_required")
+        and not content.get("downtime_minutes")
+        and priority in PLANNED
+    ):
+        missing["downtime_minutes"] = (
+            "Downtime: Give the minutes of downtime, or answer “no downtime”."
+        )
+    if (
+        content.get("users_affected")
+        and priority == "P3"
+        and is_missing(content.get("user_impact"))
+    ):
+        missing["user_impact"] = (
+            "User impact: Say what users will see; you answered that they notice."
+        )
     return missing
 
 
@@ -143,10 +311,14 @@ def as_data(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def fingerprint(content: Mapping[str, Any], scheme: int = SCHEME) -> str:
-    """SHA-256 over the fields of a scheme in one canonical form. Every decision stores the hash of what its maker saw."""
+    """SHA-256 over the fields of a scheme in one canonical form. Every decision stores the hash of
+    what its maker saw.
+    """
     canonical = {name: _plain(content.get(name)) for name in SCHEMES[scheme]}
     canonical["components"] = sorted(canonical["components"] or [])
-    return hashlib.sha256(json.dumps(canonical, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps(canonical, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    ).hexdigest()
 
 
 def as_text(value: Any) -> str:

@@ -17,12 +17,18 @@ BATCH = 200  # of each kind in one round of the tick
 
 
 def each_change(numbers: Iterable[int], act: Callable[[ChangeRequest], bool]) -> int:
-    """Run `act` on each change, locked, in a transaction of its own; it looks again whether it is still due."""
+    """Run `act` on each change, locked, in a transaction of its own; it looks again whether it is
+    still due.
+    """
     count = 0
     for pk in numbers:
         try:
             with transaction.atomic():
-                change = ChangeRequest.objects.select_for_update(of=("self",)).select_related("requester", "implementer").get(pk=pk)
+                change = (
+                    ChangeRequest.objects.select_for_update(of=("self",))
+                    .select_related("requester", "implementer")
+                    .get(pk=pk)
+                )
                 count += act(change)
         except Refused as refused:
             log.warning("Tick: change %s: %s", pk, refused)

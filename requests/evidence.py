@@ -1,4 +1,6 @@
-"""Evidence that a rollback was tested: the change's own words, or an earlier change that proved it (A19, A34)."""
+"""Evidence that a rollback was tested: the change's own words, or an earlier change that proved it
+(A19, A34).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from requests.states import State
 
 @dataclass(frozen=True)
 class Evidence:
-    """What shows that the way back works. `problem` says why it does not count; `at` is when it was shown, if that is known."""
+    """What shows that the way back works. `problem` says why it does not count; `at` is when it was
+    shown, if that is known.
+    """
 
     problem: str = ""
     at: datetime | None = None
@@ -32,7 +36,9 @@ NONE = Evidence("there is no evidence yet that the rollback was tested")
 
 
 def of(change: ChangeRequest, tested: Mapping[str, Any] | None = None) -> Evidence:
-    """The evidence that a change carries, or that `tested` would be for it. At most three queries, and none for words alone."""
+    """The evidence that a change carries, or that `tested` would be for it. At most three queries,
+    and none for words alone.
+    """
     tested = change.rollback_tested if tested is None else tested
     if not tested:
         return NONE
@@ -42,9 +48,13 @@ def of(change: ChangeRequest, tested: Mapping[str, Any] | None = None) -> Eviden
 
 
 def _earlier(change: ChangeRequest, number: str) -> Evidence:
-    """That of an earlier change: seen by the requester, like this one, and itself rolled back or with evidence of its own."""
+    """That of an earlier change: seen by the requester, like this one, and itself rolled back or
+    with evidence of its own.
+    """
     visible = ChangeRequest.objects.visible_to(change.requester)
-    found = visible.prefetch_related("components").filter(number=number).exclude(pk=change.pk).first()
+    found = (
+        visible.prefetch_related("components").filter(number=number).exclude(pk=change.pk).first()
+    )
     if found is None:
         return Evidence(f"there is no other change {number[:30]} that {change.requester} can see")
     shared = {c.pk for c in found.components.all()} & {c.pk for c in change.components.all()}
@@ -58,7 +68,9 @@ def _earlier(change: ChangeRequest, number: str) -> Evidence:
     if at is None:
         return Evidence(f"{number} was not rolled back, and has no evidence of its own")
     if timezone.now() - at > settings.ROLLBACK_EVIDENCE_LASTS:
-        return Evidence(f"{number} showed it more than {settings.ROLLBACK_EVIDENCE_LASTS.days} days ago")
+        return Evidence(
+            f"{number} showed it more than {settings.ROLLBACK_EVIDENCE_LASTS.days} days ago"
+        )
     return Evidence(at=at, change=found)
 
 

@@ -53,7 +53,9 @@ _followers: dict[str, list[Follower]] = defaultdict(list)
 
 
 def follow(happening: str, follower: Follower) -> None:
-    """Let what stands above answer, in the same transaction, to what happened here; registered in `changemgmt/wiring.py` alone."""
+    """Let what stands above answer, in the same transaction, to what happened here; registered in
+    `changemgmt/wiring.py` alone.
+    """
     _followers[happening].append(follower)
 
 
@@ -74,22 +76,36 @@ def state_refusal(change: ChangeRequest, name: str) -> list[Reason]:
         return []
     allowed = " or ".join(State(source).label.lower() for source in sources)
     now = State(change.state).label.lower()
-    return [Reason("state", f"{change.number} is {now}; “{label(change, name)}” is possible when it is {allowed}.")]
+    return [
+        Reason(
+            "state",
+            f"{change.number} is {now}; “{label(change, name)}” is possible when it is {allowed}.",
+        )
+    ]
 
 
 def perform(change: ChangeRequest, name: str, *, actor: User | None, **data: Any) -> None:
-    """Move a locked change by one transition, save it, and record the event `change.<name>`, all in the caller's transaction.
+    """Move a locked change by one transition, save it, and record the event `change.<name>`, all in
+    the caller's transaction.
 
-    Raises Blocked when the state does not allow it. `data` goes into the event: reason, round, outcome.
+    Raises Blocked when the state does not allow it. `data` goes into the event: reason, round,
+    outcome.
     """
     if refusal := state_refusal(change, name):
         raise Blocked(refusal)
     move = getattr(change, name)
     if not can_proceed(move):
-        raise Blocked([Reason("state", f"{change.number} cannot {label(change, name).lower()} now.")])
+        raise Blocked(
+            [Reason("state", f"{change.number} cannot {label(change, name).lower()} now.")]
+        )
     source = change.state
     move(at=timezone.now())
     change.updated_at = timezone.now()
     change.save()
-    trail.record(f"change.{name}", actor=actor, change=change, data={"from": source, "to": change.state, **data})
+    trail.record(
+        f"change.{name}",
+        actor=actor,
+        change=change,
+        data={"from": source, "to": change.state, **data},
+    )
     tell(name, change, actor)

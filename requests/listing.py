@@ -55,12 +55,17 @@ class Query:
 
 def _words(value: Any) -> list[str]:
     values = value if isinstance(value, list) else [value]
-    return [word.strip() for item in values if item for word in str(item).split(",") if word.strip()]
+    return [
+        word.strip() for item in values if item for word in str(item).split(",") if word.strip()
+    ]
 
 
 def read_address(get: QueryDict) -> Query:
     """The query of an address: page, export and API read it alike."""
-    return read(get.dict() | {name: get.getlist(name) for name in ("state", "priority", "risk", "component")})
+    return read(
+        get.dict()
+        | {name: get.getlist(name) for name in ("state", "priority", "risk", "component")}
+    )
 
 
 def read(params: Mapping[str, Any]) -> Query:
@@ -72,12 +77,26 @@ def read(params: Mapping[str, Any]) -> Query:
     )
     states = _words(params.get("state"))
     if "open" in states:
-        states = [state for state in states if state != "open"] + [str(state) for state in State if state in OPEN]
+        states = [state for state in states if state != "open"] + [
+            str(state) for state in State if state in OPEN
+        ]
     query.states = _known(states, State.values, "state", query)
-    query.priorities = _known(_words(params.get("priority")), ChangeRequest.Priority.values, "priority", query)
+    query.priorities = _known(
+        _words(params.get("priority")), ChangeRequest.Priority.values, "priority", query
+    )
     query.risks = _known(_words(params.get("risk")), ChangeRequest.Risk.values, "risk", query)
     query.components = _words(params.get("component"))[:20]
-    query.outcome = next(iter(_known(_words(params.get("outcome")), ["completed", "rolled_back", "failed"], "outcome", query)), "")
+    query.outcome = next(
+        iter(
+            _known(
+                _words(params.get("outcome")),
+                ["completed", "rolled_back", "failed"],
+                "outcome",
+                query,
+            )
+        ),
+        "",
+    )
     for name in ("mine", "watching", "needs_me"):
         setattr(query, name, str(params.get(name) or "").lower() in {"1", "true", "yes", "on"})
     for name, target in (("from", "since"), ("to", "until")):
@@ -120,16 +139,19 @@ def _known(words: list[str], known: list[str], name: str, query: Query) -> list[
 
 
 def hidden(query: Query, user: User) -> int:
-    """How many more of a month's ended changes the person cannot open: a report's drill-down ends with their number (A8).
+    """How many more of a month's ended changes the person cannot open: a report's drill-down ends
+    with their number (A8).
 
-    Asked by month, outcome and priority alone, which the report itself tells. Any other filter would let a stranger try words,
-    people and components against what they may not see.
+    Asked by month, outcome and priority alone, which the report itself tells. Any other filter
+    would let a stranger try words, people and components against what they may not see.
     """
     told = Query(ended=query.ended, outcome=query.outcome, priorities=query.priorities)
     asked = replace(query, sort=told.sort, limit=told.limit, cursor=told.cursor, wrong=told.wrong)
     if not query.ended or asked != told:
         return 0
-    secret = ChangeRequest.objects.filter(confidential=True).exclude(pk__in=ChangeRequest.objects.visible_to(user).values("pk"))
+    secret = ChangeRequest.objects.filter(confidential=True).exclude(
+        pk__in=ChangeRequest.objects.visible_to(user).values("pk")
+    )
     return changes(query, user, among=secret).count()
 
 
@@ -140,7 +162,9 @@ def changes(query: Query, user: User, among: ChangeQuerySet | None = None) -> Ch
         if re.fullmatch(r"(?i)cr-[\d-]*", query.q):
             found = found.filter(number__startswith=query.q.upper())
         else:
-            found = found.filter(Q(search=SearchQuery(query.q, config="english", search_type="websearch")))
+            found = found.filter(
+                Q(search=SearchQuery(query.q, config="english", search_type="websearch"))
+            )
     if query.states:
         found = found.filter(state__in=query.states)
     if query.priorities:
@@ -149,7 +173,9 @@ def changes(query: Query, user: User, among: ChangeQuerySet | None = None) -> Ch
         found = found.filter(risk__in=query.risks)
     if query.components:
         found = found.filter(
-            pk__in=ChangeRequest.components.through.objects.filter(component__slug__in=query.components).values("changerequest")
+            pk__in=ChangeRequest.components.through.objects.filter(
+                component__slug__in=query.components
+            ).values("changerequest")
         )
     if query.requester:
         found = found.filter(requester__username=query.requester)
@@ -182,9 +208,11 @@ class Page(Generic[Row]):
 
 
 def page(query: Query, found: QuerySet[ChangeRequest]) -> Page[ChangeRequest]:
-    """One page by keyset: the cursor holds the last row's sort value and key, so that deep pages cost what the first does.
+    """One page by keyset: the cursor holds the last row's sort value and key, so that deep pages
+    cost what the first does.
 
-    Changes that have no such value (no slot, not ended) follow after those that have one; each part is read by its own index.
+    Changes that have no such value (no slot, not ended) follow after those that have one; each part
+    is read by its own index.
     """
     column = SORTS[query.sort][0].lstrip("-")
     after = decode_cursor(query.cursor) if query.cursor else None
@@ -199,19 +227,31 @@ def page(query: Query, found: QuerySet[ChangeRequest]) -> Page[ChangeRequest]:
     return Page(rows, encode_cursor(getattr(rows[-1], column), rows[-1].pk) if more else None)
 
 
-def _part(query: Query, found: QuerySet[ChangeRequest], after: tuple[datetime | None, int] | None) -> list[ChangeRequest]:
-    """One row more than a page, from those with the sort's value or from those without, beyond the cursor."""
+def _part(
+    query: Query, found: QuerySet[ChangeRequest], after: tuple[datetime | None, int] | None
+) -> list[ChangeRequest]:
+    """One row more than a page, from those with the sort's value or from those without, beyond the
+    cursor.
+    """
     name, tie = SORTS[query.sort]
     column, beyond = name.lstrip("-"), "lt" if name.startswith("-") else "gt"
     if after is not None:
         value, key = after
         further = Q(**{f"id__{beyond}": key})
-        found = found.filter(further if value is None else Q(**{f"{column}__{beyond}": value}) | (Q(**{column: value}) & further))
+        found = found.filter(
+            further
+            if value is None
+            else Q(**{f"{column}__{beyond}": value}) | (Q(**{column: value}) & further)
+        )
     return list(found.order_by(name, tie)[: query.limit + 1])
 
 
 def encode_cursor(value: datetime | None, key: int) -> str:
-    return base64.urlsafe_b64encode(json.dumps([value.isoformat() if value else None, key]).encode()).decode().rstrip("=")
+    return (
+        base64.urlsafe_b64encode(json.dumps([value.isoformat() if value else None, key]).encode())
+        .decode()
+        .rstrip("=")
+    )
 
 
 def decode_cursor(cursor: str) -> tuple[datetime | None, int]:
@@ -221,4 +261,6 @@ def decode_cursor(cursor: str) -> tuple[datetime | None, int]:
             raise ValueError
         return datetime.fromisoformat(value) if value is not None else None, key
     except (ValueError, TypeError, UnicodeError, RecursionError):
-        raise Invalid(fields={"cursor": "cursor: take it from “next” of the page before."}) from None
+        raise Invalid(
+            fields={"cursor": "cursor: take it from “next” of the page before."}
+        ) from None

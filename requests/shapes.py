@@ -24,11 +24,18 @@ def change_out(change: ChangeRequest) -> dict[str, Any]:
         values[name] = getattr(change, name)
     slot = None
     if change.slot_start and change.slot_end:
-        window = {"name": change.window_name, "start": change.window_start, "end": change.window_end} if change.window_start else None
+        window = (
+            {"name": change.window_name, "start": change.window_start, "end": change.window_end}
+            if change.window_start
+            else None
+        )
         slot = {"start": change.slot_start, "end": change.slot_end, "window": window}
     shown: dict[str, Any] = plain(
         {"id": change.number, "state": change.state, "outcome": change.outcome or None}
-        | {name: value.isoformat() if name == "requested_date" and value else value for name, value in values.items()}
+        | {
+            name: value.isoformat() if name == "requested_date" and value else value
+            for name, value in values.items()
+        }
         | {
             "requested_window": _requested_window(change),
             "external_refs": change.external_refs,
@@ -42,13 +49,19 @@ def change_out(change: ChangeRequest) -> dict[str, Any]:
             "submitted_at": change.submitted_at,
             "approved_at": change.approved_at,
             "slot": slot,
-            "hold": {"start": change.hold_start, "end": change.hold_end} if change.hold_start else None,
+            "hold": (
+                {"start": change.hold_start, "end": change.hold_end} if change.hold_start else None
+            ),
             "started_at": change.started_at,
             "finished_at": change.finished_at,
             "completed_at": change.completed_at,
             "closed_at": change.closed_at,
             "version": change.version,
-            "duplicate_of": change.duplicate_of.number if change.duplicate_of and not change.duplicate_of.confidential else None,
+            "duplicate_of": (
+                change.duplicate_of.number
+                if change.duplicate_of and not change.duplicate_of.confidential
+                else None
+            ),
         }
     )
     return shown
@@ -57,5 +70,9 @@ def change_out(change: ChangeRequest) -> dict[str, Any]:
 def _requested_window(change: ChangeRequest) -> dict[str, Any] | None:
     if change.requested_window_start is None:
         return None
-    reason = {"short_notice_reason": change.requested_window_reason} if change.requested_window_reason else {}
+    reason = (
+        {"short_notice_reason": change.requested_window_reason}
+        if change.requested_window_reason
+        else {}
+    )
     return {"start": change.requested_window_start, **reason}

@@ -1,4 +1,6 @@
-"""Confidential changes granted to further people, by name or by role (issue 3 item 9). The grants are django-guardian's."""
+"""Confidential changes granted to further people, by name or by role (issue 3 item 9). The grants
+are django-guardian's.
+"""
 
 from __future__ import annotations
 
@@ -23,15 +25,24 @@ PERMISSION = "requests.view_changerequest"
 def refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     """Why this person may not say who else sees the change."""
     if not (actor.may_write and (actor == change.requester or actor.has_role(Role.CHANGE_MANAGER))):
-        return [Reason("not_yours", "The requester or the change manager says who else sees a confidential change.")]
+        return [
+            Reason(
+                "not_yours",
+                "The requester or the change manager says who else sees a confidential change.",
+            )
+        ]
     if not change.confidential:
-        return [Reason("state", f"{change.number} is not confidential: everybody signed in sees it.")]
+        return [
+            Reason("state", f"{change.number} is not confidential: everybody signed in sees it.")
+        ]
     return []
 
 
 @transaction.atomic
 def grant(*, actor: User, number: str, to: str) -> str:
-    """Let a person (by username) or whoever holds a role see a confidential change. A person is told. Returns who may see it."""
+    """Let a person (by username) or whoever holds a role see a confidential change. A person is
+    told. Returns who may see it.
+    """
     change = access.change_to_write(actor, number)
     raise_refusal(refusal(change, actor))
     found = _named(to)
@@ -63,8 +74,13 @@ def withdraw(*, actor: User, number: str, to: str) -> ChangeRequest:
 
 
 def grants_of(change: ChangeRequest) -> list[tuple[str, str]]:
-    """(name for the form, name for people) of everybody to whom it is granted: people first, then roles."""
-    people = [(reader.user.username, str(reader.user)) for reader in change.readers.select_related("user").order_by("user__name")]
+    """(name for the form, name for people) of everybody to whom it is granted: people first, then
+    roles.
+    """
+    people = [
+        (reader.user.username, str(reader.user))
+        for reader in change.readers.select_related("user").order_by("user__name")
+    ]
     roles = [
         (reader.group.name, f"Every {label(reader.group.name)}")
         for reader in change.reader_groups.select_related("group").order_by("group__name")

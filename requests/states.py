@@ -1,4 +1,6 @@
-"""The states of a change and the table of allowed moves. The database holds the same table (migration 0002)."""
+"""The states of a change and the table of allowed moves. The database holds the same table
+(migration 0002).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Watching a change, and mentioning people in its comments: who is told besides those whom it concerns (issue 3 item 11)."""
+"""Watching a change, and mentioning people in its comments: who is told besides those whom it
+concerns (issue 3 item 11).
+"""
 
 from __future__ import annotations
 
@@ -53,12 +55,19 @@ def moved(name: str, change: ChangeRequest, actor: User | None) -> None:
 
 
 def commented(comment: Comment) -> None:
-    """A comment tells the change's people, its watchers, and whoever it mentions; only those who may see the change."""
+    """A comment tells the change's people, its watchers, and whoever it mentions; only those who
+    may see the change.
+    """
     change, author = comment.change, comment.author
     mentioned, _ = whom(comment)
     people = [person for person in (change.requester, change.implementer) if person]
-    others = {person.pk: person for person in [*people, *_watchers(change)] if person not in mentioned}
-    for kind, told, word in (("mention", mentioned, "mentions you on"), ("comment", list(others.values()), "comments on")):
+    others = {
+        person.pk: person for person in [*people, *_watchers(change)] if person not in mentioned
+    }
+    for kind, told, word in (
+        ("mention", mentioned, "mentions you on"),
+        ("comment", list(others.values()), "comments on"),
+    ):
         outbox.tell(
             [person for person in told if person != author],
             kind=kind,
@@ -70,14 +79,22 @@ def commented(comment: Comment) -> None:
 
 
 def whom(comment: Comment) -> tuple[list[User], list[str]]:
-    """The people whom a comment mentions and tells, and the names that mean nobody, or nobody who may see the change."""
+    """The people whom a comment mentions and tells, and the names that mean nobody, or nobody who
+    may see the change.
+    """
     names = mentions(comment.text)
-    told = visible(comment.change, User.objects.filter(username__in=names, is_active=True)) if names else []
+    told = (
+        visible(comment.change, User.objects.filter(username__in=names, is_active=True))
+        if names
+        else []
+    )
     return told, [name for name in names if name not in {person.username for person in told}]
 
 
 def mentions(text: str) -> list[str]:
-    """Usernames after an @, each once, in order; a full stop that ends a sentence is none of theirs."""
+    """Usernames after an @, each once, in order; a full stop that ends a sentence is none of
+    theirs.
+    """
     return list(dict.fromkeys(found.rstrip(".") for found in MENTION.findall(text)))[:MOST]
 
 

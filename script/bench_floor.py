@@ -1,6 +1,8 @@
-"""The floor: a one-file Django app that does the same steps on the same rows with the least SQL and a minimal page.
+"""The floor: a one-file Django app that does the same steps on the same rows with the least SQL and
+a minimal page.
 
-Stock middleware, database session, sign-in required. What the product costs beyond this is what its promises cost.
+Stock middleware, database session, sign-in required. What the product costs beyond this is what its
+promises cost.
 """
 
 import os
@@ -26,7 +28,12 @@ settings.configure(
     ALLOWED_HOSTS=["127.0.0.1"],
     ROOT_URLCONF=__name__,
     DATABASES={"default": env.database(os.environ["DATABASE_URL"]) | {"CONN_MAX_AGE": 600}},
-    INSTALLED_APPS=[f"{__name__}.People", "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"],
+    INSTALLED_APPS=[
+        f"{__name__}.People",
+        "django.contrib.auth",
+        "django.contrib.contenttypes",
+        "django.contrib.sessions",
+    ],
     AUTH_USER_MODEL="accounts.User",
     USE_TZ=True,
     MIDDLEWARE=[
@@ -53,21 +60,47 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
 PAGE = Template(
-    "<!doctype html><title>Floor</title><table>{% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</table>"
+    "<!doctype html><title>Floor</title><table>{% for row in rows %}<tr>{% for cell in row %}<td>{{"
+    " cell }}</td>{% endfor %}</tr>{% endfor %}</table>"
 )
 COLUMNS = "c.number, c.summary, c.state, c.priority, c.slot_start, u.name"
-LIST = f"SELECT {COLUMNS} FROM requests_changerequest c JOIN accounts_user u ON u.id = c.requester_id"
+LIST = (
+    f"SELECT {COLUMNS} FROM requests_changerequest c JOIN accounts_user u ON u.id = c.requester_id"
+)
 QUERIES = {
     "list": LIST + " ORDER BY c.created_at DESC, c.id DESC LIMIT 50",
-    "filtered": LIST + " WHERE c.state = 'closed' AND c.priority = 'P1' ORDER BY c.created_at DESC, c.id DESC LIMIT 50",
-    "search": LIST + " WHERE c.search @@ websearch_to_tsquery('english', 'catalogue') ORDER BY c.created_at DESC, c.id DESC LIMIT 50",
-    "change": "SELECT e.at, e.action, e.data FROM audit_event e WHERE e.change_id = (SELECT max(id) FROM requests_changerequest WHERE state = 'closed') ORDER BY e.id",
-    "queue": "SELECT s.id, s.kind, c.number, c.summary FROM approvals_step s JOIN requests_changerequest c ON c.id = s.change_id WHERE s.state = 'open' LIMIT 30",
-    "calendar": LIST
-    + " WHERE c.slot_start >= date_trunc('month', now()) AND c.slot_start < date_trunc('month', now()) + interval '1 month' ORDER BY c.slot_start",
-    "report": "SELECT priority, outcome, count(*), avg(started_at - submitted_at) FROM requests_changerequest WHERE ended_at >= date_trunc('month', now()) - interval '1 month'"
-    " AND ended_at < date_trunc('month', now()) GROUP BY 1, 2",
-    "gate": "SELECT state, slot_start, window_end FROM requests_changerequest WHERE id = (SELECT max(id) FROM requests_changerequest)",
+    "filtered": (
+        LIST
+        + " WHERE c.state = 'closed' AND c.priority = 'P1' ORDER BY c.created_at DESC, c.id DESC"
+        " LIMIT 50"
+    ),
+    "search": (
+        LIST
+        + " WHERE c.search @@ websearch_to_tsquery('english', 'catalogue') ORDER BY c.created_at"
+        " DESC, c.id DESC LIMIT 50"
+    ),
+    "change": (
+        "SELECT e.at, e.action, e.data FROM audit_event e WHERE e.change_id = (SELECT max(id) FROM"
+        " requests_changerequest WHERE state = 'closed') ORDER BY e.id"
+    ),
+    "queue": (
+        "SELECT s.id, s.kind, c.number, c.summary FROM approvals_step s JOIN requests_changerequest"
+        " c ON c.id = s.change_id WHERE s.state = 'open' LIMIT 30"
+    ),
+    "calendar": (
+        LIST
+        + " WHERE c.slot_start >= date_trunc('month', now()) AND c.slot_start < date_trunc('month',"
+        " now()) + interval '1 month' ORDER BY c.slot_start"
+    ),
+    "report": (
+        "SELECT priority, outcome, count(*), avg(started_at - submitted_at) FROM"
+        " requests_changerequest WHERE ended_at >= date_trunc('month', now()) - interval '1 month'"
+        " AND ended_at < date_trunc('month', now()) GROUP BY 1, 2"
+    ),
+    "gate": (
+        "SELECT state, slot_start, window_end FROM requests_changerequest WHERE id = (SELECT"
+        " max(id) FROM requests_changerequest)"
+    ),
 }
 
 
@@ -84,10 +117,12 @@ def read(request: HttpRequest, step: str) -> HttpResponse:
 def write(request: HttpRequest) -> HttpResponse:
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE requests_changerequest SET updated_at = now() WHERE id = (SELECT max(id) FROM requests_changerequest WHERE state = 'closed')"
+            "UPDATE requests_changerequest SET updated_at = now() WHERE id = (SELECT max(id) FROM"
+            " requests_changerequest WHERE state = 'closed')"
         )
         cursor.execute(
-            "INSERT INTO requests_comment (change_id, author_id, text, created_at) SELECT max(id), %s, 'x', now() FROM requests_changerequest",
+            "INSERT INTO requests_comment (change_id, author_id, text, created_at) SELECT max(id),"
+            " %s, 'x', now() FROM requests_changerequest",
             [request.user.pk],
         )
     return HttpResponse(status=302, headers={"Location": "/"})

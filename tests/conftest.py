@@ -1,4 +1,6 @@
-"""Fixtures: the process and its people, loaded once a session; somebody at a desk; a clock that can be moved."""
+"""Fixtures: the process and its people, loaded once a session; somebody at a desk; a clock that can
+be moved.
+"""
 
 from __future__ import annotations
 
@@ -39,22 +41,37 @@ def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> It
         databases.drop(name)
 
 
-#: What takes minutes begins first, so that no process is left with it at the end; a folder or a file, the longest first.
-LONG = ("browser/test_pages", "machine/test_who_may", "windows/booking/test_one_answer", "journeys/", "browser/", "machine/")
+#: What takes minutes begins first, so that no process is left with it at the end; a folder or a
+#: file, the longest first.
+LONG = (
+    "browser/test_pages",
+    "machine/test_who_may",
+    "windows/booking/test_one_answer",
+    "journeys/",
+    "browser/",
+    "machine/",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def place(item: pytest.Item) -> int:
-        return next((index for index, name in enumerate(LONG) if f"tests/{name}" in item.nodeid), len(LONG))
+        return next(
+            (index for index, name in enumerate(LONG) if f"tests/{name}" in item.nodeid), len(LONG)
+        )
 
     items.sort(key=place)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    """Tests with real transactions end by emptying the database: whatever this process runs next finds the reference data again."""
+    """Tests with real transactions end by emptying the database: whatever this process runs next
+    finds the reference data again.
+    """
     yield
-    if nextitem and ({"transactional_db", "live_server"} & set(getattr(item, "fixturenames", [])) or is_transactional(item)):
+    if nextitem and (
+        {"transactional_db", "live_server"} & set(getattr(item, "fixturenames", []))
+        or is_transactional(item)
+    ):
         with item.config.stash[blocking_manager_key].unblock():
             load_reference_data()
 
@@ -66,7 +83,9 @@ def is_transactional(item: pytest.Item) -> bool:
 
 @pytest.fixture(autouse=True, scope="session")
 def one_chain_of_middleware() -> Iterator[None]:
-    """Every test client speaks through one handler, as every request of a server does: building the chain costs more than a request."""
+    """Every test client speaks through one handler, as every request of a server does: building the
+    chain costs more than a request.
+    """
     handler = ClientHandler(enforce_csrf_checks=False)
     handler.load_middleware()
     with pytest.MonkeyPatch.context() as patch:
@@ -79,7 +98,9 @@ FORM = re.compile(r'<form[^>]*method="post".*?</form>', re.DOTALL)
 
 @pytest.fixture(autouse=True, scope="session")
 def every_page_is_sound() -> Iterator[None]:
-    """Of every page that any test sees: one engine has drawn it, and every form that posts has its token."""
+    """Of every page that any test sees: one engine has drawn it, and every form that posts has its
+    token.
+    """
     ask, render = Client.request, DjangoTemplate.render
 
     def checked(client: Client, **request: Any) -> Any:
@@ -90,7 +111,9 @@ def every_page_is_sound() -> Iterator[None]:
         return response
 
     def only_texts(template: DjangoTemplate, *args: Any, **kwargs: Any) -> Any:
-        assert not str(template.template.name).endswith(".html"), f"{template.template.name} is drawn by Django's own engine"
+        assert not str(template.template.name).endswith(".html"), (
+            f"{template.template.name} is drawn by Django's own engine"
+        )
         return render(template, *args, **kwargs)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -106,14 +129,18 @@ def fresh_caches() -> None:
 
 @pytest.fixture
 def at(request: pytest.FixtureRequest) -> Iterator[Callable[[str], None]]:
-    """`at("2026-10-06T02:00Z")`: it is that instant from now on, until the next call or the end of the test."""
+    """`at("2026-10-06T02:00Z")`: it is that instant from now on, until the next call or the end of
+    the test.
+    """
     traveller: time_machine.travel | None = None
 
     def move(instant: str) -> None:
         nonlocal traveller
         if traveller:
             traveller.stop()
-        traveller = time_machine.travel(datetime.fromisoformat(instant.replace("Z", "+00:00")), tick=False)
+        traveller = time_machine.travel(
+            datetime.fromisoformat(instant.replace("Z", "+00:00")), tick=False
+        )
         traveller.start()
 
     yield move

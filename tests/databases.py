@@ -1,4 +1,6 @@
-"""One migrated database a run, copied for every process: migrating takes seconds, copying a tenth of one."""
+"""One migrated database a run, copied for every process: migrating takes seconds, copying a tenth
+of one.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +19,17 @@ TURNS = 7_301_199  # the processes of one run take turns at making the template
 
 
 def copy() -> str:
-    """Point Django at a fresh copy of the template, made now if the migrations have changed, and name it."""
+    """Point Django at a fresh copy of the template, made now if the migrations have changed, and
+    name it.
+    """
     template = f"template_{_fingerprint()}"
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     name = f"test_{settings.DATABASES['default']['NAME']}_{worker}"
     connection.close()
     with connection.creation._nodb_cursor() as cursor:
-        cursor.execute("SET lock_timeout = 0; SET statement_timeout = 0")  # whoever comes second waits for the template as long as it takes
+        cursor.execute(
+            "SET lock_timeout = 0; SET statement_timeout = 0"
+        )  # whoever comes second waits for the template as long as it takes
         cursor.execute("SELECT pg_advisory_lock(%s)", [TURNS])
         cursor.execute("SELECT FROM pg_database WHERE datname = %s", [template])
         if cursor.fetchone() is None:
@@ -42,7 +48,9 @@ def drop(name: str) -> None:
 
 
 def _make(cursor: Any, template: str) -> None:
-    """Migrate under another name, so that a run that is stopped midway leaves no half template; older ones go."""
+    """Migrate under another name, so that a run that is stopped midway leaves no half template;
+    older ones go.
+    """
     cursor.execute("SELECT datname FROM pg_database WHERE datname LIKE 'template\\_%%'")
     for (old,) in cursor.fetchall():
         cursor.execute(f'DROP DATABASE IF EXISTS "{old}" WITH (FORCE)')

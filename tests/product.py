@@ -1,4 +1,6 @@
-"""The whole product as a user starts it: `script/server`, with real servers, a real worker and a clock of its own."""
+"""The whole product as a user starts it: `script/server`, with real servers, a real worker and a
+clock of its own.
+"""
 
 from __future__ import annotations
 
@@ -35,18 +37,37 @@ def address_in(line: str) -> str:
 
 @contextmanager
 def started(var: Path, *, clock: str, same_data: bool = False, demo: bool = True) -> Iterator[str]:
-    """Start the product on a free port and yield the line that it prints when it is ready; stop it as a person would, by SIGTERM.
+    """Start the product on a free port and yield the line that it prints when it is ready; stop it
+    as a person would, by SIGTERM.
 
-    A clock has data of its own in the folder; with `same_data` all clocks share them, so that time can pass between two runs.
+    A clock has data of its own in the folder; with `same_data` all clocks share them, so that time
+    can pass between two runs.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    inherited = {key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE")}
+    inherited = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE")
+    }
     offset = (datetime.fromisoformat(clock) - datetime.now(UTC)).total_seconds()
     shifted = {"CHANGEMGMT_CLOCK_OFFSET": str(offset)} if same_data else {"CHANGEMGMT_CLOCK": clock}
-    env = {**inherited, "PORT": str(port), "CHANGEMGMT_VAR": str(var), "DEMO": "1" if demo else "0", **shifted}
-    process = subprocess.Popen([ROOT / "script" / "server"], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    env = {
+        **inherited,
+        "PORT": str(port),
+        "CHANGEMGMT_VAR": str(var),
+        "DEMO": "1" if demo else "0",
+        **shifted,
+    }
+    process = subprocess.Popen(
+        [ROOT / "script" / "server"],
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     assert process.stdout is not None
     try:
         said = []
@@ -63,31 +84,45 @@ def started(var: Path, *, clock: str, same_data: bool = False, demo: bool = True
 
 
 class Person:
-    """Somebody with a browser's cookies: signs in by the demonstration's button, then speaks HTTP."""
+    """Somebody with a browser's cookies: signs in by the demonstration's button, then
+    speaks HTTP.
+    """
 
     def __init__(self, base: str, username: str) -> None:
         self.base, self.username = base, username
         self.jar = CookieJar()
         self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.jar))
         self.opener.open(f"{base}/accounts/login/").read()
-        form = urllib.parse.urlencode({"username": username, "csrfmiddlewaretoken": self.csrf}).encode()
-        self.opener.open(urllib.request.Request(f"{base}/accounts/demo/", data=form, headers={"Referer": base})).read()
+        form = urllib.parse.urlencode(
+            {"username": username, "csrfmiddlewaretoken": self.csrf}
+        ).encode()
+        self.opener.open(
+            urllib.request.Request(f"{base}/accounts/demo/", data=form, headers={"Referer": base})
+        ).read()
 
     @property
     def csrf(self) -> str:
         return next((cookie.value or "" for cookie in self.jar if cookie.name == "csrftoken"), "")
 
     def call(self, method: str, path: str, body: Any = None, *, expect: int = 200) -> Any:
-        headers = {"Content-Type": "application/json", "X-CSRFToken": self.csrf, "Referer": self.base}
+        headers = {
+            "Content-Type": "application/json",
+            "X-CSRFToken": self.csrf,
+            "Referer": self.base,
+        }
         data = json.dumps(body).encode() if body is not None else None
-        request = urllib.request.Request(f"{self.base}/api/v1{path}", data=data, method=method, headers=headers)
+        request = urllib.request.Request(
+            f"{self.base}/api/v1{path}", data=data, method=method, headers=headers
+        )
         try:
             with self.opener.open(request) as answer:
                 status, text = answer.status, answer.read()
         except urllib.error.HTTPError as refused:
             status, text = refused.code, refused.read()
         found = json.loads(text)
-        assert status == expect, f"{method} {path} as {self.username}: {status}, not {expect}: {found}"
+        assert status == expect, (
+            f"{method} {path} as {self.username}: {status}, not {expect}: {found}"
+        )
         return found
 
     def get(self, path: str, expect: int = 200) -> Any:
@@ -97,7 +132,11 @@ class Person:
         return self.call("POST", path, body or {}, expect=expect)
 
     def decide(self, number: str, kind: str, verdict: str = "approve", **more: Any) -> Any:
-        step = next(s for s in self.get(f"/changes/{number}/steps")["items"] if s["kind"] == kind and s["state"] == "open")
+        step = next(
+            s
+            for s in self.get(f"/changes/{number}/steps")["items"]
+            if s["kind"] == kind and s["state"] == "open"
+        )
         body = {
             "verdict": verdict,
             "version": self.get(f"/changes/{number}")["version"],

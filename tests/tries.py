@@ -1,6 +1,7 @@
 """How often the suite tries what it cannot enumerate.
 
-Everyday runs are short, the build (`CI=true`) takes the full numbers, and `script/test --faults` the long ones.
+Everyday runs are short, the build (`CI=true`) takes the full numbers, and `script/test --faults`
+the long ones.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ BUILD = os.environ.get("CI", "").lower() == "true"
 
 
 def share(things: Sequence[T], of: int, turn: int) -> Sequence[T]:
-    """Everyday one part in `of`, another one each turn, so that neighbouring cases together try all; in the build all of them."""
+    """Everyday one part in `of`, another one each turn, so that neighbouring cases together try
+    all; in the build all of them.
+    """
     return things if BUILD or FAULTS else things[turn % of :: of]
 
 

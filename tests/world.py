@@ -17,7 +17,12 @@ FULL: dict[str, Any] = {
     "risk": "medium",
     "implementation_steps": "1. Deploy search 3.2\n2. Switch the refresh interval to 5 s",
     "rollback_plan": "Set the interval back to 20 min\nRedeploy search 3.1",
-    "rollback_tested": {"what": "Redeployed 3.1 over 3.2", "where": "staging", "when": "2026-09-30", "link": "https://ci.example.com/1"},
+    "rollback_tested": {
+        "what": "Redeployed 3.1 over 3.2",
+        "where": "staging",
+        "when": "2026-09-30",
+        "link": "https://ci.example.com/1",
+    },
     "rollback_minutes": 15,
     "testing_plan": "Index 1,000 products, look for the newest.",
     "dependencies": "none",
@@ -38,7 +43,9 @@ FULL: dict[str, Any] = {
 
 def fields(priority: str = "P2", **more: Any) -> dict[str, Any]:
     """A complete change of that priority."""
-    emergency = {"emergency_kind": "outage", "emergency_reference": "INC-2291"} if priority == "P0" else {}
+    emergency = (
+        {"emergency_kind": "outage", "emergency_reference": "INC-2291"} if priority == "P0" else {}
+    )
     return {**FULL, "priority": priority, **emergency, **more}
 
 
@@ -52,7 +59,9 @@ TICKS = {
 
 
 def html_of(answer: Any) -> str:
-    """A page on one line: a run of blanks is one, and none stands just inside a tag or an element's edges."""
+    """A page on one line: a run of blanks is one, and none stands just inside a tag or an element's
+    edges.
+    """
     line = re.sub(r"\s+", " ", answer.content.decode())
     line = re.sub(r" (?=>|</|<br>)", "", line)
     return re.sub(r"(<[a-z][^<>]*>) ", r"\1", line)
@@ -66,22 +75,33 @@ class Desk:
         self.client = Client()
         self.client.force_login(user)
 
-    def call(self, method: str, path: str, body: Any = None, *, expect: int | None = None, **headers: str) -> Any:
+    def call(
+        self, method: str, path: str, body: Any = None, *, expect: int | None = None, **headers: str
+    ) -> Any:
         extra = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
         data = body if isinstance(body, (bytes, str)) else None
         content = data if data is not None else _json(body)
 
         def ask() -> HttpResponse:
-            return self.client.generic(method, f"/api/v1{path}", content, content_type="application/json", **extra)
+            return self.client.generic(
+                method, f"/api/v1{path}", content, content_type="application/json", **extra
+            )
 
         response = ask()
-        if response.status_code == 401:  # tests travel in time and take back what they did; a session does not survive either
+        if (
+            response.status_code == 401
+        ):  # tests travel in time and take back what they did; a session does not survive either
             self.client.force_login(self.user)
             response = ask()
-        answer = response.json() if "json" in response.headers.get("Content-Type", "") else response.content.decode()
+        answer = (
+            response.json()
+            if "json" in response.headers.get("Content-Type", "")
+            else response.content.decode()
+        )
         if expect is not None:
             assert response.status_code == expect, (
-                f"{method} {path} as {self.user.username}: {response.status_code}, not {expect}: {answer}"
+                f"{method} {path} as {self.user.username}: {response.status_code}, not {expect}:"
+                f" {answer}"
             )
         self.status = response.status_code
         return answer
@@ -98,7 +118,7 @@ class Desk:
     def put(self, path: str, body: Any, expect: int = 200) -> Any:
         return self.call("PUT", path, body, expect=expect)
 
-    # --- what people do ---------------------------------------------------------------------------------------------------------
+    # --- what people do ---------------------------------------------------------------------------
 
     def create(self, priority: str = "P2", **more: Any) -> dict[str, Any]:
         return self.post("/changes", fields(priority, **more), expect=201)
@@ -111,7 +131,9 @@ class Desk:
         items = self.get(f"/changes/{number}/steps")["items"]
         return [item for item in items if state is None or item["state"] == state]
 
-    def decide(self, number: str, kind: str, verdict: str = "approve", expect: int = 200, **more: Any) -> Any:
+    def decide(
+        self, number: str, kind: str, verdict: str = "approve", expect: int = 200, **more: Any
+    ) -> Any:
         step = next(s for s in self.steps(number) if s["kind"] == kind and s["state"] != "stale")
         version = more.pop("version", None) or self.get(f"/changes/{number}")["version"]
         ticks = {item["key"]: True for item in step["checklist"]}

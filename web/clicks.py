@@ -1,4 +1,6 @@
-"""What people do on a change by click: each app declares its own in `clicks.py`, found when Django is ready."""
+"""What people do on a change by click: each app declares its own in `clicks.py`, found when Django
+is ready.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ class Click:
     said: str | Callable[[Any], str]
     tab: str = "change"  # or "run": where it is looked at afterwards, and where a refusal is shown
     anchor: str | Callable[[Posted], str] = ""
-    lands: Callable[[Any], str] | None = None  # the address to go to, where it is not the change's own
+    lands: Callable[[Any], str] | None = (
+        None  # the address to go to, where it is not the change's own
+    )
 
     def sentence(self, done: Any) -> str:
         return self.said if isinstance(self.said, str) else self.said(done)
@@ -59,7 +63,8 @@ CLICKS: dict[str, Click] = {}
 def click(verb: str, said: str | Callable[[Any], str], **how: Any) -> Callable[[Do], Do]:
     """Declare what `POST /changes/{number}/act/{verb}` does, and what is said when it is done.
 
-    The function takes (actor, number, posted) and returns what the service returned; refusals it lets through. `how`: see `Click`.
+    The function takes (actor, number, posted) and returns what the service returned; refusals it
+    lets through. `how`: see `Click`.
     """
 
     def register(do: Do) -> Do:

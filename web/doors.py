@@ -43,7 +43,11 @@ class Body(Schema):
             for name, value in source.items():
                 if _holds_bad_text(value):
                     raise ValueError(f"{name} has characters that cannot be stored; remove them")
-            return {name: value for name, value in source.items() if value is not None or not _may_be_left_out(cls, name)}
+            return {
+                name: value
+                for name, value in source.items()
+                if value is not None or not _may_be_left_out(cls, name)
+            }
         return values
 
 
@@ -77,7 +81,9 @@ NEEDS_A_PERSON = Reason("session_needed", "A person decides, signed in; a token 
 
 
 class Door(AuthBase):
-    """Bearer token, or the session with CSRF. An Authorization header settles the matter: cookies are then not tried."""
+    """Bearer token, or the session with CSRF. An Authorization header settles the matter: cookies
+    are then not tried.
+    """
 
     openapi_type = "http"
     openapi_scheme = "bearer"
@@ -90,16 +96,26 @@ class Door(AuthBase):
         if not user.is_authenticated or not user.is_active:
             return None
         if request.method in WRITING:
-            _ = request.body  # kept, before CSRF looks for its token in a form and drains the stream
+            _ = (
+                request.body
+            )  # kept, before CSRF looks for its token in a form and drains the stream
         if refused := check_csrf(request, lambda request: HttpResponse()):
             del refused
-            raise HttpError(403, "The CSRF token is missing or wrong; send it as X-CSRFToken, or use a bearer token.")
+            raise HttpError(
+                403,
+                "The CSRF token is missing or wrong; send it as X-CSRFToken, or use a bearer"
+                " token.",
+            )
         request.token = None  # type: ignore[attr-defined]
         return user
 
     def _by_token(self, request: HttpRequest, header: str) -> User | None:
         kind, _, secret = header.partition(" ")
-        token = ApiToken.matching(secret.strip()) if kind.lower() == "bearer" and secret.isascii() else None
+        token = (
+            ApiToken.matching(secret.strip())
+            if kind.lower() == "bearer" and secret.isascii()
+            else None
+        )
         if token is None:
             return None
         now = timezone.now()
@@ -133,7 +149,9 @@ PERSON = PersonsDoor()
 
 
 def _check_scope(token: ApiToken, request: HttpRequest) -> None:
-    """read: GET; write: all but decisions, which say so themselves (`PERSON`); gate: the gate; report: reports."""
+    """read: GET; write: all but decisions, which say so themselves (`PERSON`); gate: the gate;
+    report: reports.
+    """
     path, writing = request.path, request.method in WRITING
     allowed = {
         ApiToken.Scope.READ: not writing,
@@ -142,16 +160,22 @@ def _check_scope(token: ApiToken, request: HttpRequest) -> None:
         ApiToken.Scope.REPORT: path.startswith("/api/v1/reports/") and not writing,
     }[ApiToken.Scope(token.scope)]
     if not allowed:
-        raise NotYours([Reason("scope", f"This token's scope is “{token.scope}”, which does not reach here.")])
+        raise NotYours(
+            [Reason("scope", f"This token's scope is “{token.scope}”, which does not reach here.")]
+        )
 
 
-# --- idempotency -----------------------------------------------------------------------------------------------------------------
+# --- idempotency ----------------------------------------------------------------------------------
 
 
-def idempotent(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware for `Idempotency-Key` on API POSTs: N identical requests have one effect and one answer; another body is 422.
+def idempotent(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Middleware for `Idempotency-Key` on API POSTs: N identical requests have one effect and one
+    answer; another body is 422.
 
-    The key's row is claimed before the work and filled after it; a server error frees it, so that the client can retry.
+    The key's row is claimed before the work and filled after it; a server error frees it, so that
+    the client can retry.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -166,14 +190,20 @@ def idempotent(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
         except RequestDataTooBig:
             return problem(413, "The body is too large.")
         except (NotYours, HttpError):
-            user = None  # whoever may not ask gets no answer that was kept: the operation itself says why
+            # whoever may not ask gets no answer that was kept: the operation itself says why
+            user = None
         if user is None:
             return get_response(request)
-        # A first request whose worker died left its key without an answer; the verbs guard themselves, so it may be tried again.
-        IdempotencyKey.objects.filter(user=user, key=key, status=0, created_at__lt=timezone.now() - IN_FLIGHT).delete()
+        # A first request whose worker died left its key without an answer; the verbs guard
+        # themselves, so it may be tried again.
+        IdempotencyKey.objects.filter(
+            user=user, key=key, status=0, created_at__lt=timezone.now() - IN_FLIGHT
+        ).delete()
         try:
             with transaction.atomic():
-                row = IdempotencyKey.objects.create(user=user, key=key, fingerprint=mark, created_at=timezone.now())
+                row = IdempotencyKey.objects.create(
+                    user=user, key=key, fingerprint=mark, created_at=timezone.now()
+                )
         except IntegrityError:
             return _repeated(IdempotencyKey.objects.filter(user=user, key=key).first(), mark)
         try:
@@ -193,11 +223,21 @@ def idempotent(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
 
 def _repeated(row: IdempotencyKey | None, mark: str) -> HttpResponse:
     if row is None or (row.fingerprint == mark and not row.status):
-        return problem(409, "The first request with this key is still being answered; ask again in a moment.", code="in_flight")
+        return problem(
+            409,
+            "The first request with this key is still being answered; ask again in a moment.",
+            code="in_flight",
+        )
     if row.fingerprint != mark:
-        return problem(422, "This Idempotency-Key was used with another request; take a new one.", code="key_reused")
+        return problem(
+            422,
+            "This Idempotency-Key was used with another request; take a new one.",
+            code="key_reused",
+        )
     kind = "application/problem+json" if row.status >= 400 else "application/json; charset=utf-8"
-    return HttpResponse(row.body, status=row.status, content_type=kind, headers={"Idempotent-Replay": "true"})
+    return HttpResponse(
+        row.body, status=row.status, content_type=kind, headers={"Idempotent-Replay": "true"}
+    )
 
 
 def answer(status: int, body: Any) -> HttpResponse:

@@ -20,7 +20,13 @@ class Request(HttpRequest):
     token: ApiToken | None
 
 
-STATUS: dict[type[Refused], int] = {Missing: 404, NotYours: 403, Stale: 412, Invalid: 422, Blocked: 409}
+STATUS: dict[type[Refused], int] = {
+    Missing: 404,
+    NotYours: 403,
+    Stale: 412,
+    Invalid: 422,
+    Blocked: 409,
+}
 TITLES = {
     400: "The request could not be read",
     401: "Sign in, or send a valid token",
@@ -39,7 +45,9 @@ TITLES = {
 
 
 class Fields(dict[str, Any]):
-    """What a form's fields hold, or what is wrong with them, by name; nothing where there is nothing."""
+    """What a form's fields hold, or what is wrong with them, by name; nothing where there is
+    nothing.
+    """
 
     def __init__(self, held: Mapping[str, Any] | None = None) -> None:
         super().__init__({name: held[name] for name in held} if held else {})
@@ -49,7 +57,9 @@ class Fields(dict[str, Any]):
 
 
 def key_of(text: str) -> int:
-    """The whole number that an address or a form says, of at most 17 digits; 0, which nothing has for a key, for whatever else it says."""
+    """The whole number that an address or a form says, of at most 17 digits; 0, which nothing has
+    for a key, for whatever else it says.
+    """
     text = text.strip()
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 18 else 0
 
@@ -59,7 +69,12 @@ def status_of(refused: Refused) -> int:
 
 
 def problem(
-    status: int, detail: str = "", *, code: str = "", errors: dict[str, str] | None = None, reasons: list[Any] | None = None
+    status: int,
+    detail: str = "",
+    *,
+    code: str = "",
+    errors: dict[str, str] | None = None,
+    reasons: list[Any] | None = None,
 ) -> JsonResponse:
     """An RFC 9457 problem answer."""
     title = TITLES.get(status, "Refused")
@@ -69,7 +84,9 @@ def problem(
         "status": status,
         "detail": detail or title,
         "code": code or title.lower().replace(" ", "_").replace(",", ""),
-        "errors": [{"field": field, "message": message} for field, message in (errors or {}).items()],
+        "errors": [
+            {"field": field, "message": message} for field, message in (errors or {}).items()
+        ],
         "reasons": [plain(reason.as_dict()) for reason in reasons or []],
     }
     return JsonResponse(body, status=status, content_type="application/problem+json")
@@ -78,12 +95,18 @@ def problem(
 def problem_for(refused: Refused) -> JsonResponse:
     errors = refused.fields if isinstance(refused, Invalid) else None
     code = refused.code if refused.reasons else "invalid" if errors else "refused"
-    return problem(status_of(refused), str(refused), code=code, errors=errors, reasons=refused.reasons)
+    return problem(
+        status_of(refused), str(refused), code=code, errors=errors, reasons=refused.reasons
+    )
 
 
 def record_refusal(request: HttpRequest, refused: Refused) -> None:
-    """A refused access leaves an event: who, where, why (promise 4). What was merely missing or not yet possible does not."""
+    """A refused access leaves an event: who, where, why (promise 4). What was merely missing or not
+    yet possible does not.
+    """
     if isinstance(refused, NotYours) and request.user.is_authenticated:
         trail.record(
-            "access.refused", actor=request.user, data={"path": request.path[:200], "method": request.method, "code": refused.code}
+            "access.refused",
+            actor=request.user,
+            data={"path": request.path[:200], "method": request.method, "code": refused.code},
         )

@@ -1,1 +1,3 @@
-"""The calendar: maintenance windows, freezes, blackouts, bookings, and the one function that judges them."""
+"""The calendar: maintenance windows, freezes, blackouts, bookings, and the one function that judges
+them.
+"""

@@ -40,7 +40,9 @@ class ScheduleIn(Body):
 
 @router.post("/changes/{number}/schedule", operation_id="schedule_change")
 def schedule(request: Request, number: str, body: ScheduleIn) -> Any:
-    """Book the plan at `start`; a refusal carries `next_allowed_at`, a conflict names the other change."""
+    """Book the plan at `start`; a refusal carries `next_allowed_at`, a conflict names the other
+    change.
+    """
     if body.override_reason:
         check_person(request)
     change = bookings.schedule(
@@ -55,7 +57,9 @@ def schedule(request: Request, number: str, body: ScheduleIn) -> Any:
 
 @router.post("/changes/{number}/unschedule", operation_id="unschedule_change")
 def unschedule(request: Request, number: str, body: ReasonIn | None = None) -> Any:
-    return change_out(bookings.unschedule(actor=request.user, number=number, reason=body.reason if body else ""))
+    return change_out(
+        bookings.unschedule(actor=request.user, number=number, reason=body.reason if body else "")
+    )
 
 
 class ExceptionIn(Body):
@@ -63,11 +67,20 @@ class ExceptionIn(Body):
     reason: str
 
 
-@router.post("/changes/{number}/freeze-exception", operation_id="grant_freeze_exception", auth=PERSON)
+@router.post(
+    "/changes/{number}/freeze-exception", operation_id="grant_freeze_exception", auth=PERSON
+)
 def freeze_exception(request: Request, number: str, body: ExceptionIn) -> Any:
-    """One of the two grants, CTO's or change manager's, for one slot inside a code freeze; it counts when both are given."""
+    """One of the two grants, CTO's or change manager's, for one slot inside a code freeze; it
+    counts when both are given.
+    """
     return change_out(
-        freeze_exceptions.grant(actor=request.user, number=number, slot_start=instant(body.slot_start, "slot_start"), reason=body.reason)
+        freeze_exceptions.grant(
+            actor=request.user,
+            number=number,
+            slot_start=instant(body.slot_start, "slot_start"),
+            reason=body.reason,
+        )
     )
 
 
@@ -76,13 +89,16 @@ def list_freeze_exceptions(request: Request, number: str) -> Any:
     """Those asked for slots that lie ahead: who asked and why, who has granted or declined."""
     change = access.change_for(request.user, number)
     authors = change.authors.values_list("user", flat=True)
-    found = freeze_exceptions.as_found(freeze_exceptions.of_change(change), change, request.user, current_calendar(), authors)
+    found = freeze_exceptions.as_found(
+        freeze_exceptions.of_change(change), change, request.user, current_calendar(), authors
+    )
     return {"items": [_exception_out(asked.row, asked.standing) for asked in found]}
 
 
 def _exception_out(row: FreezeException, standing: str) -> dict[str, Any]:
     people = {
-        name: getattr(row, name).username if getattr(row, name) else None for name in ("asked_by", "cto", "change_manager", "declined_by")
+        name: getattr(row, name).username if getattr(row, name) else None
+        for name in ("asked_by", "cto", "change_manager", "declined_by")
     }
     return {
         "slot_start": row.slot_start,
@@ -97,32 +113,55 @@ def _exception_out(row: FreezeException, standing: str) -> dict[str, Any]:
 def ask_for_exception(request: Request, number: str, body: ExceptionIn) -> Any:
     """Ask CTO and change managers to let the change into one slot inside a code freeze."""
     return change_out(
-        freeze_exceptions.ask(actor=request.user, number=number, slot_start=instant(body.slot_start, "slot_start"), reason=body.reason)
+        freeze_exceptions.ask(
+            actor=request.user,
+            number=number,
+            slot_start=instant(body.slot_start, "slot_start"),
+            reason=body.reason,
+        )
     )
 
 
-@router.post("/changes/{number}/freeze-exception/decline", operation_id="decline_freeze_exception", auth=PERSON)
+@router.post(
+    "/changes/{number}/freeze-exception/decline",
+    operation_id="decline_freeze_exception",
+    auth=PERSON,
+)
 def decline_exception(request: Request, number: str, body: ExceptionIn) -> Any:
     """Say no, or take a grant back; a slot booked by it is lost."""
     return change_out(
-        freeze_exceptions.decline(actor=request.user, number=number, slot_start=instant(body.slot_start, "slot_start"), reason=body.reason)
+        freeze_exceptions.decline(
+            actor=request.user,
+            number=number,
+            slot_start=instant(body.slot_start, "slot_start"),
+            reason=body.reason,
+        )
     )
 
 
 @router.get("/changes/{number}/slots", operation_id="list_slots")
 def next_slots(request: Request, number: str, after: str = "", limit: int = 5) -> Any:
-    """The next slots that fit calendar, plan and bookings; if none within 90 days, `reasons` say why."""
+    """The next slots that fit calendar, plan and bookings; if none within 90 days, `reasons` say
+    why.
+    """
     change = access.change_for(request.user, number)
     if not 1 <= limit <= 200:
         raise Invalid(fields={"limit": "limit: give between 1 and 200."})
-    starts, why = questions.free_slots(change, after=instant(after, "after") if after else timezone.now(), limit=limit, actor=request.user)
+    starts, why = questions.free_slots(
+        change,
+        after=instant(after, "after") if after else timezone.now(),
+        limit=limit,
+        actor=request.user,
+    )
     items = [{"start": start, "end": start + change.plan_length} for start in starts]
     return {"items": items, "reasons": [reason.as_dict() for reason in why]}
 
 
 @router.get("/calendar", operation_id="get_calendar")
 def calendar(request: Request) -> Any:
-    """Windows (also those that a freeze shuts), freezes and bookings between `from` and `to`, up to 400 days, any year."""
+    """Windows (also those that a freeze shuts), freezes and bookings between `from` and `to`, up to
+    400 days, any year.
+    """
     start = instant(request.GET.get("from") or timezone.now().date().isoformat(), "from")
     end = instant(request.GET["to"], "to") if request.GET.get("to") else start + timedelta(days=31)
     if end <= start:
@@ -154,7 +193,12 @@ def calendar(request: Request) -> Any:
         }
         for c in closures
     ]
-    booked = [_booking(change) for change in slots.bookings_between(request.user, start, end).prefetch_related("components")]
+    booked = [
+        _booking(change)
+        for change in slots.bookings_between(request.user, start, end).prefetch_related(
+            "components"
+        )
+    ]
     return {"windows": windows, "freezes": freezes, "bookings": booked}
 
 
@@ -178,7 +222,11 @@ def state(request: Request, at: str = "", priority: str = "P1", component: str =
         raise Invalid(fields={"priority": "priority: choose one of P0, P1, P2, P3."})
     when = instant(at, "at") if at else timezone.now()
     try:
-        scope = frozenset(found.slug for found in cleaning.component_list(component.split(","))) if component else frozenset()
+        scope = (
+            frozenset(found.slug for found in cleaning.component_list(component.split(",")))
+            if component
+            else frozenset()
+        )
     except reading.Wrong as problem:
         raise Invalid(fields={"component": f"component: {problem}"}) from None
     answer = explain(priority, when, current_calendar(), scope)

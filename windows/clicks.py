@@ -28,7 +28,10 @@ def booked(change: ChangeRequest) -> str:
     """With the warning that nobody is there to start it (A37)."""
     assert change.slot_start is not None
     assert change.slot_end is not None
-    return f"Booked: {say_span(change.slot_start, change.slot_end)}. {duty.warning(Case(change, change.requester))}".rstrip()
+    return (
+        f"Booked: {say_span(change.slot_start, change.slot_end)}."
+        f" {duty.warning(Case(change, change.requester))}".rstrip()
+    )
 
 
 @click("schedule", booked)
@@ -50,7 +53,9 @@ def unschedule(actor: User, number: str, posted: Posted) -> Any:
 @click("ask-opening", "The change managers have been asked.")
 def ask_opening(actor: User, number: str, posted: Posted) -> Any:
     start = _instant(posted, "start", "Start")
-    return bookings.ask_for_opening(actor=actor, number=number, start=start, reason=posted.text("reason"))
+    return bookings.ask_for_opening(
+        actor=actor, number=number, start=start, reason=posted.text("reason")
+    )
 
 
 def _about_exception(do: Callable[..., Any], actor: User, number: str, posted: Posted) -> Any:

@@ -36,16 +36,35 @@ class VersionQuerySet(models.QuerySet[Any]):
 
 
 class Version(models.Model):
-    """One version of a calendar rule. An edit ends it and begins the next; what was open last month stays known (promise 7)."""
+    """One version of a calendar rule. An edit ends it and begins the next; what was open last month
+    stays known (promise 7).
+    """
 
     name = models.CharField(max_length=80)
-    scope = ArrayField(models.CharField(max_length=60), default=list, blank=True, help_text="Component names; empty means all.")
-    line = models.BigIntegerField(default=0, help_text="Key of the first version of the same rule; 0 for that one itself.")
-    since = models.DateTimeField(null=True, blank=True, help_text="Counts from then on; empty: ever since.")
-    till = models.DateTimeField(null=True, blank=True, help_text="Counted until then; empty: in force.")
-    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    confirmed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    ended_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    scope = ArrayField(
+        models.CharField(max_length=60),
+        default=list,
+        blank=True,
+        help_text="Component names; empty means all.",
+    )
+    line = models.BigIntegerField(
+        default=0, help_text="Key of the first version of the same rule; 0 for that one itself."
+    )
+    since = models.DateTimeField(
+        null=True, blank=True, help_text="Counts from then on; empty: ever since."
+    )
+    till = models.DateTimeField(
+        null=True, blank=True, help_text="Counted until then; empty: in force."
+    )
+    made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    confirmed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    ended_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
     reason = models.TextField(blank=True, max_length=2000)
 
     objects = VersionQuerySet.as_manager()
@@ -62,24 +81,44 @@ class Version(models.Model):
 
 
 class MaintenanceWindow(Version):
-    """A window in which changes may be implemented (R72, R73): recurring, or without a rule one opening alone."""
+    """A window in which changes may be implemented (R72, R73): recurring, or without a rule one
+    opening alone.
+    """
 
-    rule = models.CharField(max_length=200, blank=True, help_text="RFC 5545 recurrence, daily or coarser, like FREQ=WEEKLY;BYDAY=TU.")
-    begins = models.DateTimeField(help_text="First start, read as local time of the zone; its time of day is that of every occurrence.")
+    rule = models.CharField(
+        max_length=200,
+        blank=True,
+        help_text="RFC 5545 recurrence, daily or coarser, like FREQ=WEEKLY;BYDAY=TU.",
+    )
+    begins = models.DateTimeField(
+        help_text=(
+            "First start, read as local time of the zone; its time of day is that of every"
+            " occurrence."
+        )
+    )
     minutes = models.PositiveIntegerField()
     zone = models.CharField(max_length=60, default="UTC")
     priorities = ArrayField(models.CharField(max_length=2), default=default_window_priorities)
     capacity = models.PositiveSmallIntegerField(null=True, blank=True)
     until = models.DateField(null=True, blank=True)
-    skips = ArrayField(models.DateField(), default=list, blank=True, help_text="Local days on which it does not open.")
+    skips = ArrayField(
+        models.DateField(),
+        default=list,
+        blank=True,
+        help_text="Local days on which it does not open.",
+    )
 
     kind = "window"
 
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.CheckConstraint(name="window_has_length", condition=Q(minutes__gt=0, minutes__lte=1440)),
-            models.UniqueConstraint(fields=["name"], condition=Q(till__isnull=True), name="one_window_of_a_name"),
+            models.CheckConstraint(
+                name="window_has_length", condition=Q(minutes__gt=0, minutes__lte=1440)
+            ),
+            models.UniqueConstraint(
+                fields=["name"], condition=Q(till__isnull=True), name="one_window_of_a_name"
+            ),
         ]
         indexes = [models.Index(fields=["till"], name="window_by_end")]
 
@@ -106,8 +145,9 @@ class MaintenanceWindow(Version):
 
 
 class Closure(Version):
-    """A code freeze or a blackout period (R75, R76): both admit only P0 by default, and stay separate kinds (A6). Or a lockdown: all
-    that is planned is stopped until somebody lifts it."""
+    """A code freeze or a blackout period (R75, R76): both admit only P0 by default, and stay
+    separate kinds (A6). Or a lockdown: all that is planned is stopped until somebody lifts it.
+    """
 
     class Kind(models.TextChoices):
         FREEZE = "freeze", "Code freeze"
@@ -115,24 +155,36 @@ class Closure(Version):
         LOCKDOWN = "lockdown", "Lockdown"
 
     kind = models.CharField(max_length=10, choices=Kind)
-    first = models.JSONField(null=True, blank=True, help_text="The first day, as windows.calendar.Day takes it.")
+    first = models.JSONField(
+        null=True, blank=True, help_text="The first day, as windows.calendar.Day takes it."
+    )
     last = models.JSONField(null=True, blank=True, help_text="The last day, inclusive.")
-    starts_at = models.DateTimeField(null=True, blank=True, help_text="Instead of days: once, from this instant on.")
+    starts_at = models.DateTimeField(
+        null=True, blank=True, help_text="Instead of days: once, from this instant on."
+    )
     ends_at = models.DateTimeField(null=True, blank=True)
     admits = ArrayField(models.CharField(max_length=2), default=default_admitted)
 
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.UniqueConstraint(fields=["name"], condition=Q(till__isnull=True) & ~Q(kind="lockdown"), name="one_closure_of_a_name"),
+            models.UniqueConstraint(
+                fields=["name"],
+                condition=Q(till__isnull=True) & ~Q(kind="lockdown"),
+                name="one_closure_of_a_name",
+            ),
             models.CheckConstraint(
                 name="closure_by_days_or_instants",
                 condition=Q(starts_at__isnull=True, first__isnull=False, last__isnull=False)
                 | Q(starts_at__isnull=False, first__isnull=True, last__isnull=True),
             ),
-            models.CheckConstraint(name="closure_ends", condition=Q(ends_at__isnull=True) | Q(ends_at__gt=F("starts_at"))),
             models.CheckConstraint(
-                name="only_a_lockdown_has_no_end", condition=Q(starts_at__isnull=True) | Q(ends_at__isnull=False) | Q(kind="lockdown")
+                name="closure_ends",
+                condition=Q(ends_at__isnull=True) | Q(ends_at__gt=F("starts_at")),
+            ),
+            models.CheckConstraint(
+                name="only_a_lockdown_has_no_end",
+                condition=Q(starts_at__isnull=True) | Q(ends_at__isnull=False) | Q(kind="lockdown"),
             ),
         ]
         indexes = [models.Index(fields=["till"], name="closure_by_end")]
@@ -160,7 +212,10 @@ class Closure(Version):
 
 def last_edit() -> datetime | None:
     """When the rules were edited last."""
-    found = [model.objects.aggregate(since=Max("since"), till=Max("till")) for model in (MaintenanceWindow, Closure)]
+    found = [
+        model.objects.aggregate(since=Max("since"), till=Max("till"))
+        for model in (MaintenanceWindow, Closure)
+    ]
     return max((at for row in found for at in row.values() if at is not None), default=None)
 
 
@@ -174,33 +229,52 @@ def calendar_since(at: datetime) -> verdict.Calendar:
     return _calendar(MaintenanceWindow.objects.since(at), Closure.objects.since(at))
 
 
-def _calendar(windows: Iterable[MaintenanceWindow], closures: Iterable[Closure]) -> verdict.Calendar:
-    return verdict.Calendar(tuple(window.value() for window in windows), tuple(closure.value() for closure in closures))
+def _calendar(
+    windows: Iterable[MaintenanceWindow], closures: Iterable[Closure]
+) -> verdict.Calendar:
+    return verdict.Calendar(
+        tuple(window.value() for window in windows), tuple(closure.value() for closure in closures)
+    )
 
 
 def openers(keys: Iterable[int]) -> list[int]:
     """Keys of the people who made and confirmed these one-off openings, by their first keys."""
     keys = list(keys)
-    rows = MaintenanceWindow.objects.in_force().filter(Q(pk__in=keys) | Q(line__in=keys)) if keys else []
-    return sorted({person for row in rows for person in (row.made_by_id, row.confirmed_by_id) if person})
+    rows = (
+        MaintenanceWindow.objects.in_force().filter(Q(pk__in=keys) | Q(line__in=keys))
+        if keys
+        else []
+    )
+    return sorted(
+        {person for row in rows for person in (row.made_by_id, row.confirmed_by_id) if person}
+    )
 
 
 class Booking(models.Model):
-    """One component of one change, taken for the time of its slot. The database lets no two exclusive ones overlap."""
+    """One component of one change, taken for the time of its slot. The database lets no two
+    exclusive ones overlap.
+    """
 
     change = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="bookings")
     component = models.ForeignKey(Component, on_delete=models.PROTECT, related_name="bookings")
     during = DateTimeRangeField()
     LEAST = timedelta(minutes=1)  # a plan without a length takes at least that
 
-    exclusive = models.BooleanField(default=True, help_text="False for a P0, and where the change manager overrode a conflict.")
+    exclusive = models.BooleanField(
+        default=True, help_text="False for a P0, and where the change manager overrode a conflict."
+    )
 
     class Meta:
         constraints = [
             ExclusionConstraint(
                 name="one_booking_per_component_and_time",
                 expressions=[
-                    (Func(F("component_id"), F("component_id"), Value("[]"), function="int8range"), "&&"),
+                    (
+                        Func(
+                            F("component_id"), F("component_id"), Value("[]"), function="int8range"
+                        ),
+                        "&&",
+                    ),
                     ("during", "&&"),
                 ],
                 condition=Q(exclusive=True),
@@ -212,9 +286,13 @@ class Booking(models.Model):
 
 
 class FeedEntry(models.Model):
-    """What calendar programs know of a change's slot: the sequence grows with each move, and a slot that was lost is told as cancelled."""
+    """What calendar programs know of a change's slot: the sequence grows with each move, and a slot
+    that was lost is told as cancelled.
+    """
 
-    change = models.OneToOneField(ChangeRequest, on_delete=models.CASCADE, related_name="feed_entry")
+    change = models.OneToOneField(
+        ChangeRequest, on_delete=models.CASCADE, related_name="feed_entry"
+    )
     sequence = models.PositiveIntegerField(default=0)
     start = models.DateTimeField()
     end = models.DateTimeField()
@@ -229,14 +307,18 @@ class FeedEntry(models.Model):
 
 
 class Feed(models.Model):
-    """The address of an iCalendar feed: shown once, kept as a hash, opens nothing else, and shows what its owner may see now (F33)."""
+    """The address of an iCalendar feed: shown once, kept as a hash, opens nothing else, and shows
+    what its owner may see now (F33).
+    """
 
     class Kind(models.TextChoices):
         PERSONAL = "personal", "My changes"
         TEAM = "team", "A team's changes"
         PUBLIC = "public", "Windows and freezes alone"
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="feeds")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="feeds"
+    )
     kind = models.CharField(max_length=10, choices=Kind)
     team = models.CharField(max_length=80, blank=True)
     digest = models.CharField(max_length=64, unique=True, editable=False)
@@ -252,34 +334,54 @@ class Feed(models.Model):
 
 
 class FreezeException(models.Model):
-    """CTO and change manager together let one change into one slot inside a code freeze, never a blackout (A6); asked for, and each half."""
+    """CTO and change manager together let one change into one slot inside a code freeze, never a
+    blackout (A6); asked for, and each half.
+    """
 
-    change = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="freeze_exceptions")
+    change = models.ForeignKey(
+        ChangeRequest, on_delete=models.CASCADE, related_name="freeze_exceptions"
+    )
     slot_start = models.DateTimeField()
     reason = models.TextField(max_length=2000)
     round = models.PositiveIntegerField(
-        default=1, help_text="Of the change: an edit of its content opens another round and ends the grant."
+        default=1,
+        help_text="Of the change: an edit of its content opens another round and ends the grant.",
     )
-    cto = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
-    change_manager = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    cto = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    change_manager = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
     lifts = ArrayField(
-        models.BigIntegerField(), default=list, help_text="First keys of the freezes that stood over the slot when it was asked for."
+        models.BigIntegerField(),
+        default=list,
+        help_text="First keys of the freezes that stood over the slot when it was asked for.",
     )
-    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
-    declined_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    declined_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
     declined_at = models.DateTimeField(null=True)
     declined_reason = models.TextField(blank=True, max_length=2000)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["change", "slot_start", "round"], name="one_exception_per_slot"),
-            models.CheckConstraint(name="exception_takes_two_people", condition=~Q(cto=F("change_manager"))),
+            models.UniqueConstraint(
+                fields=["change", "slot_start", "round"], name="one_exception_per_slot"
+            ),
+            models.CheckConstraint(
+                name="exception_takes_two_people", condition=~Q(cto=F("change_manager"))
+            ),
         ]
         indexes = [
             models.Index(
                 fields=["slot_start"],
-                condition=Q(declined_at__isnull=True) & (Q(cto__isnull=True) | Q(change_manager__isnull=True)),
+                condition=Q(declined_at__isnull=True)
+                & (Q(cto__isnull=True) | Q(change_manager__isnull=True)),
                 name="exception_waiting",
             )
         ]
@@ -318,6 +420,10 @@ def lifted_for(change: ChangeRequest, start: datetime | None) -> frozenset[int]:
     if start is None or change.is_emergency:
         return frozenset()
     barred = {*change.authors.values_list("user", flat=True), change.implementer_id} - {None}
-    granted = change.freeze_exceptions.filter(slot_start=start, cto__isnull=False, change_manager__isnull=False, round=change.round)
-    granted = granted.filter(declined_at=None).exclude(cto__in=barred).exclude(change_manager__in=barred)
+    granted = change.freeze_exceptions.filter(
+        slot_start=start, cto__isnull=False, change_manager__isnull=False, round=change.round
+    )
+    granted = (
+        granted.filter(declined_at=None).exclude(cto__in=barred).exclude(change_manager__in=barred)
+    )
     return frozenset(key for lifts in granted.values_list("lifts", flat=True) for key in lifts)

@@ -1,4 +1,6 @@
-"""Signing the next stage in the same visit: it counts when that stage opens, and never if an edit or an objection comes first (item 6)."""
+"""Signing the next stage in the same visit: it counts when that stage opens, and never if an edit
+or an objection comes first (item 6).
+"""
 
 from __future__ import annotations
 
@@ -18,34 +20,65 @@ from requests import access
 
 
 def may_sign(
-    steps: Sequence[Step], step: Step, user: User, capacities: Sequence[who_decides.Capacity], authors: frozenset[int]
+    steps: Sequence[Step],
+    step: Step,
+    user: User,
+    capacities: Sequence[who_decides.Capacity],
+    authors: frozenset[int],
 ) -> list[Step]:
-    """The steps of the stage after `step`'s that this person could sign together with it; `steps` are those of the round."""
+    """The steps of the stage after `step`'s that this person could sign together with it; `steps`
+    are those of the round.
+    """
     if step.deferred or user.pk in authors:
         return []
-    following = [other for other in steps if not other.deferred and other.stage == step.stage + 1 and other.state == Step.State.WAITING]
-    return [other for other in following if not refusal(other, user, capacities, authors)][:1]  # nobody decides twice in one stage
+    following = [
+        other
+        for other in steps
+        if not other.deferred
+        and other.stage == step.stage + 1
+        and other.state == Step.State.WAITING
+    ]
+    return [other for other in following if not refusal(other, user, capacities, authors)][
+        :1
+    ]  # nobody decides twice in one stage
 
 
-def refusal(step: Step, user: User, capacities: Sequence[who_decides.Capacity], authors: frozenset[int]) -> list[Reason]:
-    """Why this person may not sign a waiting step in advance: by the rules of the step, its state apart."""
+def refusal(
+    step: Step, user: User, capacities: Sequence[who_decides.Capacity], authors: frozenset[int]
+) -> list[Reason]:
+    """Why this person may not sign a waiting step in advance: by the rules of the step, its state
+    apart.
+    """
     if step.checklist or step.kind == policy.EMERGENCY:
-        return [Reason("checklist", f"The {step.label.lower()} has a checklist; it is given when it is open.")]
+        return [
+            Reason(
+                "checklist",
+                f"The {step.label.lower()} has a checklist; it is given when it is open.",
+            )
+        ]
     if not _fitting(step, user, capacities, authors):
         return [Reason("not_yours", f"The {step.label.lower()} is not yours to give.")]
     return []
 
 
-def _fitting(step: Step, user: User, capacities: Sequence[who_decides.Capacity], authors: frozenset[int]) -> list[who_decides.Capacity]:
-    return [c for c in capacities if c.roles & set(step.roles) and not {user.pk, c.principal} & authors]
+def _fitting(
+    step: Step, user: User, capacities: Sequence[who_decides.Capacity], authors: frozenset[int]
+) -> list[who_decides.Capacity]:
+    return [
+        c for c in capacities if c.roles & set(step.roles) and not {user.pk, c.principal} & authors
+    ]
 
 
 @transaction.atomic
 def sign(*, actor: User, number: str, step_id: int, version: int) -> None:
-    """Sign a step of the next stage. If the verdict just given has opened it, this is an approval; else it waits for its stage."""
+    """Sign a step of the next stage. If the verdict just given has opened it, this is an approval;
+    else it waits for its stage.
+    """
     step = who_decides.step_for(actor, number, step_id, lock=True)
     if step.state == Step.State.OPEN:
-        decisions.decide(actor=actor, number=number, step_id=step_id, verdict="approve", version=version)
+        decisions.decide(
+            actor=actor, number=number, step_id=step_id, verdict="approve", version=version
+        )
         return
     if step.state != Step.State.WAITING:
         raise Blocked([Reason("settled", f"The {step.label.lower()} waits for nobody any more.")])
@@ -53,25 +86,65 @@ def sign(*, actor: User, number: str, step_id: int, version: int) -> None:
         raise Blocked([Reason("stale", "The change was edited since you opened it.")])
     capacities, authors = who_decides.capacities_of(actor), who_decides.authors_of(step.change)
     raise_refusal(refusal(step, actor, capacities, authors))
-    mine = Step.objects.filter(change=step.change, round=step.round, deferred=False, stage=step.stage - 1, decisions__actor=actor)
+    mine = Step.objects.filter(
+        change=step.change,
+        round=step.round,
+        deferred=False,
+        stage=step.stage - 1,
+        decisions__actor=actor,
+    )
     if not mine.filter(decisions__verdict="approve").exists():
-        raise Blocked([Reason("not_reviewed", "Approve a step of the stage before it first; then both can be given in one visit.")])
+        raise Blocked(
+            [
+                Reason(
+                    "not_reviewed",
+                    "Approve a step of the stage before it first; then both can be given in one"
+                    " visit.",
+                )
+            ]
+        )
     twice = Advance.objects.filter(
-        user=actor, step__change=step.change, step__round=step.round, step__stage=step.stage, ended_at__isnull=True
+        user=actor,
+        step__change=step.change,
+        step__round=step.round,
+        step__stage=step.stage,
+        ended_at__isnull=True,
     )
     if twice.exists():
-        raise Blocked([Reason("decided", "You have signed in that stage already; each stage takes different people.")])
+        raise Blocked(
+            [
+                Reason(
+                    "decided",
+                    "You have signed in that stage already; each stage takes different people.",
+                )
+            ]
+        )
     principal = _fitting(step, actor, capacities, authors)[0].principal
-    Advance.objects.create(step=step, user=actor, principal_id=principal, version=version, at=timezone.now())
-    trail.record("approval.advance", actor=actor, change=step.change, data={"step": step.pk, "kind": step.kind, "round": step.round})
+    Advance.objects.create(
+        step=step, user=actor, principal_id=principal, version=version, at=timezone.now()
+    )
+    trail.record(
+        "approval.advance",
+        actor=actor,
+        change=step.change,
+        data={"step": step.pk, "kind": step.kind, "round": step.round},
+    )
 
 
 @transaction.atomic
 def take_back(*, actor: User, number: str, step_id: int) -> None:
     """Before it has counted, whoever signed in advance may take that back."""
     change = access.change_to_write(actor, number)
-    found = Advance.objects.filter(step_id=step_id, step__change=change, user=actor, ended_at__isnull=True).first() if step_id > 0 else None
+    found = (
+        Advance.objects.filter(
+            step_id=step_id, step__change=change, user=actor, ended_at__isnull=True
+        ).first()
+        if step_id > 0
+        else None
+    )
     if found is None:
-        raise Missing([Reason("missing", "You have signed nothing in advance here, or it counts already.")])
+        raise Missing(
+            [Reason("missing", "You have signed nothing in advance here, or it counts already.")]
+        )
     found.end(Advance.Outcome.TAKEN_BACK)
     trail.record("approval.advance_back", actor=actor, change=change, data={"step": step_id})

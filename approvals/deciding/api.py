@@ -50,7 +50,11 @@ def step_out(step: Step) -> dict[str, Any]:
 def steps(request: Request, number: str) -> Any:
     """All steps, current round first, by stage."""
     change = access.change_for(request.user, number)
-    rows = Step.objects.filter(change=change).with_decisions().order_by("-round", "deferred", "stage", "position")
+    rows = (
+        Step.objects.filter(change=change)
+        .with_decisions()
+        .order_by("-round", "deferred", "stage", "position")
+    )
     return {"items": [step_out(step) for step in rows]}
 
 
@@ -67,7 +71,8 @@ class DecisionIn(Body):
 def decide(request: Request, number: str, step_id: int, body: DecisionIn) -> Any:
     """Approve, reject, request changes or waive, as the person signed in.
 
-    `on_behalf_of`: the on-call engineer records that this person authorised the emergency by telephone; they confirm it themselves.
+    `on_behalf_of`: the on-call engineer records that this person authorised the emergency by
+    telephone; they confirm it themselves.
     """
     decision = decisions.decide(
         actor=request.user,
@@ -87,10 +92,14 @@ class ConfirmationIn(Body):
     answer: str
 
 
-@router.post("/changes/{number}/steps/{step_id}/confirmation", operation_id="confirm_step", auth=PERSON)
+@router.post(
+    "/changes/{number}/steps/{step_id}/confirmation", operation_id="confirm_step", auth=PERSON
+)
 def confirm(request: Request, number: str, step_id: int, body: ConfirmationIn) -> Any:
-    """Say whether you gave the approval recorded in your name by telephone (approved, not_approved), or whether an emergency's start
-    before authorisation was right (ratified, not_ratified)."""
+    """Say whether you gave the approval recorded in your name by telephone (approved,
+    not_approved), or whether an emergency's start before authorisation was right (ratified,
+    not_ratified).
+    """
     started_before = who_decides.step_for(request.user, number, step_id).ratify_by is not None
     confirm_by = ratification.answer if started_before else telephone.confirm
     step = confirm_by(actor=request.user, number=number, step_id=step_id, answer=body.answer)
@@ -103,7 +112,12 @@ def waiting(request: Request) -> Any:
     rows = who_decides.waiting_for(request.user).select_related("change").with_decisions()[:200]
     return {
         "items": [
-            step_out(step) | {"change": step.change.number, "summary": step.change.summary, "priority": step.change.priority}
+            step_out(step)
+            | {
+                "change": step.change.number,
+                "summary": step.change.summary,
+                "priority": step.change.priority,
+            }
             for step in rows
         ]
     }

@@ -25,9 +25,15 @@ def hours_asked(change: ChangeRequest, hours: int | None) -> int:
     """For how many hours the giver lets it hold. Raises Invalid."""
     if hours is None:
         return HOLDS_FOR
-    most = LONGEST if change.emergency_kind == ChangeRequest.EmergencyKind.VULNERABILITY else HOLDS_FOR
+    most = (
+        LONGEST if change.emergency_kind == ChangeRequest.EmergencyKind.VULNERABILITY else HOLDS_FOR
+    )
     if not HOLDS_FOR <= hours <= most:
-        allowed = f"between {HOLDS_FOR} and {most} hours" if most > HOLDS_FOR else f"{HOLDS_FOR} hours; more is for a vulnerability"
+        allowed = (
+            f"between {HOLDS_FOR} and {most} hours"
+            if most > HOLDS_FOR
+            else f"{HOLDS_FOR} hours; more is for a vulnerability"
+        )
         raise Invalid(fields={"valid_hours": f"Valid hours: an authorisation holds for {allowed}."})
     return hours
 
@@ -43,16 +49,26 @@ def expired_refusal(change: ChangeRequest, at: datetime) -> list[Reason]:
 
 def lapsed() -> ChangeQuerySet:
     """Emergencies whose authorisation has run out unused."""
-    return ChangeRequest.objects.filter(priority="P0", state__in=UNUSED, authorised_until__lte=timezone.now()).order_by("authorised_until")
+    return ChangeRequest.objects.filter(
+        priority="P0", state__in=UNUSED, authorised_until__lte=timezone.now()
+    ).order_by("authorised_until")
 
 
 def expire(change: ChangeRequest) -> bool:
-    """The clock's verb: a new round with the same content, the slot given back, and those who decide are asked again."""
+    """The clock's verb: a new round with the same content, the slot given back, and those who
+    decide are asked again.
+    """
     if not expired_refusal(change, timezone.now()):
         return False
     until = change.authorised_until
     assert until is not None
-    lifecycle.perform(change, "expire", actor=None, reason="The authorisation was not used in time.", round=change.round + 1)
+    lifecycle.perform(
+        change,
+        "expire",
+        actor=None,
+        reason="The authorisation was not used in time.",
+        round=change.round + 1,
+    )
     rounds.open_round(change)
     outbox.tell(
         _people(change),
@@ -60,7 +76,10 @@ def expire(change: ChangeRequest) -> bool:
         occasion=f"{change.round}",
         change=change,
         subject=f"{change.number}: its authorisation has lapsed unused",
-        body=f"It held until {say_instant(until)}. Whoever authorises emergencies has been asked again; one click renews it.",
+        body=(
+            f"It held until {say_instant(until)}. Whoever authorises emergencies has been asked"
+            " again; one click renews it."
+        ),
         due_at=until,
     )
     return True
@@ -69,8 +88,15 @@ def expire(change: ChangeRequest) -> bool:
 def ending() -> ChangeQuerySet:
     """Those that lapse within four hours and whose people have not been told yet."""
     now = timezone.now()
-    soon = ChangeRequest.objects.filter(priority="P0", state__in=UNUSED, authorised_until__lte=now + WARN_BEFORE, authorised_until__gt=now)
-    return soon.filter(~Q(authorisation_warned=F("authorised_until")) | Q(authorisation_warned__isnull=True)).order_by("authorised_until")
+    soon = ChangeRequest.objects.filter(
+        priority="P0",
+        state__in=UNUSED,
+        authorised_until__lte=now + WARN_BEFORE,
+        authorised_until__gt=now,
+    )
+    return soon.filter(
+        ~Q(authorisation_warned=F("authorised_until")) | Q(authorisation_warned__isnull=True)
+    ).order_by("authorised_until")
 
 
 def warn(change: ChangeRequest) -> bool:
@@ -94,4 +120,8 @@ def warn(change: ChangeRequest) -> bool:
 
 def _people(change: ChangeRequest) -> list[User]:
     on_call = Duty.objects.current().filter(kind=Duty.Kind.ON_CALL).select_related("user")
-    return [person for person in (change.requester, change.implementer, *(duty.user for duty in on_call)) if person]
+    return [
+        person
+        for person in (change.requester, change.implementer, *(duty.user for duty in on_call))
+        if person
+    ]

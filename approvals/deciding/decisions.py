@@ -1,4 +1,6 @@
-"""Submission and decisions: `submit`, `decide`, and what a decision brings about (R37-R53, A2-A4)."""
+"""Submission and decisions: `submit`, `decide`, and what a decision brings about (R37-R53,
+A2-A4).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,16 @@ from approvals.policy import policy
 from approvals.rounds import rounds, submission
 from audit import trail
 from language import reading
-from language.refusal import Blocked, Invalid, NotYours, Reason, Refused, Stale, raise_refusal, refuse_if
+from language.refusal import (
+    Blocked,
+    Invalid,
+    NotYours,
+    Reason,
+    Refused,
+    Stale,
+    raise_refusal,
+    refuse_if,
+)
 from notifications import outbox
 from requests import access, cleaning, evidence, lifecycle, watching
 from requests.models import ChangeRequest
@@ -27,17 +38,24 @@ from requests.states import State
 NEEDS_COMMENT = {Decision.Verdict.REJECT, Decision.Verdict.REQUEST_CHANGES, Decision.Verdict.WAIVE}
 
 
-# --- submit ----------------------------------------------------------------------------------------------------------------------
+# --- submit ---------------------------------------------------------------------------------------
 
 
 def submit_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     if actor != change.requester:
-        return [Reason("not_yours", f"Only the requester, {change.requester}, submits it; the change manager can transfer it.")]
+        return [
+            Reason(
+                "not_yours",
+                f"Only the requester, {change.requester}, submits it; the change manager can"
+                " transfer it.",
+            )
+        ]
     return lifecycle.state_refusal(change, "submit") or late_records.refusal(change)
 
 
 def submit(*, actor: User, number: str) -> ChangeRequest:
-    """Hand a complete change to its reviewers (A22). Raises Invalid with one entry per missing field; nothing is lost then.
+    """Hand a complete change to its reviewers (A22). Raises Invalid with one entry per missing
+    field; nothing is lost then.
 
     An emergency with a real start is recorded instead (A33).
     """
@@ -58,12 +76,14 @@ def _submit(actor: User, number: str) -> tuple[ChangeRequest, list[Reason]]:
         from approvals.deciding import recording
 
         return change, recording.record(change, actor)
-    lifecycle.perform(change, "submit", actor=actor, round=change.round + 1, content_hash=change.content_hash)
+    lifecycle.perform(
+        change, "submit", actor=actor, round=change.round + 1, content_hash=change.content_hash
+    )
     rounds.open_round(change)
     return change, []
 
 
-# --- decide ----------------------------------------------------------------------------------------------------------------------
+# --- decide ---------------------------------------------------------------------------------------
 
 
 @transaction.atomic
@@ -79,10 +99,12 @@ def decide(
     on_behalf_of: str = "",
     valid_hours: int | None = None,
 ) -> Decision:
-    """Record one person's verdict on one step and move the change on once its stage is settled (R37-R53, A2-A4).
+    """Record one person's verdict on one step and move the change on once its stage is settled
+    (R37-R53, A2-A4).
 
-    `version` is the change's version that the person saw. With `on_behalf_of`, the on-call engineer records that this person
-    authorised the emergency by telephone. `valid_hours`: for how long an authorisation holds (A32).
+    `version` is the change's version that the person saw. With `on_behalf_of`, the on-call engineer
+    records that this person authorised the emergency by telephone. `valid_hours`: for how long an
+    authorisation holds (A32).
 
     Raises NotYours, Blocked (settled: who was first), Stale (the content changed since)
     and Invalid (comment or checklist missing, a person who could not have approved).
@@ -92,34 +114,78 @@ def decide(
     principal, capacity, refusal = capacity_for(step, actor, verdict, on_behalf_of)
     if refusal and refusal[0].code in who_decides.NOT_YOURS:
         if on_behalf_of:
-            raise Invalid(fields={"on_behalf_of": f"On behalf of: {principal} cannot give the {step.label.lower()} of this change now."})
+            raise Invalid(
+                fields={
+                    "on_behalf_of": (
+                        f"On behalf of: {principal} cannot give the {step.label.lower()} of this"
+                        " change now."
+                    )
+                }
+            )
         raise_refusal(refusal)
     if version != change.version:
-        raise Stale([Reason("stale", "The change was edited since you opened it. Look at what changed, then decide.")])
+        raise Stale(
+            [
+                Reason(
+                    "stale",
+                    "The change was edited since you opened it. Look at what changed, then decide.",
+                )
+            ]
+        )
     raise_refusal(refusal)
     if not step.deferred and change.state != State.IN_REVIEW:
         raise Blocked(lifecycle.state_refusal(change, "approve"))
     if verdict == Decision.Verdict.WAIVE and not step.waivable:
-        answered = "a security question was answered yes" if step.kind == policy.SECURITY else "the policy asks for it"
-        raise Blocked([Reason("not_waivable", f"The {step.label.lower()} cannot be waived, only decided: {answered}.")])
+        answered = (
+            "a security question was answered yes"
+            if step.kind == policy.SECURITY
+            else "the policy asks for it"
+        )
+        raise Blocked(
+            [
+                Reason(
+                    "not_waivable",
+                    f"The {step.label.lower()} cannot be waived, only decided: {answered}.",
+                )
+            ]
+        )
     comment, answers = _checked(step, verdict, comment, checklist or {})
     if step.kind == policy.EMERGENCY and verdict == Decision.Verdict.APPROVE:
         stepup.require(actor)
-        change.authorised_until = timezone.now() + timedelta(hours=authorisation.hours_asked(change, valid_hours))
+        change.authorised_until = timezone.now() + timedelta(
+            hours=authorisation.hours_asked(change, valid_hours)
+        )
     assert capacity is not None
-    decision = keep(step, actor, principal, capacity.roles & set(step.roles), verdict, comment, answers, by_telephone=bool(on_behalf_of))
+    decision = keep(
+        step,
+        actor,
+        principal,
+        capacity.roles & set(step.roles),
+        verdict,
+        comment,
+        answers,
+        by_telephone=bool(on_behalf_of),
+    )
     _settle(step, decision)
     return decision
 
 
-def capacity_for(step: Step, actor: User, verdict: str, on_behalf_of: str) -> tuple[User, who_decides.Capacity | None, list[Reason]]:
+def capacity_for(
+    step: Step, actor: User, verdict: str, on_behalf_of: str
+) -> tuple[User, who_decides.Capacity | None, list[Reason]]:
     """Whose verdict it will be, by which roles, and why it may not be given."""
     authors, decided = who_decides.authors_of(step.change), who_decides.decided_in_stage(step)
     named = _principal(step, actor, verdict, on_behalf_of)
     if on_behalf_of:
         own = who_decides.Capacity(named.pk, who_decides.roles_for_deciding(named))
-        return named, own, who_decides.decision_refusal(step, named, own, authors=authors, decided=decided)
-    capacity, refusal = who_decides.best_capacity(step, actor, who_decides.capacities_of(actor), authors=authors, decided=decided)
+        return (
+            named,
+            own,
+            who_decides.decision_refusal(step, named, own, authors=authors, decided=decided),
+        )
+    capacity, refusal = who_decides.best_capacity(
+        step, actor, who_decides.capacities_of(actor), authors=authors, decided=decided
+    )
     if capacity is None or capacity.principal == actor.pk:
         return actor, capacity, refusal
     return User.objects.get(pk=capacity.principal), capacity, refusal
@@ -138,7 +204,12 @@ def _principal(step: Step, actor: User, verdict: str, username: str) -> User:
         raise Invalid(fields={"on_behalf_of": f"On behalf of: {problem}"}) from None
     if named is None or named == actor:
         raise Invalid(
-            fields={"on_behalf_of": "On behalf of: name the person who approved by telephone; your own verdict you give yourself."}
+            fields={
+                "on_behalf_of": (
+                    "On behalf of: name the person who approved by telephone; your own verdict you"
+                    " give yourself."
+                )
+            }
         )
     return named
 
@@ -154,7 +225,9 @@ def keep(
     *,
     by_telephone: bool,
 ) -> Decision:
-    """Store the decision and its event; for an approval by telephone also ask the person named to confirm it (A4)."""
+    """Store the decision and its event; for an approval by telephone also ask the person named to
+    confirm it (A4).
+    """
     change = step.change
     delegation = None if by_telephone or principal == actor else _delegation(principal, actor)
     role = step.quorum.acting_role(who_decides.approvals_of(step), held)
@@ -180,7 +253,9 @@ def keep(
         with transaction.atomic():
             decision.save()
     except IntegrityError:
-        raise Blocked([Reason("decided", "You have decided in this stage already, or wrote on this change.")]) from None
+        raise Blocked(
+            [Reason("decided", "You have decided in this stage already, or wrote on this change.")]
+        ) from None
     _record(decision)
     if by_telephone:
         telephone.ask(decision)
@@ -200,7 +275,9 @@ def _record(decision: Decision) -> None:
         "comment": decision.comment,
         "checklist": decision.checklist,
     }
-    if spared := sorted(key for key, answer in decision.checklist.items() if isinstance(answer, dict)):
+    if spared := sorted(
+        key for key, answer in decision.checklist.items() if isinstance(answer, dict)
+    ):
         data["not_applicable"] = spared
     for name in ("on_behalf_of", "delegation", "stand_in"):
         if key := getattr(decision, f"{name}_id"):
@@ -209,56 +286,91 @@ def _record(decision: Decision) -> None:
 
 
 def _delegation(giver: User, receiver: User) -> Delegation:
-    """By which somebody stands in for another, locked until the decision is stored: one that ends meanwhile ends before or after it."""
-    found = Delegation.objects.current().select_for_update().filter(giver=giver, receiver=receiver).first()
+    """By which somebody stands in for another, locked until the decision is stored: one that ends
+    meanwhile ends before or after it.
+    """
+    found = (
+        Delegation.objects.current()
+        .select_for_update()
+        .filter(giver=giver, receiver=receiver)
+        .first()
+    )
     if found is None:
         raise NotYours([Reason("not_yours", f"{giver} delegates to you no longer.")])
     return found
 
 
-def _checked(step: Step, verdict: str, comment: str, checklist: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def _checked(
+    step: Step, verdict: str, comment: str, checklist: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
     """Comment and checklist as they are kept, or Invalid."""
     if verdict not in Decision.Verdict.values:
-        raise Invalid(fields={"verdict": f"Verdict: choose one of {', '.join(Decision.Verdict.values)}."})
+        raise Invalid(
+            fields={"verdict": f"Verdict: choose one of {', '.join(Decision.Verdict.values)}."}
+        )
     try:
         comment = reading.prose(comment)
     except reading.Wrong as problem:
         raise Invalid(fields={"comment": f"Comment: {problem}"}) from None
     if verdict in NEEDS_COMMENT and not comment:
         word = {"reject": "reject", "request_changes": "request changes", "waive": "waive"}[verdict]
-        raise Invalid(fields={"comment": f"Comment: to {word}, say why; {step.change.requester} will read it."})
+        raise Invalid(
+            fields={
+                "comment": f"Comment: to {word}, say why; {step.change.requester} will read it."
+            }
+        )
     known = {item["key"] for item in step.checklist}
     answers = {key: _answer(key, answer) for key, answer in checklist.items() if key in known}
     if verdict != Decision.Verdict.APPROVE:
         return comment, answers
-    no_evidence = evidence_problem(step.change) if any(item["key"] == policy.EVIDENCE_ITEM for item in step.checklist) else ""
+    no_evidence = (
+        evidence_problem(step.change)
+        if any(item["key"] == policy.EVIDENCE_ITEM for item in step.checklist)
+        else ""
+    )
     if problems := policy.check_checklist(step.checklist, answers, no_evidence=no_evidence):
         raise Invalid(fields={f"checklist.{key}": text for key, text in problems.items()})
     return comment, answers
 
 
 def evidence_problem(change: ChangeRequest) -> str:
-    """Why nothing shows that the rollback works, in the content, or for an emergency in what was supplied afterwards (A19); or nothing."""
+    """Why nothing shows that the rollback works, in the content, or for an emergency in what was
+    supplied afterwards (A19); or nothing.
+    """
     if change.no_way_back:
         return ""  # T2 asks something else then (A46)
     found = evidence.of(change)
-    supplied = change.documentation.order_by("-version").first() if change.is_emergency and not found.counts else None
-    return evidence.of(change, supplied.values.get("rollback_tested") or {}).problem if supplied else found.problem
+    supplied = (
+        change.documentation.order_by("-version").first()
+        if change.is_emergency and not found.counts
+        else None
+    )
+    return (
+        evidence.of(change, supplied.values.get("rollback_tested") or {}).problem
+        if supplied
+        else found.problem
+    )
 
 
 def _answer(key: str, answer: Any) -> Any:
-    """One checklist answer as it is kept: ticked, or not applicable and why; anything else is no answer."""
+    """One checklist answer as it is kept: ticked, or not applicable and why; anything else is no
+    answer.
+    """
     if isinstance(answer, Mapping) and isinstance(answer.get("not_applicable"), str):
         return {"not_applicable": reading.said(f"checklist.{key}", answer["not_applicable"], key)}
     return answer is True
 
 
 def answers_before(actor: User, step_id: int) -> dict[str, Any]:
-    """The checklist as this person answered it when they approved the same step of an earlier round; nothing if they did not."""
+    """The checklist as this person answered it when they approved the same step of an earlier
+    round; nothing if they did not.
+    """
     step = Step.objects.filter(pk=step_id).first()
     if step is None:
         return {}
-    earlier = Decision.objects.filter(actor=actor, change=step.change_id, step__kind=step.kind, round__lt=step.round)
+    earlier = Decision.objects.filter(
+        actor=actor, change=step.change_id, step__kind=step.kind, round__lt=step.round
+    )
     last = earlier.filter(verdict=Decision.Verdict.APPROVE).order_by("-id").first()
     return dict(last.checklist) if last else {}
 
@@ -267,20 +379,35 @@ def _settle(step: Step, decision: Decision) -> None:
     """What one verdict brings about: nothing yet, the next stage, approval, or the way back."""
     change, verdict = step.change, decision.verdict
     if verdict in (Decision.Verdict.REJECT, Decision.Verdict.REQUEST_CHANGES) and step.deferred:
-        # An emergency that has been implemented cannot be sent back; the objection stands in the review, and is settled by it.
-        rounds.close_step(step, Step.State.CHANGES_REQUESTED if verdict == Decision.Verdict.REQUEST_CHANGES else Step.State.REJECTED)
+        # An emergency that has been implemented cannot be sent back; the objection stands in the
+        # review, and is settled by it.
+        rounds.close_step(
+            step,
+            (
+                Step.State.CHANGES_REQUESTED
+                if verdict == Decision.Verdict.REQUEST_CHANGES
+                else Step.State.REJECTED
+            ),
+        )
     elif verdict == Decision.Verdict.REJECT:
         rounds.close_step(step, Step.State.REJECTED)
-        lifecycle.perform(change, "reject", actor=decision.actor, reason=decision.comment, step=step.pk)
+        lifecycle.perform(
+            change, "reject", actor=decision.actor, reason=decision.comment, step=step.pk
+        )
         rounds.withdraw_round(change)
     elif verdict == Decision.Verdict.REQUEST_CHANGES:
         rounds.close_step(step, Step.State.CHANGES_REQUESTED)
-        lifecycle.perform(change, "request_changes", actor=decision.actor, reason=decision.comment, step=step.pk)
+        lifecycle.perform(
+            change, "request_changes", actor=decision.actor, reason=decision.comment, step=step.pk
+        )
         rounds.withdraw_round(change)
     elif verdict == Decision.Verdict.WAIVE:
         rounds.close_step(step, Step.State.WAIVED)
     else:
-        approvals = {d.principal_id: frozenset(d.roles_held) for d in Decision.objects.filter(step=step, verdict=Decision.Verdict.APPROVE)}
+        approvals = {
+            d.principal_id: frozenset(d.roles_held)
+            for d in Decision.objects.filter(step=step, verdict=Decision.Verdict.APPROVE)
+        }
         if step.quorum.is_met(approvals):
             rounds.close_step(step, Step.State.APPROVED)
     if step.deferred:
@@ -292,9 +419,18 @@ def _settle(step: Step, decision: Decision) -> None:
 
 
 def _take_up(change: ChangeRequest) -> None:
-    """What was signed in advance counts now that its stage is open, if whoever signed it may still give it; else they are told."""
-    waiting = Advance.objects.filter(step__change=change, step__round=change.round, step__state=Step.State.OPEN, ended_at__isnull=True)
-    while change.state == State.IN_REVIEW and (found := waiting.select_related("user", "principal").order_by("id").first()):
+    """What was signed in advance counts now that its stage is open, if whoever signed it may still
+    give it; else they are told.
+    """
+    waiting = Advance.objects.filter(
+        step__change=change,
+        step__round=change.round,
+        step__state=Step.State.OPEN,
+        ended_at__isnull=True,
+    )
+    while change.state == State.IN_REVIEW and (
+        found := waiting.select_related("user", "principal").order_by("id").first()
+    ):
         if why := _count(change, found):
             found.end(Advance.Outcome.VOID)
             outbox.tell(
@@ -302,7 +438,10 @@ def _take_up(change: ChangeRequest) -> None:
                 kind="advance_void",
                 occasion=f"{found.pk}",
                 change=change,
-                subject=f"{change.number}: the {found.step.label.lower()} that you signed in advance did not count",
+                subject=(
+                    f"{change.number}: the {found.step.label.lower()} that you signed in advance"
+                    " did not count"
+                ),
                 body=why,
             )
 
@@ -315,13 +454,28 @@ def _count(change: ChangeRequest, found: Advance) -> str:
         return "The change was edited since; look at it again, it waits for you."
     principal, capacity, refusal = capacity_for(step, found.user, Decision.Verdict.APPROVE, "")
     if refusal or capacity is None or principal != found.principal:
-        return refusal[0].message if refusal else f"You signed it for {found.principal}, and no longer may."
+        return (
+            refusal[0].message
+            if refusal
+            else f"You signed it for {found.principal}, and no longer may."
+        )
     try:
         with transaction.atomic():
-            decision = keep(step, found.user, principal, capacity.roles & set(step.roles), "approve", "", {}, by_telephone=False)
+            decision = keep(
+                step,
+                found.user,
+                principal,
+                capacity.roles & set(step.roles),
+                "approve",
+                "",
+                {},
+                by_telephone=False,
+            )
     except Refused as ended:  # a delegation that ended, or a hand in the content, at this moment
         return str(ended)
-    outbox.withdraw(change_id=change.pk, kind="approval_waiting", occasion=f"{step.pk}", person=found.user_id)
+    outbox.withdraw(
+        change_id=change.pk, kind="approval_waiting", occasion=f"{step.pk}", person=found.user_id
+    )
     found.end(Advance.Outcome.COUNTED)  # before it settles the step, which ends what is still open
     _settle(step, decision)
     return ""
@@ -329,7 +483,9 @@ def _count(change: ChangeRequest, found: Advance) -> str:
 
 def _tell_decided(step: Step, decision: Decision) -> None:
     change = step.change
-    kind = "changes_requested" if decision.verdict == Decision.Verdict.REQUEST_CHANGES else "decision"
+    kind = (
+        "changes_requested" if decision.verdict == Decision.Verdict.REQUEST_CHANGES else "decision"
+    )
     standing = f" The change is now {State(change.state).label.lower()}."
     outbox.tell(
         [change.requester],
@@ -337,5 +493,6 @@ def _tell_decided(step: Step, decision: Decision) -> None:
         occasion=f"{decision.pk}",
         change=change,
         subject=f"{change.number}: {decision.said_by} {decision.did(f'the {step.label.lower()}')}",
-        body=(f"{decision.comment}\n\n" if decision.comment else "") + f"“{change.summary}”.{standing}",
+        body=(f"{decision.comment}\n\n" if decision.comment else "")
+        + f"“{change.summary}”.{standing}",
     )

@@ -1,6 +1,8 @@
-"""Suggested text: a reviewer words a field, the requester takes it over with one click (issue 3 item 6).
+"""Suggested text: a reviewer words a field, the requester takes it over with one click (issue 3
+item 6).
 
-The content is then the requester's, who made the edit; whoever suggested wrote nothing on the change and stays free to decide.
+The content is then the requester's, who made the edit; whoever suggested wrote nothing on the
+change and stays free to decide.
 """
 
 from __future__ import annotations
@@ -33,7 +35,13 @@ def refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     if actor.pk == change.requester_id:
         return [Reason("own_change", "You requested it: edit it instead.")]
     if change.state not in OPEN_STATES:
-        return [Reason("state", f"{change.number} is {State(change.state).label.lower()}; text is suggested while it is in review.")]
+        return [
+            Reason(
+                "state",
+                f"{change.number} is {State(change.state).label.lower()}; text is suggested while"
+                " it is in review.",
+            )
+        ]
     return []
 
 
@@ -45,7 +53,9 @@ def check_field(field: str) -> content.Field:
 
 @transaction.atomic
 def suggest(*, actor: User, number: str, field: str, text: str, comment: str = "") -> Suggestion:
-    """Word a field of somebody else's change. Raises Invalid for a text that says what stands there, or that the field cannot hold."""
+    """Word a field of somebody else's change. Raises Invalid for a text that says what stands
+    there, or that the field cannot hold.
+    """
     change = access.change_to_write(actor, number)
     raise_refusal(refusal(change, actor))
     label = check_field(field).label
@@ -55,12 +65,29 @@ def suggest(*, actor: User, number: str, field: str, text: str, comment: str = "
     if not cleaned or cleaned == before:
         raise Invalid(fields={field: f"{label}: write what it should say; this is what it says."})
     if change.suggestions.filter(state=Suggestion.State.OPEN).count() >= MOST_OPEN:
-        raise Blocked([Reason("too_many", f"{change.number} has {MOST_OPEN} open suggestions; comment, or request changes.")])
+        raise Blocked(
+            [
+                Reason(
+                    "too_many",
+                    f"{change.number} has {MOST_OPEN} open suggestions; comment, or request"
+                    " changes.",
+                )
+            ]
+        )
     made = Suggestion.objects.create(
-        change=change, author=actor, field=field, before=before, text=cleaned, comment=comment, created_at=timezone.now()
+        change=change,
+        author=actor,
+        field=field,
+        before=before,
+        text=cleaned,
+        comment=comment,
+        created_at=timezone.now(),
     )
     trail.record(
-        "change.suggest", actor=actor, change=change, data={"suggestion": made.pk, "field": field, "text": made.text, "note": made.comment}
+        "change.suggest",
+        actor=actor,
+        change=change,
+        data={"suggestion": made.pk, "field": field, "text": made.text, "note": made.comment},
     )
     outbox.tell(
         [change.requester],
@@ -75,10 +102,20 @@ def suggest(*, actor: User, number: str, field: str, text: str, comment: str = "
 
 @transaction.atomic
 def accept(*, actor: User, number: str, key: int, version: int) -> Suggestion:
-    """The requester takes the text over: an edit of theirs. Blocked when the field says something else by now."""
+    """The requester takes the text over: an edit of theirs. Blocked when the field says something
+    else by now.
+    """
     change, found = _open(actor, number, key)
     if getattr(change, found.field) != found.before:
-        raise Blocked([Reason("edited", "The field says something else since this was suggested; compare, and edit it yourself.")])
+        raise Blocked(
+            [
+                Reason(
+                    "edited",
+                    "The field says something else since this was suggested; compare, and edit it"
+                    " yourself.",
+                )
+            ]
+        )
     taking_back.edit(actor=actor, number=number, version=version, values={found.field: found.text})
     return _answered(found, actor, Suggestion.State.ACCEPTED)
 
@@ -92,12 +129,18 @@ def decline(*, actor: User, number: str, key: int) -> Suggestion:
 def _open(actor: User, number: str, key: int) -> tuple[ChangeRequest, Suggestion]:
     change = access.change_to_write(actor, number)
     if actor.pk != change.requester_id:
-        raise_refusal([Reason("not_yours", f"{change.requester} takes suggestions over, or declines them.")])
-    found = change.suggestions.select_for_update().filter(pk=key).first() if 0 < key < 2**63 else None
+        raise_refusal(
+            [Reason("not_yours", f"{change.requester} takes suggestions over, or declines them.")]
+        )
+    found = (
+        change.suggestions.select_for_update().filter(pk=key).first() if 0 < key < 2**63 else None
+    )
     if found is None:
         raise Missing([Reason("missing", "There is no such suggestion.")])
     if found.state != Suggestion.State.OPEN:
-        raise Blocked([Reason("settled", f"It was {Suggestion.State(found.state).label.lower()} already.")])
+        raise Blocked(
+            [Reason("settled", f"It was {Suggestion.State(found.state).label.lower()} already.")]
+        )
     return change, found
 
 
@@ -116,7 +159,10 @@ def _answered(found: Suggestion, actor: User, state: str) -> Suggestion:
         kind="suggestion_answered",
         occasion=f"{found.pk}",
         change=found.change,
-        subject=f"{found.change.number}: {actor} {word} your text for {content.BY_NAME[found.field].label.lower()}",
+        subject=(
+            f"{found.change.number}: {actor} {word} your text for"
+            f" {content.BY_NAME[found.field].label.lower()}"
+        ),
         body=f"“{found.change.summary}”.",
     )
     return found

@@ -50,20 +50,40 @@ CARD = (
 
 @require_safe
 def queue(request: Request) -> HttpResponse:
-    """What waits for this person, most urgent and oldest first, a page at a time by keyset; beside it what they decided lately."""
+    """What waits for this person, most urgent and oldest first, a page at a time by keyset; beside
+    it what they decided lately.
+    """
     waiting = who_decides.waiting_for(request.user)
     after = request.GET.get("after", "").split("~")
     if len(after) == 2 and after[0] in {"P0", "P1", "P2", "P3"} and (last := key_of(after[1])):
         waiting = waiting.filter(Q(priority__gt=after[0]) | Q(priority=after[0], pk__gt=last))
-    # One reading of the keys says what stands on the page and, on the first, what the badge of the menu says.
+    # One reading of the keys says what stands on the page and, on the first, what the badge of the
+    # menu says.
     keys = list(waiting.values_list("pk", flat=True)[: MANY + 1])
-    cards = Step.objects.filter(pk__in=keys[: PER_PAGE + 1]).select_related("change__requester").only(*CARD)
+    cards = (
+        Step.objects.filter(pk__in=keys[: PER_PAGE + 1])
+        .select_related("change__requester")
+        .only(*CARD)
+    )
     found = who_decides.with_whom_for(request.user, list(cards.order_by("priority", "id")))
-    more = f"{found[PER_PAGE - 1].priority}~{found[PER_PAGE - 1].pk}" if len(found) > PER_PAGE else ""
+    more = (
+        f"{found[PER_PAGE - 1].priority}~{found[PER_PAGE - 1].pk}" if len(found) > PER_PAGE else ""
+    )
     visible = ChangeRequest.objects.visible_to(request.user)
-    decided = Decision.objects.filter(actor=request.user, change__in=visible).select_related("change", "step").order_by("-at", "-id")
+    decided = (
+        Decision.objects.filter(actor=request.user, change__in=visible)
+        .select_related("change", "step")
+        .order_by("-at", "-id")
+    )
     decided = decided.select_related("on_behalf_of").only(
-        "verdict", "at", "on_behalf_of", "delegation", "actor", "step__kind", "change__number", "change__summary"
+        "verdict",
+        "at",
+        "on_behalf_of",
+        "delegation",
+        "actor",
+        "step__kind",
+        "change__number",
+        "change__summary",
     )[:8]
     results = request.session.pop(RESULTS, None)
     return render(
@@ -87,10 +107,21 @@ def queue(request: Request) -> HttpResponse:
 
 @require_safe
 def blocked(request: Request) -> HttpResponse:
-    """Who is blocking what: every step that waits, the longest wait first, with who could decide it. For those who steer."""
+    """Who is blocking what: every step that waits, the longest wait first, with who could decide
+    it. For those who steer.
+    """
     if not request.user.has_role(*STEERING):
-        raise NotYours([Reason("not_yours", "Change managers, managers, the CTO and auditors see who is blocking what.")])
-    steps = Step.objects.filter(state=Step.State.OPEN, change__in=ChangeRequest.objects.visible_to(request.user))
+        raise NotYours(
+            [
+                Reason(
+                    "not_yours",
+                    "Change managers, managers, the CTO and auditors see who is blocking what.",
+                )
+            ]
+        )
+    steps = Step.objects.filter(
+        state=Step.State.OPEN, change__in=ChangeRequest.objects.visible_to(request.user)
+    )
     after = request.GET.get("after", "")
     if after:
         at, key = listing.decode_cursor(after)
@@ -119,8 +150,12 @@ class Result:
 
 @require_POST
 def several(request: Request) -> HttpResponse:
-    """Approve the chosen steps, each by itself and by the same rule as alone; one that is refused holds up no other, and says why."""
-    request.session[RESULTS] = [asdict(_approve_one(request, chosen)) for chosen in request.POST.getlist("step")[:PER_PAGE]]
+    """Approve the chosen steps, each by itself and by the same rule as alone; one that is refused
+    holds up no other, and says why.
+    """
+    request.session[RESULTS] = [
+        asdict(_approve_one(request, chosen)) for chosen in request.POST.getlist("step")[:PER_PAGE]
+    ]
     return redirect("approvals:queue")
 
 
@@ -128,14 +163,31 @@ def _approve_one(request: Request, chosen: str) -> Result:
     """`chosen` is “step~version”: the version that the person saw in the queue."""
     key, _, version = chosen.partition("~")
     numbers = [key_of(part) for part in (key, version)]
-    step = Step.objects.filter(pk=numbers[0], change__in=ChangeRequest.objects.visible_to(request.user)).select_related("change").first()
+    step = (
+        Step.objects.filter(
+            pk=numbers[0], change__in=ChangeRequest.objects.visible_to(request.user)
+        )
+        .select_related("change")
+        .first()
+    )
     if step is None:
         return Result("", "", "There is no such step.", done=False)
     number, summary = step.change.number, step.change.summary
     if not step.may_go_with_others:
-        return Result(number, summary, f"{step.label}: its checklist is ticked on the change's page.", done=False)
+        return Result(
+            number,
+            summary,
+            f"{step.label}: its checklist is ticked on the change's page.",
+            done=False,
+        )
     try:
-        decisions.decide(actor=request.user, number=number, step_id=step.pk, verdict="approve", version=numbers[1])
+        decisions.decide(
+            actor=request.user,
+            number=number,
+            step_id=step.pk,
+            verdict="approve",
+            version=numbers[1],
+        )
     except Refused as refused:
         record_refusal(request, refused)
         return Result(number, summary, _why_not(refused), done=False)
@@ -143,9 +195,14 @@ def _approve_one(request: Request, chosen: str) -> Result:
 
 
 def _why_not(refused: Refused) -> str:
-    """Who ticked it in a list cannot look at what changed there: the round that the edit began asks anew."""
+    """Who ticked it in a list cannot look at what changed there: the round that the edit began asks
+    anew.
+    """
     if isinstance(refused, Stale):
-        return "It was edited since, which began a new round; it comes back to you when the steps before yours are through."
+        return (
+            "It was edited since, which began a new round; it comes back to you when the steps"
+            " before yours are through."
+        )
     return str(refused)
 
 
@@ -165,14 +222,26 @@ def suggest(request: Request, number: str, field: str) -> HttpResponse:
     if request.method == "POST":
         text, comment = request.POST.get("text", ""), request.POST.get("comment", "")
         try:
-            suggestions.suggest(actor=request.user, number=number, field=field, text=text, comment=comment)
+            suggestions.suggest(
+                actor=request.user, number=number, field=field, text=text, comment=comment
+            )
         except Invalid as refused:
             errors = refused.fields
         else:
-            messages.success(request, f"{change.requester} has been told; the text waits on the change's page.")
+            messages.success(
+                request, f"{change.requester} has been told; the text waits on the change's page."
+            )
             return redirect(change)
-    context = {"change": change, "field": found, "text": text, "comment": request.POST.get("comment", ""), "errors": Fields(errors)}
-    return render(request, "approvals/deciding/suggest.html", context, status=422 if errors else 200)
+    context = {
+        "change": change,
+        "field": found,
+        "text": text,
+        "comment": request.POST.get("comment", ""),
+        "errors": Fields(errors),
+    }
+    return render(
+        request, "approvals/deciding/suggest.html", context, status=422 if errors else 200
+    )
 
 
 def delegation_page(request: Request) -> HttpResponse:
@@ -186,7 +255,11 @@ def delegation_page(request: Request) -> HttpResponse:
                 messages.success(request, "The delegation has ended.")
             else:
                 made = _delegate(request)
-                messages.success(request, f"{made.receiver} decides for you from {say_instant(made.starts_at)}; you have both been told.")
+                messages.success(
+                    request,
+                    f"{made.receiver} decides for you from {say_instant(made.starts_at)}; you have"
+                    " both been told.",
+                )
             return redirect("approvals:delegations")
         except Invalid as refused:
             errors = refused.fields
@@ -196,7 +269,9 @@ def delegation_page(request: Request) -> HttpResponse:
         "values": Fields(request.POST),
         "errors": Fields(errors),
     }
-    return render(request, "approvals/deciding/delegations.html", context, status=422 if errors else 200)
+    return render(
+        request, "approvals/deciding/delegations.html", context, status=422 if errors else 200
+    )
 
 
 def _delegate(request: Request) -> Delegation:
@@ -210,5 +285,8 @@ def _delegate(request: Request) -> Delegation:
     if wrong:
         raise Invalid(fields=wrong)
     return delegations.delegate(
-        actor=request.user, receiver=request.POST.get("receiver", ""), reason=request.POST.get("reason", ""), **times
+        actor=request.user,
+        receiver=request.POST.get("receiver", ""),
+        reason=request.POST.get("reason", ""),
+        **times,
     )

@@ -1,1 +1,3 @@
-"""Who decides: roles and capacities, delegations, stand-ins, duties handed over, and what nobody can decide."""
+"""Who decides: roles and capacities, delegations, stand-ins, duties handed over, and what nobody
+can decide.
+"""

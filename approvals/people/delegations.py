@@ -20,18 +20,29 @@ LONGEST = timedelta(days=90)
 
 
 @transaction.atomic
-def delegate(*, actor: User, receiver: str, starts_at: datetime, ends_at: datetime, reason: str = "") -> Delegation:
+def delegate(
+    *, actor: User, receiver: str, starts_at: datetime, ends_at: datetime, reason: str = ""
+) -> Delegation:
     """Let somebody decide in one's name between two instants. Both are told.
 
-    It carries the roles that the giver holds themselves, never those lent to them. Raises NotYours for whoever decides nothing, Invalid
-    for a person or time that cannot be: who reads only, who is away themselves then, who has somebody in their place already.
+    It carries the roles that the giver holds themselves, never those lent to them. Raises NotYours
+    for whoever decides nothing, Invalid for a person or time that cannot be: who reads only, who is
+    away themselves then, who has somebody in their place already.
     """
     if not actor.may_write:
-        raise NotYours([Reason("not_yours", "Your roles decide nothing; there is nothing to delegate.")])
+        raise NotYours(
+            [Reason("not_yours", "Your roles decide nothing; there is nothing to delegate.")]
+        )
     now, wrong = timezone.now(), {}
-    person = User.objects.select_for_update().filter(username=receiver, is_active=True).first() if "\x00" not in receiver else None
+    person = (
+        User.objects.select_for_update().filter(username=receiver, is_active=True).first()
+        if "\x00" not in receiver
+        else None
+    )
     if person is None or not person.may_write:
-        wrong["receiver"] = "Person: choose somebody who may decide; managers and auditors only read."
+        wrong["receiver"] = (
+            "Person: choose somebody who may decide; managers and auditors only read."
+        )
     elif person == actor:
         wrong["receiver"] = "Person: choose somebody else; your own decisions you give yourself."
     if ends_at <= max(starts_at, now):
@@ -39,23 +50,45 @@ def delegate(*, actor: User, receiver: str, starts_at: datetime, ends_at: dateti
     elif ends_at - starts_at > LONGEST:
         wrong["ends_at"] = f"Until: at most {LONGEST.days} days; delegate again when they are over."
     if starts_at < now - timedelta(minutes=5):
-        wrong["starts_at"] = f"From: {say_instant(starts_at)} has passed; a delegation is never given backwards."
+        wrong["starts_at"] = (
+            f"From: {say_instant(starts_at)} has passed; a delegation is never given backwards."
+        )
     if len(reason) > 200 or "\x00" in reason:
         wrong["reason"] = "Reason: at most 200 characters."
     if not wrong and person is not None:
-        away = Delegation.objects.filter(giver=person, revoked_at__isnull=True, starts_at__lt=ends_at, ends_at__gt=starts_at).first()
+        away = Delegation.objects.filter(
+            giver=person, revoked_at__isnull=True, starts_at__lt=ends_at, ends_at__gt=starts_at
+        ).first()
         if away:
-            wrong["receiver"] = f"Person: {person} is away then and has delegated to somebody else; choose another."
+            wrong["receiver"] = (
+                f"Person: {person} is away then and has delegated to somebody else; choose another."
+            )
     if wrong or person is None:
         raise Invalid(fields=wrong)
     try:
         with transaction.atomic():
             made = Delegation.objects.create(
-                giver=actor, receiver=person, starts_at=max(starts_at, now), ends_at=ends_at, reason=reason.strip(), created_at=now
+                giver=actor,
+                receiver=person,
+                starts_at=max(starts_at, now),
+                ends_at=ends_at,
+                reason=reason.strip(),
+                created_at=now,
             )
     except IntegrityError:
-        raise Invalid(fields={"starts_at": "From: you have delegated for part of that time already; end that delegation first."}) from None
-    trail.record("delegation.create", actor=actor, data={"delegation": made.pk, "to": person.pk, "until": ends_at.isoformat()})
+        raise Invalid(
+            fields={
+                "starts_at": (
+                    "From: you have delegated for part of that time already; end that delegation"
+                    " first."
+                )
+            }
+        ) from None
+    trail.record(
+        "delegation.create",
+        actor=actor,
+        data={"delegation": made.pk, "to": person.pk, "until": ends_at.isoformat()},
+    )
     people_changed.send(User)
     _tell(made, "given", f"{person} decides for {actor}, {say_span(made.starts_at, ends_at)}")
     return made
@@ -63,17 +96,36 @@ def delegate(*, actor: User, receiver: str, starts_at: datetime, ends_at: dateti
 
 @transaction.atomic
 def revoke(*, actor: User, delegation: Delegation) -> Delegation:
-    """End a delegation now: whoever gave it, whoever received it, or the change manager. It stops at the next click."""
-    if actor.pk not in (delegation.giver_id, delegation.receiver_id) and not actor.has_role(Role.CHANGE_MANAGER):
-        raise NotYours([Reason("not_yours", "Whoever gave or received a delegation, or the change manager, ends it.")])
+    """End a delegation now: whoever gave it, whoever received it, or the change manager. It stops
+    at the next click.
+    """
+    if actor.pk not in (delegation.giver_id, delegation.receiver_id) and not actor.has_role(
+        Role.CHANGE_MANAGER
+    ):
+        raise NotYours(
+            [
+                Reason(
+                    "not_yours",
+                    "Whoever gave or received a delegation, or the change manager, ends it.",
+                )
+            ]
+        )
     delegation = Delegation.objects.select_for_update().get(pk=delegation.pk)
     if delegation.revoked_at or delegation.ends_at <= timezone.now():
         raise Blocked([Reason("settled", "That delegation has ended already.")])
     delegation.revoked_at = timezone.now()
     delegation.save(update_fields=["revoked_at"])
-    trail.record("delegation.revoke", actor=actor, data={"delegation": delegation.pk, "giver": delegation.giver_id})
+    trail.record(
+        "delegation.revoke",
+        actor=actor,
+        data={"delegation": delegation.pk, "giver": delegation.giver_id},
+    )
     people_changed.send(User)
-    _tell(delegation, "ended", f"{delegation.receiver} decides for {delegation.giver} no longer: {actor} has ended it")
+    _tell(
+        delegation,
+        "ended",
+        f"{delegation.receiver} decides for {delegation.giver} no longer: {actor} has ended it",
+    )
     return delegation
 
 
@@ -95,7 +147,12 @@ def standing_in(person: User) -> list[Delegation]:
     """For whom the person decides now."""
     if not person.lent:
         return []
-    return list(Delegation.objects.current().filter(receiver=person).select_related("giver").order_by("ends_at"))
+    return list(
+        Delegation.objects.current()
+        .filter(receiver=person)
+        .select_related("giver")
+        .order_by("ends_at")
+    )
 
 
 def _tell(delegation: Delegation, what: str, subject: str) -> None:

@@ -1,4 +1,6 @@
-"""Who it takes: for each priority the steps, the roles and the people there are; which paths are dead; what an installation lacks."""
+"""Who it takes: for each priority the steps, the roles and the people there are; which paths are
+dead; what an installation lacks.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,19 @@ from requests.models import ChangeRequest, Component
 from windows.rules import rules as calendar_rules
 
 MINIMUM = {
-    "P0": "Two: whoever files and runs it, and the CTO or an emergency contact on duty; a third says afterwards whether it was justified.",
-    "P1": "Three: who asks for it and runs it, an engineering manager, and one who is DevOps lead and tech lead; "
-    "a security engineer besides, where one is asked.",
+    "P0": (
+        "Two: whoever files and runs it, and the CTO or an emergency contact on duty; a third says"
+        " afterwards whether it was justified."
+    ),
+    "P1": (
+        "Three: who asks for it and runs it, an engineering manager, and one who is DevOps lead and"
+        " tech lead; a security engineer besides, where one is asked."
+    ),
     "P2": "Three, as for a P1.",
-    "P3": "Two: a DevOps engineer who asks for it and runs it, and a senior DevOps engineer who reviews it and signs it off.",
+    "P3": (
+        "Two: a DevOps engineer who asks for it and runs it, and a senior DevOps engineer who"
+        " reviews it and signs it off."
+    ),
 }
 
 
@@ -56,15 +66,27 @@ def _rules() -> Mapping[str, Any]:
 def paths() -> list[Path]:
     """Every priority's way with today's people: five queries."""
     rules = _rules()
-    steps = {p: [s for stage in of["stages"] for s in stage if not s["when"]] for p, of in rules.items()}
-    holders = who_decides.holders({role for found in steps.values() for step in found for role in step["roles"]} | set(DEVOPS_ROLES))
+    steps = {
+        p: [s for stage in of["stages"] for s in stage if not s["when"]] for p, of in rules.items()
+    }
+    holders = who_decides.holders(
+        {role for found in steps.values() for step in found for role in step["roles"]}
+        | set(DEVOPS_ROLES)
+    )
     runners = tuple(sorted({name for role in DEVOPS_ROLES for name in holders[role].values()}))
-    return [Path(p, tuple(_line(step, holders) for step in steps[p]), runners, MINIMUM[p]) for p in sorted(steps)]
+    return [
+        Path(p, tuple(_line(step, holders) for step in steps[p]), runners, MINIMUM[p])
+        for p in sorted(steps)
+    ]
 
 
 def _line(step: Mapping[str, Any], holders: Mapping[str, Mapping[int, str]]) -> Line:
     quorum = Quorum(step["mode"], tuple(step["roles"]), step["needed"])
-    could = {key: frozenset(role for role in step["roles"] if key in holders[role]) for role in step["roles"] for key in holders[role]}
+    could = {
+        key: frozenset(role for role in step["roles"] if key in holders[role])
+        for role in step["roles"]
+        for key in holders[role]
+    }
     names = tuple(sorted({holders[role][key] for role in step["roles"] for key in holders[role]}))
     asks = listed(list(step["roles"]), "and" if step["mode"] == ALL else "or")
     return Line(policy.KIND_LABELS[step["kind"]], asks, names, quorum.is_met(could))
@@ -87,16 +109,25 @@ class Missing:
 
 
 def still_missing() -> list[Missing]:
-    """What is missing before the first change can be closed, in the order of work; empty when all is there."""
+    """What is missing before the first change can be closed, in the order of work; empty when all
+    is there.
+    """
     found = []
     dead = [path.priority for path in paths() if not path.alive]
     rules = _rules()
-    roles = {role for of in rules.values() for stage in of["stages"] for step in stage for role in step["roles"]}
+    roles = {
+        role
+        for of in rules.values()
+        for stage in of["stages"]
+        for step in stage
+        for role in step["roles"]
+    }
     held = who_decides.holders(roles | {str(Role.CHANGE_MANAGER), str(Role.ENGINEER)})
     lacking = [role for role in sorted(held) if not held[role] and role != Role.EMERGENCY_CONTACT]
     if lacking:
         why = (
-            f"Nobody holds: {', '.join(label(role) for role in lacking)}. {_what_is_dead(dead)} Who it takes at least: /settings/staffing/."
+            f"Nobody holds: {', '.join(label(role) for role in lacking)}. {_what_is_dead(dead)} Who"
+            " it takes at least: /settings/staffing/."
         )
         found.append(Missing("People and their roles", why, "/settings/people/", "Add people"))
     on_duty = set(Duty.objects.current().values_list("kind", flat=True))
@@ -104,15 +135,30 @@ def still_missing() -> list[Missing]:
         if kind not in on_duty:
             found.append(
                 Missing(
-                    f"Nobody is on duty: {kind.label.lower()}", "Emergencies call whoever is on duty.", "/settings/duties/", "Put on duty"
+                    f"Nobody is on duty: {kind.label.lower()}",
+                    "Emergencies call whoever is on duty.",
+                    "/settings/duties/",
+                    "Put on duty",
                 )
             )
     if not Component.objects.exists():
         why = "A change names what it touches; security reviews and conflicts follow from that."
-        found.append(Missing("Components and their teams", why, "/settings/components/", "Add components"))
+        found.append(
+            Missing("Components and their teams", why, "/settings/components/", "Add components")
+        )
     if not calendar_rules.is_looked_at():
-        why = "Windows on Tuesday and Thursday, freezes before holidays: are they yours? The change manager edits them, or says so."
+        why = (
+            "Windows on Tuesday and Thursday, freezes before holidays: are they yours? The change"
+            " manager edits them, or says so."
+        )
         found.append(Missing("The calendar, looked at", why, "/calendar/rules/", "Look"))
     if not ChangeRequest.objects.exists():
-        found.append(Missing("The first change", "When the rest is there, an engineer asks for it.", "/changes/", "See all changes"))
+        found.append(
+            Missing(
+                "The first change",
+                "When the rest is there, an engineer asks for it.",
+                "/changes/",
+                "See all changes",
+            )
+        )
     return found

@@ -23,7 +23,10 @@ def stand_in_page(request: Request) -> HttpResponse:
         try:
             if "end" in request.POST:
                 row = stand_ins.end(actor=request.user, key=key_of(request.POST["end"]))
-                messages.success(request, f"{row.user} is {row.role_label.lower()} no longer; all four have been told.")
+                messages.success(
+                    request,
+                    f"{row.user} is {row.role_label.lower()} no longer; all four have been told.",
+                )
             else:
                 _propose(request)
                 messages.success(request, "Asked: it counts when the second person has confirmed.")
@@ -41,14 +44,22 @@ def stand_in_page(request: Request) -> HttpResponse:
         "rows": [(row, not stand_ins.end_refusal(row, request.user)) for row in found[:PER_PAGE]],
         "more": found[PER_PAGE - 1].pk if len(found) > PER_PAGE else None,
         "may_give": may_give,
-        "roles": [(role, label(role)) for role in stand_ins.ROLES if request.user.holds_itself(*stand_ins.givers_of(role))]
-        if may_give
-        else [],
+        "roles": (
+            [
+                (role, label(role))
+                for role in stand_ins.ROLES
+                if request.user.holds_itself(*stand_ins.givers_of(role))
+            ]
+            if may_give
+            else []
+        ),
         "people": User.deciders().order_by("name", "username")[:500] if may_give else [],
         "values": Fields(request.POST),
         "errors": Fields(errors),
     }
-    return render(request, "approvals/people/stand_ins.html", context, status=422 if errors else 200)
+    return render(
+        request, "approvals/people/stand_ins.html", context, status=422 if errors else 200
+    )
 
 
 def _propose(request: Request) -> None:

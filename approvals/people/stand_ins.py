@@ -1,4 +1,6 @@
-"""Stand-ins: two people give a third another's role for at most 14 days; it ends by itself, and every decision by it says so (A45)."""
+"""Stand-ins: two people give a third another's role for at most 14 days; it ends by itself, and
+every decision by it says so (A45).
+"""
 
 from __future__ import annotations
 
@@ -34,15 +36,28 @@ def givers_of(role: str) -> tuple[Role, ...]:
 
 
 def refusal(actor: User) -> list[Reason]:
-    """Why this person gives no role at all to a stand-in; who stands in themselves gives none on."""
+    """Why this person gives no role at all to a stand-in; who stands in themselves gives
+    none on.
+    """
     if actor.may_write and actor.holds_itself(*GIVERS, *GIVERS_OF_CHANGE_MANAGER):
         return []
-    pair, for_change_manager = listed(list(GIVERS), "and"), listed(list(GIVERS_OF_CHANGE_MANAGER), "and")
-    return [Reason("not_yours", f"A stand-in is given by {pair} together; the change manager's own by {for_change_manager}.")]
+    pair, for_change_manager = (
+        listed(list(GIVERS), "and"),
+        listed(list(GIVERS_OF_CHANGE_MANAGER), "and"),
+    )
+    return [
+        Reason(
+            "not_yours",
+            f"A stand-in is given by {pair} together; the change manager's own by"
+            f" {for_change_manager}.",
+        )
+    ]
 
 
 @transaction.atomic
-def propose(*, actor: User, username: str, role: str, instead_of: str, ends_at: datetime | None, reason: str) -> Proposal:
+def propose(
+    *, actor: User, username: str, role: str, instead_of: str, ends_at: datetime | None, reason: str
+) -> Proposal:
     """Ask the other giver. Raises NotYours, and Invalid with a sentence for each field."""
     raise_refusal(refusal(actor))
     wrong: dict[str, str] = {}
@@ -50,28 +65,45 @@ def propose(*, actor: User, username: str, role: str, instead_of: str, ends_at: 
     if role not in ROLES:
         wrong["role"] = "Role: choose one that requests or decides."
     elif not actor.holds_itself(*givers_of(role)):
-        wrong["role"] = f"Role: {label(role)} is given by {listed(list(givers_of(role)), 'and')} together."
+        wrong["role"] = (
+            f"Role: {label(role)} is given by {listed(list(givers_of(role)), 'and')} together."
+        )
     if not wrong and person and other:
         wrong |= _wrong_people(actor, person, other, role)
     now = timezone.now()
     if ends_at is None or ends_at <= now:
         wrong["ends_at"] = "Until: give an instant to come."
     elif ends_at > now + StandIn.LONGEST:
-        wrong["ends_at"] = f"Until: at most {StandIn.LONGEST.days} days from now; give it again when they are over."
+        wrong["ends_at"] = (
+            f"Until: at most {StandIn.LONGEST.days} days from now; give it again when they are"
+            " over."
+        )
     try:
-        reason = reading.said("reason", reason, "Reason", "say why a stand-in is needed.", limit=2_000)
+        reason = reading.said(
+            "reason", reason, "Reason", "say why a stand-in is needed.", limit=2_000
+        )
     except Invalid as problem:
         wrong |= problem.fields
     if wrong or person is None or other is None or ends_at is None:
         raise Invalid(fields=wrong)
-    others = [giver for giver in givers_of(role) if not actor.holds_itself(giver)] or list(givers_of(role))
-    payload: dict[str, Any] = {"user": person.pk, "role": role, "instead_of": other.pk, "ends_at": ends_at.isoformat()}
+    others = [giver for giver in givers_of(role) if not actor.holds_itself(giver)] or list(
+        givers_of(role)
+    )
+    payload: dict[str, Any] = {
+        "user": person.pk,
+        "role": role,
+        "instead_of": other.pk,
+        "ends_at": ends_at.isoformat(),
+    }
     return second_person.propose(
         actor=actor,
         kind=KIND,
         subject=f"{person} as {label(role).lower()} instead of {other}",
         reason=reason,
-        widens=[f"{person} would decide and act as {label(role).lower()} until {say_instant(ends_at)}, as stand-in for {other}."],
+        widens=[
+            f"{person} would decide and act as {label(role).lower()} until {say_instant(ends_at)},"
+            f" as stand-in for {other}."
+        ],
         payload=payload | {"roles": [giver.value for giver in others], "barred": [person.pk]},
     )
 
@@ -92,16 +124,27 @@ def _wrong_people(actor: User, person: User, other: User, role: str) -> dict[str
     if person == actor:
         return {"username": "Person: nobody gives themselves a role; name somebody else."}
     if not person.is_active or Role.AUDITOR in person.roles:
-        return {"username": f"Person: {person} decides nothing; auditors change nothing, whatever else they hold."}
+        return {
+            "username": (
+                f"Person: {person} decides nothing; auditors change nothing, whatever else they"
+                " hold."
+            )
+        }
     if person.has_role(role):
         return {"username": f"Person: {person} is {label(role).lower()} already."}
     if not other.groups.filter(name=role).exists() or other == person or role in other.stand_ins:
-        return {"instead_of": f"Instead of: name somebody who holds the role of {label(role).lower()} themselves."}
+        return {
+            "instead_of": (
+                f"Instead of: name somebody who holds the role of {label(role).lower()} themselves."
+            )
+        }
     return {}
 
 
 def second_refusal(proposal: Proposal, second: User) -> list[Reason]:
-    """Who gets the role does not confirm it, nor does whoever holds the giver's role only as a stand-in."""
+    """Who gets the role does not confirm it, nor does whoever holds the giver's role only as a
+    stand-in.
+    """
     if second.pk in proposal.payload["barred"]:
         return [Reason("own_change", "It would give you the role; somebody else confirms it.")]
     if not second.holds_itself(*proposal.payload["roles"]):
@@ -112,18 +155,41 @@ def second_refusal(proposal: Proposal, second: User) -> list[Reason]:
 def _carry_out(proposal: Proposal, second: User) -> None:
     given = proposal.payload
     people = User.objects.select_for_update().in_bulk([given["user"], given["instead_of"]])
-    person, other, role, now = people[given["user"]], people[given["instead_of"]], str(given["role"]), timezone.now()
+    person, other, role, now = (
+        people[given["user"]],
+        people[given["instead_of"]],
+        str(given["role"]),
+        timezone.now(),
+    )
     ends_at = reading.instant(given["ends_at"])
-    problem = "its end has passed." if ends_at <= now else next(iter(_wrong_people(proposal.author, person, other, role).values()), "")
+    problem = (
+        "its end has passed."
+        if ends_at <= now
+        else next(iter(_wrong_people(proposal.author, person, other, role).values()), "")
+    )
     if not problem and not proposal.author.holds_itself(*givers_of(role)):
         problem = f"{proposal.author} may not give it any more."
     if problem:
-        raise Blocked([Reason("overtaken", f"It cannot be carried out any more: {problem} Decline it.")])
+        raise Blocked(
+            [Reason("overtaken", f"It cannot be carried out any more: {problem} Decline it.")]
+        )
     by = {"given_by": proposal.author, "confirmed_by": second, "reason": proposal.reason}
-    made = StandIn.objects.create(user=person, role=role, instead_of=other, starts_at=now, ends_at=ends_at, **by)
+    made = StandIn.objects.create(
+        user=person, role=role, instead_of=other, starts_at=now, ends_at=ends_at, **by
+    )
     person.groups.add(Group.objects.get(name=role))
-    data = {"stand_in": made.pk, "person": person.pk, "role": role, "instead_of": other.pk, "until": ends_at.isoformat()}
-    trail.record("stand_in.give", actor=proposal.author, data=data | {"confirmed_by": second.pk, "reason": proposal.reason})
+    data = {
+        "stand_in": made.pk,
+        "person": person.pk,
+        "role": role,
+        "instead_of": other.pk,
+        "until": ends_at.isoformat(),
+    }
+    trail.record(
+        "stand_in.give",
+        actor=proposal.author,
+        data=data | {"confirmed_by": second.pk, "reason": proposal.reason},
+    )
     people_changed.send(User)
     lasts = f"until {say_instant(ends_at)} ({say_length(ends_at - now)})"
     _tell(
@@ -138,8 +204,16 @@ proposals_kind = second_person.Kind(carry_out=_carry_out, second_refusal=second_
 
 
 def end_refusal(row: StandIn, actor: User) -> list[Reason]:
-    if actor.pk not in (row.user_id, row.instead_of_id) and not actor.has_role(*givers_of(row.role)):
-        return [Reason("not_yours", f"The stand-in, whom they stand in for, {listed(list(givers_of(row.role)))} end it.")]
+    if actor.pk not in (row.user_id, row.instead_of_id) and not actor.has_role(
+        *givers_of(row.role)
+    ):
+        return [
+            Reason(
+                "not_yours",
+                f"The stand-in, whom they stand in for, {listed(list(givers_of(row.role)))}"
+                " end it.",
+            )
+        ]
     return [Reason("settled", "It has ended already.")] if row.ended_at else []
 
 
@@ -147,7 +221,10 @@ def end_refusal(row: StandIn, actor: User) -> list[Reason]:
 def end(*, actor: User, key: int) -> StandIn:
     """Take the role back before its time."""
     row = (
-        StandIn.objects.select_for_update(of=("self",)).select_related("user", "instead_of").filter(pk=key).first()
+        StandIn.objects.select_for_update(of=("self",))
+        .select_related("user", "instead_of")
+        .filter(pk=key)
+        .first()
         if 0 < key < 2**63
         else None
     )
@@ -162,10 +239,16 @@ def end_due() -> int:
     """Those whose time is over; the role had stopped counting at that instant."""
     ended = 0
     for key in (
-        StandIn.objects.filter(ended_at__isnull=True, ends_at__lte=timezone.now()).order_by("ends_at").values_list("pk", flat=True)[:200]
+        StandIn.objects.filter(ended_at__isnull=True, ends_at__lte=timezone.now())
+        .order_by("ends_at")
+        .values_list("pk", flat=True)[:200]
     ):
         with transaction.atomic():
-            row = StandIn.objects.select_for_update(of=("self",)).select_related("user", "instead_of").get(pk=key)
+            row = (
+                StandIn.objects.select_for_update(of=("self",))
+                .select_related("user", "instead_of")
+                .get(pk=key)
+            )
             if row.ended_at is None:
                 _end(row, None)
                 ended += 1
@@ -176,18 +259,36 @@ def _end(row: StandIn, actor: User | None) -> None:
     row.ended_at, row.ended_by = timezone.now(), actor
     row.save(update_fields=["ended_at", "ended_by"])
     row.user.groups.remove(*Group.objects.filter(name=row.role))
-    trail.record("stand_in.end", actor=actor, data={"stand_in": row.pk, "person": row.user_id, "role": row.role})
+    trail.record(
+        "stand_in.end",
+        actor=actor,
+        data={"stand_in": row.pk, "person": row.user_id, "role": row.role},
+    )
     people_changed.send(User)
     by = f"{actor} has ended it" if actor else "its time is over"
-    _tell(row, "ended", f"{row.user} is {row.role_label.lower()} instead of {row.instead_of} no longer: {by}", "")
+    _tell(
+        row,
+        "ended",
+        f"{row.user} is {row.role_label.lower()} instead of {row.instead_of} no longer: {by}",
+        "",
+    )
 
 
 def listed_for_page() -> QuerySet[StandIn]:
     """The newest on top."""
-    return StandIn.objects.select_related("user", "instead_of", "given_by", "confirmed_by", "ended_by")
+    return StandIn.objects.select_related(
+        "user", "instead_of", "given_by", "confirmed_by", "ended_by"
+    )
 
 
 def _tell(row: StandIn, what: str, subject: str, body: str) -> None:
     people = [row.user, row.instead_of, row.given_by, row.confirmed_by]
     body = body or f"It was given for: {row.reason}"
-    outbox.tell(people, kind=f"stand_in_{what}", occasion=f"{row.pk}", subject=subject, body=body, path="/settings/stand-ins/")
+    outbox.tell(
+        people,
+        kind=f"stand_in_{what}",
+        occasion=f"{row.pk}",
+        subject=subject,
+        body=body,
+        path="/settings/stand-ins/",
+    )

@@ -1,7 +1,8 @@
-"""Who must act and cannot be found: said at once to requester and change managers, with the remedy (A3, A43).
+"""Who must act and cannot be found: said at once to requester and change managers, with the remedy
+(A3, A43).
 
-Asked when a round opens, when people, roles, duties or delegations change, and by every tick; each step is told of once, until
-somebody can give it again.
+Asked when a round opens, when people, roles, duties or delegations change, and by every tick; each
+step is told of once, until somebody can give it again.
 """
 
 from __future__ import annotations
@@ -28,14 +29,16 @@ from requests.states import State
 
 AT_A_TIME = 5_000
 REMEDY = (
-    "An administrator grants the role at /settings/people/, whoever holds it delegates at /settings/delegations/, or change manager and CTO"
-    " give a stand-in at /settings/stand-ins/."
+    "An administrator grants the role at /settings/people/, whoever holds it delegates at"
+    " /settings/delegations/, or change manager and CTO give a stand-in at /settings/stand-ins/."
 )
 
 
 @dataclass(frozen=True)
 class Vacancy:
-    """A step that nobody there can give in full: the roles that nobody fills, and a sentence about it."""
+    """A step that nobody there can give in full: the roles that nobody fills, and a sentence about
+    it.
+    """
 
     step: Step
     roles: tuple[str, ...]
@@ -44,14 +47,24 @@ class Vacancy:
     def sentence(self) -> str:
         label, change = self.step.label.lower(), self.step.change.number
         if not self.roles:
-            return f"{change}: the {label} takes {self.step.quorum.size} different people, and there are not so many who may give it."
-        return f"{change}: nobody can give the {label}: no {listed(list(self.roles))} who neither requested nor edited it is there."
+            return (
+                f"{change}: the {label} takes {self.step.quorum.size} different people, and there"
+                " are not so many who may give it."
+            )
+        return (
+            f"{change}: nobody can give the {label}: no {listed(list(self.roles))} who neither"
+            " requested nor edited it is there."
+        )
 
 
 def waiting_steps() -> QuerySet[Step]:
     """The steps that somebody will have to give: open now, or waiting for the stage before."""
     ahead = Q(state=Step.State.OPEN) | Q(state=Step.State.WAITING, change__state=State.IN_REVIEW)
-    return Step.objects.filter(ahead).select_related("change__requester").order_by("change_id", "stage", "position")
+    return (
+        Step.objects.filter(ahead)
+        .select_related("change__requester")
+        .order_by("change_id", "stage", "position")
+    )
 
 
 def find(steps: Sequence[Step]) -> list[Vacancy]:
@@ -59,10 +72,15 @@ def find(steps: Sequence[Step]) -> list[Vacancy]:
     steps = list(steps)
     holders = who_decides.holders({role for step in steps for role in step.roles})
     changes = {step.change_id for step in steps}
-    authors, decided = defaultdict[int, set[int]](set), defaultdict[tuple[int, int, bool, int], set[int]](set)
+    authors, decided = (
+        defaultdict[int, set[int]](set),
+        defaultdict[tuple[int, int, bool, int], set[int]](set),
+    )
     for change, person in Author.objects.filter(change__in=changes).values_list("change", "user"):
         authors[change].add(person)
-    given = Decision.objects.filter(change__in=changes).values_list("change", "round", "deferred", "stage", "actor", "on_behalf_of")
+    given = Decision.objects.filter(change__in=changes).values_list(
+        "change", "round", "deferred", "stage", "actor", "on_behalf_of"
+    )
     for change, number, deferred, stage, actor, named in given:
         decided[change, number, deferred, stage] |= {actor, named or actor}
     prefetch_related_objects(steps, StepQuerySet.decisions())
@@ -70,8 +88,15 @@ def find(steps: Sequence[Step]) -> list[Vacancy]:
     return [Vacancy(step, tuple(roles)) for step, roles in found if roles is not None]
 
 
-def _missing(step: Step, holders: Mapping[str, Mapping[int, str]], authors: set[int], decided: Mapping[Any, set[int]]) -> list[str] | None:
-    """The roles that nobody there fills; empty where there are people, but too few; None where it can be given."""
+def _missing(
+    step: Step,
+    holders: Mapping[str, Mapping[int, str]],
+    authors: set[int],
+    decided: Mapping[Any, set[int]],
+) -> list[str] | None:
+    """The roles that nobody there fills; empty where there are people, but too few; None where it
+    can be given.
+    """
     approvals = who_decides.approvals_of(step)
     out = authors | decided.get((step.change_id, step.round, step.deferred, step.stage), set())
     could: dict[int, set[str]] = defaultdict(set)
@@ -79,18 +104,28 @@ def _missing(step: Step, holders: Mapping[str, Mapping[int, str]], authors: set[
         for person in holders.get(role, {}):
             if person not in out:
                 could[person].add(role)
-    if step.quorum.is_met({**{person: frozenset(roles) for person, roles in could.items()}, **approvals}):
+    if step.quorum.is_met(
+        {**{person: frozenset(roles) for person, roles in could.items()}, **approvals}
+    ):
         return None
     if step.mode == ALL:
         given = {role for held in approvals.values() for role in held}
-        return [role for role in step.roles if role not in given and not any(role in roles for roles in could.values())]
+        return [
+            role
+            for role in step.roles
+            if role not in given and not any(role in roles for roles in could.values())
+        ]
     return list(step.roles) if not could else []
 
 
 def nobody_for(plans: Iterable[policy.StepPlan], requester: User) -> list[str]:
-    """Of the steps that would be asked for, what nobody but the requester could give: for whoever has not submitted yet. Two queries."""
+    """Of the steps that would be asked for, what nobody but the requester could give: for whoever
+    has not submitted yet. Two queries.
+    """
     plans = list(plans)
-    holders = who_decides.holders({role for plan in plans for role in plan.roles}, without=requester)
+    holders = who_decides.holders(
+        {role for plan in plans for role in plan.roles}, without=requester
+    )
     found = []
     for plan in plans:
         empty = [role for role in plan.roles if not holders[role]]
@@ -100,7 +135,9 @@ def nobody_for(plans: Iterable[policy.StepPlan], requester: User) -> list[str]:
 
 
 def look(steps: QuerySet[Step] | None = None) -> int:
-    """Tell of every step that has become vacant, and forget those that can be given again; how many are new."""
+    """Tell of every step that has become vacant, and forget those that can be given again; how many
+    are new.
+    """
     looked_at = list((waiting_steps() if steps is None else steps)[:AT_A_TIME])
     now_vacant = {vacancy.step.pk: vacancy for vacancy in find(looked_at)}
     filled = [step.pk for step in looked_at if step.vacant_since and step.pk not in now_vacant]
@@ -118,20 +155,37 @@ def _tell(new: list[Vacancy]) -> None:
     now = timezone.now()
     keys = [vacancy.step.pk for vacancy in new]
     for vacancy in new:
-        Step.objects.filter(pk=vacancy.step.pk).update(vacant_since=now, vacant_roles=list(vacancy.roles))
+        Step.objects.filter(pk=vacancy.step.pk).update(
+            vacant_since=now, vacant_roles=list(vacancy.roles)
+        )
     managers = list(User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True))
     lists = defaultdict[int, list[Vacancy]](list)
-    people = {person.pk: person for person in [*managers, *(vacancy.step.change.requester for vacancy in new)]}
+    people = {
+        person.pk: person
+        for person in [*managers, *(vacancy.step.change.requester for vacancy in new)]
+    }
     for vacancy in new:
-        trail.record("approval.vacant", change=vacancy.step.change, data={"step": vacancy.step.pk, "roles": list(vacancy.roles)})
+        trail.record(
+            "approval.vacant",
+            change=vacancy.step.change,
+            data={"step": vacancy.step.pk, "roles": list(vacancy.roles)},
+        )
         for key in {*(manager.pk for manager in managers), vacancy.step.change.requester_id}:
             lists[key].append(vacancy)
     visible = {key: _visible(people[key], found) for key, found in lists.items()}
     for key, found in visible.items():
         if not found:
             continue
-        one = found[0].step.change if len({vacancy.step.change_id for vacancy in found}) == 1 else None
-        count = f"{len(found)} approvals wait for nobody" if one is None else f"{one.number} waits for nobody"
+        one = (
+            found[0].step.change
+            if len({vacancy.step.change_id for vacancy in found}) == 1
+            else None
+        )
+        count = (
+            f"{len(found)} approvals wait for nobody"
+            if one is None
+            else f"{one.number} waits for nobody"
+        )
         outbox.tell(
             [people[key]],
             kind="nobody_can_decide",
@@ -144,14 +198,22 @@ def _tell(new: list[Vacancy]) -> None:
 
 
 def _visible(person: User, found: list[Vacancy]) -> list[Vacancy]:
-    seen = set(ChangeRequest.objects.visible_to(person).filter(pk__in={v.step.change_id for v in found}).values_list("pk", flat=True))
+    seen = set(
+        ChangeRequest.objects.visible_to(person)
+        .filter(pk__in={v.step.change_id for v in found})
+        .values_list("pk", flat=True)
+    )
     return [vacancy for vacancy in found if vacancy.step.change_id in seen]
 
 
 def known(steps: Iterable[Step]) -> list[Vacancy]:
     """What is known to be vacant of one change's steps, for its page: no query."""
     ahead = (Step.State.OPEN, Step.State.WAITING)
-    return [Vacancy(step, tuple(step.vacant_roles)) for step in steps if step.vacant_since and step.state in ahead]
+    return [
+        Vacancy(step, tuple(step.vacant_roles))
+        for step in steps
+        if step.vacant_since and step.state in ahead
+    ]
 
 
 def after_people_changed(**_: Any) -> None:
@@ -160,15 +222,26 @@ def after_people_changed(**_: Any) -> None:
 
 
 def told(change: ChangeRequest) -> str:
-    """Who has been told of a round that has just opened, in one sentence; who could not be, in another (X8)."""
+    """Who has been told of a round that has just opened, in one sentence; who could not be, in
+    another (X8).
+    """
     steps = list(change.steps.filter(round=change.round, deferred=False).with_decisions())
     for step in steps:
         step.change = change
     vacant = {vacancy.step.pk: vacancy for vacancy in find(steps)}
     asked = [step for step in steps if step.state == Step.State.OPEN and step.pk not in vacant]
-    said = [f"{_named(who_decides.asked_first(step, who_decides.people_to_ask(step)))} ({step.label.lower()})" for step in asked]
+    said = [
+        f"{_named(who_decides.asked_first(step, who_decides.people_to_ask(step)))}"
+        f" ({step.label.lower()})"
+        for step in asked
+    ]
     sentences = [f"Told: {'; '.join(said)}."] if said else []
-    return " ".join([*sentences, *(vacancy.sentence.partition(": ")[2].capitalize() for vacancy in vacant.values())])
+    return " ".join(
+        [
+            *sentences,
+            *(vacancy.sentence.partition(": ")[2].capitalize() for vacancy in vacant.values()),
+        ]
+    )
 
 
 NAMED = 3
@@ -189,11 +262,17 @@ def _policy_roles() -> set[str]:
 
 
 def unheld_roles() -> list[str]:
-    """Roles that the policy asks for and nobody active holds (an emergency contact: nobody on duty). Three queries."""
-    return sorted(role for role, people in who_decides.holders(_policy_roles()).items() if not people)
+    """Roles that the policy asks for and nobody active holds (an emergency contact: nobody on
+    duty). Three queries.
+    """
+    return sorted(
+        role for role, people in who_decides.holders(_policy_roles()).items() if not people
+    )
 
 
 def single_holders() -> list[tuple[str, str]]:
     """Roles that the policy asks for and one person alone holds: (role, name). Three queries."""
     found = who_decides.holders(_policy_roles())
-    return sorted((role, next(iter(people.values()))) for role, people in found.items() if len(people) == 1)
+    return sorted(
+        (role, next(iter(people.values()))) for role, people in found.items() if len(people) == 1
+    )

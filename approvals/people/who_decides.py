@@ -22,32 +22,48 @@ from requests.states import State
 
 @dataclass(frozen=True)
 class Capacity:
-    """In whose name a person decides, and the roles that count: their own, or those of somebody who has delegated to them."""
+    """In whose name a person decides, and the roles that count: their own, or those of somebody who
+    has delegated to them.
+    """
 
     principal: int
     roles: frozenset[str]
 
 
 def roles_for_deciding(user: User, at: datetime | None = None) -> frozenset[str]:
-    """The person's own roles that count now: an emergency contact's only while on duty (A3). Being superuser counts for nothing."""
+    """The person's own roles that count now: an emergency contact's only while on duty (A3). Being
+    superuser counts for nothing.
+    """
     return _on_duty(user.pk, user.roles, at) if user.may_write else frozenset()
 
 
 def _on_duty(person: int, held: frozenset[str], at: datetime | None = None) -> frozenset[str]:
-    if Role.EMERGENCY_CONTACT in held and not Duty.objects.current(at).filter(kind=Duty.Kind.EMERGENCY_CONTACT, user=person).exists():
+    if (
+        Role.EMERGENCY_CONTACT in held
+        and not Duty.objects.current(at)
+        .filter(kind=Duty.Kind.EMERGENCY_CONTACT, user=person)
+        .exists()
+    ):
         return held - {Role.EMERGENCY_CONTACT}
     return held
 
 
 def capacities_of(user: User) -> list[Capacity]:
-    """The person's own capacity first, then those of whoever has delegated to them now (one step deep)."""
+    """The person's own capacity first, then those of whoever has delegated to them now (one step
+    deep).
+    """
     if not user.may_write:
         return []
-    return [Capacity(user.pk, roles_for_deciding(user)), *(Capacity(key, _on_duty(key, roles)) for key, roles in sorted(user.lent.items()))]
+    return [
+        Capacity(user.pk, roles_for_deciding(user)),
+        *(Capacity(key, _on_duty(key, roles)) for key, roles in sorted(user.lent.items())),
+    ]
 
 
 def people_for(step: Step) -> QuerySet[User]:
-    """Who could decide the step today by their own roles: the holders who neither requested nor edited the change."""
+    """Who could decide the step today by their own roles: the holders who neither requested nor
+    edited the change.
+    """
     now = timezone.now()
     on_duty = Duty.objects.current(now).filter(kind=Duty.Kind.EMERGENCY_CONTACT).values("user")
     plain = [role for role in step.roles if role != Role.EMERGENCY_CONTACT]
@@ -59,7 +75,9 @@ def people_for(step: Step) -> QuerySet[User]:
 
 
 def holders(roles: Collection[str], without: User | None = None) -> dict[str, dict[int, str]]:
-    """Role → the people who could decide by it today, key → name; emergency contacts only while on duty. Two queries."""
+    """Role → the people who could decide by it today, key → name; emergency contacts only while on
+    duty. Two queries.
+    """
     found: dict[str, dict[int, str]] = {role: {} for role in roles}
     rows = User.deciders().filter(groups__name__in=roles)
     for pk, name, username, role in rows.values_list("pk", "name", "username", "groups__name"):
@@ -67,31 +85,49 @@ def holders(roles: Collection[str], without: User | None = None) -> dict[str, di
             found[role][pk] = name or username
     if Role.EMERGENCY_CONTACT in found:
         on_duty = {person for place in contacts_on_duty() for person in place}
-        found[Role.EMERGENCY_CONTACT] = {pk: name for pk, name in found[Role.EMERGENCY_CONTACT].items() if pk in on_duty}
+        found[Role.EMERGENCY_CONTACT] = {
+            pk: name for pk, name in found[Role.EMERGENCY_CONTACT].items() if pk in on_duty
+        }
     return found
 
 
 def people_to_ask(step: Step, called: int = 1) -> list[User]:
-    """Those, and whoever decides for them now. Of the emergency contacts on duty only the first `called` in their order."""
+    """Those, and whoever decides for them now. Of the emergency contacts on duty only the first
+    `called` in their order.
+    """
     holders = list(people_for(step))
     if step.kind == policy.EMERGENCY:
         roster = contacts_on_duty()
         not_yet = {person for group in roster[called:] for person in group}
-        elsewhere = User.objects.filter(pk__in=not_yet, groups__name__in=set(step.roles) - {Role.EMERGENCY_CONTACT})
+        elsewhere = User.objects.filter(
+            pk__in=not_yet, groups__name__in=set(step.roles) - {Role.EMERGENCY_CONTACT}
+        )
         not_yet -= set(elsewhere.values_list("pk", flat=True))
         holders = [holder for holder in holders if holder.pk not in not_yet]
-    delegates = Delegation.objects.current().filter(giver__in=[holder.pk for holder in holders], receiver__is_active=True)
+    delegates = Delegation.objects.current().filter(
+        giver__in=[holder.pk for holder in holders], receiver__is_active=True
+    )
     authors = authors_of(step.change)
-    lent = [found.receiver for found in delegates.select_related("receiver") if found.receiver_id not in authors]
+    lent = [
+        found.receiver
+        for found in delegates.select_related("receiver")
+        if found.receiver_id not in authors
+    ]
     return list({person.pk: person for person in [*holders, *lent]}.values())
 
 
 def asked_first(step: Step, people: Sequence[User]) -> list[User]:
-    """Of those who could decide, the ones who usually do for the change's components, and whoever decides for them now; everybody where
-    there is no such person. For a step that takes one of each role this holds role by role."""
-    if step.kind == policy.EMERGENCY or step.remind_hours is None:  # without a reminder nobody else would ever hear of it
+    """Of those who could decide, the ones who usually do for the change's components, and whoever
+    decides for them now; everybody where there is no such person. For a step that takes one of each
+    role this holds role by role.
+    """
+    if (
+        step.kind == policy.EMERGENCY or step.remind_hours is None
+    ):  # without a reminder nobody else would ever hear of it
         return list(people)
-    rows = UsualReviewer.objects.filter(component__in=step.change.components.all(), role__in=step.roles).values_list("role", "user")
+    rows = UsualReviewer.objects.filter(
+        component__in=step.change.components.all(), role__in=step.roles
+    ).values_list("role", "user")
     could, usual = {person.pk for person in people}, defaultdict[str, set[int]](set)
     given = dict(Delegation.objects.current().values_list("giver", "receiver"))
     for role, person in rows:
@@ -101,15 +137,29 @@ def asked_first(step: Step, people: Sequence[User]) -> list[User]:
         return list(people)
     if step.mode == "all":
         open_to_all = [role for role in step.roles if not usual[role]]
-        named |= set(User.objects.filter(pk__in=could, groups__name__in=open_to_all).values_list("pk", flat=True))
+        named |= set(
+            User.objects.filter(pk__in=could, groups__name__in=open_to_all).values_list(
+                "pk", flat=True
+            )
+        )
         named |= {given[person] for person in named if person in given} & could
-    return [person for person in people if person.pk in named] if len(named) >= step.quorum.size else list(people)
+    return (
+        [person for person in people if person.pk in named]
+        if len(named) >= step.quorum.size
+        else list(people)
+    )
 
 
 def contacts_on_duty(at: datetime | None = None) -> list[list[int]]:
-    """Keys of the emergency contacts on duty in the order in which they are called; those of the same place together."""
+    """Keys of the emergency contacts on duty in the order in which they are called; those of the
+    same place together.
+    """
     places: dict[int, list[int]] = {}
-    for order, person in Duty.objects.current(at).filter(kind=Duty.Kind.EMERGENCY_CONTACT).values_list("order", "user"):
+    for order, person in (
+        Duty.objects.current(at)
+        .filter(kind=Duty.Kind.EMERGENCY_CONTACT)
+        .values_list("order", "user")
+    ):
         places.setdefault(order, []).append(person)
     return [places[order] for order in sorted(places)]
 
@@ -120,23 +170,43 @@ NOT_YOURS = frozenset({"not_yours", "own_change"})
 
 def approvals_of(step: Step) -> dict[int, frozenset[str]]:
     """Person → roles held, for the approvals that the step has."""
-    return {d.principal_id: frozenset(d.roles_held) for d in step.decisions.all() if d.verdict == Decision.Verdict.APPROVE}
+    return {
+        d.principal_id: frozenset(d.roles_held)
+        for d in step.decisions.all()
+        if d.verdict == Decision.Verdict.APPROVE
+    }
 
 
-def decision_refusal(step: Step, user: User, capacity: Capacity, *, authors: frozenset[int], decided: frozenset[int]) -> list[Reason]:
+def decision_refusal(
+    step: Step, user: User, capacity: Capacity, *, authors: frozenset[int], decided: frozenset[int]
+) -> list[Reason]:
     """Why this person may not decide this step in that capacity.
 
-    What the caller knows is passed in, so that a list of steps costs no queries: the keys of the change's authors, and of everybody
-    who had a part in a decision of the step's stage.
+    What the caller knows is passed in, so that a list of steps costs no queries: the keys of the
+    change's authors, and of everybody who had a part in a decision of the step's stage.
     """
     people = {user.pk, capacity.principal}
     if not capacity.roles & set(step.roles):
-        return [Reason("not_yours", f"{step.label} is for {listed(step.roles)}; you do not hold that role now.")]
+        return [
+            Reason(
+                "not_yours",
+                f"{step.label} is for {listed(step.roles)}; you do not hold that role now.",
+            )
+        ]
     if user.pk in authors:
-        return [Reason("own_change", "Whoever requested a change or edited its content does not decide on it.")]
+        return [
+            Reason(
+                "own_change",
+                "Whoever requested a change or edited its content does not decide on it.",
+            )
+        ]
     if people & authors:
         return [
-            Reason("own_change", "Whoever delegated to you requested this change or edited its content; nobody decides on it for them.")
+            Reason(
+                "own_change",
+                "Whoever delegated to you requested this change or edited its content; nobody"
+                " decides on it for them.",
+            )
         ]
     if step.state != Step.State.OPEN:
         if step.state == Step.State.WAITING:
@@ -144,16 +214,34 @@ def decision_refusal(step: Step, user: User, capacity: Capacity, *, authors: fro
         return [Reason("settled", _settled_sentence(step))]
     if people & decided:
         who = "You have" if user.pk in decided else "Whoever delegated to you has"
-        return [Reason("decided", f"{who} decided in this stage already; each stage takes different people.")]
+        return [
+            Reason(
+                "decided",
+                f"{who} decided in this stage already; each stage takes different people.",
+            )
+        ]
     if not step.quorum.helps(approvals_of(step), capacity.roles & frozenset(step.roles)):
-        return [Reason("role_filled", f"Your role's part of the {step.label.lower()} has been given; it waits for somebody else.")]
+        return [
+            Reason(
+                "role_filled",
+                f"Your role's part of the {step.label.lower()} has been given; it waits for"
+                " somebody else.",
+            )
+        ]
     return []
 
 
 def best_capacity(
-    step: Step, user: User, capacities: Sequence[Capacity], *, authors: frozenset[int], decided: frozenset[int]
+    step: Step,
+    user: User,
+    capacities: Sequence[Capacity],
+    *,
+    authors: frozenset[int],
+    decided: frozenset[int],
 ) -> tuple[Capacity | None, list[Reason]]:
-    """The first capacity in which the person may decide the step; else none, and why not: by the role that comes closest."""
+    """The first capacity in which the person may decide the step; else none, and why not: by the
+    role that comes closest.
+    """
     refusals = []
     for capacity in capacities:
         refusal = decision_refusal(step, user, capacity, authors=authors, decided=decided)
@@ -161,7 +249,11 @@ def best_capacity(
             return capacity, []
         refusals.append(refusal)
     closest = [refusal for refusal in refusals if refusal[0].code != "not_yours"]
-    nothing = [Reason("not_yours", f"{step.label} is for {listed(step.roles)}; you do not hold that role now.")]
+    nothing = [
+        Reason(
+            "not_yours", f"{step.label} is for {listed(step.roles)}; you do not hold that role now."
+        )
+    ]
     return None, (closest or refusals or [nothing])[0]
 
 
@@ -171,7 +263,10 @@ def _settled_sentence(step: Step) -> str:
     last = max(step.decisions.all(), key=lambda decision: decision.pk, default=None)
     if step.state == Step.State.STALE or last is None:
         return f"{step.label} belongs to an earlier round; the content has changed since."
-    return f"{last.said_by} was first and {last.did('this step')} at {last.at:%H:%M} UTC. Nothing that you did was recorded."
+    return (
+        f"{last.said_by} was first and {last.did('this step')} at {last.at:%H:%M} UTC. Nothing that"
+        " you did was recorded."
+    )
 
 
 #: state → why the steps of its round wait for nobody any more
@@ -185,18 +280,26 @@ ENDED_BY = {
 
 def _why_ended(step: Step) -> str:
     """What ended a round that is still the change's last (X11)."""
-    return ENDED_BY.get(State(step.change.state), f"the change is {State(step.change.state).label.lower()}")
+    return ENDED_BY.get(
+        State(step.change.state), f"the change is {State(step.change.state).label.lower()}"
+    )
 
 
 def authors_of(change: ChangeRequest) -> frozenset[int]:
     """Keys of everybody who requested the change or edited its content."""
-    return frozenset({change.requester_id, *Author.objects.filter(change=change).values_list("user", flat=True)})
+    return frozenset(
+        {change.requester_id, *Author.objects.filter(change=change).values_list("user", flat=True)}
+    )
 
 
 def decided_in_stage(step: Step) -> frozenset[int]:
     """Keys of everybody who had a part in a decision of the step's stage."""
-    same = Decision.objects.filter(change=step.change_id, round=step.round, deferred=step.deferred, stage=step.stage)
-    return frozenset(key for pair in same.values_list("actor", "on_behalf_of") for key in pair if key)
+    same = Decision.objects.filter(
+        change=step.change_id, round=step.round, deferred=step.deferred, stage=step.stage
+    )
+    return frozenset(
+        key for pair in same.values_list("actor", "on_behalf_of") for key in pair if key
+    )
 
 
 def telephone_refusal(step: Step, user: User) -> list[Reason]:
@@ -204,13 +307,20 @@ def telephone_refusal(step: Step, user: User) -> list[Reason]:
     if step.kind != policy.EMERGENCY or step.deferred:
         return [
             Reason(
-                "not_by_phone", f"The {step.label.lower()} is given by the reviewer; only an emergency's authorisation comes by telephone."
+                "not_by_phone",
+                f"The {step.label.lower()} is given by the reviewer; only an emergency's"
+                " authorisation comes by telephone.",
             )
         ]
     if not (user.may_write and user.has_role(Role.ON_CALL_ENGINEER)):
         return [Reason("not_yours", "The on-call engineer records an approval by telephone.")]
     if user.pk in authors_of(step.change):
-        return [Reason("own_change", "Whoever requested a change or edited its content records no approval of it.")]
+        return [
+            Reason(
+                "own_change",
+                "Whoever requested a change or edited its content records no approval of it.",
+            )
+        ]
     return []
 
 
@@ -228,11 +338,12 @@ def step_for(user: User, number: str, step_id: int, *, lock: bool = False) -> St
 
 
 def waiting_for(user: User) -> StepQuerySet:
-    """The open steps that this person could bring further now, most urgent and oldest first: one query for the whole queue. Keys grow with
-    time, so that within a priority they order as the opening does, and an index has them in that order.
+    """The open steps that this person could bring further now, most urgent and oldest first: one
+    query for the whole queue. Keys grow with time, so that within a priority they order as the
+    opening does, and an index has them in that order.
 
-    Whoever holds a role of a step, or decides for somebody who does, may see its change (`ChangeQuerySet.visible_to`), so that need
-    not be asked again.
+    Whoever holds a role of a step, or decides for somebody who does, may see its change
+    (`ChangeQuerySet.visible_to`), so that need not be asked again.
     """
     wanted = Q()
     for capacity in capacities_of(user):
@@ -245,7 +356,9 @@ def waiting_for(user: User) -> StepQuerySet:
 
 
 def with_whom_for(user: User, steps: list[Step]) -> list[Step]:
-    """The steps of a queue, each with `for_whom`: who has delegated it to this person, or None where they decide for themselves."""
+    """The steps of a queue, each with `for_whom`: who has delegated it to this person, or None
+    where they decide for themselves.
+    """
     own, *lent = capacities_of(user) or [Capacity(user.pk, frozenset())]
     givers = User.objects.in_bulk([capacity.principal for capacity in lent])
     if lent:
@@ -263,13 +376,22 @@ def _helped_by(capacity: Capacity, user: User) -> Q:
     """`decision_refusal` as a condition of the database, the person's own authorship apart."""
     roles, people = sorted(capacity.roles), [user.pk, capacity.principal]
     stage = {name: OuterRef(name) for name in ("change", "round", "deferred", "stage")}
-    done = Q(Exists(Decision.objects.filter(Q(actor__in=people) | Q(on_behalf_of__in=people), **stage)))
+    done = Q(
+        Exists(Decision.objects.filter(Q(actor__in=people) | Q(on_behalf_of__in=people), **stage))
+    )
     if capacity.principal != user.pk:
         done |= Q(Exists(Author.objects.filter(change=OuterRef("change"), user=capacity.principal)))
-    # `Quorum.helps`: in an "all" step, whoever has only one of its roles adds nothing once somebody with just that role approved.
+    # `Quorum.helps`: in an "all" step, whoever has only one of its roles adds nothing once somebody
+    # with just that role approved.
     for role in roles:
-        given = Exists(Decision.objects.filter(step=OuterRef("pk"), verdict=Decision.Verdict.APPROVE, roles_held=[role]))
+        given = Exists(
+            Decision.objects.filter(
+                step=OuterRef("pk"), verdict=Decision.Verdict.APPROVE, roles_held=[role]
+            )
+        )
         others = [other for other in roles if other != role]
-        only_this = Q(roles__contains=[role], mode="all") & (~Q(roles__overlap=others) if others else Q())
+        only_this = Q(roles__contains=[role], mode="all") & (
+            ~Q(roles__overlap=others) if others else Q()
+        )
         done |= only_this & Q(given)
     return Q(roles__overlap=roles) & ~done

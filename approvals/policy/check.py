@@ -1,4 +1,6 @@
-"""Whether a policy is sound, and what it changes against another: pure rules over values (A2, A16, A27)."""
+"""Whether a policy is sound, and what it changes against another: pure rules over values (A2, A16,
+A27).
+"""
 
 from __future__ import annotations
 
@@ -31,12 +33,18 @@ DECIDING_ROLES = tuple(role for role in Role if role not in READ_ONLY_ROLES)
 MOST_PEOPLE, MOST_ITEMS, LONGEST_ITEM, MOST_HOURS, MOST_STAGES, MOST_STEPS = 5, 20, 300, 2000, 5, 6
 
 
-# --- sound ---------------------------------------------------------------------------------------------------------------------------
+# --- sound ----------------------------------------------------------------------------------------
 
 
 def problems(rules: Rules, components: Collection[str]) -> list[str]:
-    """What must be mended before these rules can be published; empty if nothing. `components` are the slugs that there are."""
-    return [f"{priority}: {text}" for priority in PRIORITIES for text in _problems(priority, rules[priority], components)]
+    """What must be mended before these rules can be published; empty if nothing. `components` are
+    the slugs that there are.
+    """
+    return [
+        f"{priority}: {text}"
+        for priority in PRIORITIES
+        for text in _problems(priority, rules[priority], components)
+    ]
 
 
 def _problems(priority: str, rules: Rules, components: Collection[str]) -> Iterator[str]:
@@ -45,15 +53,28 @@ def _problems(priority: str, rules: Rules, components: Collection[str]) -> Itera
         yield "a stage without a step asks nobody; give it one, or remove it."
         return
     for stage in (*stages, rules["deferred"]):
-        yield from (f"{KIND_LABELS[kind].lower()} stands twice in one stage; keep one." for kind, n in _kinds(stage).items() if n > 1)
+        yield from (
+            f"{KIND_LABELS[kind].lower()} stands twice in one stage; keep one."
+            for kind, n in _kinds(stage).items()
+            if n > 1
+        )
         for step in stage:
-            yield from (f"{KIND_LABELS[step['kind']].lower()}: {text}" for text in step_problems(step, components))
+            yield from (
+                f"{KIND_LABELS[step['kind']].lower()}: {text}"
+                for text in step_problems(step, components)
+            )
     if not any(not step["when"] for step in stages[-1]):
-        yield "its last stage needs a step that is asked always; else some changes would pass with nobody's approval."
+        yield (
+            "its last stage needs a step that is asked always; else some changes would pass with"
+            " nobody's approval."
+        )
     kinds = [_kinds(stage) for stage in stages]
     if priority == "P0":
         if kinds != [Counter([EMERGENCY])]:
-            yield "an emergency has one stage, the emergency authorisation alone; its reviews are owed afterwards."
+            yield (
+                "an emergency has one stage, the emergency authorisation alone; its reviews are"
+                " owed afterwards."
+            )
     elif any(EMERGENCY in found for found in kinds):
         yield "the emergency authorisation is for P0 alone."
     elif rules["deferred"]:
@@ -81,7 +102,9 @@ def step_problems(step: Rule, components: Collection[str]) -> Iterator[str]:
         yield f"{', '.join(unfit)} decides nothing; choose another role."
     if not 1 <= step["needed"] <= MOST_PEOPLE or (quorum.mode == ALL and quorum.size > MOST_PEOPLE):
         yield f"between one and {MOST_PEOPLE} different people."
-    if step["kind"] == EMERGENCY and (step["mode"] != ANY or step["needed"] != 1 or step["when"] or step["checklist"]):
+    if step["kind"] == EMERGENCY and (
+        step["mode"] != ANY or step["needed"] != 1 or step["when"] or step["checklist"]
+    ):
         yield "one person authorises an emergency, always, and ticks nothing."
     for trigger in step["when"]:
         if trigger.startswith(COMPONENT) and trigger.removeprefix(COMPONENT) not in components:
@@ -92,21 +115,34 @@ def step_problems(step: Rule, components: Collection[str]) -> Iterator[str]:
     if len(items) > MOST_ITEMS or any(not 0 < len(item["text"]) <= LONGEST_ITEM for item in items):
         yield f"at most {MOST_ITEMS} checklist items of at most {LONGEST_ITEM} letters."
     if any(item["key"] == NO_SECURITY["key"] for item in items):
-        yield f"{NO_SECURITY['key']} is the process's own item, “{NO_SECURITY['text']}”; give another key."
-    yield from (f"{key} stands twice in the checklist." for key, n in Counter(item["key"] for item in items).items() if n > 1)
+        yield (
+            f"{NO_SECURITY['key']} is the process's own item, “{NO_SECURITY['text']}”; give another"
+            " key."
+        )
+    yield from (
+        f"{key} stands twice in the checklist."
+        for key, n in Counter(item["key"] for item in items).items()
+        if n > 1
+    )
     hours = [step[name] for name in HOURS if step[name] is not None]
     if any(not 1 <= count <= MOST_HOURS for count in hours):
         yield f"hours are between 1 and {MOST_HOURS}."
-    if step["remind_hours"] and step["escalate_hours"] and step["remind_hours"] >= step["escalate_hours"]:
+    if (
+        step["remind_hours"]
+        and step["escalate_hours"]
+        and step["remind_hours"] >= step["escalate_hours"]
+    ):
         yield "the reminder comes before the escalation; give it fewer hours."
 
 
-# --- what changes --------------------------------------------------------------------------------------------------------------------
+# --- what changes ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that another policy does otherwise. What `widens` lets more through, or lets more people decide (A27)."""
+    """One thing that another policy does otherwise. What `widens` lets more through, or lets more
+    people decide (A27).
+    """
 
     text: str
     widens: bool = False
@@ -119,14 +155,20 @@ Place = tuple[bool, str, int]
 def compare(old: Rules, new: Rules) -> list[Difference]:
     """Everything that `new` does otherwise than `old`, in the order of priorities."""
     return [
-        Difference(f"{priority}: {found.text}", found.widens) for priority in PRIORITIES for found in _compare(old[priority], new[priority])
+        Difference(f"{priority}: {found.text}", found.widens)
+        for priority in PRIORITIES
+        for found in _compare(old[priority], new[priority])
     ]
 
 
 def _compare(old: Rules, new: Rules) -> Iterator[Difference]:
     was_alone, alone = old.get("starts_before", True), new.get("starts_before", True)
     if was_alone != alone:
-        said = "may start an emergency that nobody has authorised yet" if alone else "starts nothing that nobody has authorised"
+        said = (
+            "may start an emergency that nobody has authorised yet"
+            if alone
+            else "starts nothing that nobody has authorised"
+        )
         yield Difference(f"the on-call engineer on duty {said}.", widens=alone)
     before, after = _places(old), _places(new)
     kept = [place for place in before if place in after]
@@ -140,12 +182,21 @@ def _compare(old: Rules, new: Rules) -> Iterator[Difference]:
         if place not in before:
             yield Difference(f"also asks for the {_name(place)}, by {_people(after[place][1])}.")
     if new_roles:  # who decides on a change may see it where it is confidential, and lower its risk
-        yield Difference(f"lets one more role decide, and see what is confidential: {listed(sorted(new_roles), 'and')}.", widens=True)
+        yield Difference(
+            "lets one more role decide, and see what is confidential:"
+            f" {listed(sorted(new_roles), 'and')}.",
+            widens=True,
+        )
     for place in kept:
-        yield from (Difference(f"{_name(place)}: {found.text}", found.widens) for found in _changed(before[place][1], after[place][1]))
+        yield from (
+            Difference(f"{_name(place)}: {found.text}", found.widens)
+            for found in _changed(before[place][1], after[place][1])
+        )
     was, now = _order(before, kept), _order(after, kept)
     moved = [place for place in kept if was[place] != now[place]]
-    yield from (Difference(f"the {_name(place)} moves to another stage.", widens=True) for place in moved)
+    yield from (
+        Difference(f"the {_name(place)} moves to another stage.", widens=True) for place in moved
+    )
 
 
 def _places(rules: Rules) -> dict[Place, tuple[int, Rule]]:
@@ -160,14 +211,20 @@ def _places(rules: Rules) -> dict[Place, tuple[int, Rule]]:
 
 
 def _order(places: Mapping[Place, tuple[int, Rule]], kept: list[Place]) -> dict[Place, int]:
-    """The stages of the kept steps, counted without those that hold none of them: what is put between them moves nobody."""
+    """The stages of the kept steps, counted without those that hold none of them: what is put
+    between them moves nobody.
+    """
     stages = sorted({places[place][0] for place in kept})
     return {place: stages.index(places[place][0]) for place in kept}
 
 
 def _name(place: Place) -> str:
     deferred, kind, nth = place
-    return ("owed " if deferred else "") + (f"{ORDINALS[nth]} " if nth else "") + KIND_LABELS[kind].lower()
+    return (
+        ("owed " if deferred else "")
+        + (f"{ORDINALS[nth]} " if nth else "")
+        + KIND_LABELS[kind].lower()
+    )
 
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth")  # as many as there may be stages
@@ -178,24 +235,43 @@ def _people(step: Rule) -> str:
 
 
 def _who(step: Rule) -> tuple[str, frozenset[str], int]:
-    """Who decides, whatever the order in which the roles were named; where all must agree, `needed` says nothing."""
+    """Who decides, whatever the order in which the roles were named; where all must agree, `needed`
+    says nothing.
+    """
     quorum = Quorum(step["mode"], tuple(step["roles"]), step["needed"])
     return quorum.mode, frozenset(quorum.roles), quorum.size
 
 
 def _when(step: Rule) -> str:
-    return " or ".join(trigger_words(trigger) for trigger in step["when"]) if step["when"] else "always"
+    return (
+        " or ".join(trigger_words(trigger) for trigger in step["when"])
+        if step["when"]
+        else "always"
+    )
 
 
 def _changed(old: Rule, new: Rule) -> Iterator[Difference]:
     if _who(old) != _who(new):
-        yield Difference(f"by {_people(new)}, instead of {_people(old)}.", widens=not _as_strict(old, new))
+        yield Difference(
+            f"by {_people(new)}, instead of {_people(old)}.", widens=not _as_strict(old, new)
+        )
     if set(old["when"]) != set(new["when"]):
         asked = "asked always" if not new["when"] else f"asked when {_when(new)}"
-        yield Difference(f"{asked}, instead of {'' if not old['when'] else 'when '}{_when(old)}.", widens=not _as_often(old, new))
-    before, after = ({item["key"]: item["text"] for item in step["checklist"]} for step in (old, new))
-    yield from (Difference(f"no longer asks {key} “{text}”.", widens=True) for key, text in before.items() if key not in after)
-    yield from (Difference(f"also asks {key} “{text}”.") for key, text in after.items() if key not in before)
+        yield Difference(
+            f"{asked}, instead of {'' if not old['when'] else 'when '}{_when(old)}.",
+            widens=not _as_often(old, new),
+        )
+    before, after = (
+        {item["key"]: item["text"] for item in step["checklist"]} for step in (old, new)
+    )
+    yield from (
+        Difference(f"no longer asks {key} “{text}”.", widens=True)
+        for key, text in before.items()
+        if key not in after
+    )
+    yield from (
+        Difference(f"also asks {key} “{text}”.") for key, text in after.items() if key not in before
+    )
     for key in before:
         if key in after and before[key] != after[key]:
             yield Difference(f"{key} reads “{after[key]}” instead of “{before[key]}”.", widens=True)

@@ -15,7 +15,9 @@ NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
 
 @dataclass(frozen=True)
 class Quorum:
-    """`any`: as many different people as `needed`, each with one of the roles. `all`: for each role a person of its own."""
+    """`any`: as many different people as `needed`, each with one of the roles. `all`: for each role
+    a person of its own.
+    """
 
     mode: str
     roles: tuple[str, ...]
@@ -27,10 +29,21 @@ class Quorum:
         return self.needed if self.mode == ANY else len(self.roles)
 
     def filled(self, approvals: Approvals) -> int:
-        """How many of its places these approvals fill (for `all` a maximum matching, by augmenting paths)."""
+        """How many of its places these approvals fill (for `all` a maximum matching, by augmenting
+        paths).
+        """
         if self.mode == ANY:
-            return min(self.needed, sum(bool(held & set(self.roles)) for held in approvals.values()))
-        return len(match([{person for person, held in approvals.items() if role in held} for role in self.roles]))
+            return min(
+                self.needed, sum(bool(held & set(self.roles)) for held in approvals.values())
+            )
+        return len(
+            match(
+                [
+                    {person for person, held in approvals.items() if role in held}
+                    for role in self.roles
+                ]
+            )
+        )
 
     def is_met(self, approvals: Approvals) -> bool:
         return self.filled(approvals) >= self.size
@@ -40,7 +53,9 @@ class Quorum:
         return self.filled({**approvals, -1: held}) > self.filled(approvals)
 
     def acting_role(self, approvals: Approvals, held: frozenset[str]) -> str:
-        """The role in which somebody with these roles decides: the first of the step's that still needs a person."""
+        """The role in which somebody with these roles decides: the first of the step's that still
+        needs a person.
+        """
         mine = [role for role in self.roles if role in held]
         if self.mode == ALL:
             for role in mine:
@@ -50,15 +65,21 @@ class Quorum:
         return mine[0] if mine else ""
 
     def words(self, roles: Sequence[str] | None = None) -> str:
-        """ "Tech lead or Senior DevOps engineer", "two of …", "… and …"; of `roles` where only these are still asked."""
-        names = listed(list(self.roles if roles is None else roles), "and" if self.mode == ALL else "or")
+        """Like “Tech lead or Senior DevOps engineer”, “two of …”, “… and …”; of `roles` where only
+        these are still asked.
+        """
+        names = listed(
+            list(self.roles if roles is None else roles), "and" if self.mode == ALL else "or"
+        )
         if self.mode == ALL or self.needed == 1:
             return names
         return f"{NUMBERS.get(self.needed, self.needed)} different people, each {names}"
 
 
 def match(places: Sequence[set[int]]) -> dict[int, int]:
-    """Place → person, as many places as can be filled by different people; `places` says who could take each."""
+    """Place → person, as many places as can be filled by different people; `places` says who could
+    take each.
+    """
     taken: dict[int, int] = {}  # person → place
 
     def fill(place: int, tried: set[int]) -> bool:

@@ -1,4 +1,6 @@
-"""The policy in the making: drafts, their edits, and what publishing takes (issue 3 item 1, A2, A27)."""
+"""The policy in the making: drafts, their edits, and what publishing takes (issue 3 item 1, A2,
+A27).
+"""
 
 from __future__ import annotations
 
@@ -28,17 +30,31 @@ State = PolicyDraft.State
 def edit_refusal(user: User, draft: PolicyDraft | None = None) -> list[Reason]:
     """Why this person may not make, edit or publish a draft now."""
     if not (user.may_write and user.has_role(Role.CHANGE_MANAGER)):
-        return [Reason("not_yours", "The change manager edits the approval policy; everybody may read it and try it out.")]
+        return [
+            Reason(
+                "not_yours",
+                "The change manager edits the approval policy; everybody may read it and try it"
+                " out.",
+            )
+        ]
     if draft is not None and draft.state == State.PROPOSED:
-        return [Reason("state", "This draft waits for its second person; withdraw it there to go on editing.")]
+        return [
+            Reason(
+                "state",
+                "This draft waits for its second person; withdraw it there to go on editing.",
+            )
+        ]
     if draft is not None and draft.state != State.EDITING:
-        return [Reason("state", f"This draft was {State(draft.state).label.lower()}; start another.")]
+        return [
+            Reason("state", f"This draft was {State(draft.state).label.lower()}; start another.")
+        ]
     return []
 
 
 def _take_turns() -> None:
-    """Those who publish come one after the other, so that each compares with what then counts: a row's lock would not say that it is
-    still the newest."""
+    """Those who publish come one after the other, so that each compares with what then counts: a
+    row's lock would not say that it is still the newest.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('policy'))")
 
@@ -64,7 +80,7 @@ def component_slugs() -> frozenset[str]:
     return frozenset(Component.objects.values_list("slug", flat=True))
 
 
-# --- making and editing --------------------------------------------------------------------------------------------------------------
+# --- making and editing ---------------------------------------------------------------------------
 
 
 @transaction.atomic
@@ -73,14 +89,22 @@ def start(*, actor: User, title: str) -> PolicyDraft:
     raise_refusal(edit_refusal(actor))
     base, now = published(), timezone.now()
     made = PolicyDraft.objects.create(
-        title=_title(title), rules=base.rules, based_on=base, author=actor, edited_by=actor, created_at=now, edited_at=now
+        title=_title(title),
+        rules=base.rules,
+        based_on=base,
+        author=actor,
+        edited_by=actor,
+        created_at=now,
+        edited_at=now,
     )
     trail.record("policy.draft", actor=actor, data={"draft": made.pk, "based_on": base.version})
     return made
 
 
 def _title(title: str) -> str:
-    title = reading.said("title", title, "Title", "say in a few words what this policy changes.", limit=120)
+    title = reading.said(
+        "title", title, "Title", "say in a few words what this policy changes.", limit=120
+    )
     return " ".join(title.split())
 
 
@@ -90,17 +114,36 @@ Edit = Callable[[dict[str, Any]], None]
 
 @transaction.atomic
 def edit(*, actor: User, key: int, revision: int, change: Edit) -> PolicyDraft:
-    """Apply one edit to the draft as this person saw it. Raises Stale when somebody has edited it since, Invalid for what cannot be."""
+    """Apply one edit to the draft as this person saw it. Raises Stale when somebody has edited it
+    since, Invalid for what cannot be.
+    """
     draft = draft_for(key, lock=True)
     raise_refusal(edit_refusal(actor, draft))
     if revision != draft.revision:
-        raise Stale([Reason("stale", f"{draft.edited_by} edited this draft since you opened it. Look at it again, then make your edit.")])
+        raise Stale(
+            [
+                Reason(
+                    "stale",
+                    f"{draft.edited_by} edited this draft since you opened it. Look at it again,"
+                    " then make your edit.",
+                )
+            ]
+        )
     rules = deepcopy(draft.rules)
     change(rules)
     differences = check.compare(draft.rules, rules)
-    draft.rules, draft.revision, draft.edited_by, draft.edited_at = rules, draft.revision + 1, actor, timezone.now()
+    draft.rules, draft.revision, draft.edited_by, draft.edited_at = (
+        rules,
+        draft.revision + 1,
+        actor,
+        timezone.now(),
+    )
     draft.save(update_fields=["rules", "revision", "edited_by", "edited_at"])
-    trail.record("policy.edit", actor=actor, data={"draft": draft.pk, "changes": [found.text for found in differences][:50]})
+    trail.record(
+        "policy.edit",
+        actor=actor,
+        data={"draft": draft.pk, "changes": [found.text for found in differences][:50]},
+    )
     return draft
 
 
@@ -109,7 +152,11 @@ Place = tuple[str, int, int]
 
 
 def _stage(rules: dict[str, Any], priority: str, stage: int) -> list[dict[str, Any]]:
-    found: list[list[dict[str, Any]]] = [rules[priority]["deferred"], *rules[priority]["stages"]] if priority in check.PRIORITIES else []
+    found: list[list[dict[str, Any]]] = (
+        [rules[priority]["deferred"], *rules[priority]["stages"]]
+        if priority in check.PRIORITIES
+        else []
+    )
     if not 0 <= stage < len(found):
         raise Missing([Reason("missing", "There is no such stage.")])
     return found[stage]
@@ -123,13 +170,18 @@ def _check(rules: dict[str, Any], place: Place) -> list[dict[str, Any]]:
 
 
 def save_step(place: Place, step: Mapping[str, Any]) -> Edit:
-    """Put these values in the place of a step. Raises Invalid with what is wrong with them, by field."""
+    """Put these values in the place of a step. Raises Invalid with what is wrong with them, by
+    field.
+    """
 
     def change(rules: dict[str, Any]) -> None:
         stage = _check(rules, place)
         made = {**stage[place[2]], **step}
         if wrong := list(check.step_problems(made, component_slugs())):
-            where = f"{place[0]}, {f'stage {place[1]}' if place[1] else 'owed afterwards'}, {policy.KIND_LABELS[made['kind']].lower()}"
+            where = (
+                f"{place[0]}, {f'stage {place[1]}' if place[1] else 'owed afterwards'},"
+                f" {policy.KIND_LABELS[made['kind']].lower()}"
+            )
             raise Invalid(fields={"step": " ".join(f"{where}: {text}" for text in wrong)})
         stage[place[2]] = made
 
@@ -152,8 +204,19 @@ def add_step(priority: str, stage: int, kind: str) -> Edit:
     def change(rules: dict[str, Any]) -> None:
         found = _stage(rules, priority, stage)
         if kind not in policy.KIND_LABELS or any(step["kind"] == kind for step in found):
-            raise Invalid(fields={"kind": f"{priority}, stage {stage}: choose a kind of step that it does not have yet."})
-        found.append(policy.step_rule(kind, policy.USUAL_ROLES[kind], mode="all" if kind == policy.SIGN_OFF else "any"))
+            raise Invalid(
+                fields={
+                    "kind": (
+                        f"{priority}, stage {stage}: choose a kind of step that it does not have"
+                        " yet."
+                    )
+                }
+            )
+        found.append(
+            policy.step_rule(
+                kind, policy.USUAL_ROLES[kind], mode="all" if kind == policy.SIGN_OFF else "any"
+            )
+        )
 
     return change
 
@@ -169,7 +232,9 @@ def remove_step(place: Place) -> Edit:
 
 
 def move_step(place: Place, to: int) -> Edit:
-    """Into another stage of the same priority; the number after the last makes a new one. A stage left empty goes."""
+    """Into another stage of the same priority; the number after the last makes a new one. A stage
+    left empty goes.
+    """
 
     def change(rules: dict[str, Any]) -> None:
         stage = _check(rules, place)
@@ -208,14 +273,22 @@ def copy_priority(priority: str, source: str) -> Edit:
     def change(rules: dict[str, Any]) -> None:
         standard = check.PRIORITIES[1:]
         if priority not in standard or source not in standard:
-            raise Invalid(fields={"source": "Copy from: choose one of P1, P2 and P3; an emergency's steps are its own."})
+            raise Invalid(
+                fields={
+                    "source": (
+                        "Copy from: choose one of P1, P2 and P3; an emergency's steps are its own."
+                    )
+                }
+            )
         rules[priority] = deepcopy(rules[source])
 
     return change
 
 
 def starts_before(allowed: bool) -> Edit:
-    """Whether the on-call engineer on duty, alone, may start an emergency that nobody has authorised yet (A33)."""
+    """Whether the on-call engineer on duty, alone, may start an emergency that nobody has
+    authorised yet (A33).
+    """
 
     def change(rules: dict[str, Any]) -> None:
         rules["P0"]["starts_before"] = allowed
@@ -235,28 +308,47 @@ def discard(*, actor: User, key: int) -> PolicyDraft:
 
 @transaction.atomic
 def rebase(*, actor: User, key: int) -> PolicyDraft:
-    """Another policy was published meanwhile: bring in what it changed, and compare with it from now on.
+    """Another policy was published meanwhile: bring in what it changed, and compare with it from
+    now on.
 
-    Priority by priority: what only the other changed is taken over, what only this draft changed is kept; where both did, this draft's
-    stands, and the comparison shows what that would undo.
+    Priority by priority: what only the other changed is taken over, what only this draft changed is
+    kept; where both did, this draft's stands, and the comparison shows what that would undo.
     """
     draft, now = draft_for(key, lock=True), published()
     raise_refusal(edit_refusal(actor, draft))
     base = draft.based_on.rules
-    draft.rules = {priority: now.rules[priority] if rules == base[priority] else rules for priority, rules in draft.rules.items()}
-    draft.based_on, draft.revision, draft.edited_by, draft.edited_at = now, draft.revision + 1, actor, timezone.now()
+    draft.rules = {
+        priority: now.rules[priority] if rules == base[priority] else rules
+        for priority, rules in draft.rules.items()
+    }
+    draft.based_on, draft.revision, draft.edited_by, draft.edited_at = (
+        now,
+        draft.revision + 1,
+        actor,
+        timezone.now(),
+    )
     draft.save(update_fields=["rules", "based_on", "revision", "edited_by", "edited_at"])
-    trail.record("policy.rebase", actor=actor, data={"draft": draft.pk, "based_on": draft.based_on.version})
+    trail.record(
+        "policy.rebase", actor=actor, data={"draft": draft.pk, "based_on": draft.based_on.version}
+    )
     return draft
 
 
-# --- publishing ----------------------------------------------------------------------------------------------------------------------
+# --- publishing -----------------------------------------------------------------------------------
 
 
 def publish_refusal(draft: PolicyDraft, base: Policy) -> list[Reason]:
-    """Why a draft cannot be published as it is: somebody was first, nothing changes, or it is not sound."""
+    """Why a draft cannot be published as it is: somebody was first, nothing changes, or it is not
+    sound.
+    """
     if draft.based_on_id != base.pk:
-        return [Reason("based_on", f"Version {base.version} was published meanwhile; compare this draft with it first.")]
+        return [
+            Reason(
+                "based_on",
+                f"Version {base.version} was published meanwhile; compare this draft with it"
+                " first.",
+            )
+        ]
     if wrong := check.problems(draft.rules, component_slugs()):
         return [Reason("unsound", text) for text in wrong]
     if not check.compare(base.rules, draft.rules):
@@ -266,17 +358,31 @@ def publish_refusal(draft: PolicyDraft, base: Policy) -> list[Reason]:
 
 @transaction.atomic
 def publish(*, actor: User, key: int, revision: int, reason: str) -> Policy | Proposal:
-    """Put the draft into effect for every round that opens from now on; where it widens, ask a second person first (A27)."""
+    """Put the draft into effect for every round that opens from now on; where it widens, ask a
+    second person first (A27).
+    """
     _take_turns()
     draft, base = draft_for(key, lock=True), published()
     raise_refusal(edit_refusal(actor, draft))
     if revision != draft.revision:
-        raise Stale([Reason("stale", f"{draft.edited_by} edited this draft since you opened it. Look at it again, then publish.")])
+        raise Stale(
+            [
+                Reason(
+                    "stale",
+                    f"{draft.edited_by} edited this draft since you opened it. Look at it again,"
+                    " then publish.",
+                )
+            ]
+        )
     stepup.require(actor)
-    reason = reading.said("reason", reason, "Reason", "say why the policy changes; auditors read it.")
+    reason = reading.said(
+        "reason", reason, "Reason", "say why the policy changes; auditors read it."
+    )
     raise_refusal(publish_refusal(draft, base))
     differences = check.compare(base.rules, draft.rules)
-    widens, also = ([found.text for found in differences if found.widens == more] for more in (True, False))
+    widens, also = (
+        [found.text for found in differences if found.widens == more] for more in (True, False)
+    )
     if not widens:
         return _put_into_effect(draft, base, actor, reason)
     draft.state = State.PROPOSED
@@ -291,14 +397,25 @@ def publish(*, actor: User, key: int, revision: int, reason: str) -> Policy | Pr
     )
 
 
-def _put_into_effect(draft: PolicyDraft, base: Policy, actor: User, reason: str, second: User | None = None) -> Policy:
+def _put_into_effect(
+    draft: PolicyDraft, base: Policy, actor: User, reason: str, second: User | None = None
+) -> Policy:
     made = Policy.objects.create(
-        version=base.version + 1, rules=draft.rules, published_at=timezone.now(), published_by=actor, confirmed_by=second, reason=reason
+        version=base.version + 1,
+        rules=draft.rules,
+        published_at=timezone.now(),
+        published_by=actor,
+        confirmed_by=second,
+        reason=reason,
     )
     draft.state = State.PUBLISHED
     draft.save(update_fields=["state"])
     changes = [found.text for found in check.compare(base.rules, draft.rules)]
-    trail.record("policy.publish", actor=second or actor, data={"version": made.version, "draft": draft.pk, "changes": changes})
+    trail.record(
+        "policy.publish",
+        actor=second or actor,
+        data={"version": made.version, "draft": draft.pk, "changes": changes},
+    )
     return made
 
 
@@ -307,7 +424,10 @@ def _carry_out(proposal: Proposal, second: User) -> None:
     _take_turns()
     draft, base = draft_for(int(proposal.payload["draft"]), lock=True), published()
     if edit_refusal(proposal.author):
-        text = f"{proposal.author} may not edit the policy any more. Decline it; somebody who may can propose it again."
+        text = (
+            f"{proposal.author} may not edit the policy any more. Decline it; somebody who may can"
+            " propose it again."
+        )
         raise Blocked([Reason("overtaken", text)])
     if wrong := publish_refusal(draft, base):
         raise Blocked(wrong)
@@ -315,7 +435,9 @@ def _carry_out(proposal: Proposal, second: User) -> None:
 
 
 def _give_back(proposal: Proposal) -> None:
-    PolicyDraft.objects.filter(pk=int(proposal.payload["draft"]), state=State.PROPOSED).update(state=State.EDITING)
+    PolicyDraft.objects.filter(pk=int(proposal.payload["draft"]), state=State.PROPOSED).update(
+        state=State.EDITING
+    )
 
 
 proposals_kind = second_person.Kind(carry_out=_carry_out, give_back=_give_back)

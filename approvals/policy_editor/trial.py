@@ -21,7 +21,17 @@ from requests.models import ChangeRequest
 
 MOST_CHANGES = 5_000
 FACTS = (
-    *("number", "summary", "state", "priority", "risk", "downtime_required", "users_affected", "no_way_back", "submitted_at"),
+    *(
+        "number",
+        "summary",
+        "state",
+        "priority",
+        "risk",
+        "downtime_required",
+        "users_affected",
+        "no_way_back",
+        "submitted_at",
+    ),
     *SECURITY_QUESTIONS,
 )
 
@@ -36,7 +46,9 @@ class Effect:
 
 @dataclass
 class Trial:
-    """What two policies ask of the same past changes. `load`: role → how many steps asked it, before and after."""
+    """What two policies ask of the same past changes. `load`: role → how many steps asked it,
+    before and after.
+    """
 
     changes: int
     days: int
@@ -47,7 +59,8 @@ class Trial:
 
 
 def on_past_changes(old: Mapping[str, Any], new: Mapping[str, Any], user: User, days: int) -> Trial:
-    """Ask both policies of every submitted change of the last `days` that this person may see: two queries.
+    """Ask both policies of every submitted change of the last `days` that this person may see: two
+    queries.
 
     A change counts with its facts as they are now; of more than 5,000 the newest.
     """
@@ -70,7 +83,9 @@ def on_past_changes(old: Mapping[str, Any], new: Mapping[str, Any], user: User, 
         for text in _told_apart(was, now):
             effects.setdefault(text, Effect(text)).changes.append(change)
             touched.add(change.pk)
-    load = [(label(role), before[role], after[role]) for role in Role if before[role] or after[role]]
+    load = [
+        (label(role), before[role], after[role]) for role in Role if before[role] or after[role]
+    ]
     ordered = sorted(effects.values(), key=lambda effect: -len(effect.changes))
     count = min(len(found), MOST_CHANGES)
     return Trial(count, days, len(found) > MOST_CHANGES, ordered, load, count - len(touched))
@@ -84,19 +99,33 @@ def _asked(rules: Mapping[str, Any], facts: policy.Facts) -> dict[tuple[str, int
     return found
 
 
-def _told_apart(was: Mapping[tuple[str, int], policy.StepPlan], now: Mapping[tuple[str, int], policy.StepPlan]) -> list[str]:
-    """In which ways two plans of the same change differ, in words that are the same for many changes."""
-    texts = [f"would have needed a {plan.label.lower()}" for key, plan in now.items() if key not in was]
-    texts += [f"would not have needed a {plan.label.lower()}" for key, plan in was.items() if key not in now]
+def _told_apart(
+    was: Mapping[tuple[str, int], policy.StepPlan], now: Mapping[tuple[str, int], policy.StepPlan]
+) -> list[str]:
+    """In which ways two plans of the same change differ, in words that are the same for many
+    changes.
+    """
+    texts = [
+        f"would have needed a {plan.label.lower()}" for key, plan in now.items() if key not in was
+    ]
+    texts += [
+        f"would not have needed a {plan.label.lower()}"
+        for key, plan in was.items()
+        if key not in now
+    ]
     for key, plan in now.items():
-        if key in was and (plan.mode, set(plan.roles), plan.needed) != (was[key].mode, set(was[key].roles), was[key].needed):
+        if key in was and (plan.mode, set(plan.roles), plan.needed) != (
+            was[key].mode,
+            set(was[key].roles),
+            was[key].needed,
+        ):
             texts.append(f"would have had their {plan.label.lower()} from {plan.quorum.words()}")
         if key in was and plan.checklist != was[key].checklist:
             texts.append(f"would have been reviewed by another checklist ({plan.label.lower()})")
     return texts
 
 
-# --- simulator -----------------------------------------------------------------------------------------------------------------------
+# --- simulator ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -108,10 +137,17 @@ class Seat:
     warning: str
 
 
-def simulate(rules: Mapping[str, Any], facts: policy.Facts, requester: User | None = None) -> list[tuple[list[Seat], str]]:
-    """The stages that these facts ask for; each with who could decide its steps today, and a warning where it could not be filled."""
+def simulate(
+    rules: Mapping[str, Any], facts: policy.Facts, requester: User | None = None
+) -> list[tuple[list[Seat], str]]:
+    """The stages that these facts ask for; each with who could decide its steps today, and a
+    warning where it could not be filled.
+    """
     plans = _all_steps(rules, facts)
-    return _seated(plans, who_decides.holders({role for plan in plans for role in plan.roles}, without=requester))
+    return _seated(
+        plans,
+        who_decides.holders({role for plan in plans for role in plan.roles}, without=requester),
+    )
 
 
 Holders = Mapping[str, Mapping[int, str]]
@@ -119,21 +155,33 @@ Holders = Mapping[str, Mapping[int, str]]
 
 def _all_steps(rules: Mapping[str, Any], facts: policy.Facts) -> list[policy.StepPlan]:
     """What a change of these facts is asked, also afterwards."""
-    return policy.plan(rules, facts) + (policy.plan(rules, facts, deferred=True) if facts.priority == "P0" else [])
+    return policy.plan(rules, facts) + (
+        policy.plan(rules, facts, deferred=True) if facts.priority == "P0" else []
+    )
 
 
 def _seated(plans: Sequence[policy.StepPlan], holders: Holders) -> list[tuple[list[Seat], str]]:
     stages: dict[tuple[bool, int], list[policy.StepPlan]] = defaultdict(list)
     for plan in plans:
         stages[plan.deferred, plan.stage].append(plan)
-    return [([_seat(step, holders) for step in steps], _stage_warning(steps, holders)) for _, steps in sorted(stages.items())]
+    return [
+        ([_seat(step, holders) for step in steps], _stage_warning(steps, holders))
+        for _, steps in sorted(stages.items())
+    ]
 
 
 def warnings(rules: Mapping[str, Any]) -> list[str]:
-    """Where changes would be stuck today, whoever requests them: each priority with every condition met. Two queries."""
+    """Where changes would be stuck today, whoever requests them: each priority with every condition
+    met. Two queries.
+    """
     asked: dict[str, list[policy.StepPlan]] = {}
     for priority, its in rules.items():
-        named = {t.removeprefix(policy.COMPONENT) for stage in (*its["stages"], its["deferred"]) for step in stage for t in step["when"]}
+        named = {
+            t.removeprefix(policy.COMPONENT)
+            for stage in (*its["stages"], its["deferred"])
+            for step in stage
+            for t in step["when"]
+        }
         facts = policy.Facts(
             priority,
             security_answers=True,
@@ -144,10 +192,19 @@ def warnings(rules: Mapping[str, Any]) -> list[str]:
             components=frozenset(named),
         )
         asked[priority] = _all_steps(rules, facts)
-    holders, found = who_decides.holders({role for plans in asked.values() for plan in plans for role in plan.roles}), list[str]()
+    holders, found = (
+        who_decides.holders(
+            {role for plans in asked.values() for plan in plans for role in plan.roles}
+        ),
+        list[str](),
+    )
     for priority, plans in asked.items():
         for seats, warning in _seated(plans, holders):
-            found += [f"{priority}, {seat.step.label.lower()}: {seat.warning}" for seat in seats if seat.warning]
+            found += [
+                f"{priority}, {seat.step.label.lower()}: {seat.warning}"
+                for seat in seats
+                if seat.warning
+            ]
             found += [f"{priority}, stage {seats[0].step.stage}: {warning}"] if warning else []
     return list(dict.fromkeys(found))
 
@@ -165,20 +222,31 @@ def _seat(step: policy.StepPlan, holders: Holders) -> Seat:
     missing = len(places) - len(match(places))
     empty = [role for role in step.roles if not holders[role]] if step.mode != ANY else []
     if not names:
-        warning = f"Nobody could: it needs {listed(list(step.roles))}, and nobody eligible holds that role today."
+        warning = (
+            f"Nobody could: it needs {listed(list(step.roles))}, and nobody eligible holds that"
+            " role today."
+        )
     elif empty:
         warning = f"It would be stuck: nobody eligible is {listed(empty)} today."
     elif missing:
-        warning = f"It would be stuck: it takes {len(places)} different people, and only {len(places) - missing} can be found today."
+        warning = (
+            f"It would be stuck: it takes {len(places)} different people, and only"
+            f" {len(places) - missing} can be found today."
+        )
     else:
         warning = ""
     return Seat(step, names, warning)
 
 
 def _stage_warning(steps: Sequence[policy.StepPlan], holders: Holders) -> str:
-    """Nobody decides twice in a stage: whether there are enough different people for all its steps together (A2)."""
+    """Nobody decides twice in a stage: whether there are enough different people for all its steps
+    together (A2).
+    """
     places = [place for step in steps for place in _seats(step, holders)]
     found = len(match(places))
     if found == len(places) or any(_seat(step, holders).warning for step in steps):
         return ""
-    return f"This stage takes {len(places)} different people, and only {found} can be found today: nobody decides twice in one stage."
+    return (
+        f"This stage takes {len(places)} different people, and only {found} can be found today:"
+        " nobody decides twice in one stage."
+    )

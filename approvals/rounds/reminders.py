@@ -1,4 +1,6 @@
-"""No stuck work: reminders, escalation, a window that passes while an approval waits, and who is blocking what (issue 3 item 8)."""
+"""No stuck work: reminders, escalation, a window that passes while an approval waits, and who is
+blocking what (issue 3 item 8).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,17 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from django.db.models import DurationField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet, Value, prefetch_related_objects
+from django.db.models import (
+    DurationField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Value,
+    prefetch_related_objects,
+)
 from django.utils import timezone
 
 from accounts.models import Delegation, User
@@ -29,28 +41,42 @@ REMIND_WHEN_NEAR, ESCALATE_WHEN_NEAR = timedelta(hours=4), timedelta(hours=24)
 
 
 def decide_by(step: Step) -> datetime | None:
-    """Until when a verdict is expected: by the policy's hours, and early enough to keep the window asked for, with its day's notice."""
+    """Until when a verdict is expected: by the policy's hours, and early enough to keep the window
+    asked for, with its day's notice.
+    """
     window, due = step.change.requested_window_start, None
     if step.opened_at and step.due_hours is not None:
         due = step.opened_at + timedelta(hours=step.due_hours)
-    notice = timedelta(0) if step.change.requested_window_reason.strip() else NOTICE  # who said why it cannot wait keeps the window itself
+    notice = (
+        timedelta(0) if step.change.requested_window_reason.strip() else NOTICE
+    )  # who said why it cannot wait keeps the window itself
     keeps = window - notice if window and not step.deferred else None
     return min((at for at in (due, keeps) if at), default=None)
 
 
 def is_near(change: ChangeRequest) -> bool:
     """Whether the window asked for opens so soon that a mail of the day would be late."""
-    return change.requested_window_start is not None and change.requested_window_start <= timezone.now() + NEAR
+    return (
+        change.requested_window_start is not None
+        and change.requested_window_start <= timezone.now() + NEAR
+    )
 
 
 def _waiting_longer(hours: str, when_near: timedelta) -> QuerySet[Step]:
-    """Open steps that have waited longer than their policy's hours, or than a near window allows. An emergency's authorisation has no
-    hours: it calls the next contact instead."""
+    """Open steps that have waited longer than their policy's hours, or than a near window allows.
+    An emergency's authorisation has no hours: it calls the next contact instead.
+    """
     now = timezone.now()
     patience = ExpressionWrapper(F(hours) * Value(timedelta(hours=1)), output_field=DurationField())
-    near = Q(deferred=False, change__requested_window_start__lte=now + NEAR, opened_at__lte=now - when_near)
+    near = Q(
+        deferred=False,
+        change__requested_window_start__lte=now + NEAR,
+        opened_at__lte=now - when_near,
+    )
     steps = Step.objects.filter(state=Step.State.OPEN).exclude(kind=policy.EMERGENCY)
-    return steps.filter(near | Q(opened_at__lte=Value(now) - patience))  # no hours: null, never less than anything
+    return steps.filter(
+        near | Q(opened_at__lte=Value(now) - patience)
+    )  # no hours: null, never less than anything
 
 
 def to_remind() -> QuerySet[Step]:
@@ -81,12 +107,18 @@ def remind(step: Step) -> bool:
         + mail_links.invitation(step),
         path=mail_links.path_for(step),
     )
-    trail.record("approval.remind", change=step.change, data={"step": step.pk, "people": [person.pk for person in people]})
+    trail.record(
+        "approval.remind",
+        change=step.change,
+        data={"step": step.pk, "people": [person.pk for person in people]},
+    )
     return True
 
 
 def escalate(step: Step) -> bool:
-    """The clock's verb: reminders did not help; change managers and requester are told who could decide. `step` is locked."""
+    """The clock's verb: reminders did not help; change managers and requester are told who could
+    decide. `step` is locked.
+    """
     if step.state != Step.State.OPEN or step.escalated_at:
         return False
     step.escalated_at = timezone.now()
@@ -98,7 +130,9 @@ def escalate(step: Step) -> bool:
         kind="approval_stuck",
         occasion=f"{step.pk}",
         change=step.change,
-        subject=f"{step.change.number} is stuck: its {step.label.lower()} has waited {_waited(step)}",
+        subject=(
+            f"{step.change.number} is stuck: its {step.label.lower()} has waited {_waited(step)}"
+        ),
         body=f"Who could give it: {could}. “{step.change.summary}”.",
     )
     trail.record("approval.escalate", change=step.change, data={"step": step.pk})
@@ -109,20 +143,38 @@ def _waited(step: Step) -> str:
     return say_length(timezone.now() - (step.opened_at or timezone.now()))
 
 
-# --- a window that passes -------------------------------------------------------------------------------------------------------------
+# --- a window that passes -------------------------------------------------------------------------
 
 
 def windows_passed() -> QuerySet[ChangeRequest]:
-    """Changes in review whose requested window has come and gone, of which that has not been said."""
-    said = Event.objects.filter(change_id=OuterRef("pk"), action="approval.window_passed", at__gte=OuterRef("requested_window_start"))
-    return ChangeRequest.objects.filter(~Exists(said), state=State.IN_REVIEW, requested_window_start__lte=timezone.now())
+    """Changes in review whose requested window has come and gone, of which that has not
+    been said.
+    """
+    said = Event.objects.filter(
+        change_id=OuterRef("pk"),
+        action="approval.window_passed",
+        at__gte=OuterRef("requested_window_start"),
+    )
+    return ChangeRequest.objects.filter(
+        ~Exists(said), state=State.IN_REVIEW, requested_window_start__lte=timezone.now()
+    )
 
 
 def say_window_passed(change: ChangeRequest) -> bool:
-    """The clock's verb: the window asked for is over while an approval waits; requester and those who could decide hear it."""
-    if change.state != State.IN_REVIEW or change.requested_window_start is None or change.requested_window_start > timezone.now():
+    """The clock's verb: the window asked for is over while an approval waits; requester and those
+    who could decide hear it.
+    """
+    if (
+        change.state != State.IN_REVIEW
+        or change.requested_window_start is None
+        or change.requested_window_start > timezone.now()
+    ):
         return False
-    waiting = list(Step.objects.filter(change=change, round=change.round, state=Step.State.OPEN, deferred=False))
+    waiting = list(
+        Step.objects.filter(
+            change=change, round=change.round, state=Step.State.OPEN, deferred=False
+        )
+    )
     people = {person.pk: person for step in waiting for person in who_decides.people_to_ask(step)}
     outbox.tell(
         [change.requester, *people.values()],
@@ -130,32 +182,50 @@ def say_window_passed(change: ChangeRequest) -> bool:
         occasion=f"{change.round} {change.requested_window_start}",
         change=change,
         subject=f"{change.number}: the window asked for has passed, and it is still in review",
-        body=f"It asked for {say_instant(change.requested_window_start)}. Its requester can ask for another; once approved it is booked, or the "
-        f"next that fits is proposed. “{change.summary}”.",
+        body=(
+            f"It asked for {say_instant(change.requested_window_start)}. Its requester can ask for"
+            " another; once approved it is booked, or the next that fits is proposed."
+            f" “{change.summary}”."
+        ),
     )
-    trail.record("approval.window_passed", change=change, data={"start": change.requested_window_start.isoformat()})
+    trail.record(
+        "approval.window_passed",
+        change=change,
+        data={"start": change.requested_window_start.isoformat()},
+    )
     return True
 
 
-# --- who is blocking what -------------------------------------------------------------------------------------------------------------
+# --- who is blocking what -------------------------------------------------------------------------
 
 
 def blockers(steps: Sequence[Step]) -> dict[int, list[str]]:
-    """Step → the names of who could bring it further today: neither authors, nor who has decided in its stage, nor whose part is given;
-    whoever decides for one of them now is named with them. Six queries, however many steps."""
+    """Step → the names of who could bring it further today: neither authors, nor who has decided in
+    its stage, nor whose part is given; whoever decides for one of them now is named with them. Six
+    queries, however many steps.
+    """
     changes = [step.change_id for step in steps]
-    authors, decided = defaultdict[int, set[int]](set), defaultdict[tuple[int, int, bool, int], set[int]](set)
+    authors, decided = (
+        defaultdict[int, set[int]](set),
+        defaultdict[tuple[int, int, bool, int], set[int]](set),
+    )
     for change, person in Author.objects.filter(change__in=changes).values_list("change", "user"):
         authors[change].add(person)
-    given = Decision.objects.filter(change__in=changes).values_list("change", "round", "deferred", "stage", "actor", "on_behalf_of")
+    given = Decision.objects.filter(change__in=changes).values_list(
+        "change", "round", "deferred", "stage", "actor", "on_behalf_of"
+    )
     for change, number, deferred, stage, actor, named in given:
         decided[change, number, deferred, stage] |= {actor, named or actor}
     prefetch_related_objects(list(steps), StepQuerySet.decisions())
-    return who_could(steps, {step.pk: authors[step.change_id] | decided[_stage(step)] for step in steps})
+    return who_could(
+        steps, {step.pk: authors[step.change_id] | decided[_stage(step)] for step in steps}
+    )
 
 
 def who_could(steps: Sequence[Step], out: Mapping[int, Collection[int]]) -> dict[int, list[str]]:
-    """Step → those names, for steps with their decisions; `out`: of each step the keys of who may not. Three queries."""
+    """Step → those names, for steps with their decisions; `out`: of each step the keys of who may
+    not. Three queries.
+    """
     holders = who_decides.holders({role for step in steps for role in step.roles})
     away = {d.giver_id: d.receiver for d in Delegation.objects.current().select_related("receiver")}
     return {step.pk: _could_decide(step, holders, set(out[step.pk]), away) for step in steps}
@@ -165,7 +235,9 @@ def _stage(step: Step) -> tuple[int, int, bool, int]:
     return step.change_id, step.round, step.deferred, step.stage
 
 
-def _could_decide(step: Step, holders: Mapping[str, Mapping[int, str]], out: set[int], away: Mapping[int, User]) -> list[str]:
+def _could_decide(
+    step: Step, holders: Mapping[str, Mapping[int, str]], out: set[int], away: Mapping[int, User]
+) -> list[str]:
     held: dict[int, set[str]] = defaultdict(set)
     names: dict[int, str] = {}
     for role in step.roles:
@@ -173,5 +245,10 @@ def _could_decide(step: Step, holders: Mapping[str, Mapping[int, str]], out: set
             held[pk].add(role)
             names[pk] = name
     approvals = who_decides.approvals_of(step)
-    found = [pk for pk in names if pk not in out and step.quorum.helps(approvals, frozenset(held[pk]))]
-    return sorted(f"{names[pk]} (or {away[pk]})" if pk in away and away[pk].pk not in out else names[pk] for pk in found)
+    found = [
+        pk for pk in names if pk not in out and step.quorum.helps(approvals, frozenset(held[pk]))
+    ]
+    return sorted(
+        f"{names[pk]} (or {away[pk]})" if pk in away and away[pk].pk not in out else names[pk]
+        for pk in found
+    )

@@ -1,4 +1,6 @@
-"""What takes approvals back: an edit of the content, escalation to P0, cancelling, and an approval that was not used (A2, A7)."""
+"""What takes approvals back: an edit of the content, escalation to P0, cancelling, and an approval
+that was not used (A2, A7).
+"""
 
 from __future__ import annotations
 
@@ -25,31 +27,65 @@ def edit_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     if actor != change.requester and not actor.has_role(Role.CHANGE_MANAGER):
         return [Reason("not_yours", "Only the requester or the change manager edits a change.")]
     if change.state not in EDITABLE:
-        return [Reason("state", f"{change.number} is {State(change.state).label.lower()}; its fields are not changed any more.")]
+        return [
+            Reason(
+                "state",
+                f"{change.number} is {State(change.state).label.lower()}; its fields are not"
+                " changed any more.",
+            )
+        ]
     return [] if actor == change.requester else apart.judge_refusal(change, actor, "edits")
 
 
 @transaction.atomic
 def edit(*, actor: User, number: str, version: int, values: Mapping[str, Any]) -> ChangeRequest:
-    """Change fields. An edit of the content in review or after voids every approval and opens a new round (revise).
+    """Change fields. An edit of the content in review or after voids every approval and opens a new
+    round (revise).
 
     `version` is the one that the person saw: Stale if somebody else's edit came between.
     """
     change = access.change_to_write(actor, number)
     raise_refusal(edit_refusal(change, actor))
     if version != change.version:
-        raise Stale([Reason("stale", "Somebody edited this change since you opened it. Look at what changed, then edit again.")])
+        raise Stale(
+            [
+                Reason(
+                    "stale",
+                    "Somebody edited this change since you opened it. Look at what changed, then"
+                    " edit again.",
+                )
+            ]
+        )
     cleaned = cleaning.clean(values, change)
-    if change.submitted_at and "risk" in cleaned and risk.rank(cleaned["risk"]) < risk.rank(change.risk):
-        raise Invalid(fields={"risk": "Risk: once submitted it is lowered by a reviewer, with a reason; you may raise it."})
-    if cleaned.get("implementer") and (found := apart.judge_refusal(change, cleaned["implementer"], "implements")):
+    if (
+        change.submitted_at
+        and "risk" in cleaned
+        and risk.rank(cleaned["risk"]) < risk.rank(change.risk)
+    ):
+        raise Invalid(
+            fields={
+                "risk": (
+                    "Risk: once submitted it is lowered by a reviewer, with a reason; you may"
+                    " raise it."
+                )
+            }
+        )
+    if cleaned.get("implementer") and (
+        found := apart.judge_refusal(change, cleaned["implementer"], "implements")
+    ):
         raise Invalid(fields={"implementer": f"Implementer: {found[0].message}"})
     before, besides = change.content(), _besides(change)
     changes.assign(change, cleaned, actor)
     change._prefetched_objects_cache = {}  # type: ignore[attr-defined]
     after = change.content()
-    changed = {name: [content.as_text(before[name]), content.as_text(after[name])] for name in content.NAMES if before[name] != after[name]}
-    changed_besides = {name: [old, new] for name, new in _besides(change).items() if (old := besides[name]) != new}
+    changed = {
+        name: [content.as_text(before[name]), content.as_text(after[name])]
+        for name in content.NAMES
+        if before[name] != after[name]
+    }
+    changed_besides = {
+        name: [old, new] for name, new in _besides(change).items() if (old := besides[name]) != new
+    }
     if not changed and not changed_besides:
         return change
     change.version += 1
@@ -62,10 +98,24 @@ def edit(*, actor: User, number: str, version: int, values: Mapping[str, Any]) -
     else:
         change.save()
         if changed:
-            sent_back = {"raised": True} if change.submitted_at and before["priority"] != "P0" and change.is_emergency else {}
-            trail.record("change.edit", actor=actor, change=change, data={"fields": changed, "version": change.version, **sent_back})
+            sent_back = (
+                {"raised": True}
+                if change.submitted_at and before["priority"] != "P0" and change.is_emergency
+                else {}
+            )
+            trail.record(
+                "change.edit",
+                actor=actor,
+                change=change,
+                data={"fields": changed, "version": change.version, **sent_back},
+            )
     if changed_besides:
-        trail.record("change.note", actor=actor, change=change, data={"fields": changed_besides, "version": change.version})
+        trail.record(
+            "change.note",
+            actor=actor,
+            change=change,
+            data={"fields": changed_besides, "version": change.version},
+        )
     return change
 
 
@@ -86,32 +136,55 @@ def _revise(change: ChangeRequest, actor: User, changed: dict[str, list[str]]) -
     if missing := submission.content_problems(change):
         raise Invalid(fields=missing)
     lifecycle.perform(
-        change, "revise", actor=actor, fields=changed, version=change.version, round=change.round + 1, content_hash=change.content_hash
+        change,
+        "revise",
+        actor=actor,
+        fields=changed,
+        version=change.version,
+        round=change.round + 1,
+        content_hash=change.content_hash,
     )
     rounds.open_round(change)
 
 
-# --- escalate, cancel, lapse -------------------------------------------------------------------------------------------------------
+# --- escalate, cancel, lapse ----------------------------------------------------------------------
 
 
 def escalate_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     if actor != change.requester and not actor.has_role(Role.ON_CALL_ENGINEER, Role.CHANGE_MANAGER):
-        return [Reason("not_yours", "The requester, the on-call engineer or the change manager raises a change to P0.")]
+        return [
+            Reason(
+                "not_yours",
+                "The requester, the on-call engineer or the change manager raises a change to P0.",
+            )
+        ]
     if change.is_emergency:
         return [Reason("state", f"{change.number} is a P0 already.")]
     return lifecycle.state_refusal(change, "escalate")
 
 
 @transaction.atomic
-def escalate(*, actor: User, number: str, reason: str, emergency_kind: str, emergency_reference: str) -> ChangeRequest:
-    """Make it a P0 under the same number: a new round with the emergency authorisation alone (R2-R4)."""
+def escalate(
+    *, actor: User, number: str, reason: str, emergency_kind: str, emergency_reference: str
+) -> ChangeRequest:
+    """Make it a P0 under the same number: a new round with the emergency authorisation alone
+    (R2-R4).
+    """
     change = access.change_to_write(actor, number)
     raise_refusal(escalate_refusal(change, actor))
-    values = cleaning.clean({"priority": "P0", "emergency_kind": emergency_kind, "emergency_reference": emergency_reference}, change)
+    values = cleaning.clean(
+        {
+            "priority": "P0",
+            "emergency_kind": emergency_kind,
+            "emergency_reference": emergency_reference,
+        },
+        change,
+    )
     reason = reading.said("reason", reason, "Reason")
     wrong = {} if reason else {"reason": "Reason: say what makes it an emergency."}
     was = change.priority
-    # What reviewers saw stands: the hash that their verdicts carry is compared without the fields that make it a P0.
+    # What reviewers saw stands: the hash that their verdicts carry is compared without the fields
+    # that make it a P0.
     verdicts = change.content_hash
     changes.assign(change, values, actor)
     wrong |= change.missing_fields()
@@ -120,8 +193,18 @@ def escalate(*, actor: User, number: str, reason: str, emergency_kind: str, emer
     change.version += 1
     change.judge_anew()
     changes.remember_author(change, actor)
-    lifecycle.perform(change, "escalate", actor=actor, reason=reason, priority=[was, "P0"], kind=emergency_kind, round=change.round + 1)
-    change.steps.filter(content_hash=verdicts, decisions__verdict=Decision.Verdict.APPROVE).update(content_hash=change.content_hash)
+    lifecycle.perform(
+        change,
+        "escalate",
+        actor=actor,
+        reason=reason,
+        priority=[was, "P0"],
+        kind=emergency_kind,
+        round=change.round + 1,
+    )
+    change.steps.filter(content_hash=verdicts, decisions__verdict=Decision.Verdict.APPROVE).update(
+        content_hash=change.content_hash
+    )
     rounds.open_round(change)
     return change
 
@@ -137,15 +220,29 @@ def cancel(*, actor: User, number: str, reason: str, duplicate_of: str = "") -> 
     """End a change that was not started; it keeps its number and its history."""
     change = access.change_to_write(actor, number)
     raise_refusal(cancel_refusal(change, actor))
-    reason, duplicate_of = reading.said("reason", reason, "Reason"), reading.said("duplicate_of", duplicate_of, "Duplicate of", limit=40)
+    reason, duplicate_of = (
+        reading.said("reason", reason, "Reason"),
+        reading.said("duplicate_of", duplicate_of, "Duplicate of", limit=40),
+    )
     if not reason and not duplicate_of:
         raise Invalid(fields={"reason": "Reason: say why it is cancelled."})
     if duplicate_of:
-        original = ChangeRequest.objects.visible_to(actor).filter(number=duplicate_of).exclude(pk=change.pk).first()
+        original = (
+            ChangeRequest.objects.visible_to(actor)
+            .filter(number=duplicate_of)
+            .exclude(pk=change.pk)
+            .first()
+        )
         if original is None:
-            raise Invalid(fields={"duplicate_of": f"Duplicate of: there is no other change {duplicate_of[:30]}."})
+            raise Invalid(
+                fields={
+                    "duplicate_of": f"Duplicate of: there is no other change {duplicate_of[:30]}."
+                }
+            )
         change.duplicate_of = original
-    lifecycle.perform(change, "cancel", actor=actor, reason=reason, duplicate_of=change.duplicate_of_id)
+    lifecycle.perform(
+        change, "cancel", actor=actor, reason=reason, duplicate_of=change.duplicate_of_id
+    )
     rounds.withdraw_round(change)
     _tell_cancelled(change, actor, reason)
     return change
@@ -153,10 +250,20 @@ def cancel(*, actor: User, number: str, reason: str, duplicate_of: str = "") -> 
 
 def _tell_cancelled(change: ChangeRequest, actor: User, reason: str) -> None:
     """Whoever has put work into it should not go on: its people, and who decided in this round."""
-    deciders = User.objects.filter(pk__in=change.decisions.filter(round=change.round).values("actor"))
-    instead = f" {change.duplicate_of.number} is done instead." if change.duplicate_of and not change.duplicate_of.confidential else ""
+    deciders = User.objects.filter(
+        pk__in=change.decisions.filter(round=change.round).values("actor")
+    )
+    instead = (
+        f" {change.duplicate_of.number} is done instead."
+        if change.duplicate_of and not change.duplicate_of.confidential
+        else ""
+    )
     outbox.tell(
-        [person for person in (change.requester, change.implementer, *deciders) if person and person != actor],
+        [
+            person
+            for person in (change.requester, change.implementer, *deciders)
+            if person and person != actor
+        ],
         kind="cancelled",
         occasion="once",
         change=change,

@@ -84,11 +84,15 @@ def make() -> dict[str, User]:
     User.objects.bulk_create(missing)
     groups = {group.name: group for group in Group.objects.all()}
     User.groups.through.objects.bulk_create(
-        User.groups.through(user_id=user.pk, group_id=groups[role].pk) for user in missing for role in PEOPLE[user.username][1]
+        User.groups.through(user_id=user.pk, group_id=groups[role].pk)
+        for user in missing
+        for role in PEOPLE[user.username][1]
     )
     known |= {user.username: user for user in missing}
     for username, kind in DUTIES.items():
-        Duty.objects.get_or_create(kind=kind, user=known[username], defaults={"starts_at": ON_DUTY_SINCE})
+        Duty.objects.get_or_create(
+            kind=kind, user=known[username], defaults={"starts_at": ON_DUTY_SINCE}
+        )
     _components(known["devops-lead"])
     return known
 
@@ -105,5 +109,6 @@ def _components(owner: User) -> None:
     links = [(slug, need) for slug, (_, _, needs, _) in COMPONENTS.items() for need in needs]
     through = Component.depends_on.through
     through.objects.bulk_create(
-        [through(from_component_id=keys[slug], to_component_id=keys[need]) for slug, need in links], ignore_conflicts=True
+        [through(from_component_id=keys[slug], to_component_id=keys[need]) for slug, need in links],
+        ignore_conflicts=True,
     )

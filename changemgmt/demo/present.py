@@ -1,4 +1,6 @@
-"""Work waiting in every state, made by the same services that people use, at instants of the last days."""
+"""Work waiting in every state, made by the same services that people use, at instants of the last
+days.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,12 @@ from windows.models import current_calendar
 
 BASE: dict[str, Any] = {
     "risk": "medium",
-    "rollback_tested": {"what": "The whole rollback plan", "where": "staging", "when": "last Friday", "link": ""},
+    "rollback_tested": {
+        "what": "The whole rollback plan",
+        "where": "staging",
+        "when": "last Friday",
+        "link": "",
+    },
     "rollback_minutes": 15,
     "testing_plan": "Contract tests, the smoke suite, and one order by hand.",
     "dependencies": "none",
@@ -67,13 +74,22 @@ class Present:
             story()
         return len(stories)
 
-    # --- words -------------------------------------------------------------------------------------------------------------------
+    # --- words ------------------------------------------------------------------------------------
 
     def at(self, **ago: float) -> Any:
         return clock.standing_at(self.now - timedelta(**ago))
 
     def submit(
-        self, who: str, ago: timedelta, priority: str, summary: str, component: str, reason: str, steps: str, back: str, **more: Any
+        self,
+        who: str,
+        ago: timedelta,
+        priority: str,
+        summary: str,
+        component: str,
+        reason: str,
+        steps: str,
+        back: str,
+        **more: Any,
     ) -> ChangeRequest:
         with clock.standing_at(self.now - ago):
             values = {
@@ -90,7 +106,15 @@ class Present:
             change = changes.create(actor=self.people[who], values=values)
             return decisions.submit(actor=self.people[who], number=change.number)
 
-    def decide(self, change: ChangeRequest, who: str, kind: str, ago: timedelta, verdict: str = "approve", comment: str = "") -> None:
+    def decide(
+        self,
+        change: ChangeRequest,
+        who: str,
+        kind: str,
+        ago: timedelta,
+        verdict: str = "approve",
+        comment: str = "",
+    ) -> None:
         with clock.standing_at(self.now - ago):
             step = Step.objects.filter(change=change, kind=kind, state="open").latest("id")
             fresh = ChangeRequest.objects.get(pk=change.pk)
@@ -112,10 +136,12 @@ class Present:
         self.decide(change, "devops-lead", policy.SIGN_OFF, ago)
 
     def next_windows(self) -> list[datetime]:
-        found = open_stretches("P1", self.now + timedelta(hours=25), self.now + timedelta(days=90), current_calendar())
+        found = open_stretches(
+            "P1", self.now + timedelta(hours=25), self.now + timedelta(days=90), current_calendar()
+        )
         return [start for start, _ in found]
 
-    # --- stories -------------------------------------------------------------------------------------------------------------------
+    # --- stories ----------------------------------------------------------------------------------
 
     def drafts(self) -> None:
         with self.at(hours=3):
@@ -131,12 +157,18 @@ class Present:
             )
             changes.create(
                 actor=self.people["tech-lead"],
-                values={"priority": "P2", "summary": "Checkout: address lookup v3", "components": ["checkout"]},
+                values={
+                    "priority": "P2",
+                    "summary": "Checkout: address lookup v3",
+                    "components": ["checkout"],
+                },
             )
 
     def in_review(self) -> None:
         windows_ahead = self.next_windows()
-        wanted = {"requested_window": {"start": windows_ahead[0].isoformat()}} if windows_ahead else {}
+        wanted = (
+            {"requested_window": {"start": windows_ahead[0].isoformat()}} if windows_ahead else {}
+        )
         self.submit(
             "engineer",
             timedelta(days=2, hours=5),
@@ -164,19 +196,34 @@ class Present:
             "P1",
             "Order service 4.12: reserve stock before payment",
             "order-service",
-            "1.3 % of paid orders in September could not be shipped because the last unit was sold twice.",
-            "Announce in #operations and pause the order replay job\nDeploy 4.12 to the canary pool with 5 % of traffic\n"
-            "Raise to 25 %, then 50 %\nRaise to 100 %, resume the replay job, run the smoke tests",
-            "Send all traffic back to 4.11 (about 2 minutes)\nRelease open reservations with the release script\nCompare stock with the warehouse feed",
+            "1.3 % of paid orders in September could not be shipped because the last unit was sold"
+            " twice.",
+            "Announce in #operations and pause the order replay job\nDeploy 4.12 to the canary pool"
+            " with 5 % of traffic\nRaise to 25 %, then 50 %\nRaise to 100 %, resume the replay job,"
+            " run the smoke tests",
+            "Send all traffic back to 4.11 (about 2 minutes)\nRelease open reservations with the"
+            " release script\nCompare stock with the warehouse feed",
             risk="high",
             estimated_minutes=5,
             rollback_minutes=25,
             strategy="canary",
             affects_data_access=True,
-            external_refs=[{"system": "Jira", "key": "SHOP-8841", "url": "https://jira.example.com/browse/SHOP-8841"}],
+            external_refs=[
+                {
+                    "system": "Jira",
+                    "key": "SHOP-8841",
+                    "url": "https://jira.example.com/browse/SHOP-8841",
+                }
+            ],
         )
         self.decide(change, "security", policy.SECURITY, timedelta(hours=5))
-        self.decide(change, "product-manager", policy.BUSINESS, timedelta(hours=4), comment="Support will thank you.")
+        self.decide(
+            change,
+            "product-manager",
+            policy.BUSINESS,
+            timedelta(hours=4),
+            comment="Support will thank you.",
+        )
 
     def half_signed(self) -> None:
         change = self.submit(
@@ -189,7 +236,11 @@ class Present:
             "Deploy catalogue 5.2",
             "Redeploy catalogue 5.1",
         )
-        for who, kind in (("tech-lead", policy.TECHNICAL), ("product-manager", policy.BUSINESS), ("devops-lead", policy.SIGN_OFF)):
+        for who, kind in (
+            ("tech-lead", policy.TECHNICAL),
+            ("product-manager", policy.BUSINESS),
+            ("devops-lead", policy.SIGN_OFF),
+        ):
             self.decide(change, who, kind, timedelta(days=1))
 
     def changes_requested(self) -> None:
@@ -231,7 +282,12 @@ class Present:
                 actor=self.people["engineer2"],
                 number=change.number,
                 version=fresh.version,
-                values={"rollback_plan": "Redeploy storefront 7.9\nPurge the product pages from the CDN", "rollback_minutes": 20},
+                values={
+                    "rollback_plan": (
+                        "Redeploy storefront 7.9\nPurge the product pages from the CDN"
+                    ),
+                    "rollback_minutes": 20,
+                },
             )
 
     def approved(self) -> None:
@@ -255,7 +311,11 @@ class Present:
                 ("engineer2", "Customer mail: new order confirmation", "notifications"),
             ]
         ):
-            wanted = {"requested_window": {"start": ahead[min(index, len(ahead) - 1)].isoformat()}} if ahead else {}
+            wanted = (
+                {"requested_window": {"start": ahead[min(index, len(ahead) - 1)].isoformat()}}
+                if ahead
+                else {}
+            )
             change = self.submit(
                 who,
                 timedelta(days=6),
@@ -290,7 +350,9 @@ class Present:
         self.decide(change, "senior-devops", policy.TECHNICAL, timedelta(days=1))
         self.decide(change, "devops2", policy.SIGN_OFF, timedelta(days=1))
 
-    def _emergency(self, ago: timedelta, summary: str, component: str, reason: str, reference: str) -> ChangeRequest:
+    def _emergency(
+        self, ago: timedelta, summary: str, component: str, reason: str, reference: str
+    ) -> ChangeRequest:
         return self.submit(
             "oncall",
             ago,
@@ -348,7 +410,9 @@ class Present:
         with self.at(hours=11, minutes=45):
             verbs.start(actor=oncall, number=change.number)
             for item in change.checklist.filter(phase__in=["start", "during", "post"]):
-                evidence.settle_item(actor=oncall, number=change.number, item_id=item.pk, state="done")
+                evidence.settle_item(
+                    actor=oncall, number=change.number, item_id=item.pk, state="done"
+                )
         with self.at(hours=11, minutes=10):
             verbs.finish(actor=oncall, number=change.number)
         with self.at(hours=10, minutes=30):
@@ -367,7 +431,11 @@ class Present:
             risk="low",
         )
         with self.at(days=8):
-            taking_back.cancel(actor=self.people["engineer2"], number=change.number, reason="The supplier does it on their side.")
+            taking_back.cancel(
+                actor=self.people["engineer2"],
+                number=change.number,
+                reason="The supplier does it on their side.",
+            )
 
 
 def make_present(people: dict[str, User]) -> int:

@@ -95,7 +95,12 @@ STORIES: dict[str, list[tuple[str, str, str, str]]] = {
         ),
     ],
     "warehouse-feed": [
-        ("Warehouse feed: send stock every 5 minutes", "Stock is up to an hour old.", "Change the schedule", "Change it back")
+        (
+            "Warehouse feed: send stock every 5 minutes",
+            "Stock is up to an hour old.",
+            "Change the schedule",
+            "Change it back",
+        )
     ],
     "notifications": [
         (
@@ -155,14 +160,26 @@ STORIES: dict[str, list[tuple[str, str, str, str]]] = {
     ],
 }
 EMERGENCIES = [
-    ("checkout", "Checkout answers 502 to card payments: restore gateway time-outs", "No card payment has gone through for minutes."),
+    (
+        "checkout",
+        "Checkout answers 502 to card payments: restore gateway time-outs",
+        "No card payment has gone through for minutes.",
+    ),
     (
         "payments",
         "Payments: block replayed callbacks",
         "A partner's callbacks are being replayed; three orders were paid once and booked twice.",
     ),
-    ("search", "Search returns nothing: roll the index back", "Every search is empty since the last index run."),
-    ("accounts", "Accounts: revoke leaked session keys", "A log with session keys was readable for an hour."),
+    (
+        "search",
+        "Search returns nothing: roll the index back",
+        "Every search is empty since the last index run.",
+    ),
+    (
+        "accounts",
+        "Accounts: revoke leaked session keys",
+        "A log with session keys was readable for an hour.",
+    ),
 ]
 LESSONS = [
     "Release reservations as part of every rollback plan of the order service.",

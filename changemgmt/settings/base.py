@@ -1,4 +1,6 @@
-"""Settings that hold everywhere. What differs by place stands in dev, test and production beside this file."""
+"""Settings that hold everywhere. What differs by place stands in dev, test and production beside
+this file.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,10 @@ TEMPLATES = [
             ],
         },
     },
-    {"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True},  # allauth's messages
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+    },  # allauth's messages
 ]
 FORM_RENDERER = "django.forms.renderers.Jinja2"
 TEMPLATES_STRICT = True  # a name that nobody handed in is an error; production logs it
@@ -107,7 +112,10 @@ AUTHENTICATION_BACKENDS = [
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 10},
+    },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "account_login"
@@ -128,7 +136,8 @@ ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_USERNAME_MIN_LENGTH = 2
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
-# Django's own: its links die with the address they went to; allauth's keeps earlier addresses in a table, which go on receiving links.
+# Django's own: its links die with the address they went to; allauth's keeps earlier addresses in a
+# table, which go on receiving links.
 ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105
 ALLAUTH_TRUSTED_PROXY_COUNT = env.number("TRUSTED_PROXY_COUNT", 0)
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
@@ -210,12 +219,17 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     },
 }
 
-# The process (docs/process.md). Durations that the document leaves open, with the decision that sets them.
+# The process (docs/process.md). Durations that the document leaves open, with the decision that
+# sets them.
 SHOP_TIME_ZONES = env.words("SHOP_TIME_ZONES", "UTC")  # A5: a blackout day runs over all of these
-SECOND_FACTOR_REQUIRED = env.flag("SECOND_FACTOR_REQUIRED")  # to authorise an emergency or publish a policy one must be enrolled
+SECOND_FACTOR_REQUIRED = env.flag(
+    "SECOND_FACTOR_REQUIRED"
+)  # to authorise an emergency or publish a policy one must be enrolled
 DIGEST_HOUR = env.number("DIGEST_HOUR", 7)  # UTC: when the mail of the day goes out
 MAIL_LINK_LIFETIME = timedelta(hours=48)  # how long the link in an approver's mail opens its page
-ROLLBACK_EVIDENCE_LASTS = timedelta(days=env.number("ROLLBACK_EVIDENCE_DAYS", 180))  # A34: what an earlier change showed
+ROLLBACK_EVIDENCE_LASTS = timedelta(
+    days=env.number("ROLLBACK_EVIDENCE_DAYS", 180)
+)  # A34: what an earlier change showed
 APPROVAL_LAPSES_AFTER = timedelta(days=env.number("APPROVAL_LAPSES_AFTER_DAYS", 90))  # A7
 
 LOGGING = {

@@ -1,4 +1,6 @@
-"""What the implementation checklist of a change consists of (R54-R71): pure, from the change's own words."""
+"""What the implementation checklist of a change consists of (R54-R71): pure, from the change's own
+words.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,20 @@ class Item:
 
 
 BEFORE = (
-    Item(PRE, "Verify prerequisites: detailed health check", "./scripts/operations/health-check.ps1 -Detailed", "R55"),
+    Item(
+        PRE,
+        "Verify prerequisites: detailed health check",
+        "./scripts/operations/health-check.ps1 -Detailed",
+        "R55",
+    ),
     Item(PRE, "Back up the full system", "./scripts/backup/full-system-backup.ps1", "R56"),
     Item(PRE, "Tag the state to come back to", 'git tag "pre-$changeId"', "R57"),
-    Item(PRE, "Note the images to come back to", 'docker images | grep ecommerce > "rollback-images-$changeId.txt"', "R58"),
+    Item(
+        PRE,
+        "Note the images to come back to",
+        'docker images | grep ecommerce > "rollback-images-$changeId.txt"',
+        "R58",
+    ),
     Item(START, "Notify stakeholders", "", "R59"),
     Item(START, "Verify system health", "./scripts/operations/health-check.ps1 -Detailed", "R60"),
     Item(START, "Begin implementation", "", "R61"),
@@ -33,9 +45,16 @@ ALONGSIDE = (
     Item(DURING, "Document any deviations", "", "R64"),
 )
 AFTER = (
-    Item(POST, "Verify functionality", "./scripts/operations/health-check.ps1 -Detailed", "R65, R69"),
+    Item(
+        POST, "Verify functionality", "./scripts/operations/health-check.ps1 -Detailed", "R65, R69"
+    ),
     Item(POST, "Run smoke tests", "./scripts/testing/smoke-tests.ps1", "R66, R70"),
-    Item(POST, "Monitor for issues", "./scripts/monitoring/check-metrics.ps1 -Duration 30", "R67, R71"),
+    Item(
+        POST,
+        "Monitor for issues",
+        "./scripts/monitoring/check-metrics.ps1 -Duration 30",
+        "R67, R71",
+    ),
     Item(POST, "Update documentation", "", "R68"),
 )
 
@@ -48,4 +67,7 @@ def items_for(*, number: str, implementation_steps: str, rollback_plan: str) -> 
     """The whole checklist, by phase, with the change's number in the commands (R54, A21)."""
     steps = [_item(DURING, step, "R62") for step in steps_of(implementation_steps)]
     back = [_item(ROLLBACK, step) for step in steps_of(rollback_plan)]
-    return [replace(item, command=item.command.replace("$changeId", number)) for item in (*BEFORE, *steps, *ALONGSIDE, *AFTER, *back)]
+    return [
+        replace(item, command=item.command.replace("$changeId", number))
+        for item in (*BEFORE, *steps, *ALONGSIDE, *AFTER, *back)
+    ]

@@ -24,16 +24,23 @@ from requests.access import change_to_write
 from requests.models import ChangeRequest
 from requests.states import RECORDABLE, State
 
-#: how much earlier than the first sign of work an issue that the change caused may have been detected (A42)
+#: how much earlier than the first sign of work an issue that the change caused may have been
+#: detected (A42)
 CAUSE_MARGIN = timedelta(minutes=15)
 
-# --- checklist -------------------------------------------------------------------------------------------------------------------
+# --- checklist ------------------------------------------------------------------------------------
 
 
 def make_checklist(change: ChangeRequest, actor: User | None = None) -> None:
-    """The checklist of an approved change, made anew for the content as approved (R54). Runs within `approve`."""
+    """The checklist of an approved change, made anew for the content as approved (R54). Runs within
+    `approve`.
+    """
     change.checklist.all().delete()
-    items = template.items_for(number=change.number, implementation_steps=change.implementation_steps, rollback_plan=change.rollback_plan)
+    items = template.items_for(
+        number=change.number,
+        implementation_steps=change.implementation_steps,
+        rollback_plan=change.rollback_plan,
+    )
     ChecklistItem.objects.bulk_create(
         ChecklistItem(
             change=change,
@@ -51,24 +58,36 @@ def make_checklist(change: ChangeRequest, actor: User | None = None) -> None:
 
 def _check_run_access(change: ChangeRequest, actor: User) -> None:
     if not guards.is_implementer(change, actor) and not actor.is_devops:
-        raise NotYours([Reason("not_yours", "Evidence is recorded by the implementer or a DevOps role.")])
+        raise NotYours(
+            [Reason("not_yours", "Evidence is recorded by the implementer or a DevOps role.")]
+        )
 
 
 def _check_recordable(change: ChangeRequest) -> None:
     if change.state not in RECORDABLE:
         raise Blocked(
-            [Reason("state", f"{change.number} is {State(change.state).label.lower()}; evidence is recorded from approval to closing.")]
+            [
+                Reason(
+                    "state",
+                    f"{change.number} is {State(change.state).label.lower()}; evidence is recorded"
+                    " from approval to closing.",
+                )
+            ]
         )
 
 
 @transaction.atomic
-def add_item(*, actor: User, number: str, phase: str, text: str, command: str = "") -> ChecklistItem:
+def add_item(
+    *, actor: User, number: str, phase: str, text: str, command: str = ""
+) -> ChecklistItem:
     """Put an item of one's own on the checklist, at the end of its phase."""
     change = change_to_write(actor, number)
     _check_run_access(change, actor)
     _check_recordable(change)
     if phase not in ChecklistItem.Phase.values:
-        raise Invalid(fields={"phase": f"Phase: choose one of {', '.join(ChecklistItem.Phase.values)}."})
+        raise Invalid(
+            fields={"phase": f"Phase: choose one of {', '.join(ChecklistItem.Phase.values)}."}
+        )
     position = (change.checklist.aggregate(last=Max("position"))["last"] or 0) + 1
     item = ChecklistItem.objects.create(
         change=change,
@@ -78,13 +97,28 @@ def add_item(*, actor: User, number: str, phase: str, text: str, command: str = 
         command=reading.written("command", command, "Command", needed=False),
         added=True,
     )
-    trail.record("implementation.checklist_add", actor=actor, change=change, data={"item": item.pk, "phase": phase, "text": item.text})
+    trail.record(
+        "implementation.checklist_add",
+        actor=actor,
+        change=change,
+        data={"item": item.pk, "phase": phase, "text": item.text},
+    )
     return item
 
 
 @transaction.atomic
-def settle_item(*, actor: User, number: str, item_id: int, state: str, note: str | None = None, output: str | None = None) -> ChecklistItem:
-    """Mark an item open, done, skipped (say why) or failed, with what came out; what is not given stays as it was noted."""
+def settle_item(
+    *,
+    actor: User,
+    number: str,
+    item_id: int,
+    state: str,
+    note: str | None = None,
+    output: str | None = None,
+) -> ChecklistItem:
+    """Mark an item open, done, skipped (say why) or failed, with what came out; what is not given
+    stays as it was noted.
+    """
     change = change_to_write(actor, number)
     _check_run_access(change, actor)
     _check_recordable(change)
@@ -92,11 +126,22 @@ def settle_item(*, actor: User, number: str, item_id: int, state: str, note: str
     if item is None:
         raise Missing([Reason("missing", f"{change.number} has no such checklist item.")])
     if state not in ChecklistItem.State.values:
-        raise Invalid(fields={"state": f"State: choose one of {', '.join(ChecklistItem.State.values)}."})
-    item.note = reading.written("note", item.note if note is None else note, "Note", needed=state == ChecklistItem.State.SKIPPED)
-    item.output = reading.written("output", item.output if output is None else output, "Output", needed=False)
+        raise Invalid(
+            fields={"state": f"State: choose one of {', '.join(ChecklistItem.State.values)}."}
+        )
+    item.note = reading.written(
+        "note",
+        item.note if note is None else note,
+        "Note",
+        needed=state == ChecklistItem.State.SKIPPED,
+    )
+    item.output = reading.written(
+        "output", item.output if output is None else output, "Output", needed=False
+    )
     item.state = state
-    item.settled_by, item.settled_at = (actor, timezone.now()) if state != ChecklistItem.State.OPEN else (None, None)
+    item.settled_by, item.settled_at = (
+        (actor, timezone.now()) if state != ChecklistItem.State.OPEN else (None, None)
+    )
     item.save()
     trail.record(
         "implementation.checklist",
@@ -123,9 +168,18 @@ def log(*, actor: User, number: str, kind: str, message: str) -> LogEntry:
     if kind not in LogEntry.Kind.values:
         raise Invalid(fields={"kind": f"Kind: choose one of {', '.join(LogEntry.Kind.values)}."})
     entry = LogEntry.objects.create(
-        change=change, kind=kind, message=reading.written("message", message, "Message"), by=actor, at=timezone.now()
+        change=change,
+        kind=kind,
+        message=reading.written("message", message, "Message"),
+        by=actor,
+        at=timezone.now(),
     )
-    trail.record("implementation.log", actor=actor, change=change, data={"kind": kind, "message": entry.message})
+    trail.record(
+        "implementation.log",
+        actor=actor,
+        change=change,
+        data={"kind": kind, "message": entry.message},
+    )
     return entry
 
 
@@ -139,7 +193,13 @@ def _observed(value: Any, field: str, what: str) -> datetime:
     except reading.Wrong as problem:
         raise Invalid(fields={field: f"{what}: {problem}"}) from None
     if at > now + timedelta(minutes=5):
-        raise Invalid(fields={field: f"{what}: {say_instant(at)} is still to come; give an instant that has passed."})
+        raise Invalid(
+            fields={
+                field: (
+                    f"{what}: {say_instant(at)} is still to come; give an instant that has passed."
+                )
+            }
+        )
     return min(at, now.replace(microsecond=0))
 
 
@@ -156,7 +216,9 @@ def record_check(
     output: str = "",
     observed_at: Any = None,
 ) -> Check:
-    """Record a check's result: evidence, never a requirement; but a failed latest result blocks `complete`."""
+    """Record a check's result: evidence, never a requirement; but a failed latest result blocks
+    `complete`.
+    """
     change = change_to_write(actor, number)
     _check_run_access(change, actor)
     _check_recordable(change)
@@ -202,18 +264,37 @@ def accept_check(*, actor: User, number: str, check_id: int, reason: str) -> Che
         raise Blocked([Reason("state", "That check passed; there is nothing to accept.")])
     check.accepted_by, check.accepted_reason = actor, reading.written("reason", reason, "Reason")
     check.save()
-    trail.record("implementation.check_accept", actor=actor, change=change, data={"check": check.pk, "reason": check.accepted_reason})
+    trail.record(
+        "implementation.check_accept",
+        actor=actor,
+        change=change,
+        data={"check": check.pk, "reason": check.accepted_reason},
+    )
     return check
 
 
 @transaction.atomic
 def open_issue(
-    *, actor: User, number: str, severity: str, summary: str, detected_at: Any = None, resolved_at: Any = None, link: str = ""
+    *,
+    actor: User,
+    number: str,
+    severity: str,
+    summary: str,
+    detected_at: Any = None,
+    resolved_at: Any = None,
+    link: str = "",
 ) -> Issue:
     """Something is wrong: severity says what to do and how long there is (R100-R103)."""
     change = change_to_write(actor, number)
     if change.started_at is None:
-        raise Blocked([Reason("state", f"{change.number} has not started; an issue belongs to an implementation.")])
+        raise Blocked(
+            [
+                Reason(
+                    "state",
+                    f"{change.number} has not started; an issue belongs to an implementation.",
+                )
+            ]
+        )
     values = _issue_values(severity=severity, summary=summary, link=link or Issue.Link.CAUSED_BY)
     detected = _observed(detected_at, "detected_at", "Detected")
     _check_cause(change, values["link"], detected)
@@ -242,7 +323,9 @@ def edit_issue(*, actor: User, number: str, n: int, values: Mapping[str, Any]) -
         raise Missing([Reason("missing", f"{change.number} has no issue {n}.")])
     _check_run_access(change, actor)
     was = _issue_data(issue)
-    merged = {name: values.get(name) or getattr(issue, name) for name in ("severity", "summary", "link")}
+    merged = {
+        name: values.get(name) or getattr(issue, name) for name in ("severity", "summary", "link")
+    }
     for name, value in _issue_values(**merged).items():
         setattr(issue, name, value)
     if values.get("detected_at"):
@@ -251,7 +334,12 @@ def edit_issue(*, actor: User, number: str, n: int, values: Mapping[str, Any]) -
     resolved = values.get("resolved_at", issue.resolved_at)
     issue.resolved_at = _resolved(resolved, issue.detected_at)
     issue.save()
-    trail.record("implementation.issue_edit", actor=actor, change=change, data=_issue_data(issue) | {"was": was})
+    trail.record(
+        "implementation.issue_edit",
+        actor=actor,
+        change=change,
+        data=_issue_data(issue) | {"was": was},
+    )
     return issue
 
 
@@ -263,18 +351,35 @@ def _issue_values(*, severity: str, summary: str, link: str) -> dict[str, str]:
         wrong["link"] = "Link: choose caused_by or fixed_by."
     if wrong:
         raise Invalid(fields=wrong)
-    return {"severity": severity, "summary": reading.written("summary", summary, "Summary", limit=300), "link": link}
+    return {
+        "severity": severity,
+        "summary": reading.written("summary", summary, "Summary", limit=300),
+        "link": link,
+    }
 
 
 def _check_cause(change: ChangeRequest, link: str, detected: datetime) -> None:
-    """A cause comes before its issue (A42): its earliest sign of work is the start, the first ticked `pre` item or the slot's start."""
+    """A cause comes before its issue (A42): its earliest sign of work is the start, the first
+    ticked `pre` item or the slot's start.
+    """
     if link != Issue.Link.CAUSED_BY:
         return
-    ticked = change.checklist.filter(phase=ChecklistItem.Phase.PRE, state=ChecklistItem.State.DONE).aggregate(first=Min("settled_at"))
+    ticked = change.checklist.filter(
+        phase=ChecklistItem.Phase.PRE, state=ChecklistItem.State.DONE
+    ).aggregate(first=Min("settled_at"))
     began = min(filter(None, (change.started_at, ticked["first"], change.slot_start)))
     if detected < began - CAUSE_MARGIN:
-        text = f"Detected: {say_instant(detected)} is before anything was done for {change.number}, {say_instant(began)}."
-        raise Invalid(fields={"detected_at": f"{text} Give a later instant, or say that the change fixes it (fixed_by)."})
+        text = (
+            f"Detected: {say_instant(detected)} is before anything was done for {change.number},"
+            f" {say_instant(began)}."
+        )
+        raise Invalid(
+            fields={
+                "detected_at": (
+                    f"{text} Give a later instant, or say that the change fixes it (fixed_by)."
+                )
+            }
+        )
 
 
 def _resolved(value: Any, detected: datetime) -> datetime | None:
@@ -282,7 +387,14 @@ def _resolved(value: Any, detected: datetime) -> datetime | None:
         return None
     resolved = _observed(value, "resolved_at", "Resolved")
     if resolved < detected:
-        raise Invalid(fields={"resolved_at": f"Resolved: this is before it was detected, {say_instant(detected)}; give a later instant."})
+        raise Invalid(
+            fields={
+                "resolved_at": (
+                    f"Resolved: this is before it was detected, {say_instant(detected)}; give a"
+                    " later instant."
+                )
+            }
+        )
     return resolved
 
 

@@ -1,4 +1,6 @@
-"""After the run: the post-implementation review, an emergency's documentation, closing (R5, R147, R151, A13, A22)."""
+"""After the run: the post-implementation review, an emergency's documentation, closing (R5, R147,
+R151, A13, A22).
+"""
 
 from __future__ import annotations
 
@@ -41,18 +43,26 @@ def write_review(
     improvements: str = "",
     runbook_updated: bool | None = None,
 ) -> Review:
-    """The post-implementation review (R147), and its later versions until it is settled. For a major change it says whether the runbook
-    was updated (R161, A23). The trail keeps the words of every version (A41)."""
+    """The post-implementation review (R147), and its later versions until it is settled. For a
+    major change it says whether the runbook was updated (R161, A23). The trail keeps the words of
+    every version (A41).
+    """
     change = change_to_write(actor, number)
     case = Case(change, actor)
     raise_refusal(guards.review_refusal(case))
     review = case.review
     assert review is not None
     if change.is_major and runbook_updated is None:
-        raise Invalid(fields={"runbook_updated": "Runbook updated: this is a major change; answer yes or no."})
+        raise Invalid(
+            fields={"runbook_updated": "Runbook updated: this is a major change; answer yes or no."}
+        )
     before = {name: getattr(review, name) for name in (*WRITTEN, "runbook_updated")}
     review.summary = reading.written("summary", summary, "Summary")
-    for name, value in (("deviations", deviations), ("lessons", lessons), ("improvements", improvements)):
+    for name, value in (
+        ("deviations", deviations),
+        ("lessons", lessons),
+        ("improvements", improvements),
+    ):
         setattr(review, name, reading.written(name, value, name.capitalize(), needed=False))
     review.runbook_updated = runbook_updated
     said = {name: getattr(review, name) for name in (*WRITTEN, "runbook_updated")}
@@ -64,7 +74,17 @@ def write_review(
     else:
         review.revised_by, review.revised_at = actor, timezone.now()
     review.writers = sorted({*review.writers, actor.pk})
-    review.save(update_fields=[*said, "version", "written_by", "written_at", "revised_by", "revised_at", "writers"])
+    review.save(
+        update_fields=[
+            *said,
+            "version",
+            "written_by",
+            "written_at",
+            "revised_by",
+            "revised_at",
+            "writers",
+        ]
+    )
     late = review.version == 1 and review.written_at > review.due_at
     data = {"review": review.pk, "version": review.version, "late": late, **said}
     trail.record("implementation.review", actor=actor, change=change, data=data)
@@ -74,15 +94,25 @@ def write_review(
 
 @transaction.atomic
 def confirm_review(*, actor: User, number: str, p0_justified: bool | None = None) -> Review:
-    """Somebody who did not implement it agrees with the review; for a P0 they say whether P0 was justified (A13)."""
+    """Somebody who did not implement it agrees with the review; for a P0 they say whether P0 was
+    justified (A13).
+    """
     change = change_to_write(actor, number)
     case = Case(change, actor)
     raise_refusal(guards.confirmation_refusal(case))
     review = case.review
     assert review is not None
     if change.is_emergency and p0_justified is None:
-        raise Invalid(fields={"p0_justified": "P0 justified: say whether it had to be an emergency, yes or no."})
-    review.confirmed_by, review.confirmed_at, review.p0_justified = actor, timezone.now(), p0_justified
+        raise Invalid(
+            fields={
+                "p0_justified": "P0 justified: say whether it had to be an emergency, yes or no."
+            }
+        )
+    review.confirmed_by, review.confirmed_at, review.p0_justified = (
+        actor,
+        timezone.now(),
+        p0_justified,
+    )
     review.save(update_fields=["confirmed_by", "confirmed_at", "p0_justified"])
     data = {"review": review.pk, "p0_justified": p0_justified}
     data |= actor.as_stand_in(*guards.JUSTIFYING) if change.is_emergency else {}
@@ -93,14 +123,23 @@ def confirm_review(*, actor: User, number: str, p0_justified: bool | None = None
 
 @transaction.atomic
 def document(*, actor: User, number: str, values: Mapping[str, Any]) -> Documentation:
-    """Supply what a P0 left out before its authorisation (R5, A22), as a version of its own; the authorised content stays."""
+    """Supply what a P0 left out before its authorisation (R5, A22), as a version of its own; the
+    authorised content stays.
+    """
     change = change_to_write(actor, number)
     case = Case(change, actor)
     raise_refusal(guards.documentation_refusal(case))
     if unknown := set(values) - set(content.DOCUMENTATION) - {"users_affected", "downtime_minutes"}:
-        raise Invalid(fields={name: f"{cleaning.label(name)}: this was authorised and is not changed afterwards." for name in unknown})
+        raise Invalid(
+            fields={
+                name: f"{cleaning.label(name)}: this was authorised and is not changed afterwards."
+                for name in unknown
+            }
+        )
     # A date that has passed is right here: the work is done.
-    cleaned = cleaning.clean({name: value for name, value in values.items() if name != "requested_date"})
+    cleaned = cleaning.clean(
+        {name: value for name, value in values.items() if name != "requested_date"}
+    )
     if values.get("requested_date"):
         try:
             cleaned["requested_date"] = str(reading.calendar_day(values["requested_date"]))
@@ -119,7 +158,12 @@ def document(*, actor: User, number: str, values: Mapping[str, Any]) -> Document
         "implementation.document",
         actor=actor,
         change=change,
-        data={"version": kept.version, "fields": sorted(cleaned), "late": late, "content": content.as_data(cleaned)},
+        data={
+            "version": kept.version,
+            "fields": sorted(cleaned),
+            "late": late,
+            "content": content.as_data(cleaned),
+        },
     )
     close_if_nothing_owed(change)
     return kept
@@ -136,54 +180,95 @@ def close(*, actor: User, number: str) -> ChangeRequest:
 def close_if_nothing_owed(change: ChangeRequest, actor: User | None = None) -> None:
     """A change closes in the transaction that brings the last thing owed."""
     # What is owed is the same whoever asks.
-    if change.state in (State.COMPLETED, State.ROLLED_BACK, State.FAILED) and not guards.owed(Case(change, change.requester)):
+    if change.state in (State.COMPLETED, State.ROLLED_BACK, State.FAILED) and not guards.owed(
+        Case(change, change.requester)
+    ):
         lifecycle.perform(change, "close", actor=None)
 
 
-#: Whose homes a review's confirmation waits on, though anybody who had no hand in the change may give it.
-CONFIRMING = (Role.TECH_LEAD, Role.CTO, Role.CHANGE_MANAGER, Role.DEVOPS_LEAD, Role.ENGINEERING_MANAGER)
+#: Whose homes a review's confirmation waits on, though anybody who had no hand in the change may
+#: give it.
+CONFIRMING = (
+    Role.TECH_LEAD,
+    Role.CTO,
+    Role.CHANGE_MANAGER,
+    Role.DEVOPS_LEAD,
+    Role.ENGINEERING_MANAGER,
+)
 
 
 def waiting_for(user: User) -> QuerySet[Review]:
-    """Reviews that this person has to write as implementer, or could confirm (A13, A37): `guards.confirmation_refusal` as one query."""
-    open_ones = Review.objects.filter(superseded=False, confirmed_at__isnull=True, change__state__in=ENDED - {State.CLOSED})
+    """Reviews that this person has to write as implementer, or could confirm (A13, A37):
+    `guards.confirmation_refusal` as one query.
+    """
+    open_ones = Review.objects.filter(
+        superseded=False, confirmed_at__isnull=True, change__state__in=ENDED - {State.CLOSED}
+    )
     hand = Event.objects.filter(change_id=OuterRef("change_id"), action__in=apart.RAN, actor=user)
     author = Author.objects.filter(change=OuterRef("change_id"), user=user)
     given = Decision.objects.filter(change=OuterRef("change_id"), step__kind=policy.EMERGENCY)
     authorised = given.filter(Q(actor=user) | Q(on_behalf_of=user))
     apart_from_it: Any = (
-        ~Q(writers__contains=[user.pk]) & ~Q(change__implementer=user) & ~Q(change__requester=user) & ~Exists(hand) & ~Exists(author)
+        ~Q(writers__contains=[user.pk])
+        & ~Q(change__implementer=user)
+        & ~Q(change__requester=user)
+        & ~Exists(hand)
+        & ~Exists(author)
     )
-    emergency, undone = Q(change__priority="P0"), Q(change__outcome__in=[State.ROLLED_BACK, State.FAILED])
+    emergency, undone = (
+        Q(change__priority="P0"),
+        Q(change__outcome__in=[State.ROLLED_BACK, State.FAILED]),
+    )
     wanted: Any = Q(written_at__isnull=True, change__implementer=user) & ~Q(change__requester=user)
     if user.has_role(*guards.JUSTIFYING):
         wanted |= Q(written_at__isnull=False) & apart_from_it & emergency & ~Exists(authorised)
     if user.has_role(*CONFIRMING):
         wanted |= Q(written_at__isnull=False) & apart_from_it & ~emergency & undone
-    return open_ones.filter(wanted, change__in=ChangeRequest.objects.visible_to(user)).select_related("change").order_by("due_at", "id")
+    return (
+        open_ones.filter(wanted, change__in=ChangeRequest.objects.visible_to(user))
+        .select_related("change")
+        .order_by("due_at", "id")
+    )
 
 
 def mark_overdue(review: Review) -> None:
     """A review that was not written in time: escalated once (A13)."""
     review.overdue_at = timezone.now()
     review.save(update_fields=["overdue_at"])
-    trail.record("implementation.review_overdue", change=review.change, data={"review": review.pk, "due_at": review.due_at.isoformat()})
+    trail.record(
+        "implementation.review_overdue",
+        change=review.change,
+        data={"review": review.pk, "due_at": review.due_at.isoformat()},
+    )
     subject = f"{review.change.number}: its review is overdue since {say_instant(review.due_at)}"
-    _escalate(review, "review_overdue", subject, "ended without a post-implementation review within 24 hours.")
+    _escalate(
+        review,
+        "review_overdue",
+        subject,
+        "ended without a post-implementation review within 24 hours.",
+    )
 
 
 def mark_documentation_overdue(review: Review) -> bool:
-    """An emergency's missing fields have the review's deadline; late ones are escalated once (A13, A22). False if none is owed."""
+    """An emergency's missing fields have the review's deadline; late ones are escalated once (A13,
+    A22). False if none is owed.
+    """
     change = review.change
     fields = guards.documentation_owed(Case(change, change.requester))
     if not fields:
         return False
     review.documentation_overdue_at = timezone.now()
     review.save(update_fields=["documentation_overdue_at"])
-    trail.record("implementation.documentation_overdue", change=change, data={"fields": fields, "due_at": review.due_at.isoformat()})
+    trail.record(
+        "implementation.documentation_overdue",
+        change=change,
+        data={"fields": fields, "due_at": review.due_at.isoformat()},
+    )
     subject = f"{change.number}: its documentation is overdue since {say_instant(review.due_at)}"
     labels = ", ".join(content.BY_NAME[name].label.lower() for name in fields)
-    _escalate(review, "documentation_overdue", subject, f"was an emergency, and still lacks: {labels}.")
+    _escalate(
+        review, "documentation_overdue", subject, f"was an emergency, and still lacks: {labels}."
+    )
     return True
 
 
@@ -191,4 +276,11 @@ def _escalate(review: Review, kind: str, subject: str, what: str) -> None:
     change = review.change
     managers = User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True)
     people = [person for person in (change.implementer, change.requester, *managers) if person]
-    outbox.tell(people, kind=kind, occasion=f"{review.pk}", change=change, subject=subject, body=f"“{change.summary}” {what}")
+    outbox.tell(
+        people,
+        kind=kind,
+        occasion=f"{review.pk}",
+        change=change,
+        subject=subject,
+        body=f"“{change.summary}” {what}",
+    )

@@ -1,1 +1,3 @@
-"""A run: who may start it and go on, the case that guards judge, and the verbs from start to failure."""
+"""A run: who may start it and go on, the case that guards judge, and the verbs from start to
+failure.
+"""

@@ -1,4 +1,6 @@
-"""Every transition, for one person and one change: allowed or not, and why. One table for API and page (promise 8)."""
+"""Every transition, for one person and one change: allowed or not, and why. One table for API and
+page (promise 8).
+"""
 
 from __future__ import annotations
 
@@ -34,35 +36,53 @@ class Action:
     @property
     def is_mine(self) -> bool:
         """Whether only the state of things is in the way, not the person."""
-        return not any(reason.code in {"not_yours", "own_change", "read_only", "by_itself"} for reason in self.reasons)
+        return not any(
+            reason.code in {"not_yours", "own_change", "read_only", "by_itself"}
+            for reason in self.reasons
+        )
 
 
 def _decide(case: Case, name: str) -> list[Reason]:
-    """Approve, reject, request changes: whether one of the open steps waits for this person, else why each does not."""
+    """Approve, reject, request changes: whether one of the open steps waits for this person, else
+    why each does not.
+    """
     if refusal := lifecycle.state_refusal(case.change, name):
         return refusal
-    open_steps = [step for step in case.steps if step.state == Step.State.OPEN and not step.deferred]
+    open_steps = [
+        step for step in case.steps if step.state == Step.State.OPEN and not step.deferred
+    ]
     if any(step in case.mine for step in open_steps):
         return []
     return [reason for step in open_steps for reason in case.decision_refusal(step)]
 
 
 def _reschedule(case: Case) -> list[Reason]:
-    return bookings.schedule_refusal(case.change, case.actor) or lifecycle.state_refusal(case.change, "reschedule")
+    return bookings.schedule_refusal(case.change, case.actor) or lifecycle.state_refusal(
+        case.change, "reschedule"
+    )
 
 
 def _schedule(case: Case) -> list[Reason]:
-    return bookings.schedule_refusal(case.change, case.actor) or lifecycle.state_refusal(case.change, "schedule")
+    return bookings.schedule_refusal(case.change, case.actor) or lifecycle.state_refusal(
+        case.change, "schedule"
+    )
 
 
 def _submit(case: Case) -> list[Reason]:
     refusal = decisions.submit_refusal(case.change, case.actor)
-    return refusal or [Reason("incomplete", text, rule=field) for field, text in submission.submit_problems(case.change).items()]
+    return refusal or [
+        Reason("incomplete", text, rule=field)
+        for field, text in submission.submit_problems(case.change).items()
+    ]
 
 
 def _record(case: Case) -> list[Reason]:
     if not late_records.is_due(case.change):
-        return [Reason("by_itself", "It happens when a P0 is submitted with the real start of its work.")]
+        return [
+            Reason(
+                "by_itself", "It happens when a P0 is submitted with the real start of its work."
+            )
+        ]
     return _submit(case)
 
 
@@ -82,7 +102,9 @@ GUARDS: dict[str, Guard] = {
     "reject": lambda case: _decide(case, "reject"),
     "revise": _by_itself("It happens by itself when the content is edited in review or later."),
     "record": _record,
-    "expire": _by_itself("It happens by itself when an emergency's authorisation is not used in time."),
+    "expire": _by_itself(
+        "It happens by itself when an emergency's authorisation is not used in time."
+    ),
     "lapse": _by_itself("It happens by itself when an approval is not used in time."),
     "escalate": _of(taking_back.escalate_refusal),
     "schedule": _schedule,

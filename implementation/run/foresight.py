@@ -1,5 +1,6 @@
-"""No surprise at the window (item 8): a day and two hours before a slot the start guard is asked as of the slot, and only what would
-fail is told, with its remedy; when the slot opens, whether it may start.
+"""No surprise at the window (item 8): a day and two hours before a slot the start guard is asked as
+of the slot, and only what would fail is told, with its remedy; when the slot opens, whether it may
+start.
 
 Level-triggered: however late, each change is told once how it stands, never twice the same.
 """
@@ -32,7 +33,9 @@ def due() -> ChangeQuerySet:
     reached = Q()
     for stage, before in BEFORE.items():
         reached |= Q(slot_start__lte=now + before, slot_told__lt=stage)
-    return ChangeRequest.objects.filter(reached, state=State.SCHEDULED, slot_end__gt=now).exclude(priority="P0")
+    return ChangeRequest.objects.filter(reached, state=State.SCHEDULED, slot_end__gt=now).exclude(
+        priority="P0"
+    )
 
 
 def tell(change: ChangeRequest) -> bool:
@@ -45,9 +48,15 @@ def tell(change: ChangeRequest) -> bool:
         return False
     change.slot_told = stage
     change.save(update_fields=["slot_told"])
-    reasons = _would_fail(change, start) if stage != OPEN else guards.run_refusal(_case(change, now))
+    reasons = (
+        _would_fail(change, start) if stage != OPEN else guards.run_refusal(_case(change, now))
+    )
     if reasons:
-        trail.record("change.foreseen", change=change, data={"hours": _hours(stage), "reasons": [reason.message for reason in reasons]})
+        trail.record(
+            "change.foreseen",
+            change=change,
+            data={"hours": _hours(stage), "reasons": [reason.message for reason in reasons]},
+        )
     absent = duty.warning(_case(change, start)) if stage != OPEN else ""
     if reasons or absent or stage == OPEN:
         _send(change, stage, start, reasons, absent)
@@ -55,7 +64,9 @@ def tell(change: ChangeRequest) -> bool:
 
 
 def _case(change: ChangeRequest, at: datetime) -> Case:
-    """Told to several and kept in the trail: in words that everybody may read who may see the change."""
+    """Told to several and kept in the trail: in words that everybody may read who may see the
+    change.
+    """
     return Case(change, change.implementer or change.requester, at, for_all=True)
 
 
@@ -66,23 +77,34 @@ def _hours(stage: int) -> int:
 def _would_fail(change: ChangeRequest, start: datetime) -> list[Reason]:
     """What stands against starting at the slot's beginning, as far as it can be known now."""
     case = _case(change, start)
-    # What runs now will have ended, and what is booked before it will be completed: if not, `start` says so then.
+    # What runs now will have ended, and what is booked before it will be completed: if not, `start`
+    # says so then.
     case.needs = [needed for needed in case.needs if not slots.comes_before(needed, start)]
     return [reason for reason in guards.run_refusal(case) if reason.code != "component_busy"]
 
 
-def _send(change: ChangeRequest, stage: int, start: datetime, reasons: list[Reason], absent: str) -> None:
+def _send(
+    change: ChangeRequest, stage: int, start: datetime, reasons: list[Reason], absent: str
+) -> None:
     entry = FeedEntry.objects.filter(change=change).first()
     due_at = max(start - BEFORE[stage], entry.updated_at) if entry else start - BEFORE[stage]
     booking = entry.sequence if entry else 0
     things = f"{len(reasons)} thing{'s' if len(reasons) > 1 else ''}"
     if stage == OPEN:
         end = say_until(change.window_end or change.slot_end or start)
-        subject = f"{change.number} cannot start yet: {things} in the way" if reasons else f"{change.number} may start now, until {end}"
+        subject = (
+            f"{change.number} cannot start yet: {things} in the way"
+            if reasons
+            else f"{change.number} may start now, until {end}"
+        )
     elif reasons:
         subject = f"{change.number} starts {say_instant(start)}, but {things} would stop it"
     else:
-        who = f"{change.implementer} may not start it" if change.implementer else "nobody who may start it is on duty then"
+        who = (
+            f"{change.implementer} may not start it"
+            if change.implementer
+            else "nobody who may start it is on duty then"
+        )
         subject = f"{change.number} starts {say_instant(start)}, and {who}"
     lead = f"“{change.summary}”"
     if stage != OPEN:
@@ -93,7 +115,13 @@ def _send(change: ChangeRequest, stage: int, start: datetime, reasons: list[Reas
         occasion=f"{start} {stage} {booking}",
         change=change,
         subject=subject,
-        body="\n".join([f"{lead}.", *(f"- {reason.message}" for reason in reasons), *([absent] if absent else [])]),
+        body="\n".join(
+            [
+                f"{lead}.",
+                *(f"- {reason.message}" for reason in reasons),
+                *([absent] if absent else []),
+            ]
+        ),
         due_at=due_at,
         path=f"{change.get_absolute_url()}implementation/",
     )

@@ -1,4 +1,6 @@
-"""Why a run may not move: one function per transition, asked by services, `actions`, gate and page alike. Empty means it may."""
+"""Why a run may not move: one function per transition, asked by services, `actions`, gate and page
+alike. Empty means it may.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ REOPEN_WITHIN = timedelta(days=7)  # A30
 JUSTIFYING = (Role.CHANGE_MANAGER, Role.CTO, Role.EMERGENCY_CONTACT)  # A37
 
 
-# --- who -------------------------------------------------------------------------------------------------------------------------
+# --- who ------------------------------------------------------------------------------------------
 
 
 def is_implementer(change: ChangeRequest, actor: User) -> bool:
@@ -38,19 +40,32 @@ def implementer_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     if is_implementer(change, actor):
         return []
     if change.implementer_id and actor.is_devops:
-        return [Reason("not_yours", f"{change.implementer} implements it; take it over first, with one click.")]
+        return [
+            Reason(
+                "not_yours",
+                f"{change.implementer} implements it; take it over first, with one click.",
+            )
+        ]
     return [Reason("not_yours", "Implementing is for the implementer, a DevOps role.")]
 
 
 def take_over_refusal(case: Case, *, reason: str = "") -> list[Reason]:
-    """A28, A37: any DevOps role takes over; whoever judged the change only a run that its implementer has left, saying why."""
+    """A28, A37: any DevOps role takes over; whoever judged the change only a run that its
+    implementer has left, saying why.
+    """
     change, actor = case.change, case.actor
     if not actor.is_devops:
         return [Reason("not_yours", "A DevOps role or the on-call engineer takes over.")]
     if change.implementer_id == actor.pk:
         return [Reason("yours_already", "You implement it already.")]
     if change.state not in {State.APPROVED, State.SCHEDULED, *RUNNING}:
-        return [Reason("state", f"{change.number} is {State(change.state).label.lower()}; there is nothing to take over.")]
+        return [
+            Reason(
+                "state",
+                f"{change.number} is {State(change.state).label.lower()}; there is nothing to take"
+                " over.",
+            )
+        ]
     barred = apart_refusal(case)
     if not barred or change.state not in RUNNING:
         return barred
@@ -59,12 +74,20 @@ def take_over_refusal(case: Case, *, reason: str = "") -> list[Reason]:
         left = f"a run left for {say_length(LEFT_AFTER)} may be taken over"
         return [replace(barred[0], message=f"{barred[0].message} {at_it}; {left}.")]
     if not reason.strip():
-        return [Reason("reason", "You judged this change: say why you take over the run that its implementer has left.")]
+        return [
+            Reason(
+                "reason",
+                "You judged this change: say why you take over the run that its implementer has"
+                " left.",
+            )
+        ]
     return []
 
 
 def apart_refusal(case: Case) -> list[Reason]:
-    """Why this person may not run the change: they judged it, or gave its last stage alone (A2, A37)."""
+    """Why this person may not run the change: they judged it, or gave its last stage alone (A2,
+    A37).
+    """
     if case.judged:
         return [Reason("judged", f"You {case.judged}; somebody else must run it.")]
     return _only_approver_refusal(case)
@@ -76,16 +99,23 @@ def _implementer_or(change: ChangeRequest, actor: User, *roles: str) -> list[Rea
     return [
         Reason(
             "not_yours",
-            "This is for the implementer" + (", the on-call engineer." if Role.ON_CALL_ENGINEER in roles else " or the change manager."),
+            "This is for the implementer"
+            + (
+                ", the on-call engineer."
+                if Role.ON_CALL_ENGINEER in roles
+                else " or the change manager."
+            ),
         )
     ]
 
 
-# --- start, and the gate -----------------------------------------------------------------------------------------------------------
+# --- start, and the gate --------------------------------------------------------------------------
 
 
 def start_refusal(case: Case) -> list[Reason]:
-    """Everything that stands against this person's starting at the case's instant, each with its remedy (promises 1 and 2)."""
+    """Everything that stands against this person's starting at the case's instant, each with its
+    remedy (promises 1 and 2).
+    """
     if case.starts_before:
         return []  # whoever is alone takes it in hand, whoever was named (A33)
     return _starter_refusal(case) or _unauthorised_refusal(case) or run_refusal(case)
@@ -95,8 +125,18 @@ def _unauthorised_refusal(case: Case) -> list[Reason]:
     """An emergency that waits for its authorisation: who could start it all the same (A33)."""
     if not ratification.waits_unauthorised(case.change):
         return []
-    text = "Nobody has authorised it yet. The on-call engineer on duty may start it all the same, saying whom they called."
-    return [Reason("not_approved", text, rule="Emergency authorisation", override_roles=(Role.ON_CALL_ENGINEER,))]
+    text = (
+        "Nobody has authorised it yet. The on-call engineer on duty may start it all the same,"
+        " saying whom they called."
+    )
+    return [
+        Reason(
+            "not_approved",
+            text,
+            rule="Emergency authorisation",
+            override_roles=(Role.ON_CALL_ENGINEER,),
+        )
+    ]
 
 
 def _starter_refusal(case: Case) -> list[Reason]:
@@ -104,7 +144,8 @@ def _starter_refusal(case: Case) -> list[Reason]:
 
 
 def _only_approver_refusal(case: Case) -> list[Reason]:
-    """Whoever gave the only approval of the last stage, or in whose name it was given, does not start it (A2, A37).
+    """Whoever gave the only approval of the last stage, or in whose name it was given, does not
+    start it (A2, A37).
 
     Who only recorded it by telephone has not given it.
     """
@@ -122,7 +163,11 @@ def _only_approver_refusal(case: Case) -> list[Reason]:
     alone = given[0].people if given[0].delegation_id else {given[0].principal_id}
     if case.actor.pk not in alone:
         return []
-    whose = "You alone gave" if case.actor.pk == given[0].actor_id else f"{given[0].actor} gave in your name"
+    whose = (
+        "You alone gave"
+        if case.actor.pk == given[0].actor_id
+        else f"{given[0].actor} gave in your name"
+    )
     return [Reason("only_approver", f"{whose} the last approval; somebody else must start it.")]
 
 
@@ -146,10 +191,22 @@ def run_refusal(case: Case) -> list[Reason]:
 def _approval_refusal(case: Case) -> list[Reason]:
     """Approvals are read again, against the content itself and not what was noted of it (X25)."""
     change, steps = case.change, [step for step in case.steps if not step.deferred]
-    given, fingerprint = [decision for step in steps for decision in step.decisions.all()], change.fingerprint
-    unsound = any(case.authors & decision.people or decision.content_hash != fingerprint for decision in given)
-    if not steps or any(not step.is_settled for step in steps) or change.approved_hash != fingerprint or unsound:
-        return [Reason("not_approved", f"{change.number} lacks an approval that its policy demands.")]
+    given, fingerprint = (
+        [decision for step in steps for decision in step.decisions.all()],
+        change.fingerprint,
+    )
+    unsound = any(
+        case.authors & decision.people or decision.content_hash != fingerprint for decision in given
+    )
+    if (
+        not steps
+        or any(not step.is_settled for step in steps)
+        or change.approved_hash != fingerprint
+        or unsound
+    ):
+        return [
+            Reason("not_approved", f"{change.number} lacks an approval that its policy demands.")
+        ]
     return []
 
 
@@ -163,9 +220,11 @@ def _checklist_refusal(case: Case, *phases: str) -> list[Reason]:
 
 
 def gate(case: Case) -> tuple[bool, list[Reason], datetime | None, datetime | None]:
-    """(allow, reasons, next_allowed_at, until): exactly what `start` would answer at that instant, the caller's role apart.
+    """(allow, reasons, next_allowed_at, until): exactly what `start` would answer at that instant,
+    the caller's role apart.
 
-    While it runs, true until the end of its window, or of its slot where that was extended; a P0 needs neither (R74).
+    While it runs, true until the end of its window, or of its slot where that was extended; a P0
+    needs neither (R74).
     """
     change, at = case.change, case.at
     if change.state == State.ROLLING_BACK:
@@ -174,19 +233,26 @@ def gate(case: Case) -> tuple[bool, list[Reason], datetime | None, datetime | No
         reasons = may_go_on(change, at, case.calendar)
         return not reasons, reasons, None, None if reasons else run_ends(change)
     if reasons := run_refusal(case):
-        upcoming = next((reason.next_allowed_at for reason in reasons if reason.next_allowed_at), None)
+        upcoming = next(
+            (reason.next_allowed_at for reason in reasons if reason.next_allowed_at), None
+        )
         return False, reasons, upcoming, None
     return True, [], at, change.window_end
 
 
-# --- finish, complete, roll back, fail, close ----------------------------------------------------------------------------------------
+# --- finish, complete, roll back, fail, close -----------------------------------------------------
 
 
 def forward_refusal(case: Case) -> list[Reason]:
-    """A run taken over by somebody who judged the change goes forward when a second person accepts that (A37)."""
+    """A run taken over by somebody who judged the change goes forward when a second person accepts
+    that (A37).
+    """
     if case.left_run is None or case.left_run.accepted_by_id:
         return []
-    text = "You judged this change and took over its run: a DevOps lead or the on-call engineer must accept that it goes forward."
+    text = (
+        "You judged this change and took over its run: a DevOps lead or the on-call engineer must"
+        " accept that it goes forward."
+    )
     return [Reason("second_person", f"{text} You may roll it back or record it as failed at once.")]
 
 
@@ -197,8 +263,14 @@ def accept_take_over_refusal(case: Case) -> list[Reason]:
     if case.left_run.accepted_by_id:
         return [Reason("settled", f"{case.left_run.accepted_by} accepted it already.")]
     if not (case.actor.may_write and case.actor.has_role(Role.DEVOPS_LEAD, Role.ON_CALL_ENGINEER)):
-        return [Reason("not_yours", "A DevOps lead or the on-call engineer accepts it, as a second person.")]
-    return apart.hand_refusal(case.change, case.actor, "accepts it", case.hands | case.authors) or apart_refusal(case)
+        return [
+            Reason(
+                "not_yours", "A DevOps lead or the on-call engineer accepts it, as a second person."
+            )
+        ]
+    return apart.hand_refusal(
+        case.change, case.actor, "accepts it", case.hands | case.authors
+    ) or apart_refusal(case)
 
 
 def finish_refusal(case: Case) -> list[Reason]:
@@ -211,19 +283,30 @@ def finish_refusal(case: Case) -> list[Reason]:
 
 
 def monitoring_left(change: ChangeRequest, at: datetime) -> timedelta:
-    return max(timedelta(0), change.finished_at + MONITORING - at) if change.finished_at else timedelta(0)
+    return (
+        max(timedelta(0), change.finished_at + MONITORING - at)
+        if change.finished_at
+        else timedelta(0)
+    )
 
 
 def complete_refusal(case: Case, *, reason: str = "") -> list[Reason]:
     change = case.change
-    if found := lifecycle.state_refusal(change, "complete") or implementer_refusal(change, case.actor):
+    if found := lifecycle.state_refusal(change, "complete") or implementer_refusal(
+        change, case.actor
+    ):
         return found
     found = [*_checklist_refusal(case, ChecklistItem.Phase.POST), *_failed_checks(case)]
     left = monitoring_left(change, case.at)
     if left and not reason.strip():
         until = case.at + left
-        text = f"Monitoring runs until {until:%H:%M} UTC, {say_length(left)} more; to shorten it, give a reason."
-        found.append(Reason("monitoring", text, rule="30-minute watch", until=until, next_allowed_at=until))
+        text = (
+            f"Monitoring runs until {until:%H:%M} UTC, {say_length(left)} more; to shorten it, give"
+            " a reason."
+        )
+        found.append(
+            Reason("monitoring", text, rule="30-minute watch", until=until, next_allowed_at=until)
+        )
     return found
 
 
@@ -234,14 +317,21 @@ def _failed_checks(case: Case) -> list[Reason]:
     return [
         Reason("check_failed", f"The latest “{check.name}” failed; {remedy}.", rule="Checks")
         for check in latest.values()
-        if not check.passed and (check.accepted_by_id is None or check.accepted_by_id in case.hands | case.authors)
+        if not check.passed
+        and (check.accepted_by_id is None or check.accepted_by_id in case.hands | case.authors)
     ]
 
 
 def accept_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     """Why this person may not accept a failed check."""
     if not (actor.may_write and actor.has_role(Role.DEVOPS_LEAD, Role.ON_CALL_ENGINEER)):
-        return [Reason("not_yours", "A failed check is accepted by a DevOps lead or the on-call engineer, as a second person.")]
+        return [
+            Reason(
+                "not_yours",
+                "A failed check is accepted by a DevOps lead or the on-call engineer, as a second"
+                " person.",
+            )
+        ]
     return apart.hand_refusal(change, actor, "accepts a failed check")
 
 
@@ -253,15 +343,27 @@ def _reopened_in_time(case: Case, name: str) -> list[Reason]:
     if change.state in RUNNING:
         return []
     if change.outcome != State.COMPLETED:
-        return [Reason("state", f"{change.number} was {State(change.outcome).label.lower()} already.")]
+        return [
+            Reason("state", f"{change.number} was {State(change.outcome).label.lower()} already.")
+        ]
     if change.completed_at and case.at - change.completed_at > REOPEN_WITHIN:
-        return [Reason("too_late", f"It was completed more than 7 days ago, on {say_instant(change.completed_at)}; request a new change.")]
+        return [
+            Reason(
+                "too_late",
+                f"It was completed more than 7 days ago, on {say_instant(change.completed_at)};"
+                " request a new change.",
+            )
+        ]
     return []
 
 
 def roll_back_refusal(case: Case) -> list[Reason]:
-    """Refused by no window, freeze, training or checklist: only by the state, and to people who may not (A30)."""
-    return _reopened_in_time(case, "roll_back") or _implementer_or(case.change, case.actor, Role.ON_CALL_ENGINEER)
+    """Refused by no window, freeze, training or checklist: only by the state, and to people who may
+    not (A30).
+    """
+    return _reopened_in_time(case, "roll_back") or _implementer_or(
+        case.change, case.actor, Role.ON_CALL_ENGINEER
+    )
 
 
 def finish_rollback_refusal(case: Case) -> list[Reason]:
@@ -273,18 +375,26 @@ def finish_rollback_refusal(case: Case) -> list[Reason]:
 
 
 def fail_refusal(case: Case) -> list[Reason]:
-    return _reopened_in_time(case, "fail") or _implementer_or(case.change, case.actor, Role.CHANGE_MANAGER)
+    return _reopened_in_time(case, "fail") or _implementer_or(
+        case.change, case.actor, Role.CHANGE_MANAGER
+    )
 
 
 def extend_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     if not (actor.may_write and actor.has_role(Role.CHANGE_MANAGER, Role.ON_CALL_ENGINEER)):
         return [Reason("not_yours", "The change manager or the on-call engineer extends a slot.")]
     if change.state not in {State.IMPLEMENTING, State.VERIFYING} or change.slot_end is None:
-        return [Reason("state", f"{change.number} is {State(change.state).label.lower()}; a running slot is extended.")]
+        return [
+            Reason(
+                "state",
+                f"{change.number} is {State(change.state).label.lower()}; a running slot is"
+                " extended.",
+            )
+        ]
     return []
 
 
-# --- what is owed afterwards -----------------------------------------------------------------------------------------------------
+# --- what is owed afterwards ----------------------------------------------------------------------
 
 
 def documentation_owed(case: Case) -> list[str]:
@@ -293,7 +403,11 @@ def documentation_owed(case: Case) -> list[str]:
         return []
     supplied = case.documentation.values if case.documentation else {}
     values = {**case.change.content(), **supplied, "priority": "P1"}  # judged as a P1's would be
-    return [name for name in content.missing_fields(values) if name in content.DOCUMENTATION or name == "downtime_minutes"]
+    return [
+        name
+        for name in content.missing_fields(values)
+        if name in content.DOCUMENTATION or name == "downtime_minutes"
+    ]
 
 
 def owed(case: Case) -> list[Reason]:
@@ -301,25 +415,44 @@ def owed(case: Case) -> list[Reason]:
     change, review, found = case.change, case.review, []
     if review is None or review.written_at is None:
         due = f", due {say_instant(review.due_at)}" if review else ""
-        found.append(Reason("review", f"The post-implementation review is not written yet{due}.", until=review.due_at if review else None))
+        found.append(
+            Reason(
+                "review",
+                f"The post-implementation review is not written yet{due}.",
+                until=review.due_at if review else None,
+            )
+        )
     elif change.confirmation_owed and review.confirmed_at is None:
-        found.append(Reason("confirmation", "Somebody who did not implement it has to confirm the review."))
+        found.append(
+            Reason("confirmation", "Somebody who did not implement it has to confirm the review.")
+        )
     if fields := documentation_owed(case):
         labels = ", ".join(content.BY_NAME[name].label.lower() for name in fields)
         found.append(Reason("documentation", f"The emergency's documentation lacks: {labels}."))
     if change.is_emergency:
-        started_before = [step for step in case.steps if step.kind == policy.EMERGENCY and step.ratify_by and step.state == step.State.OPEN]
+        started_before = [
+            step
+            for step in case.steps
+            if step.kind == policy.EMERGENCY and step.ratify_by and step.state == step.State.OPEN
+        ]
         found += [
             Reason(
                 "ratification",
-                f"Its start before authorisation is not ratified yet, due {say_instant(step.ratify_by)}.",
+                "Its start before authorisation is not ratified yet, due"
+                f" {say_instant(step.ratify_by)}.",
                 until=step.ratify_by,
             )
             for step in started_before
             if step.ratify_by
         ]
         waiting = [step for step in case.steps if step.deferred and step.state == step.State.OPEN]
-        found += [Reason("deferred_review", f"The {step.label.lower()}, deferred for the emergency, is not given yet.") for step in waiting]
+        found += [
+            Reason(
+                "deferred_review",
+                f"The {step.label.lower()}, deferred for the emergency, is not given yet.",
+            )
+            for step in waiting
+        ]
     return found
 
 
@@ -327,7 +460,12 @@ def close_refusal(case: Case) -> list[Reason]:
     if refusal := lifecycle.state_refusal(case.change, "close"):
         return refusal
     if not (case.actor.may_write and case.actor.has_role(Role.CHANGE_MANAGER)):
-        return [Reason("not_yours", "The change manager closes; by itself it closes when everything owed is in.")]
+        return [
+            Reason(
+                "not_yours",
+                "The change manager closes; by itself it closes when everything owed is in.",
+            )
+        ]
     return owed(case)
 
 
@@ -342,7 +480,13 @@ def review_refusal(case: Case) -> list[Reason]:
     if not _may_account_for(case):
         return [Reason("not_yours", "Implementer, requester or change manager write the review.")]
     if review is None:
-        return [Reason("state", f"{change.number} is {State(change.state).label.lower()}; its review follows the implementation.")]
+        return [
+            Reason(
+                "state",
+                f"{change.number} is {State(change.state).label.lower()}; its review follows the"
+                " implementation.",
+            )
+        ]
     if review.confirmed_at or change.state == State.CLOSED:
         return [Reason("settled", "The review is settled; it is not changed any more.")]
     return []
@@ -353,9 +497,17 @@ def documentation_refusal(case: Case) -> list[Reason]:
     if not change.is_emergency:
         return [Reason("state", "Only an emergency is documented afterwards.")]
     if not _may_account_for(case):
-        return [Reason("not_yours", "Implementer, requester or change manager document an emergency.")]
+        return [
+            Reason("not_yours", "Implementer, requester or change manager document an emergency.")
+        ]
     if change.state not in (State.COMPLETED, State.ROLLED_BACK, State.FAILED):
-        return [Reason("state", f"{change.number} is {State(change.state).label.lower()}; documentation follows the implementation.")]
+        return [
+            Reason(
+                "state",
+                f"{change.number} is {State(change.state).label.lower()}; documentation follows the"
+                " implementation.",
+            )
+        ]
     return []
 
 
@@ -370,16 +522,37 @@ def confirmation_refusal(case: Case) -> list[Reason]:
     if not case.actor.may_write:
         return [Reason("not_yours", "Your roles read; they change nothing.")]
     if case.actor.pk in review.writers or case.actor.pk in case.hands | case.authors:
-        text = "Somebody who neither requested, edited nor implemented the change, nor wrote the review, confirms it."
+        text = (
+            "Somebody who neither requested, edited nor implemented the change, nor wrote the"
+            " review, confirms it."
+        )
         return [Reason("own_change", text)]
     return _justification_refusal(case) if case.change.is_emergency else []
 
 
 def _justification_refusal(case: Case) -> list[Reason]:
-    """Whether a P0 was justified is said by change manager, CTO or emergency contact, none of whom authorised it (A37)."""
+    """Whether a P0 was justified is said by change manager, CTO or emergency contact, none of whom
+    authorised it (A37).
+    """
     if not case.actor.has_role(*JUSTIFYING):
-        return [Reason("not_yours", f"Whether it had to be an emergency is said by {listed(list(JUSTIFYING))}.")]
-    authorised = {key for step in case.steps if step.kind == policy.EMERGENCY for d in step.decisions.all() for key in d.people}
+        return [
+            Reason(
+                "not_yours",
+                f"Whether it had to be an emergency is said by {listed(list(JUSTIFYING))}.",
+            )
+        ]
+    authorised = {
+        key
+        for step in case.steps
+        if step.kind == policy.EMERGENCY
+        for d in step.decisions.all()
+        for key in d.people
+    }
     if case.actor.pk in authorised:
-        return [Reason("own_change", "Whoever authorised the emergency does not say whether it had to be one.")]
+        return [
+            Reason(
+                "own_change",
+                "Whoever authorised the emergency does not say whether it had to be one.",
+            )
+        ]
     return []

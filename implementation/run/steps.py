@@ -1,8 +1,9 @@
 """From text to checklist: the steps of a plan, read as CommonMark (A39). Pure.
 
-If the text has list items or table rows, those are the steps, and other lines belong to the item above; else each line of a paragraph
-with a letter or digit is one. Headings are titles; rules, comments, a table's head and the marks of a fence are nothing; a fenced block
-is the command of the step above it.
+If the text has list items or table rows, those are the steps, and other lines belong to the item
+above; else each line of a paragraph with a letter or digit is one. Headings are titles; rules,
+comments, a table's head and the marks of a fence are nothing; a fenced block is the command of the
+step above it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 _READER = MarkdownIt("commonmark", {"html": False}).enable("table")
-_READER.core.ruler.disable(["inline"])  # only blocks matter here; what stands within a line costs most of the time
+_READER.core.ruler.disable(
+    ["inline"]
+)  # only blocks matter here; what stands within a line costs most of the time
 _BOX = re.compile(r"^\[[ xX]\]\s+")
 LONGEST = 100_000  # characters that are read; the fields hold fewer
 LONGEST_TITLE = 200
@@ -22,7 +25,9 @@ LONGEST_TITLE = 200
 
 @dataclass
 class Step:
-    """One step: its words, the command under it, how deep it stands in a list (1: outermost), and the heading that it stands under."""
+    """One step: its words, the command under it, how deep it stands in a list (1: outermost), and
+    the heading that it stands under.
+    """
 
     text: str
     command: str = ""
@@ -108,9 +113,13 @@ class _Reader:
         self.steps.append(Step(_BOX.sub("", text), level=max(1, self.depth), group=self.group))
 
     def _below(self, content: str) -> None:
-        """A line that belongs to the item above; before any item it introduces the first, and is none."""
+        """A line that belongs to the item above; before any item it introduces the first, and is
+        none.
+        """
         if self.steps:
-            self.steps[-1].more.extend(line.strip() for line in content.splitlines() if line.strip())
+            self.steps[-1].more.extend(
+                line.strip() for line in content.splitlines() if line.strip()
+            )
 
     def _command(self, content: str) -> None:
         if not self.steps:

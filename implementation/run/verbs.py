@@ -1,4 +1,6 @@
-"""The verbs of a run: take over, start, finish, complete, extend, roll back, fail (R54-R68, R97-R99, R149, R150)."""
+"""The verbs of a run: take over, start, finish, complete, extend, roll back, fail (R54-R68,
+R97-R99, R149, R150).
+"""
 
 from __future__ import annotations
 
@@ -28,19 +30,26 @@ from requests.models import ChangeRequest, Component
 from requests.states import State
 from windows.booking import locks
 from windows.booking.bookings import extend_booking, hold_for_run
-from windows.booking.questions import begins_by_exception, begins_by_opening, may_be_extended, running_beside
+from windows.booking.questions import (
+    begins_by_exception,
+    begins_by_opening,
+    may_be_extended,
+    running_beside,
+)
 from windows.models import current_calendar
 
 MAX_EXTENSION = 60  # minutes in all (A25)
 START_LOCK = 7_301_141
 
 
-# --- implementer -------------------------------------------------------------------------------------------------------------------
+# --- implementer ----------------------------------------------------------------------------------
 
 
 @transaction.atomic
 def take_over(*, actor: User, number: str, reason: str = "") -> ChangeRequest:
-    """Become the implementer, also during a run (A28). Whoever judged the change takes over only what was left, with a reason (A37)."""
+    """Become the implementer, also during a run (A28). Whoever judged the change takes over only
+    what was left, with a reason (A37).
+    """
     change = change_to_write(actor, number)
     reason = reading.written("reason", reason, "Reason", needed=False)
     case = Case(change, actor)
@@ -67,7 +76,9 @@ def take_over(*, actor: User, number: str, reason: str = "") -> ChangeRequest:
 
 @transaction.atomic
 def accept_take_over(*, actor: User, number: str, reason: str) -> ChangeRequest:
-    """A second person lets a run go forward that somebody who judged it took over from an implementer who had left (A37)."""
+    """A second person lets a run go forward that somebody who judged it took over from an
+    implementer who had left (A37).
+    """
     change = change_to_write(actor, number)
     case = Case(change, actor)
     raise_refusal(guards.accept_take_over_refusal(case))
@@ -75,7 +86,12 @@ def accept_take_over(*, actor: User, number: str, reason: str) -> ChangeRequest:
     case.left_run.accepted_by, case.left_run.accepted_at = actor, timezone.now()
     case.left_run.save(update_fields=["accepted_by", "accepted_at"])
     said = reading.written("reason", reason, "Reason")
-    trail.record("change.take_over_accept", actor=actor, change=change, data={"by": case.left_run.by_id, "reason": said})
+    trail.record(
+        "change.take_over_accept",
+        actor=actor,
+        change=change,
+        data={"by": case.left_run.by_id, "reason": said},
+    )
     return change
 
 
@@ -85,14 +101,15 @@ def _set_implementer(change: ChangeRequest, person: User) -> None:
     change.updated_at = timezone.now()
 
 
-# --- start to complete ---------------------------------------------------------------------------------------------------------------
+# --- start to complete ----------------------------------------------------------------------------
 
 
 @transaction.atomic
 def start(*, actor: User, number: str, reason: str = "") -> ChangeRequest:
     """Begin: everything is judged again, at this instant, under lock (promises 1 and 2).
 
-    `reason`: whom the on-call engineer called and when, for an emergency that nobody has authorised yet (A33).
+    `reason`: whom the on-call engineer called and when, for an emergency that nobody has authorised
+    yet (A33).
     """
     change = change_to_write(actor, number)
     _take_turns(change)
@@ -100,26 +117,47 @@ def start(*, actor: User, number: str, reason: str = "") -> ChangeRequest:
     case = Case(change, actor)
     raise_refusal(guards.start_refusal(case))
     beside = [slot.change.pk for slot in running_beside(case.taken)] if change.is_emergency else []
-    undone = [item.text for item in case.unsettled(ChecklistItem.Phase.PRE)] if change.is_emergency else []
+    undone = (
+        [item.text for item in case.unsettled(ChecklistItem.Phase.PRE)]
+        if change.is_emergency
+        else []
+    )
     if change.implementer_id is None or case.starts_before:
         _set_implementer(change, actor)
     before: dict[str, Any] = {}
     if case.starts_before:
-        remedy = "nobody has authorised it: say whom you called and when, or “authorised by NAME by telephone at hh:mm”."
+        remedy = (
+            "nobody has authorised it: say whom you called and when, or “authorised by NAME by"
+            " telephone at hh:mm”."
+        )
         called = reading.said("reason", reason, "Reason", remedy)
         before = {"unauthorised": True, "called": called}
         ratification.start_before(change, actor, called)
     hold_for_run(change)
     about = (change, case.at, case.calendar)
     by = {"one_off": begins_by_opening(*about), "freeze_exception": begins_by_exception(*about)}
-    facts: dict[str, Any] = {**by, **before, "running_beside": beside, "undone": undone, "no_way_back": change.no_way_back}
-    lifecycle.perform(change, "start", actor=actor, priority=change.priority, **{name: fact for name, fact in facts.items() if fact})
+    facts: dict[str, Any] = {
+        **by,
+        **before,
+        "running_beside": beside,
+        "undone": undone,
+        "no_way_back": change.no_way_back,
+    }
+    lifecycle.perform(
+        change,
+        "start",
+        actor=actor,
+        priority=change.priority,
+        **{name: fact for name, fact in facts.items() if fact},
+    )
     outbox.withdraw(change_id=change.pk, kind="booked")
     return change
 
 
 def _take_turns(change: ChangeRequest) -> None:
-    """Starts that touch the same components, or what those need, come one after the other (domain.md: nothing else running)."""
+    """Starts that touch the same components, or what those need, come one after the other
+    (domain.md: nothing else running).
+    """
     own = list(change.components.values_list("pk", flat=True))
     needed = Component.objects.filter(dependents__in=own).values_list("pk", flat=True)
     with connection.cursor() as cursor:
@@ -139,14 +177,27 @@ def finish(*, actor: User, number: str) -> ChangeRequest:
 
 @transaction.atomic
 def complete(*, actor: User, number: str, reason: str = "") -> ChangeRequest:
-    """It works: the change is completed. `reason` shortens the monitoring period, and is reported."""
+    """It works: the change is completed. `reason` shortens the monitoring period, and is
+    reported.
+    """
     change = change_to_write(actor, number)
     reason = reading.written("reason", reason, "Reason", needed=False)
     case = Case(change, actor)
     raise_refusal(guards.complete_refusal(case, reason=reason))
     left = guards.monitoring_left(change, case.at)
-    shortened = {"monitoring_shortened_minutes": int(left.total_seconds() // 60), "reason": reason} if left else {}
-    lifecycle.perform(change, "complete", actor=actor, outcome=State.COMPLETED, skipped=_skipped(change), **shortened)
+    shortened = (
+        {"monitoring_shortened_minutes": int(left.total_seconds() // 60), "reason": reason}
+        if left
+        else {}
+    )
+    lifecycle.perform(
+        change,
+        "complete",
+        actor=actor,
+        outcome=State.COMPLETED,
+        skipped=_skipped(change),
+        **shortened,
+    )
     _ended(change)
     return change
 
@@ -162,9 +213,17 @@ def roll_back(*, actor: User, number: str, reason: str, trigger: str = "manual")
         raise Invalid(fields={"trigger": f"Trigger: choose one of {', '.join(TRIGGERS)}."})
     late = change.state in (State.COMPLETED, State.CLOSED)
     _note_overrun(change)
-    facts = {"trigger": trigger, "after_completion": late, "skipped": _skipped(change), **_forwards(change)}
+    facts = {
+        "trigger": trigger,
+        "after_completion": late,
+        "skipped": _skipped(change),
+        **_forwards(change),
+    }
     lifecycle.perform(change, "roll_back", actor=actor, reason=reason, **facts)
-    people = [change.requester, *User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True)]
+    people = [
+        change.requester,
+        *User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True),
+    ]
     outbox.tell(
         [p for p in people if p != actor],
         kind="rolling_back",
@@ -207,7 +266,9 @@ def fail(*, actor: User, number: str, reason: str) -> ChangeRequest:
     raise_refusal(guards.fail_refusal(Case(change, actor)))
     _note_overrun(change)
     reason = reading.written("reason", reason, "Reason")
-    lifecycle.perform(change, "fail", actor=actor, outcome=State.FAILED, reason=reason, skipped=_skipped(change))
+    lifecycle.perform(
+        change, "fail", actor=actor, outcome=State.FAILED, reason=reason, skipped=_skipped(change)
+    )
     _ended(change)
     return change
 
@@ -223,7 +284,9 @@ def _skipped(change: ChangeRequest) -> int:
 
 
 def _ended(change: ChangeRequest) -> None:
-    """What every end of implementation brings: a review owed within 24 hours, and for a P0 its deferred reviews (A13)."""
+    """What every end of implementation brings: a review owed within 24 hours, and for a P0 its
+    deferred reviews (A13).
+    """
     change.reviews.filter(superseded=False).update(superseded=True)
     filed = change.submitted_at if change.actual_end and change.submitted_at else timezone.now()
     review = Review.objects.create(change=change, due_at=filed + REVIEW_WITHIN)
@@ -234,8 +297,10 @@ def _ended(change: ChangeRequest) -> None:
         occasion=f"{review.pk}",
         change=change,
         subject=f"{change.number}: review due {say_instant(review.due_at)}",
-        body=f"“{change.summary}” was {State(change.outcome).label.lower()}. "
-        f"Write what happened and what was learned by {say_instant(review.due_at)}.",
+        body=(
+            f"“{change.summary}” was {State(change.outcome).label.lower()}. "
+            f"Write what happened and what was learned by {say_instant(review.due_at)}."
+        ),
     )
     if change.is_emergency:
         rounds.add_deferred_reviews(change)
@@ -249,7 +314,14 @@ def extend(*, actor: User, number: str, minutes: int, reason: str) -> ChangeRequ
     reason = reading.written("reason", reason, "Reason")
     used = sum(event.data["minutes"] for event in _extensions(change))
     if not 1 <= minutes <= MAX_EXTENSION - used:
-        raise Invalid(fields={"minutes": f"Minutes: a slot is extended by at most 60 minutes in all; {MAX_EXTENSION - used} are left."})
+        raise Invalid(
+            fields={
+                "minutes": (
+                    "Minutes: a slot is extended by at most 60 minutes in all;"
+                    f" {MAX_EXTENSION - used} are left."
+                )
+            }
+        )
     assert change.slot_end is not None
     end = change.slot_end + timedelta(minutes=minutes)
     raise_refusal(may_be_extended(change, end, current_calendar()))
@@ -257,7 +329,12 @@ def extend(*, actor: User, number: str, minutes: int, reason: str) -> ChangeRequ
     change.updated_at = timezone.now()
     change.save()
     extend_booking(change)
-    trail.record("change.extend", actor=actor, change=change, data={"minutes": minutes, "reason": reason, "end": end.isoformat()})
+    trail.record(
+        "change.extend",
+        actor=actor,
+        change=change,
+        data={"minutes": minutes, "reason": reason, "end": end.isoformat()},
+    )
     return change
 
 
@@ -265,13 +342,22 @@ def _extensions(change: ChangeRequest) -> list[Event]:
     return list(Event.objects.filter(change_id=change.pk, action="change.extend"))
 
 
-# --- the clock's verbs -----------------------------------------------------------------------------------------------------------------
+# --- the clock's verbs ----------------------------------------------------------------------------
 
 
 def _note_overrun(change: ChangeRequest) -> None:
-    """The work itself ends past the slot, and no tick has seen it yet; the watch may run past, and a late rollback is no overrun."""
-    running = change.state in (State.IMPLEMENTING, State.ROLLING_BACK) and change.completed_at is None
-    if running and change.slot_end and timezone.now() > change.slot_end and change.overrun_at is None:
+    """The work itself ends past the slot, and no tick has seen it yet; the watch may run past, and
+    a late rollback is no overrun.
+    """
+    running = (
+        change.state in (State.IMPLEMENTING, State.ROLLING_BACK) and change.completed_at is None
+    )
+    if (
+        running
+        and change.slot_end
+        and timezone.now() > change.slot_end
+        and change.overrun_at is None
+    ):
         mark_overrun(change)
 
 
@@ -290,5 +376,8 @@ def mark_overrun(change: ChangeRequest) -> None:
         occasion=f"{end}",
         change=change,
         subject=f"{change.number} runs past its slot, which ended {say_until(end)}",
-        body="It may finish. The change manager or the on-call engineer can extend the slot by up to 60 minutes.",
+        body=(
+            "It may finish. The change manager or the on-call engineer can extend the slot by up to"
+            " 60 minutes."
+        ),
     )

@@ -1,4 +1,6 @@
-"""The approval card: all that it takes to judge one step, and the verdict; reached from the queue, or by the link in a mail."""
+"""The approval card: all that it takes to judge one step, and the verdict; reached from the queue,
+or by the link in a mail.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ from web.http import Fields, Request, record_refusal, status_of
 def card(request: Request, step_id: int) -> HttpResponse:
     """One step of the queue; after the verdict the next one that waits."""
     step = _step(request, step_id)
-    return _show(request, step) if request.method != "POST" else _decide(request, step, goes_on=True)
+    return (
+        _show(request, step) if request.method != "POST" else _decide(request, step, goes_on=True)
+    )
 
 
 def by_mail(request: Request, token: str) -> HttpResponse:
@@ -34,28 +38,50 @@ def by_mail(request: Request, token: str) -> HttpResponse:
     link = mail_links.read(token, request.user)
     step = _step(request, link.step)
     mail_links.check_content(link, step)
-    return _show(request, step) if request.method != "POST" else _decide(request, step, goes_on=False)
+    return (
+        _show(request, step) if request.method != "POST" else _decide(request, step, goes_on=False)
+    )
 
 
 def _step(request: Request, key: int) -> Step:
     visible = ChangeRequest.objects.visible_to(request.user)
-    step = Step.objects.filter(pk=key, change__in=visible).select_related("change").first() if 0 < key < 2**63 else None
+    step = (
+        Step.objects.filter(pk=key, change__in=visible).select_related("change").first()
+        if 0 < key < 2**63
+        else None
+    )
     if step is None:
         raise Missing([Reason("missing", "There is no such step, or you may not see its change.")])
     return step
 
 
-def _show(request: Request, step: Step, failed: Failure | None = None, status: int = 200) -> HttpResponse:
-    """The card of a step that this person may decide now; else why not, with the way to the change."""
+def _show(
+    request: Request, step: Step, failed: Failure | None = None, status: int = 200
+) -> HttpResponse:
+    """The card of a step that this person may decide now; else why not, with the way to the
+    change.
+    """
     change = step.change
     case = Case(change, request.user)
     mine = next((own for own in case.mine if own.pk == step.pk), None)
     if mine is None:
         found = next((own for own in case.steps if own.pk == step.pk), None)
-        earlier = Reason("settled", f"{step.label} belongs to an earlier round; the content has changed since.")
+        earlier = Reason(
+            "settled", f"{step.label} belongs to an earlier round; the content has changed since."
+        )
         reasons = case.decision_refusal(found) if found else [earlier]
-        refused = refusal_of(reasons or [Reason("settled", "This step waits for another answer; it is on the change's page.")])
-        return render(request, "change/settled.html", {"change": change, "step": step, "refused": refused}, status=status_of(refused))
+        refused = refusal_of(
+            reasons
+            or [
+                Reason("settled", "This step waits for another answer; it is on the change's page.")
+            ]
+        )
+        return render(
+            request,
+            "change/settled.html",
+            {"change": change, "step": step, "refused": refused},
+            status=status_of(refused),
+        )
     record = record_of(change.components.all())
     instead = case.standing_in_for(mine)
     context = {
@@ -64,7 +90,9 @@ def _show(request: Request, step: Step, failed: Failure | None = None, status: i
         "title": f"{mine.label} for {instead}" if instead else f"Your {mine.label.lower()}",
         "next": {
             "title": f"{mine.label} for {instead}" if instead else mine.label,
-            "sentence": f"{rounds.what_approving_does(mine, case.steps)} {duty.bars(case, mine)}".rstrip(),
+            "sentence": (
+                f"{rounds.what_approving_does(mine, case.steps)} {duty.bars(case, mine)}".rstrip()
+            ),
             "ahead": case.signs_ahead(mine),
             "before": case.judged_before(mine),
         },
@@ -78,9 +106,13 @@ def _show(request: Request, step: Step, failed: Failure | None = None, status: i
         "plan": timing.plan(change),
         **timing.calendar(case, wants_slots=False, foresees=False),
         "depends_on": case.visible_needs,
-        "security_answers": [(words, getattr(change, name)) for name, words in SECURITY_WORDS.items()],
+        "security_answers": [
+            (words, getattr(change, name)) for name, words in SECURITY_WORDS.items()
+        ],
         "why_security": rounds.why_security(change, case.steps),
-        "spared": [decision for own in case.steps for decision in own.decisions.all() if decision.spared],
+        "spared": [
+            decision for own in case.steps for decision in own.decisions.all() if decision.spared
+        ],
         "documented": case.documentation.values if case.documentation else {},
         "failed": Failure() if failed is None else failed,
     }
@@ -88,7 +120,9 @@ def _show(request: Request, step: Step, failed: Failure | None = None, status: i
 
 
 def _decide(request: Request, step: Step, *, goes_on: bool) -> HttpResponse:
-    """Give the verdict of the form, or say something and come back with all that was ticked; then, where it `goes_on`, the next card."""
+    """Give the verdict of the form, or say something and come back with all that was ticked; then,
+    where it `goes_on`, the next card.
+    """
     try:
         if request.POST.get("verdict") == "comment":
             return _comment(request, step)
@@ -100,14 +134,22 @@ def _decide(request: Request, step: Step, *, goes_on: bool) -> HttpResponse:
         return _show(request, step, failure(request, "decide", refused), status_of(refused))
     messages.success(request, said)
     waiting = who_decides.waiting_for(request.user)
-    after = waiting.filter(Q(priority__gt=step.priority) | Q(priority=step.priority, pk__gt=step.pk))
+    after = waiting.filter(
+        Q(priority__gt=step.priority) | Q(priority=step.priority, pk__gt=step.pk)
+    )
     following = (after.first() or waiting.first()) if goes_on else None
-    return redirect("implementation:card", step_id=following.pk) if following else redirect("approvals:queue")
+    return (
+        redirect("implementation:card", step_id=following.pk)
+        if following
+        else redirect("approvals:queue")
+    )
 
 
 def _comment(request: Request, step: Step) -> HttpResponse:
     try:
-        changes.comment(actor=request.user, number=step.change.number, text=request.POST.get("comment", ""))
+        changes.comment(
+            actor=request.user, number=step.change.number, text=request.POST.get("comment", "")
+        )
     except Invalid as refused:
         raise Invalid(fields={"comment": str(refused)}) from None  # the field's name here
     messages.success(request, "Your comment is on the change's page; nothing is decided yet.")

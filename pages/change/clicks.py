@@ -28,12 +28,18 @@ from web.http import Request, key_of, record_refusal, status_of
 @click("document", "The documentation is kept.", tab="run")
 def document(actor: User, number: str, posted: Posted) -> Any:
     """By the fields of the request form, so it stands here and not in `implementation`."""
-    values = {name: value for name, value in forms.values_from(posted.values).items() if value not in (None, "")}
+    values = {
+        name: value
+        for name, value in forms.values_from(posted.values).items()
+        if value not in (None, "")
+    }
     return reviews.document(actor=actor, number=number, values=values)
 
 
 def act(request: Request, number: str, verb: str) -> HttpResponse:
-    """Do one verb. A refusal shows the page again, at this address, with the reason and all that was typed."""
+    """Do one verb. A refusal shows the page again, at this address, with the reason and all that
+    was typed.
+    """
     if request.method != "POST":  # somebody reloads, or opens the address of a refusal again
         return redirect(access.change_for(request.user, number))
     if verb not in CLICKS:
@@ -56,7 +62,9 @@ def _again(request: Request, number: str, verb: str, tab: str, refused: Refused)
     change = access.change_for(request.user, number)
     if tab == "run" and not (verb in lifecycle.LABELS and change.state in EDITABLE):
         return views.show_run(request, change, status_of(refused), failed=what)
-    return views.show_overview(request, change, status_of(refused), wants_slots=verb == "schedule", failed=what)
+    return views.show_overview(
+        request, change, status_of(refused), wants_slots=verb == "schedule", failed=what
+    )
 
 
 def decide(request: Request, number: str, step_id: int) -> HttpResponse:
@@ -75,7 +83,9 @@ def decide(request: Request, number: str, step_id: int) -> HttpResponse:
 
 def decide_by_form(request: Request, number: str, step_id: int) -> str:
     """Give the verdict that a form holds; returns what is said when it is done."""
-    checklist: dict[str, Any] = {key.removeprefix("tick_"): True for key in request.POST if key.startswith("tick_")}
+    checklist: dict[str, Any] = {
+        key.removeprefix("tick_"): True for key in request.POST if key.startswith("tick_")
+    }
     for key, note in request.POST.items():
         if key.startswith("na_") and isinstance(note, str) and note.strip():
             checklist[key.removeprefix("na_")] = {"not_applicable": note.strip()}
@@ -95,13 +105,21 @@ def decide_by_form(request: Request, number: str, step_id: int) -> str:
         )
         also = request.POST.getlist("also") if decision.verdict == decision.Verdict.APPROVE else []
         signed = [_sign_ahead(request, number, key_of(key), version) for key in also[:1]]
-    done = "Authorised" if decision.step.kind == EMERGENCY and decision.verdict == decision.Verdict.APPROVE else decision.word.capitalize()
-    caused = [timing.what_came_of_it(ChangeRequest.objects.get(pk=decision.change_id), request.user)]
+    done = (
+        "Authorised"
+        if decision.step.kind == EMERGENCY and decision.verdict == decision.Verdict.APPROVE
+        else decision.word.capitalize()
+    )
+    caused = [
+        timing.what_came_of_it(ChangeRequest.objects.get(pk=decision.change_id), request.user)
+    ]
     return " ".join([f"{done}: {number}, {decision.step.label.lower()}.", *signed, *caused]).strip()
 
 
 def _sign_ahead(request: Request, number: str, key: int, version: int) -> str:
-    """The next stage with it; where that waits for nobody any more, the verdict just given stands, and this is said."""
+    """The next stage with it; where that waits for nobody any more, the verdict just given stands,
+    and this is said.
+    """
     try:
         with transaction.atomic():
             ahead.sign(actor=request.user, number=number, step_id=key, version=version)

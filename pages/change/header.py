@@ -1,4 +1,6 @@
-"""What the change page says around its tabs: header, stepper, the one next step of this person, calendar and clocks."""
+"""What the change page says around its tabs: header, stepper, the one next step of this person,
+calendar and clocks.
+"""
 
 from __future__ import annotations
 
@@ -42,11 +44,17 @@ BAD = frozenset({State.REJECTED, State.ROLLING_BACK, State.ROLLED_BACK, State.FA
 
 
 def _road(change: ChangeRequest) -> list[tuple[State, datetime | None]]:
-    """The states that this change has been through, and those that lie ahead of it, each with its instant."""
+    """The states that this change has been through, and those that lie ahead of it, each with its
+    instant.
+    """
     state, outcome = change.state, change.outcome
     begun = [(State.DRAFT, change.created_at), (State.IN_REVIEW, change.submitted_at)]
     if state == State.CANCELLED:
-        passed = [*begun, (State.APPROVED, change.approved_at), (State.SCHEDULED, change.slot_start)]
+        passed = [
+            *begun,
+            (State.APPROVED, change.approved_at),
+            (State.SCHEDULED, change.slot_start),
+        ]
         return [*[step for step in passed if step[1]], (State.CANCELLED, change.updated_at)]
     if state == State.REJECTED:
         return [*begun, (State.REJECTED, change.updated_at)]
@@ -85,7 +93,7 @@ def stepper(change: ChangeRequest) -> list[dict[str, Any]]:
     ]
 
 
-# --- the next step -----------------------------------------------------------------------------------------------------------------
+# --- the next step --------------------------------------------------------------------------------
 
 
 def _extra_actions(case: Case) -> list[all_actions.Action]:
@@ -93,7 +101,11 @@ def _extra_actions(case: Case) -> list[all_actions.Action]:
     change = case.change
     if late_records.needs_acceptance(change) and change.late_record_asked_at:
         return [
-            all_actions.Action("accept-late-record", "Accept that it is recorded late", late_records.accept_refusal(change, case.actor))
+            all_actions.Action(
+                "accept-late-record",
+                "Accept that it is recorded late",
+                late_records.accept_refusal(change, case.actor),
+            )
         ]
     if change.state not in ENDED or change.state == State.CLOSED:
         return []
@@ -101,9 +113,15 @@ def _extra_actions(case: Case) -> list[all_actions.Action]:
     if review and review.written_at is None:
         found.append(all_actions.Action("review", "Write the review", guards.review_refusal(case)))
     if change.confirmation_owed and review and review.written_at and not review.confirmed_at:
-        found.append(all_actions.Action("confirm", "Confirm the review", guards.confirmation_refusal(case)))
+        found.append(
+            all_actions.Action("confirm", "Confirm the review", guards.confirmation_refusal(case))
+        )
     if guards.documentation_owed(case):
-        found.append(all_actions.Action("document", "Supply the documentation", guards.documentation_refusal(case)))
+        found.append(
+            all_actions.Action(
+                "document", "Supply the documentation", guards.documentation_refusal(case)
+            )
+        )
     return found
 
 
@@ -111,8 +129,9 @@ def _extra_actions(case: Case) -> list[all_actions.Action]:
 class NextStep:
     """The one primary action of a person: its title, what it brings about, and what it is about.
 
-    `kind`: "decide" (a step), "exception" (one to grant: its row), "act" (an action, perhaps barred: it `opens` later, or
-    `asks` for words), or "none". `rollback` is offered beside whatever else there is.
+    `kind`: "decide" (a step), "exception" (one to grant: its row), "act" (an action, perhaps
+    barred: it `opens` later, or `asks` for words), or "none". `rollback` is offered beside whatever
+    else there is.
     """
 
     kind: str
@@ -148,8 +167,12 @@ def _next_step(case: Case, found: list[all_actions.Action]) -> NextStep:
     by_name = {action.name: action for action in found}
     candidates = [by_name[name] for name in PRIMARY if name in by_name]
     if case.change.is_emergency and case.actor.is_devops:
-        candidates.remove(by_name["schedule"])  # it starts at once; whoever runs it is asked for that, not for a slot
-    chosen = next((a for a in candidates if a.allowed), None) or next((a for a in candidates if _could_be(case, a)), None)
+        candidates.remove(
+            by_name["schedule"]
+        )  # it starts at once; whoever runs it is asked for that, not for a slot
+    chosen = next((a for a in candidates if a.allowed), None) or next(
+        (a for a in candidates if _could_be(case, a)), None
+    )
     if chosen is None and (barred := _barred_decision(case, by_name["approve"])):
         chosen = barred
     rollback = by_name["roll_back"]
@@ -158,8 +181,14 @@ def _next_step(case: Case, found: list[all_actions.Action]) -> NextStep:
         waits = _waits(case) if case.change.state == State.IN_REVIEW else ("", "")
         return NextStep("none", waits[0] or _standing(case), waits[1], rollback=rolling)
     title, sentence = _words(case, chosen)
-    asks = "Nobody has authorised it: whom did you call, and when?" if chosen.name == "start" and case.starts_before else ""
-    opens = next((reason.next_allowed_at for reason in chosen.reasons if reason.next_allowed_at), None)
+    asks = (
+        "Nobody has authorised it: whom did you call, and when?"
+        if chosen.name == "start" and case.starts_before
+        else ""
+    )
+    opens = next(
+        (reason.next_allowed_at for reason in chosen.reasons if reason.next_allowed_at), None
+    )
     return NextStep("act", title, sentence, action=chosen, rollback=rolling, opens=opens, asks=asks)
 
 
@@ -173,35 +202,68 @@ def _words(case: Case, chosen: all_actions.Action) -> tuple[str, str]:
         case "submit":
             return _submitting(change, chosen)
         case "schedule" if case.lost_slot:
-            verb = {"missed": "missed", "displaced": "lost"}.get(case.lost_slot.get("kind", ""), "gave up")
+            verb = {"missed": "missed", "displaced": "lost"}.get(
+                case.lost_slot.get("kind", ""), "gave up"
+            )
             slot = case.lost_slot.get("slot")
-            title = f"It {verb} its slot" + (f", {say_instant(datetime.fromisoformat(slot))}" if slot else "")
-            return title, f"{case.lost_slot['reason'].rstrip('.')}. Choose another; the approval stands."
+            title = f"It {verb} its slot" + (
+                f", {say_instant(datetime.fromisoformat(slot))}" if slot else ""
+            )
+            return (
+                title,
+                f"{case.lost_slot['reason'].rstrip('.')}. Choose another; the approval stands.",
+            )
         case "start" if case.starts_before:
-            told = "CTO and emergency contacts are told at once, and say within 24 hours whether it was right."
+            told = (
+                "CTO and emergency contacts are told at once, and say within 24 hours whether it"
+                " was right."
+            )
             return "Start it before it is authorised", told
     return title, sentence
 
 
 def _submitting(change: ChangeRequest, submit: all_actions.Action) -> tuple[str, str]:
     if change.state == State.CHANGES_REQUESTED:
-        return "Changes were requested", "Answer by editing, then submit it again: its reviewers are asked anew."
+        return (
+            "Changes were requested",
+            "Answer by editing, then submit it again: its reviewers are asked anew.",
+        )
     if not submit.allowed:
-        return ("It waits for a change manager" if submit.reasons[0].code == "recorded_late" else "Not complete yet"), ""
+        return (
+            "It waits for a change manager"
+            if submit.reasons[0].code == "recorded_late"
+            else "Not complete yet"
+        ), ""
     if late_records.needs_acceptance(change):
-        return "Record what was done?", "It began more than 72 hours ago: this asks a change manager to accept that first."
+        return (
+            "Record what was done?",
+            "It began more than 72 hours ago: this asks a change manager to accept that first.",
+        )
     if late_records.is_due(change):
-        return "Record what was done?", "It is kept with its real times; whoever could have authorised it says whether it was right."
+        return (
+            "Record what was done?",
+            (
+                "It is kept with its real times; whoever could have authorised it says whether it"
+                " was right."
+            ),
+        )
     return TITLES["submit"], SENTENCES["submit"]
 
 
 def _could_be(case: Case, action: all_actions.Action) -> bool:
-    """Whether a blocked action is this person's kind of step, so that it is shown with its reason and never just absent (X10)."""
+    """Whether a blocked action is this person's kind of step, so that it is shown with its reason
+    and never just absent (X10).
+    """
     first = action.reasons[0].code
-    if first in ("state", "by_itself", "read_only") or case.change.state not in TRANSITIONS.get(action.name, ((case.change.state,), ""))[0]:
+    if (
+        first in ("state", "by_itself", "read_only")
+        or case.change.state not in TRANSITIONS.get(action.name, ((case.change.state,), ""))[0]
+    ):
         return False
     if first == "not_yours":  # somebody else implements it: who could take over sees that
-        return action.name in RUN and case.actor.is_devops and case.change.implementer_id is not None
+        return (
+            action.name in RUN and case.actor.is_devops and case.change.implementer_id is not None
+        )
     return first != "own_change" or action.name in ("confirm",)
 
 
@@ -213,7 +275,11 @@ def _barred_decision(case: Case, approve: all_actions.Action) -> all_actions.Act
     if case.change.state != State.IN_REVIEW or not case.actor.may_write:
         return None
     roles = case.capacities[0].roles if case.capacities else frozenset()
-    asked = [step for step in case.steps if not step.deferred and not step.is_settled and roles & set(step.roles)]
+    asked = [
+        step
+        for step in case.steps
+        if not step.deferred and not step.is_settled and roles & set(step.roles)
+    ]
     reasons = [reason for step in asked for reason in case.decision_refusal(step)]
     return replace(approve, reasons=reasons[:1]) if reasons else None
 
@@ -234,12 +300,20 @@ TITLES = {
 }
 SENTENCES = {
     "approve": "Your role gives this step.",
-    "accept-late-record": "It began more than 72 hours ago; its requester submits it again once you accept that, and the report says so.",
-    "submit": "Submitting asks the reviewers at the right; you can still edit, which asks them again.",
+    "accept-late-record": (
+        "It began more than 72 hours ago; its requester submits it again once you accept that, and"
+        " the report says so."
+    ),
+    "submit": (
+        "Submitting asks the reviewers at the right; you can still edit, which asks them again."
+    ),
     "start": "Starting judges calendar, approvals and checklist once more, at this instant.",
     "finish": "Finishing ends the work; verification and the 30-minute watch begin.",
     "complete": "Completing ends the implementation; the review is due within 24 hours.",
-    "finish_rollback": "Finishing the rollback resolves the issues that it answers; the review is due within 24 hours.",
+    "finish_rollback": (
+        "Finishing the rollback resolves the issues that it answers; the review is due within 24"
+        " hours."
+    ),
     "review": "Say what happened and what was learned.",
     "confirm": "Confirming says that the review tells what happened.",
     "document": "An emergency's missing fields are due 24 hours after its end.",
@@ -257,20 +331,40 @@ NAMED = 3  # of those who could decide
 
 
 def _waits(case: Case) -> tuple[str, str]:
-    """(whom a change in review waits for, by name; what happens meanwhile), for whom nothing waits here (X18)."""
+    """(whom a change in review waits for, by name; what happens meanwhile), for whom nothing waits
+    here (X18).
+    """
     asked = [step for step in case.steps if step.state == step.State.OPEN and not step.deferred]
     if not asked:
         return "It waits for its reviewers.", ""
-    decided = {person for step in case.steps if step.stage == asked[0].stage for d in step.decisions.all() for person in d.people}
+    decided = {
+        person
+        for step in case.steps
+        if step.stage == asked[0].stage
+        for d in step.decisions.all()
+        for person in d.people
+    }
     names = reminders.who_could(asked, {step.pk: case.authors | decided for step in asked})
     said = []
     for step in asked:
         some, more = names[step.pk][:NAMED], len(names[step.pk]) - NAMED
         people = [*some, f"{more} more"] if more > 0 else some
-        who = f" ({', '.join(people[:-1])} or {people[-1]})" if len(people) > 1 else f" ({people[0]})" if people else ""
+        who = (
+            f" ({', '.join(people[:-1])} or {people[-1]})"
+            if len(people) > 1
+            else f" ({people[0]})"
+            if people
+            else ""
+        )
         said.append(f"{step.label.lower()} by {step.quorum.words(_still_asked(step))}{who}")
     due = min((at for step in asked if (at := reminders.decide_by(step))), default=None)
-    when = f"Expected by {say_instant(due)}; " if due and due > case.at else f"It was expected by {say_instant(due)}; " if due else ""
+    when = (
+        f"Expected by {say_instant(due)}; "
+        if due and due > case.at
+        else f"It was expected by {say_instant(due)}; "
+        if due
+        else ""
+    )
     return f"It waits for the {'; '.join(said)}.", f"{when}{_meanwhile(asked)}"
 
 
@@ -281,7 +375,11 @@ def _meanwhile(asked: list[Step]) -> str:
         return "whoever has not answered is reminded, and later the change manager is told."
     if any(step.escalated_at is None for step in chased):
         return "whoever has not answered has been reminded; later the change manager is told."
-    return "whoever has not answered has been reminded, and the change manager told." if chased else "whoever could answer has been told."
+    return (
+        "whoever has not answered has been reminded, and the change manager told."
+        if chased
+        else "whoever could answer has been told."
+    )
 
 
 def _standing(case: Case) -> str:
@@ -290,7 +388,11 @@ def _standing(case: Case) -> str:
     if change.state == State.APPROVED and change.is_emergency:
         return "Authorised: it may start at once."
     if change.state == State.SCHEDULED:
-        said = f"Booked; {change.implementer} implements it." if change.implementer else "Booked; a DevOps engineer starts it."
+        said = (
+            f"Booked; {change.implementer} implements it."
+            if change.implementer
+            else "Booked; a DevOps engineer starts it."
+        )
         return f"{said} {duty.warning(case)}".rstrip()
     return {
         State.APPROVED: "Approved, without a slot.",
@@ -305,7 +407,7 @@ def _standing(case: Case) -> str:
     }.get(State(change.state), "It has ended; what is owed is listed below.")
 
 
-# --- what every tab shows ----------------------------------------------------------------------------------------------------------
+# --- what every tab shows -------------------------------------------------------------------------
 
 
 def context(case: Case, tab: str) -> dict[str, Any]:
@@ -326,15 +428,27 @@ def context(case: Case, tab: str) -> dict[str, Any]:
         "actions": by_name,
         "next": _next_step(case, found),
         "may_edit": actor.may_write and not taking_back.edit_refusal(change, actor),
-        "more": [by_name[name] for name in ("escalate", "unschedule", "roll_back", "fail", "cancel") if by_name[name].allowed],
+        "more": [
+            by_name[name]
+            for name in ("escalate", "unschedule", "roll_back", "fail", "cancel")
+            if by_name[name].allowed
+        ],
         "take_over": _take_over(case),
-        "may_accept_take_over": case.left_run is not None and not guards.accept_take_over_refusal(case),
+        "may_accept_take_over": (
+            case.left_run is not None and not guards.accept_take_over_refusal(case)
+        ),
         "left_run": case.left_run,
-        "may_accept_late": late_records.is_due(change) and not late_records.accept_refusal(change, actor),
+        "may_accept_late": (
+            late_records.is_due(change) and not late_records.accept_refusal(change, actor)
+        ),
         "may_transfer": actor.may_write and not changes.transfer_refusal(change, actor),
         **_sharing(case),
         "may_add_security": _may_add_security(case),
-        "may_assess": change.state == State.IN_REVIEW and change.risk_now in ("medium", "high") and bool(case.mine),
+        "may_assess": (
+            change.state == State.IN_REVIEW
+            and change.risk_now in ("medium", "high")
+            and bool(case.mine)
+        ),
         "watched": change.watches.filter(user=actor).exists(),
         "may_extend": not guards.extend_refusal(change, actor),
         "kinds": ChangeRequest.EmergencyKind.choices,
@@ -365,13 +479,25 @@ def _take_over(case: Case) -> TakeOver:
     first = refusal[0]
     if first.code == "reason":
         return TakeOver(may=True, asks=first.message)
-    return TakeOver(why_not=first.message) if first.code in ("judged", "only_approver") else TakeOver()
+    return (
+        TakeOver(why_not=first.message) if first.code in ("judged", "only_approver") else TakeOver()
+    )
 
 
 def _may_add_security(case: Case) -> bool:
-    """By the facts that the case has: a reviewer of the open review stage, which has no security review (A16)."""
-    stage = [step for step in case.steps if not step.deferred and step.stage == added_security.REVIEW_STAGE]
-    if case.change.state != State.IN_REVIEW or case.change.is_emergency or any(step.kind == policy.SECURITY for step in stage):
+    """By the facts that the case has: a reviewer of the open review stage, which has no security
+    review (A16).
+    """
+    stage = [
+        step
+        for step in case.steps
+        if not step.deferred and step.stage == added_security.REVIEW_STAGE
+    ]
+    if (
+        case.change.state != State.IN_REVIEW
+        or case.change.is_emergency
+        or any(step.kind == policy.SECURITY for step in stage)
+    ):
         return False
     roles = case.capacities[0].roles if case.capacities else frozenset()
     mine = any(roles & set(step.roles) for step in stage) and case.actor.pk not in case.authors
@@ -390,25 +516,43 @@ def _sharing(case: Case) -> dict[str, Any]:
     """Who else sees a confidential change, for whoever may say so."""
     if not case.change.confidential or sharing.refusal(case.change, case.actor):
         return {"may_share": False}
-    return {"may_share": True, "grants": sharing.grants_of(case.change), "roles_to_choose": sharing.roles_to_choose()}
+    return {
+        "may_share": True,
+        "grants": sharing.grants_of(case.change),
+        "roles_to_choose": sharing.roles_to_choose(),
+    }
 
 
 def _by_telephone(case: Case) -> dict[str, Any]:
-    """For an emergency: the step whose approval the on-call engineer may record, and the answer that this person owes (A4)."""
+    """For an emergency: the step whose approval the on-call engineer may record, and the answer
+    that this person owes (A4).
+    """
     if not case.change.is_emergency:
         return {"telephone": None, "to_ratify": None, "asked": None}
     step = next(
-        (s for s in case.steps if s.kind == policy.EMERGENCY and not s.deferred and s.state == s.State.OPEN and s.ratify_by is None), None
+        (
+            s
+            for s in case.steps
+            if s.kind == policy.EMERGENCY
+            and not s.deferred
+            and s.state == s.State.OPEN
+            and s.ratify_by is None
+        ),
+        None,
     )
-    on_call = step is not None and case.actor.may_write and case.actor.has_role(Role.ON_CALL_ENGINEER)
+    on_call = (
+        step is not None and case.actor.may_write and case.actor.has_role(Role.ON_CALL_ENGINEER)
+    )
     return {
-        "telephone": {
-            "step": step,
-            "people": who_decides.people_for(step).exclude(pk=case.actor.pk)[:50],
-            "own": bool(who_decides.telephone_refusal(step, case.actor)),
-        }
-        if step and on_call
-        else None,
+        "telephone": (
+            {
+                "step": step,
+                "people": who_decides.people_for(step).exclude(pk=case.actor.pk)[:50],
+                "own": bool(who_decides.telephone_refusal(step, case.actor)),
+            }
+            if step and on_call
+            else None
+        ),
         "to_ratify": case.to_ratify,
         "asked": telephone.waiting_for(case.actor).filter(decision__change=case.change).first(),
     }
@@ -428,7 +572,11 @@ def ended(case: Case) -> dict[str, Any]:
         "supplied": _supplied(case),
         "review_parts": _review_parts(case),
         "review_said": _review_said(case.review),
-        "left_out": case.unsettled(ChecklistItem.Phase.PRE) if case.change.is_emergency and case.change.state != State.CLOSED else [],
+        "left_out": (
+            case.unsettled(ChecklistItem.Phase.PRE)
+            if case.change.is_emergency and case.change.state != State.CLOSED
+            else []
+        ),
     }
 
 
@@ -439,12 +587,18 @@ def _supplied(case: Case) -> list[tuple[str, str]]:
     def said(name: str) -> str:
         value = values[name]
         if name == "rollback_tested":
-            return ", ".join(str(value[part]) for part in ("what", "where", "when", "link") if value.get(part))
+            return ", ".join(
+                str(value[part]) for part in ("what", "where", "when", "link") if value.get(part)
+            )
         if name == "dependencies" and not value:
             return "None"
         return f"{value} min" if name.endswith("_minutes") else content.as_text(value)
 
-    return [(field.label, said(field.name)) for field in content.FIELDS if values.get(field.name) is not None]
+    return [
+        (field.label, said(field.name))
+        for field in content.FIELDS
+        if values.get(field.name) is not None
+    ]
 
 
 def _review_said(review: Review | None) -> dict[str, str]:

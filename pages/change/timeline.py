@@ -1,4 +1,6 @@
-"""The trail of one change as sentences: what people read under it (experience.md: one timeline of everything)."""
+"""The trail of one change as sentences: what people read under it (experience.md: one timeline of
+everything).
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def _at(value: str | None) -> str:
 
 
 def _booked(data: Data) -> str:
-    return f"booked the slot {_at(data.get('start'))}" + (f", {data['window']} window" if data.get("window") else "")
+    return f"booked the slot {_at(data.get('start'))}" + (
+        f", {data['window']} window" if data.get("window") else ""
+    )
 
 
 def _way_back(data: Data) -> str:
@@ -67,13 +71,20 @@ def _revised(data: Data) -> str:
 
 
 def _whom(data: Data) -> str:
-    return str(data.get("name") or (f"every {role_label(data['role']).lower()}" if data.get("role") else "somebody"))
+    return str(
+        data.get("name")
+        or (f"every {role_label(data['role']).lower()}" if data.get("role") else "somebody")
+    )
 
 
 def _noted(data: Data) -> str:
     fields = data.get("fields", {})
     if list(fields) == ["confidential"]:
-        return "marked it confidential" if fields["confidential"][1] in (True, "True", "true", "yes") else "made it visible to everybody"
+        return (
+            "marked it confidential"
+            if fields["confidential"][1] in (True, "True", "true", "yes")
+            else "made it visible to everybody"
+        )
     return f"changed {' and '.join(label(name).lower() for name in fields)}"
 
 
@@ -85,7 +96,11 @@ SENTENCES: dict[str, tuple[str, str, Said]] = {
         "pencil-line",
         lambda d: "created the draft" + (" as a copy" if d.get("copied_from") else ""),
     ),
-    "change.submit": ("accent", "send", lambda d: f"submitted it: in review, round {d.get('round', '')}"),
+    "change.submit": (
+        "accent",
+        "send",
+        lambda d: f"submitted it: in review, round {d.get('round', '')}",
+    ),
     "change.approve": (
         "ok",
         "circle-check",
@@ -100,23 +115,41 @@ SENTENCES: dict[str, tuple[str, str, Said]] = {
     "change.note": ("neutral", "pencil-line", _noted),
     "change.escalate": ("danger", "siren", "raised it to P0"),
     "change.schedule": ("accent", "calendar-clock", _booked),
-    "change.reschedule": ("accent", "calendar-clock", lambda d: f"moved it to {_at(d.get('start'))}"),
+    "change.reschedule": (
+        "accent",
+        "calendar-clock",
+        lambda d: f"moved it to {_at(d.get('start'))}",
+    ),
     "change.unschedule": (
         "warn",
         "calendar-x",
-        lambda d: {"missed": "missed its slot", "displaced": "lost its slot"}.get(d.get("kind", ""), "gave up the slot"),
+        lambda d: {"missed": "missed its slot", "displaced": "lost its slot"}.get(
+            d.get("kind", ""), "gave up the slot"
+        ),
     ),
     "change.requested_window_refused": (
         "warn",
         "calendar-x",
         lambda d: f"The requested window, {_at(d.get('start'))}, was not free",
     ),
-    "change.foreseen": ("warn", "calendar-clock", lambda d: f"It would not start: {' '.join(d.get('reasons', []))}"),
+    "change.foreseen": (
+        "warn",
+        "calendar-clock",
+        lambda d: f"It would not start: {' '.join(d.get('reasons', []))}",
+    ),
     "change.window_moved": ("neutral", "calendar-clock", _window_moved),
-    "change.opening_asked": ("neutral", "calendar-plus", lambda d: f"asked for a one-off opening, {_at(d.get('start'))}"),
+    "change.opening_asked": (
+        "neutral",
+        "calendar-plus",
+        lambda d: f"asked for a one-off opening, {_at(d.get('start'))}",
+    ),
     "change.split": ("neutral", "split", "made a further part of another change"),
     "change.no_slot": ("warn", "calendar-x", "No slot within 90 days fits"),
-    "change.start": ("accent", "play", "started it. Calendar, approvals and checklist were judged again"),
+    "change.start": (
+        "accent",
+        "play",
+        "started it. Calendar, approvals and checklist were judged again",
+    ),
     "change.finish": ("accent", "flag", "finished the steps; verification began"),
     "change.complete": ("ok", "check-check", "completed it"),
     "change.late_record_ask": ("warn", "clock", "asked that it is recorded late"),
@@ -134,43 +167,97 @@ SENTENCES: dict[str, tuple[str, str, Said]] = {
     "change.grant": ("neutral", "lock", lambda d: f"let {_whom(d)} see it"),
     "change.ungrant": ("neutral", "lock", lambda d: f"took back from {_whom(d)} that they see it"),
     "change.take_over": ("neutral", "user-check", "took over the implementation"),
-    "change.extend": ("warn", "alarm-clock-plus", lambda d: f"extended the slot by {d.get('minutes', '')} minutes"),
+    "change.extend": (
+        "warn",
+        "alarm-clock-plus",
+        lambda d: f"extended the slot by {d.get('minutes', '')} minutes",
+    ),
     "change.overrun": ("warn", "clock", "It ran past its slot"),
-    "change.exception_asked": ("warn", "snowflake", lambda d: f"asked for a freeze exception, {_at(d.get('slot_start'))}"),
+    "change.exception_asked": (
+        "warn",
+        "snowflake",
+        lambda d: f"asked for a freeze exception, {_at(d.get('slot_start'))}",
+    ),
     "change.exception_declined": (
         "danger",
         "snowflake",
-        lambda d: f"{'took back' if d.get('was_granted') else 'declined'} the freeze exception for {_at(d.get('slot_start'))}",
+        lambda d: (
+            f"{'took back' if d.get('was_granted') else 'declined'} the freeze exception for"
+            f" {_at(d.get('slot_start'))}"
+        ),
     ),
     "change.freeze_exception": (
         "warn",
         "snowflake",
         lambda d: (
-            f"{'granted the' if d.get('granted') else 'gave one of two grants of the'} freeze exception for {_at(d.get('slot_start'))}"
+            f"{'granted the' if d.get('granted') else 'gave one of two grants of the'} freeze"
+            f" exception for {_at(d.get('slot_start'))}"
         ),
     ),
-    "change.suggest": ("neutral", "message-square", lambda d: f"suggested text for {label(d.get('field', '')).lower()}"),
-    "change.suggestion_accepted": ("ok", "check", lambda d: f"took over the text suggested for {label(d.get('field', '')).lower()}"),
-    "change.suggestion_declined": ("neutral", "x", lambda d: f"declined the text suggested for {label(d.get('field', '')).lower()}"),
+    "change.suggest": (
+        "neutral",
+        "message-square",
+        lambda d: f"suggested text for {label(d.get('field', '')).lower()}",
+    ),
+    "change.suggestion_accepted": (
+        "ok",
+        "check",
+        lambda d: f"took over the text suggested for {label(d.get('field', '')).lower()}",
+    ),
+    "change.suggestion_declined": (
+        "neutral",
+        "x",
+        lambda d: f"declined the text suggested for {label(d.get('field', '')).lower()}",
+    ),
     "approval.add_security": ("warn", "shield", "added a security review"),
-    "approval.advance": ("ok", "circle-check", lambda d: f"signed the {KIND_LABELS.get(d.get('kind', ''), 'step').lower()} in advance"),
+    "approval.advance": (
+        "ok",
+        "circle-check",
+        lambda d: f"signed the {KIND_LABELS.get(d.get('kind', ''), 'step').lower()} in advance",
+    ),
     "approval.advance_back": ("neutral", "undo-2", "took a sign-off in advance back"),
     "approval.remind": ("neutral", "bell", "Those who could decide were reminded"),
     "approval.escalate": ("warn", "bell", "It is stuck: the change managers were told"),
-    "approval.window_passed": ("warn", "calendar-x", "The window asked for passed while it was in review"),
-    "approval.assess": ("warn", "arrow-down", lambda d: f"lowered the risk from {d.get('from', '')} to {d.get('to', '')}"),
-    "approval.call_next": ("warn", "phone", "Nobody has authorised it: the next contact on duty is called"),
+    "approval.window_passed": (
+        "warn",
+        "calendar-x",
+        "The window asked for passed while it was in review",
+    ),
+    "approval.assess": (
+        "warn",
+        "arrow-down",
+        lambda d: f"lowered the risk from {d.get('from', '')} to {d.get('to', '')}",
+    ),
+    "approval.call_next": (
+        "warn",
+        "phone",
+        "Nobody has authorised it: the next contact on duty is called",
+    ),
     "approval.ratify": (
         "warn",
         "siren",
         lambda d: (
-            "ratified the start before authorisation" if d.get("answer") == "ratified" else "did not ratify the start before authorisation"
+            "ratified the start before authorisation"
+            if d.get("answer") == "ratified"
+            else "did not ratify the start before authorisation"
         ),
     ),
-    "approval.ratification_overdue": ("danger", "clock", "The start before authorisation was not ratified within 24 hours"),
-    "approval.confirmation_overdue": ("danger", "clock", "An approval by telephone was not confirmed within 24 hours"),
+    "approval.ratification_overdue": (
+        "danger",
+        "clock",
+        "The start before authorisation was not ratified within 24 hours",
+    ),
+    "approval.confirmation_overdue": (
+        "danger",
+        "clock",
+        "An approval by telephone was not confirmed within 24 hours",
+    ),
     "implementation.check_accept": ("warn", "check", "accepted a failed check"),
-    "implementation.checklist": ("neutral", "list-checks", lambda d: f"{TICKED.get(d.get('state', ''), '')} “{d.get('text', '')}”"),
+    "implementation.checklist": (
+        "neutral",
+        "list-checks",
+        lambda d: f"{TICKED.get(d.get('state', ''), '')} “{d.get('text', '')}”",
+    ),
     "implementation.checklist_add": ("neutral", "list-checks", "added a checklist item"),
     "implementation.issue": (
         "warn",
@@ -188,8 +275,16 @@ SENTENCES: dict[str, tuple[str, str, Said]] = {
         lambda d: "wrote the post-implementation review" + (", late" if d.get("late") else ""),
     ),
     "implementation.review_confirm": ("ok", "check", "confirmed the review"),
-    "implementation.review_overdue": ("danger", "clock", "The post-implementation review is overdue"),
-    "implementation.documentation_overdue": ("danger", "clock", "The emergency's documentation is overdue"),
+    "implementation.review_overdue": (
+        "danger",
+        "clock",
+        "The post-implementation review is overdue",
+    ),
+    "implementation.documentation_overdue": (
+        "danger",
+        "clock",
+        "The emergency's documentation is overdue",
+    ),
     "implementation.document": ("neutral", "file-text", "supplied the emergency's documentation"),
 }
 VERDICTS = {
@@ -201,11 +296,17 @@ VERDICTS = {
 
 
 def readable(events: Iterable[Event]) -> list[Event]:
-    """Without the edits that a draft saved while it was typed; they stand in the History and Audit tabs."""
+    """Without the edits that a draft saved while it was typed; they stand in the History and Audit
+    tabs.
+    """
     events = list(events)
     submitted = next((event.pk for event in events if event.action == "change.submit"), None)
     typing = {"change.edit", "change.note"}
-    return [event for event in events if event.action not in typing or (submitted is not None and event.pk > submitted)]
+    return [
+        event
+        for event in events
+        if event.action not in typing or (submitted is not None and event.pk > submitted)
+    ]
 
 
 def _decided(data: Data, decision: Decision | None) -> tuple[str, str, str]:
@@ -235,7 +336,9 @@ def _plain(action: str, data: Data) -> tuple[str, str, str]:
             return "ok", "phone", "confirmed the approval by telephone"
         case "approval.confirm":
             return "danger", "phone", "did not approve it by telephone"
-    tone, icon, said = SENTENCES.get(action, ("neutral", "info", action.replace(".", " ").replace("_", " ")))
+    tone, icon, said = SENTENCES.get(
+        action, ("neutral", "info", action.replace(".", " ").replace("_", " "))
+    )
     return tone, icon, said if isinstance(said, str) else said(data)
 
 
@@ -243,7 +346,9 @@ QUOTED = ("reason", "message", "note", "override_reason", "short_notice_reason")
 
 
 def changed_between(events: Iterable[Event]) -> list[tuple[str, str, str]]:
-    """What a run of edits came to: (label, what it said before the first, what it said after the last); what was undone is left out."""
+    """What a run of edits came to: (label, what it said before the first, what it said after the
+    last); what was undone is left out.
+    """
     first: dict[str, str] = {}
     last: dict[str, str] = {}
     for event in events:
@@ -254,9 +359,14 @@ def changed_between(events: Iterable[Event]) -> list[tuple[str, str, str]]:
 
 
 def entries(
-    events: Iterable[Event], comments: Iterable[Comment], decisions: Mapping[int, Decision], people: Mapping[int, User]
+    events: Iterable[Event],
+    comments: Iterable[Comment],
+    decisions: Mapping[int, Decision],
+    people: Mapping[int, User],
 ) -> list[Entry]:
-    """Events and comments as one list, in the order given; `decisions` and `people` are those that the events point at, by key."""
+    """Events and comments as one list, in the order given; `decisions` and `people` are those that
+    the events point at, by key.
+    """
     texts = {comment.pk: comment.text for comment in comments}
     found = []
     for event in events:
@@ -276,7 +386,11 @@ def entries(
             text += ", as a stand-in" if data.get("stand_in") else ""
             quote = str(next((data[name] for name in QUOTED if data.get(name)), ""))
         fields = data.get("fields", {}) if event.action in DIFFED else {}
-        diffs = [(label(name), before or "", after or "") for name, (before, after) in fields.items()]
-        text = text if event.actor else text[:1].upper() + text[1:]  # nobody's name stands before it
+        diffs = [
+            (label(name), before or "", after or "") for name, (before, after) in fields.items()
+        ]
+        text = (
+            text if event.actor else text[:1].upper() + text[1:]
+        )  # nobody's name stands before it
         found.append(Entry(event.pk, event.at, event.actor, tone, icon, text, quote, diffs, group))
     return found

@@ -1,4 +1,6 @@
-"""When: the calendar's verdict on a change, its plan to scale, free slots, freeze exceptions, and the clocks of a run."""
+"""When: the calendar's verdict on a change, its plan to scale, free slots, freeze exceptions, and
+the clocks of a run.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,14 @@ from requests import access
 from requests.models import ChangeRequest
 from requests.states import EDITABLE, ENDED, RUNNING, State
 from windows.booking import bookings, forecast, freeze_exceptions, questions, slots
-from windows.booking.questions import Around, Bookable, free_slots, may_be_booked, needs_notice, remedy
+from windows.booking.questions import (
+    Around,
+    Bookable,
+    free_slots,
+    may_be_booked,
+    needs_notice,
+    remedy,
+)
 
 
 def plan(change: ChangeRequest) -> dict[str, Any] | None:
@@ -28,14 +37,27 @@ def plan(change: ChangeRequest) -> dict[str, Any] | None:
         return None
     canary = int(change.plan_length.total_seconds() // 60) - work - back
     start = change.slot_start or change.requested_window_start
-    turn_back = start + timedelta(minutes=work + canary) if start and change.state not in ENDED else None
-    return {"work": work, "canary": canary, "rollback": back, "total": work + canary + back, "start": start, "turn_back": turn_back}
+    turn_back = (
+        start + timedelta(minutes=work + canary) if start and change.state not in ENDED else None
+    )
+    return {
+        "work": work,
+        "canary": canary,
+        "rollback": back,
+        "total": work + canary + back,
+        "start": start,
+        "turn_back": turn_back,
+    }
 
 
 def calendar(case: Case, *, wants_slots: bool, foresees: bool = True) -> dict[str, Any]:
-    """The calendar's verdict on the slot booked or asked for, and free slots to choose from where that is the next thing."""
+    """The calendar's verdict on the slot booked or asked for, and free slots to choose from where
+    that is the next thing.
+    """
     change = case.change
-    can_be_held = change.state in (State.APPROVED, State.SCHEDULED, *RUNNING) and not change.is_emergency
+    can_be_held = (
+        change.state in (State.APPROVED, State.SCHEDULED, *RUNNING) and not change.is_emergency
+    )
     rail: dict[str, Any] = {
         "held": next(iter(case.lockdowns), None) if can_be_held else None,
         "bookable": None,
@@ -50,10 +72,17 @@ def calendar(case: Case, *, wants_slots: bool, foresees: bool = True) -> dict[st
     if start and planned and change.estimated_minutes:
         plan = slots.Plan.of(change)
         if change.slot_start:  # it has that slot: only the calendar could still take it away
-            bookable = Bookable(start, start + plan.length, questions.slot_verdict(plan, start, case.calendar), canary=plan.canary)
+            bookable = Bookable(
+                start,
+                start + plan.length,
+                questions.slot_verdict(plan, start, case.calendar),
+                canary=plan.canary,
+            )
         else:
             span = (start - slots.AROUND, start + slots.AROUND)
-            around = Around(plan, *span, reader=case.actor, calendar=case.calendar, needs=case.needs)
+            around = Around(
+                plan, *span, reader=case.actor, calendar=case.calendar, needs=case.needs
+            )
             bookable = may_be_booked(plan, start, around)
         rail |= {"bookable": bookable, "remedy": bookable.remedy}
         if bookable.is_frozen:
@@ -61,28 +90,42 @@ def calendar(case: Case, *, wants_slots: bool, foresees: bool = True) -> dict[st
     may = case.actor.may_write and planned and not bookings.schedule_refusal(change, case.actor)
     rail |= _opening(case)
     if may and (change.state == State.APPROVED or wants_slots):
-        starts, why = free_slots(change, after=case.at, limit=4, actor=case.actor, calendar=case.calendar, needs=case.needs)
+        starts, why = free_slots(
+            change,
+            after=case.at,
+            limit=4,
+            actor=case.actor,
+            calendar=case.calendar,
+            needs=case.needs,
+        )
         starts = [start for start in starts if start != change.slot_start]
         rail |= {
-            "slots": [(s, s + change.plan_length, needs_notice(change.priority, s)) for s in starts],
+            "slots": [
+                (s, s + change.plan_length, needs_notice(change.priority, s)) for s in starts
+            ],
             "no_slots": why,
             "remedy": rail["remedy"] or remedy(why),
             "may_schedule": True,
         }
     elif foresees and change.state in EDITABLE:  # who sees free slots sees when it could be
-        found = rail["forecast"] = None if case.vacancies else forecast.of(change, case.calendar, case.needs)
+        found = rail["forecast"] = (
+            None if case.vacancies else forecast.of(change, case.calendar, case.needs)
+        )
         rail["remedy"] = rail["remedy"] or (found.remedy if found else "")
     return rail
 
 
 def what_came_of_it(change: ChangeRequest, actor: User) -> str:
-    """What a verdict has brought about, for whoever gave it: the slot, or what is still missing (X12)."""
+    """What a verdict has brought about, for whoever gave it: the slot, or what is still missing
+    (X12).
+    """
     if not access.may_see(actor, change):
         return ""
     if change.state == State.SCHEDULED and change.slot_start and change.slot_end:
         short = ", at short notice" if needs_notice(change.priority, change.slot_start) else ""
         return (
-            f"It is booked for {say_span(change.slot_start, change.slot_end)}, in {say_length(change.slot_start - timezone.now())}{short}."
+            f"It is booked for {say_span(change.slot_start, change.slot_end)}, in"
+            f" {say_length(change.slot_start - timezone.now())}{short}."
         )
     if change.state == State.APPROVED:
         if change.is_emergency:
@@ -103,14 +146,28 @@ def _opening(case: Case) -> dict[str, Any]:
 
 
 def exceptions_of(case: Case) -> dict[str, Any]:
-    """What was asked of CTO and change managers for slots inside a freeze, and whether there is something to ask (A6)."""
-    ended = next((asked.row for asked in case.asked_exceptions if asked.standing not in ("waits", "granted")), None)
+    """What was asked of CTO and change managers for slots inside a freeze, and whether there is
+    something to ask (A6).
+    """
+    ended = next(
+        (
+            asked.row
+            for asked in case.asked_exceptions
+            if asked.standing not in ("waits", "granted")
+        ),
+        None,
+    )
     may_ask = case.actor.may_write and not freeze_exceptions.ask_refusal(case.change, case.actor)
     return {
         "exceptions": case.asked_exceptions,
         "exception_slot": f"{ended.slot_start:%Y-%m-%dT%H:%M}" if ended else "",
-        "may_ask_exception": may_ask
-        and (bool(case.asked_exceptions) or freeze_exceptions.is_freeze_ahead(case.change, case.calendar, case.at)),
+        "may_ask_exception": (
+            may_ask
+            and (
+                bool(case.asked_exceptions)
+                or freeze_exceptions.is_freeze_ahead(case.change, case.calendar, case.at)
+            )
+        ),
         "may_book": case.actor.may_write and not bookings.schedule_refusal(case.change, case.actor),
     }
 
@@ -139,14 +196,41 @@ def clocks(change: ChangeRequest, issues: list[Issue], now: datetime) -> list[Cl
         found.append(Clock("timer", "Running for", change.started_at, "since", since=True))
     if change.slot_end and change.rollback_minutes and change.state == State.IMPLEMENTING:
         back = change.slot_end - timedelta(minutes=change.rollback_minutes)
-        found.append(Clock("undo-2", "Left to turn back", back, f"{change.rollback_minutes} min are kept for it, from"))
+        found.append(
+            Clock(
+                "undo-2",
+                "Left to turn back",
+                back,
+                f"{change.rollback_minutes} min are kept for it, from",
+            )
+        )
     if change.state == State.VERIFYING and change.finished_at:
         until = change.finished_at + guards.MONITORING
-        found.append(Clock("scan-eye", "Monitoring left", until, "watched until", tone="ok" if until <= now else "neutral"))
+        found.append(
+            Clock(
+                "scan-eye",
+                "Monitoring left",
+                until,
+                "watched until",
+                tone="ok" if until <= now else "neutral",
+            )
+        )
     for issue in issues:
         if issue.resolved_at is None and (end := issue.row.band_ends_at(issue.detected_at)):
-            found.append(Clock("triangle-alert", f"{issue.severity} issue, time left", end, f"{issue.row.action}; until", tone="warn"))
+            found.append(
+                Clock(
+                    "triangle-alert",
+                    f"{issue.severity} issue, time left",
+                    end,
+                    f"{issue.row.action}; until",
+                    tone="warn",
+                )
+            )
     return [
-        replace(clock, tone="danger", overdue=True) if clock.at <= now and not clock.since and clock.tone != "ok" else clock
+        (
+            replace(clock, tone="danger", overdue=True)
+            if clock.at <= now and not clock.since and clock.tone != "ok"
+            else clock
+        )
         for clock in found
     ]

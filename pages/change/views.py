@@ -32,11 +32,26 @@ def overview(request: Request, number: str) -> HttpResponse:
     return show_overview(request, access.change_for(request.user, number))
 
 
-def show_overview(request: Request, change: ChangeRequest, status: int = 200, *, wants_slots: bool = False, **extra: Any) -> HttpResponse:
+def show_overview(
+    request: Request,
+    change: ChangeRequest,
+    status: int = 200,
+    *,
+    wants_slots: bool = False,
+    **extra: Any,
+) -> HttpResponse:
     """The content, the rail and the activity; `extra` carries a refusal and what was typed."""
     case = Case(change, request.user)
-    events = list(Event.objects.filter(change_id=change.pk).select_related("actor", "words").order_by("-id")[: SHOWN_EVENTS + 1])
-    security = [content.BY_NAME[name].label.removeprefix("Affects ") for name in content.SECURITY_QUESTIONS if getattr(change, name)]
+    events = list(
+        Event.objects.filter(change_id=change.pk)
+        .select_related("actor", "words")
+        .order_by("-id")[: SHOWN_EVENTS + 1]
+    )
+    security = [
+        content.BY_NAME[name].label.removeprefix("Affects ")
+        for name in content.SECURITY_QUESTIONS
+        if getattr(change, name)
+    ]
     shown = {
         **header.context(case, "overview"),
         **timing.exceptions_of(case),
@@ -46,13 +61,26 @@ def show_overview(request: Request, change: ChangeRequest, status: int = 200, *,
         "more_events": len(events) > SHOWN_EVENTS,
         "changed_since": timeline.changed_between(case.edits_since) if case.mine else [],
         "last_verdict": case.last_verdict if case.mine else None,
-        "suggested": risk.suggest(change.risk_answers, record_of(change.components.all())) if change.risk_answers else None,
-        "asked_for": [d for step in case.steps for d in step.decisions.all() if d.verdict == "request_changes"]
-        if change.state == State.CHANGES_REQUESTED
-        else [],
-        "suggestions": list(change.suggestions.filter(state="open").select_related("author"))
-        if change.state in suggestions.OPEN_STATES
-        else [],
+        "suggested": (
+            risk.suggest(change.risk_answers, record_of(change.components.all()))
+            if change.risk_answers
+            else None
+        ),
+        "asked_for": (
+            [
+                d
+                for step in case.steps
+                for d in step.decisions.all()
+                if d.verdict == "request_changes"
+            ]
+            if change.state == State.CHANGES_REQUESTED
+            else []
+        ),
+        "suggestions": (
+            list(change.suggestions.filter(state="open").select_related("author"))
+            if change.state in suggestions.OPEN_STATES
+            else []
+        ),
         "may_suggest": not suggestions.refusal(change, request.user),
         "asks": "ask" in request.GET,  # the form has sent somebody here to ask for an opening
         "plan": timing.plan(change),
@@ -60,18 +88,33 @@ def show_overview(request: Request, change: ChangeRequest, status: int = 200, *,
         "issues": list(change.issues.all()) if change.started_at else [],
         "expected": rounds.expected_steps(change) if change.state == State.DRAFT else [],
         "security_yes": security,
-        "security_open": [name for name in content.SECURITY_QUESTIONS if getattr(change, name) is None],
+        "security_open": [
+            name for name in content.SECURITY_QUESTIONS if getattr(change, name) is None
+        ],
     }
     return render(request, "change/change.html", shown | extra, status=status)
 
 
 def _timeline(case: Case, events: list[Event]) -> list[timeline.Entry]:
     """The events as sentences, with the comments and verdicts that they point at."""
-    comments = case.change.comments.all() if any(event.action == "change.comment" for event in events) else []
+    comments = (
+        case.change.comments.all()
+        if any(event.action == "change.comment" for event in events)
+        else []
+    )
     decisions = {decision.pk: decision for step in case.steps for decision in step.decisions.all()}
-    named = {event.data["decision"] for event in events if event.action.startswith("approval.") and "decision" in event.data}
+    named = {
+        event.data["decision"]
+        for event in events
+        if event.action.startswith("approval.") and "decision" in event.data
+    }
     if named - decisions.keys():  # of earlier rounds
-        decisions |= {d.pk: d for d in case.change.decisions.select_related("actor", "on_behalf_of", "stand_in__instead_of")}
+        decisions |= {
+            d.pk: d
+            for d in case.change.decisions.select_related(
+                "actor", "on_behalf_of", "stand_in__instead_of"
+            )
+        }
     named_people = {event.data["person"] for event in events if event.data.get("person")}
     people = User.objects.in_bulk(named_people) if named_people else {}
     return timeline.entries(events, comments, decisions, people)
@@ -82,7 +125,9 @@ def run(request: Request, number: str) -> HttpResponse:
     return show_run(request, access.change_for(request.user, number))
 
 
-def show_run(request: Request, change: ChangeRequest, status: int = 200, **extra: Any) -> HttpResponse:
+def show_run(
+    request: Request, change: ChangeRequest, status: int = 200, **extra: Any
+) -> HttpResponse:
     """The run: clocks, checklist by phase, checks, issues, log, review."""
     case = Case(change, request.user)
     recordable = change.state in RECORDABLE
@@ -98,24 +143,36 @@ def show_run(request: Request, change: ChangeRequest, status: int = 200, **extra
         "latest": set(latest.values()),
         "log": list(change.log.select_related("by")),
         "check_kinds": Check.Kind.choices,
-        "severities": [{"severity": severity, "label": row.label[3:], "action": row.action} for severity, row in MATRIX.items()],
+        "severities": [
+            {"severity": severity, "label": row.label[3:], "action": row.action}
+            for severity, row in MATRIX.items()
+        ],
         "issue_links": Issue.Link.choices,
         "phase_choices": ChecklistItem.Phase.choices,
         "clocks": timing.clocks(change, issues, case.at),
         "duties": list(Duty.objects.current().select_related("user")),
         "may_record": guards.is_implementer(change, case.actor) or case.actor.is_devops,
-        "may_accept": any(not check.passed for check in checks) and not guards.accept_refusal(change, case.actor),
+        "may_accept": (
+            any(not check.passed for check in checks)
+            and not guards.accept_refusal(change, case.actor)
+        ),
         "recordable": recordable,
     }
     return render(request, "change/run.html", shown | extra, status=status)
 
 
 def _phases(case: Case) -> list[tuple[str, str, list[ChecklistItem], int]]:
-    """(phase, its name, its items, how many are settled); the rollback's only once one has begun, and then before all others."""
+    """(phase, its name, its items, how many are settled); the rollback's only once one has begun,
+    and then before all others.
+    """
     shown = []
-    for phase in sorted(ChecklistItem.Phase, key=lambda phase: phase != ChecklistItem.Phase.ROLLBACK):
+    for phase in sorted(
+        ChecklistItem.Phase, key=lambda phase: phase != ChecklistItem.Phase.ROLLBACK
+    ):
         items = [item for item in case.checklist if item.phase == phase]
-        if items and (phase != ChecklistItem.Phase.ROLLBACK or case.change.rollback_started_at is not None):
+        if items and (
+            phase != ChecklistItem.Phase.ROLLBACK or case.change.rollback_started_at is not None
+        ):
             label = case.change.way_back if phase == ChecklistItem.Phase.ROLLBACK else phase.label
             shown.append((phase.value, label, items, sum(item.is_settled for item in items)))
     return shown
@@ -130,9 +187,13 @@ def history(request: Request, number: str) -> HttpResponse:
     for step in steps.order_by("-round", "deferred", "stage", "position"):
         by_round.setdefault(step.round, []).append(step)
     events = list(
-        Event.objects.filter(change_id=change.pk, action__in=timeline.DIFFED).select_related("actor", "words").order_by("-id")[:200]
+        Event.objects.filter(change_id=change.pk, action__in=timeline.DIFFED)
+        .select_related("actor", "words")
+        .order_by("-id")[:200]
     )
-    texts = Event.objects.filter(change_id=change.pk, action="implementation.review").select_related("actor", "words")
+    texts = Event.objects.filter(
+        change_id=change.pk, action="implementation.review"
+    ).select_related("actor", "words")
     context = header.context(Case(change, request.user), "history") | {
         "rounds": by_round.items(),
         "edits": timeline.entries(events, [], {}, {}),
@@ -145,7 +206,11 @@ def history(request: Request, number: str) -> HttpResponse:
 def trail(request: Request, number: str) -> HttpResponse:
     """The change's audit events as they are kept, newest first, keyset-paged."""
     change = access.change_for(request.user, number)
-    events = Event.objects.filter(change_id=change.pk).select_related("actor", "link", "words").order_by("-id")
+    events = (
+        Event.objects.filter(change_id=change.pk)
+        .select_related("actor", "link", "words")
+        .order_by("-id")
+    )
     if before := key_of(request.GET.get("before", "")):
         events = events.filter(pk__lt=before)
     found = list(events[:101])

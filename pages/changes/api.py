@@ -26,8 +26,14 @@ FIELDS_BODY = {
                 "schema": {
                     "type": "object",
                     "properties": {
-                        **{f.name: {"description": f"{f.label} ({f.requirement})"} for f in content.FIELDS},
-                        "version": {"type": "integer", "description": "PATCH: the version that you saw"},
+                        **{
+                            f.name: {"description": f"{f.label} ({f.requirement})"}
+                            for f in content.FIELDS
+                        },
+                        "version": {
+                            "type": "integer",
+                            "description": "PATCH: the version that you saw",
+                        },
                         "requested_window": {"description": "{start, short_notice_reason?}"},
                         "external_refs": {"description": "[{system, key, url}]"},
                         "implementer": {"description": "username"},
@@ -65,7 +71,9 @@ def index(
     limit: str = "",
     cursor: str = "",
 ) -> Any:
-    """Visible changes, newest first; `from` and `to` bound creation: instants, or days, both included. Several values are comma-separated."""
+    """Visible changes, newest first; `from` and `to` bound creation: instants, or days, both
+    included. Several values are comma-separated.
+    """
     query = listing.read_address(request.GET)
     if query.wrong:
         raise Invalid(fields=query.wrong)
@@ -83,12 +91,20 @@ def show(request: Request, number: str) -> Any:
 
 @router.patch("/changes/{number}", operation_id="edit_change", openapi_extra=FIELDS_BODY)
 def edit(request: Request, number: str) -> Any:
-    """Edit fields; `version` is the one that you saw. Content edited in review or later must be approved again."""
+    """Edit fields; `version` is the one that you saw. Content edited in review or later must be
+    approved again.
+    """
     values = body_values(request)
     version = values.pop("version", None)
     if not isinstance(version, int) or isinstance(version, bool):
-        raise Invalid(fields={"version": "Version: send the version of the change that you saw, a whole number."})
-    return change_out(taking_back.edit(actor=request.user, number=number, version=version, values=values))
+        raise Invalid(
+            fields={
+                "version": "Version: send the version of the change that you saw, a whole number."
+            }
+        )
+    return change_out(
+        taking_back.edit(actor=request.user, number=number, version=version, values=values)
+    )
 
 
 @router.post("/changes/{number}/submit", operation_id="submit_change")
@@ -100,7 +116,11 @@ def submit(request: Request, number: str, body: ReasonIn | None = None) -> Any:
 @router.post("/changes/{number}/cancel", operation_id="cancel_change")
 def cancel(request: Request, number: str, body: ReasonIn | None = None) -> Any:
     body = body or ReasonIn()
-    return change_out(taking_back.cancel(actor=request.user, number=number, reason=body.reason, duplicate_of=body.duplicate_of))
+    return change_out(
+        taking_back.cancel(
+            actor=request.user, number=number, reason=body.reason, duplicate_of=body.duplicate_of
+        )
+    )
 
 
 @router.post("/changes/{number}/clone", operation_id="clone_change")
@@ -136,10 +156,12 @@ class CommentIn(Body):
 @router.post("/changes/{number}/comments", operation_id="comment_on_change")
 def comment(request: Request, number: str, body: CommentIn) -> Any:
     made = changes.comment(actor=request.user, number=number, text=body.text)
-    return answer(201, {"id": made.pk, "text": made.text, "by": made.author.username, "at": made.created_at})
+    return answer(
+        201, {"id": made.pk, "text": made.text, "by": made.author.username, "at": made.created_at}
+    )
 
 
-# --- components ------------------------------------------------------------------------------------------------------------------
+# --- components -----------------------------------------------------------------------------------
 
 
 def component_out(component: Component) -> dict[str, Any]:
@@ -164,12 +186,24 @@ def _component(slug: str) -> Component:
 
 @router.get("/components", operation_id="list_components", tags=["Components"])
 def list_components(request: Request) -> Any:
-    return {"items": [component_out(c) for c in Component.objects.select_related("owner").prefetch_related("depends_on", "usual__user")]}
+    return {
+        "items": [
+            component_out(c)
+            for c in Component.objects.select_related("owner").prefetch_related(
+                "depends_on", "usual__user"
+            )
+        ]
+    }
 
 
 @router.post("/components", operation_id="create_component", tags=["Components"])
 def create_component(request: Request) -> Any:
-    return answer(201, component_out(components.save(actor=request.user, component=None, values=body_values(request))))
+    return answer(
+        201,
+        component_out(
+            components.save(actor=request.user, component=None, values=body_values(request))
+        ),
+    )
 
 
 @router.patch("/components/{slug}", operation_id="edit_component", tags=["Components"])
@@ -179,6 +213,9 @@ def edit_component(request: Request, slug: str) -> Any:
     values = body_values(request)
     reason = values.pop("reason", "")
     proposal = components.edit(
-        actor=request.user, component=_component(slug), values=values, reason=reason if isinstance(reason, str) else ""
+        actor=request.user,
+        component=_component(slug),
+        values=values,
+        reason=reason if isinstance(reason, str) else "",
     )
     return answer(202, {"proposal": proposal.pk}) if proposal else component_out(_component(slug))

@@ -49,7 +49,9 @@ def _found(request: Request) -> tuple[listing.Query, Any]:
 
 @require_safe
 def index(request: Request) -> HttpResponse:
-    """The list: filters in the address, keyset pages, a count that says “1,000+” rather than being slow."""
+    """The list: filters in the address, keyset pages, a count that says “1,000+” rather than being
+    slow.
+    """
     query, found = _found(request)
     page = listing.page(query, found.for_rows())
     counted = None
@@ -70,7 +72,18 @@ def index(request: Request) -> HttpResponse:
         "risks": ChangeRequest.Risk.choices,
         "filters": [
             name
-            for name in ("q", "state", "priority", "risk", "component", "requester", "outcome", "ended", "from", "to")
+            for name in (
+                "q",
+                "state",
+                "priority",
+                "risk",
+                "component",
+                "requester",
+                "outcome",
+                "ended",
+                "from",
+                "to",
+            )
             if request.GET.get(name)
         ],
     }
@@ -99,7 +112,11 @@ def _with_next_step(changes: list[ChangeRequest]) -> list[tuple[ChangeRequest, s
             settled, of = given[change.pk]
             return f"{settled} of {of} verdicts"
         if change.state == State.SCHEDULED and change.slot_start:
-            return f"Starts in {say_length(change.slot_start - now)}" if change.slot_start > now else "Start"
+            return (
+                f"Starts in {say_length(change.slot_start - now)}"
+                if change.slot_start > now
+                else "Start"
+            )
         return words.get(State(change.state), "")
 
     return [(change, word(change)) for change in changes]
@@ -138,28 +155,50 @@ def export(request: Request) -> StreamingHttpResponse:
 
     def rows() -> Iterator[str]:
         yield BYTE_ORDER_MARK + writer.writerow(columns)
-        for change in found.select_related("requester").order_by("-created_at", "-id").iterator(chunk_size=1000):
+        for change in (
+            found.select_related("requester")
+            .order_by("-created_at", "-id")
+            .iterator(chunk_size=1000)
+        ):
             yield writer.writerow([safe_cell(_cell(getattr(change, name))) for name in columns])
 
     return StreamingHttpResponse(
-        rows(), content_type="text/csv; charset=utf-8", headers={"Content-Disposition": 'attachment; filename="changes.csv"'}
+        rows(),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": 'attachment; filename="changes.csv"'},
     )
 
 
-# --- components --------------------------------------------------------------------------------------------------------------------
+# --- components -----------------------------------------------------------------------------------
 
 
 @require_safe
 def components(request: Request) -> HttpResponse:
     after = request.GET.get("after", "")[:60]
-    found = list(Component.objects.filter(slug__gt=after).select_related("owner").prefetch_related("depends_on").order_by("slug")[:101])
-    context = {"components": found[:100], "more": len(found) > 100, "may_manage": catalogue.may_manage(request.user)}
+    found = list(
+        Component.objects.filter(slug__gt=after)
+        .select_related("owner")
+        .prefetch_related("depends_on")
+        .order_by("slug")[:101]
+    )
+    context = {
+        "components": found[:100],
+        "more": len(found) > 100,
+        "may_manage": catalogue.may_manage(request.user),
+    }
     return render(request, "changes/components.html", context)
 
 
-def _save_component(request: Request, found: Component | None, values: dict[str, Any]) -> Proposal | None:
+def _save_component(
+    request: Request, found: Component | None, values: dict[str, Any]
+) -> Proposal | None:
     if found:
-        return catalogue.edit(actor=request.user, component=found, values=values, reason=request.POST.get("reason", ""))
+        return catalogue.edit(
+            actor=request.user,
+            component=found,
+            values=values,
+            reason=request.POST.get("reason", ""),
+        )
     catalogue.save(actor=request.user, component=None, values=values)
     return None
 
@@ -178,27 +217,46 @@ def component(request: Request, slug: str = "") -> HttpResponse:
             "security_review": found.security_review,
             "retired": found.retired_at is not None,
         }
-        values |= {f"usual_{role}": username for role, username in found.usual.values_list("role", "user__username")}
+        values |= {
+            f"usual_{role}": username
+            for role, username in found.usual.values_list("role", "user__username")
+        }
     errors: dict[str, str] = {}
     if request.method == "POST":
-        values = {name: request.POST.get(name, "").strip() for name in ("slug", "name", "team", "owner", "depends_on")}
+        values = {
+            name: request.POST.get(name, "").strip()
+            for name in ("slug", "name", "team", "owner", "depends_on")
+        }
         values |= {name: name in request.POST for name in ("security_review", "retired")}
-        values |= {f"usual_{role}": request.POST.get(f"usual_{role}", "").strip() for role in catalogue.REVIEWING}
+        values |= {
+            f"usual_{role}": request.POST.get(f"usual_{role}", "").strip()
+            for role in catalogue.REVIEWING
+        }
         usual = {role: values[f"usual_{role}"] for role in catalogue.REVIEWING}
         plain = {name: value for name, value in values.items() if not name.startswith("usual_")}
         needs = [item.strip() for item in values["depends_on"].split(",") if item.strip()]
         if not found or (request.POST.get("was_retired") == "yes") == values["retired"]:
-            plain.pop("retired")  # what this page did not change is not put back to how it was when it was opened
+            plain.pop(
+                "retired"
+            )  # what this page did not change is not put back to how it was when it was opened
         try:
-            proposal = _save_component(request, found, {**plain, "depends_on": needs, "usual": usual})
+            proposal = _save_component(
+                request, found, {**plain, "depends_on": needs, "usual": usual}
+            )
         except Invalid as refused:
             errors = refused.fields
             values["reason"] = request.POST.get("reason", "")
         else:
-            waits = f" What it would widen waits for a second person: {proposal.widens[0]}" if proposal else ""
+            waits = (
+                f" What it would widen waits for a second person: {proposal.widens[0]}"
+                if proposal
+                else ""
+            )
             messages.success(request, f"{values['name']} is saved.{waits}")
             return redirect("requests:components")
-    usual_roles = [(f"usual_{role}", label(role), people) for role, people in catalogue.holders().items()]
+    usual_roles = [
+        (f"usual_{role}", label(role), people) for role, people in catalogue.holders().items()
+    ]
     context = {
         "component": found,
         "values": Fields(values),

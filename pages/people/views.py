@@ -35,7 +35,12 @@ class SignIn(LoginView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context: dict[str, Any] = super().get_context_data(**kwargs) | {"demo_people": []}
         if settings.DEMO_SIGN_IN:
-            found = {user.username: user for user in User.objects.filter(username__in=PEOPLE, is_active=True).prefetch_related("groups")}
+            found = {
+                user.username: user
+                for user in User.objects.filter(
+                    username__in=PEOPLE, is_active=True
+                ).prefetch_related("groups")
+            }
             context["demo_people"] = [found[username] for username in PEOPLE if username in found]
         context["nobody_yet"] = setup.is_needed()
         return context
@@ -44,15 +49,22 @@ class SignIn(LoginView):
 @login_not_required
 @require_POST
 def demo_sign_in(request: Request) -> HttpResponse:
-    """One click per role; refused outside the demonstration, and for whoever is not one of its people."""
+    """One click per role; refused outside the demonstration, and for whoever is not one of its
+    people.
+    """
     username = request.POST.get("username", "")
     if not settings.DEMO_SIGN_IN or username not in PEOPLE:
         raise Http404
     user = get_object_or_404(User, username=username, is_active=True)
     target = request.POST.get("next", "")
-    safe = target.startswith("/") and url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()})
-    # By allauth's own road: a second factor is asked for where one is enrolled, and the session is listed among the person's.
-    answer: HttpResponse = perform_login(request, user, email_verification="none", redirect_url=target if safe else "/")
+    safe = target.startswith("/") and url_has_allowed_host_and_scheme(
+        target, allowed_hosts={request.get_host()}
+    )
+    # By allauth's own road: a second factor is asked for where one is enrolled, and the session is
+    # listed among the person's.
+    answer: HttpResponse = perform_login(
+        request, user, email_verification="none", redirect_url=target if safe else "/"
+    )
     return answer
 
 
@@ -74,8 +86,14 @@ def people(request: Request) -> HttpResponse:
     """Everybody, by name; keyset by username."""
     registry.check_administrator(request.user)
     after = request.GET.get("after", "")[:150]
-    found = list(User.objects.filter(username__gt=after).prefetch_related("groups").order_by("username")[: PER_PAGE + 1])
-    return render(request, "people/people.html", {"people": found[:PER_PAGE], "more": len(found) > PER_PAGE})
+    found = list(
+        User.objects.filter(username__gt=after)
+        .prefetch_related("groups")
+        .order_by("username")[: PER_PAGE + 1]
+    )
+    return render(
+        request, "people/people.html", {"people": found[:PER_PAGE], "more": len(found) > PER_PAGE}
+    )
 
 
 def person(request: Request, username: str = "") -> HttpResponse:
@@ -92,12 +110,20 @@ def person(request: Request, username: str = "") -> HttpResponse:
     }
     errors: dict[str, str] = {}
     if request.method == "POST":
-        values = {name: request.POST.get(name, "").strip() for name in ("username", "name", "email", "phone")}
+        values = {
+            name: request.POST.get(name, "").strip()
+            for name in ("username", "name", "email", "phone")
+        }
         values |= {"is_active": "is_active" in request.POST, "roles": request.POST.getlist("roles")}
         if found == request.user and not values["roles"]:
             values["roles"] = found.roles  # nobody changes their own: the form does not offer it
         try:
-            saved = registry.save_person(actor=request.user, person=found, password=request.POST.get("password", ""), **values)
+            saved = registry.save_person(
+                actor=request.user,
+                person=found,
+                password=request.POST.get("password", ""),
+                **values,
+            )
         except Refused as refused:
             record_refusal(request, refused)
             errors = refused.fields if isinstance(refused, Invalid) else {"": str(refused)}
@@ -108,7 +134,13 @@ def person(request: Request, username: str = "") -> HttpResponse:
             return redirect("accounts:people")
     roles = [(role.value, label(role), DUTIES.get(role, "")) for role in Role]
     may_invite = bool(found and invitations.is_open(found))
-    context = {"person": found, "values": Fields(values), "errors": Fields(errors), "roles": roles, "may_invite": may_invite}
+    context = {
+        "person": found,
+        "values": Fields(values),
+        "errors": Fields(errors),
+        "roles": roles,
+        "may_invite": may_invite,
+    }
     return render(request, "people/person.html", context, status=422 if errors else 200)
 
 
@@ -139,14 +171,24 @@ def duties(request: Request) -> HttpResponse:
         except Invalid as refused:
             errors = refused.fields
     now = timezone.now()
-    shown = Duty.objects.select_related("user").exclude(ends_at__lt=now).order_by("kind", "order", "starts_at")[:200]
+    shown = (
+        Duty.objects.select_related("user")
+        .exclude(ends_at__lt=now)
+        .order_by("kind", "order", "starts_at")[:200]
+    )
     holders = (
-        User.objects.filter(groups__name__in=[Role.EMERGENCY_CONTACT, Role.ON_CALL_ENGINEER], is_active=True)
+        User.objects.filter(
+            groups__name__in=[Role.EMERGENCY_CONTACT, Role.ON_CALL_ENGINEER], is_active=True
+        )
         .distinct()
         .order_by("username")[:200]
     )
     mine = [duty for duty in shown if not duty_handover.refusal(duty, request.user)]
-    missing = [kind.label for kind in Duty.Kind if not any(d.kind == kind and d.starts_at <= now for d in shown)]
+    missing = [
+        kind.label
+        for kind in Duty.Kind
+        if not any(d.kind == kind and d.starts_at <= now for d in shown)
+    ]
     context = {
         "duties": shown,
         "holders": holders,
@@ -156,7 +198,12 @@ def duties(request: Request) -> HttpResponse:
         "missing": missing,
         "may_keep": registry.keeps_roster(request.user),
         "to_hand_over": duty_handover.could_take(mine),
-        "handed": {found.duty_id: found for found in Handover.objects.filter(answered_at__isnull=True).select_related("receiver")[:200]},
+        "handed": {
+            found.duty_id: found
+            for found in Handover.objects.filter(answered_at__isnull=True).select_related(
+                "receiver"
+            )[:200]
+        },
         "offered": list(duty_handover.waiting_for(request.user)),
     }
     return render(request, "people/duties.html", context, status=422 if errors else 200)
@@ -169,15 +216,23 @@ def _change_roster(request: Request) -> str:
         registry.end_duty(actor=request.user, duty=get_object_or_404(Duty, pk=key_of(post["end"])))
         return "The duty has ended."
     if "hand_over" in post:
-        made = duty_handover.hand_over(actor=request.user, key=key_of(post["hand_over"]), to=post.get("to", ""), note=post.get("note", ""))
+        made = duty_handover.hand_over(
+            actor=request.user,
+            key=key_of(post["hand_over"]),
+            to=post.get("to", ""),
+            note=post.get("note", ""),
+        )
         return f"{made.receiver} has been told; until they take it, the duty stays where it is."
     if "take" in post:
-        return f"You are on duty now: {duty_handover.take(actor=request.user, key=key_of(post['take'])).get_kind_display().lower()}."
+        taken = duty_handover.take(actor=request.user, key=key_of(post["take"]))
+        return f"You are on duty now: {taken.get_kind_display().lower()}."
     if "withdraw" in post:
         duty_handover.withdraw(actor=request.user, key=key_of(post["withdraw"]))
         return "Withdrawn; the duty stays where it is."
     if "decline" in post:
-        duty_handover.decline(actor=request.user, key=key_of(post["decline"]), reason=post.get("reason", ""))
+        duty_handover.decline(
+            actor=request.user, key=key_of(post["decline"]), reason=post.get("reason", "")
+        )
         return "Declined; who is on duty has been told."
     _add_duty(request)
     return "The duty is in the roster."
@@ -212,7 +267,10 @@ def tokens(request: Request) -> HttpResponse:
         try:
             if "revoke" in request.POST:
                 registry.revoke_token(
-                    actor=request.user, token=get_object_or_404(ApiToken, pk=key_of(request.POST["revoke"]), user=request.user)
+                    actor=request.user,
+                    token=get_object_or_404(
+                        ApiToken, pk=key_of(request.POST["revoke"]), user=request.user
+                    ),
                 )
                 messages.success(request, "The token is revoked; it opens nothing any more.")
                 return redirect("accounts:tokens")
@@ -237,18 +295,24 @@ def tokens(request: Request) -> HttpResponse:
 @login_not_required
 @sensitive_post_parameters("password")
 def setup_first(request: HttpRequest, token: str) -> HttpResponse:
-    """The first administrator's form, behind a link that works once; whoever sends it first is signed in by it."""
+    """The first administrator's form, behind a link that works once; whoever sends it first is
+    signed in by it.
+    """
     setup.check(token)
     errors: dict[str, str] = {}
     if request.method == "POST":
         typed = {name: request.POST.get(name, "").strip() for name in ("username", "name", "email")}
         try:
-            person = setup.make_administrator(token=token, password=request.POST.get("password", ""), **typed)
+            person = setup.make_administrator(
+                token=token, password=request.POST.get("password", ""), **typed
+            )
         except Invalid as refused:
             errors = refused.fields
         else:
             login(request, person, backend="django.contrib.auth.backends.ModelBackend")
-            messages.success(request, "You administer this installation now. What is still missing stands below.")
+            messages.success(
+                request, "You administer this installation now. What is still missing stands below."
+            )
             return redirect("home")
     context = {"errors": Fields(errors), "values": Fields(request.POST)}
     return render(request, "people/setup.html", context, status=422 if errors else 200)
@@ -257,4 +321,8 @@ def setup_first(request: HttpRequest, token: str) -> HttpResponse:
 @require_safe
 def staffing_page(request: Request) -> HttpResponse:
     """The smallest staff for each priority's way, and which ways are dead with today's people."""
-    return render(request, "people/staffing.html", {"paths": staffing.paths(), "single": vacancies.single_holders()})
+    return render(
+        request,
+        "people/staffing.html",
+        {"paths": staffing.paths(), "single": vacancies.single_holders()},
+    )

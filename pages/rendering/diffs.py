@@ -6,13 +6,16 @@ import difflib
 import re
 from functools import lru_cache
 
-#: A line: the side it stands on ("", "del", "add") and its pieces, each with its mark ("", "del", "ins") and text.
+#: A line: the side it stands on ("", "del", "add") and its pieces, each with its mark ("", "del",
+#: "ins") and text.
 Line = tuple[str, list[tuple[str, str]]]
 
 
 @lru_cache(maxsize=256)
 def diff_lines(before: str, after: str) -> list[Line]:
-    """What became of a text, line by line; of long stretches that stayed the first and the last line."""
+    """What became of a text, line by line; of long stretches that stayed the first and the last
+    line.
+    """
     lines: list[Line] = []
     old, new = (before or "").splitlines(), (after or "").splitlines()
     for kind, i1, i2, j1, j2 in _pieces(old, new):
@@ -28,22 +31,30 @@ def diff_lines(before: str, after: str) -> list[Line]:
     return lines
 
 
-#: Beyond so many pairs of pieces a comparison is not worth its time (it may take their number's square): all is shown as replaced.
+#: Beyond so many pairs of pieces a comparison is not worth its time (it may take their number's
+#: square): all is shown as replaced.
 COMPARED = 4000
 
 
 def _pieces(old: list[str], new: list[str]) -> list[tuple[str, int, int, int, int]]:
-    """What of two lists is equal and what replaced, as difflib's opcodes; the same beginning and end are set apart first."""
+    """What of two lists is equal and what replaced, as difflib's opcodes; the same beginning and
+    end are set apart first.
+    """
     shorter = min(len(old), len(new))
     head = next((index for index in range(shorter) if old[index] != new[index]), shorter)
-    tail = next((index for index in range(shorter - head) if old[-1 - index] != new[-1 - index]), shorter - head)
+    tail = next(
+        (index for index in range(shorter - head) if old[-1 - index] != new[-1 - index]),
+        shorter - head,
+    )
     a, b = old[head : len(old) - tail], new[head : len(new) - tail]
     found = [("equal", 0, head, 0, head)] if head else []
     if len(a) * len(b) > COMPARED:
         found.append(("replace", head, head + len(a), head, head + len(b)))
     else:
         codes = difflib.SequenceMatcher(a=a, b=b, autojunk=False).get_opcodes()
-        found += [(kind, head + i1, head + i2, head + j1, head + j2) for kind, i1, i2, j1, j2 in codes]
+        found += [
+            (kind, head + i1, head + i2, head + j1, head + j2) for kind, i1, i2, j1, j2 in codes
+        ]
     return [*found, ("equal", head + len(a), len(old), head + len(b), len(new))] if tail else found
 
 

@@ -1,7 +1,8 @@
-"""The templates' environment: Jinja2, strict. What a template may call stands in this folder, and is found by itself.
+"""The templates' environment: Jinja2, strict. What a template may call stands in this folder, and
+is found by itself.
 
-A name that nobody handed in, and a method that nobody called, are errors in development and tests; in production
-the first is logged and shows nothing.
+A name that nobody handed in, and a method that nobody called, are errors in development and tests;
+in production the first is logged and shows nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +19,15 @@ from django.template import defaultfilters
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone
-from jinja2 import ChainableUndefined, Environment, StrictUndefined, Undefined, make_logging_undefined, pass_context, select_autoescape
+from jinja2 import (
+    ChainableUndefined,
+    Environment,
+    StrictUndefined,
+    Undefined,
+    make_logging_undefined,
+    pass_context,
+    select_autoescape,
+)
 from jinja2.ext import Extension
 from jinja2.lexer import Token, TokenStream
 from jinja2.runtime import Context
@@ -34,8 +43,14 @@ DJANGO_FILTERS = ("capfirst", "floatformat", "linebreaksbr", "pluralize", "trunc
 def environment(**options: Any) -> Environment:
     """What `settings.TEMPLATES` names. Plain texts (mails) are not escaped, everything else is."""
     options |= {
-        "autoescape": select_autoescape(disabled_extensions=("txt",), default=True, default_for_string=True),
-        "undefined": StrictUndefined if settings.TEMPLATES_STRICT else make_logging_undefined(log, ChainableUndefined),
+        "autoescape": select_autoescape(
+            disabled_extensions=("txt",), default=True, default_for_string=True
+        ),
+        "undefined": (
+            StrictUndefined
+            if settings.TEMPLATES_STRICT
+            else make_logging_undefined(log, ChainableUndefined)
+        ),
         "finalize": refuse_callables,
         "trim_blocks": True,
         "lstrip_blocks": True,
@@ -60,7 +75,9 @@ def environment(**options: Any) -> Environment:
 
 
 class Indentation(Extension):
-    """Leaves the indentation of pages out of what is sent, when a template is compiled: of a line's end one character stays."""
+    """Leaves the indentation of pages out of what is sent, when a template is compiled: of a line's
+    end one character stays.
+    """
 
     def filter_stream(self, stream: TokenStream) -> Iterator[Token]:
         is_page = str(stream.filename).endswith(".html")
@@ -73,13 +90,21 @@ class Indentation(Extension):
 
 def _public_functions(module: ModuleType) -> dict[str, Callable[..., Any]]:
     named = [name for name in vars(module) if not name.startswith("_")]
-    own = {name: vars(module)[name] for name in named if isinstance(vars(module)[name], FunctionType)}
+    own = {
+        name: vars(module)[name] for name in named if isinstance(vars(module)[name], FunctionType)
+    }
     exported = getattr(module, "__all__", ())
-    return {name: found for name, found in own.items() if found.__module__ == module.__name__ or name in exported}
+    return {
+        name: found
+        for name, found in own.items()
+        if found.__module__ == module.__name__ or name in exported
+    }
 
 
 def refuse_callables(value: Any) -> Any:
-    """What is about to be shown. Raises TypeError for a method or function that was named, not called."""
+    """What is about to be shown. Raises TypeError for a method or function that was named, not
+    called.
+    """
     if callable(value) and not isinstance(value, Undefined):
         raise TypeError(f"{value!r} is shown without being called")
     return value
@@ -92,13 +117,19 @@ def url(name: str, *args: Any) -> str:
 
 def date(value: Any, form: str) -> str:
     """Django's `date`, in the zone that the page shows."""
-    here = timezone.localtime(value) if isinstance(value, datetime) and timezone.is_aware(value) else value
+    here = (
+        timezone.localtime(value)
+        if isinstance(value, datetime) and timezone.is_aware(value)
+        else value
+    )
     return str(defaultfilters.date(here, form))
 
 
 @pass_context
 def query_string(context: Context, **changes: Any) -> str:
-    """The present query with some parameters changed; empty ones removed; a new filter begins at the first page."""
+    """The present query with some parameters changed; empty ones removed; a new filter begins at
+    the first page.
+    """
     params = context["request"].GET.copy()
     params.pop("cursor", None)
     for name, value in changes.items():

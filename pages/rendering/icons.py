@@ -45,7 +45,13 @@ STEP_LOOKS: dict[str, Look] = {
     "waived": Look("neutral", "circle-slash", "Waived"),
     "stale": Look("neutral", "history", "Superseded"),
 }
-VERB_ICONS = {"roll_back": "undo-2", "escalate": "siren", "fail": "circle-x", "unschedule": "calendar-x", "cancel": "ban"}
+VERB_ICONS = {
+    "roll_back": "undo-2",
+    "escalate": "siren",
+    "fail": "circle-x",
+    "unschedule": "calendar-x",
+    "cancel": "ban",
+}
 
 NAMED_IN_PAGES = """
     alarm-clock-plus arrow-down arrow-right bell book-open calendar calendar-check
@@ -58,13 +64,18 @@ NAMED_IN_PAGES = """
     user-check user-x users
 """
 #: Everything that `icon` may name; `/icons.svg` holds exactly these.
-ICONS = sorted({look.icon for look in (*CHANGE_LOOKS.values(), *STEP_LOOKS.values())} | set(NAMED_IN_PAGES.split()))
+ICONS = sorted(
+    {look.icon for look in (*CHANGE_LOOKS.values(), *STEP_LOOKS.values())}
+    | set(NAMED_IN_PAGES.split())
+)
 
 
 def sprite_address(name: str) -> str:
     """Where the icon is. Raises ValueError for one that the sprite does not hold."""
     if name not in ICONS:
-        raise ValueError(f"the icon {name!r} is not in the sprite; add it to ICONS in pages/rendering/icons.py")
+        raise ValueError(
+            f"the icon {name!r} is not in the sprite; add it to ICONS in pages/rendering/icons.py"
+        )
     return f"/icons.svg#{name}"
 
 

@@ -1,4 +1,5 @@
-"""How pages say instants and lengths: absolute in UTC; `parts/times.html` puts the exact instant on hover.
+"""How pages say instants and lengths: absolute in UTC; `parts/times.html` puts the exact instant on
+hover.
 
 Every public function here is a filter of the templates.
 """
@@ -84,7 +85,7 @@ def countdown(at: datetime) -> str:
     return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
 
 
-# --- in the zone that the page shows; UTC unless somebody chose another ------------------------------------
+# --- in the zone that the page shows; UTC unless somebody chose another ---------------------------
 
 
 def _here(at: datetime) -> datetime:

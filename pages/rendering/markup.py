@@ -1,4 +1,5 @@
-"""The only place that marks HTML as safe: texts in Markdown, sanitised, and the widgets of Django's forms.
+"""The only place that marks HTML as safe: texts in Markdown, sanitised, and the widgets of Django's
+forms.
 
 Every function here is a filter of the templates.
 """
@@ -15,22 +16,50 @@ from markupsafe import Markup
 from implementation.run.steps import steps_of
 
 _markdown = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable("table")
-_TEXT = {"p", "br", "strong", "em", "code", "pre", "ul", "ol", "li", "blockquote", "a", "h3", "h4", "hr"}
+_TEXT = {
+    "p",
+    "br",
+    "strong",
+    "em",
+    "code",
+    "pre",
+    "ul",
+    "ol",
+    "li",
+    "blockquote",
+    "a",
+    "h3",
+    "h4",
+    "hr",
+}
 _TAGS = _TEXT | {"table", "thead", "tbody", "tr", "th", "td"}
 
 
 def markdown(text: str | None) -> Markup:
-    """Markdown as sanitised HTML: an allow-list of tags, links only to the web and mail, no images."""
+    """Markdown as sanitised HTML: an allow-list of tags, links only to the web and mail, no
+    images.
+    """
     html = re.sub(r"<(/?)h[1256]>", r"<\1h4>", _markdown.render(text or ""))
-    clean = nh3.clean(html, tags=_TAGS, attributes={"a": {"href", "title"}, "ol": {"start"}}, url_schemes={"http", "https", "mailto"})
+    clean = nh3.clean(
+        html,
+        tags=_TAGS,
+        attributes={"a": {"href", "title"}, "ol": {"start"}},
+        url_schemes={"http", "https", "mailto"},
+    )
     return Markup(clean)  # noqa: S704  # sanitised on the line above
 
 
 def steps(text: str) -> Markup:
-    """A plan whose every line is one step as a numbered list; any other as its author laid it out."""
+    """A plan whose every line is one step as a numbered list; any other as its author laid
+    it out.
+    """
     found = steps_of(text)
     plain = all(step.level == 1 and not (step.more or step.command or step.group) for step in found)
-    if len(found) < 2 or not plain or len(found) != sum(bool(line.strip()) for line in text.splitlines()):
+    if (
+        len(found) < 2
+        or not plain
+        or len(found) != sum(bool(line.strip()) for line in text.splitlines())
+    ):
         return markdown(text)
     items = Markup().join(Markup("<li>{}</li>").format(step.text) for step in found)
     return Markup("<ol>{}</ol>").format(items)

@@ -1,4 +1,5 @@
-"""What templates ask about the things that they show: labels, roles, dates due, what a rule says of an item.
+"""What templates ask about the things that they show: labels, roles, dates due, what a rule says of
+an item.
 
 Every public function here is a filter of the templates.
 """

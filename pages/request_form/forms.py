@@ -1,4 +1,6 @@
-"""The web form: what it posts, as the values that the domain checks; and a change's values, as the form shows them."""
+"""The web form: what it posts, as the values that the domain checks; and a change's values, as the
+form shows them.
+"""
 
 from __future__ import annotations
 
@@ -49,17 +51,26 @@ def values_from(query: QueryDict) -> dict[str, Any]:
         if post.get(name) in {"yes", "no"}:
             values[name] = post[name] == "yes"
     if "components" in post:
-        values["components"] = [slug.strip() for slug in post["components"].split(",") if slug.strip()]
+        values["components"] = [
+            slug.strip() for slug in post["components"].split(",") if slug.strip()
+        ]
     if "dependencies" in post:
         text = post["dependencies"].strip()
         values["dependencies"] = text or None
     if "rollback_tested_what" in post:
-        values["rollback_tested"] = {part: post.get(f"rollback_tested_{part}", "") for part in EVIDENCE}
+        values["rollback_tested"] = {
+            part: post.get(f"rollback_tested_{part}", "") for part in EVIDENCE
+        }
     if "requested_window" in post:
         reason = post.get("requested_window_reason", "")
-        values["requested_window"] = {"start": post["requested_window"], "short_notice_reason": reason}
+        values["requested_window"] = {
+            "start": post["requested_window"],
+            "short_notice_reason": reason,
+        }
     if "external_refs" in post:
-        values["external_refs"] = [_reference(line) for line in post["external_refs"].splitlines() if line.strip()]
+        values["external_refs"] = [
+            _reference(line) for line in post["external_refs"].splitlines() if line.strip()
+        ]
     said = {question.key: post.get(f"risk_{question.key}") for question in risk.QUESTIONS}
     answers = {key: answer == "yes" for key, answer in said.items() if answer in ("yes", "no")}
     if answers or "form" in post:
@@ -75,7 +86,13 @@ def values_from(query: QueryDict) -> dict[str, Any]:
 def _reference(line: str) -> dict[str, str]:
     """“SHOP-8841 https://…”: a key, and perhaps its address."""
     key, _, url = line.strip().partition(" ")
-    system = "Jira" if "-" in key and key.split("-")[0].isupper() else "ServiceNow" if key.upper().startswith("CHG") else "Link"
+    system = (
+        "Jira"
+        if "-" in key and key.split("-")[0].isupper()
+        else "ServiceNow"
+        if key.upper().startswith("CHG")
+        else "Link"
+    )
     return {"system": system, "key": key, "url": url.strip()}
 
 
@@ -90,15 +107,23 @@ def shown(change: ChangeRequest) -> dict[str, Any]:
     for name in YES_NO:
         answer = getattr(change, name)
         values[name] = "" if answer is None else "yes" if answer else "no"
-    values["components"] = ", ".join(sorted(component.slug for component in change.components.all()))
-    values["dependencies"] = "" if change.dependencies is None else ", ".join(change.dependencies) or "none"
+    values["components"] = ", ".join(
+        sorted(component.slug for component in change.components.all())
+    )
+    values["dependencies"] = (
+        "" if change.dependencies is None else ", ".join(change.dependencies) or "none"
+    )
     for part in EVIDENCE:
         values[f"rollback_tested_{part}"] = (change.rollback_tested or {}).get(part, "")
     start = change.requested_window_start
     values["requested_window"] = f"{start:%Y-%m-%dT%H:%M}Z" if start else ""
     values["requested_window_reason"] = change.requested_window_reason
-    values["external_refs"] = "\n".join(f"{ref['key']} {ref['url']}".strip() for ref in change.external_refs)
-    values |= {f"risk_{key}": "yes" if answer else "no" for key, answer in change.risk_answers.items()}
+    values["external_refs"] = "\n".join(
+        f"{ref['key']} {ref['url']}".strip() for ref in change.external_refs
+    )
+    values |= {
+        f"risk_{key}": "yes" if answer else "no" for key, answer in change.risk_answers.items()
+    }
     for name in ("strategy_reason", "no_way_back", "no_way_back_reason"):
         values[name] = getattr(change, name)
     return values | {"confidential": change.confidential, "major": change.major}
@@ -116,8 +141,19 @@ def section_progress(content_values: Mapping[str, Any]) -> list[dict[str, Any]]:
     missing = content.missing_fields({**content_values, "priority": priority})
     progress = []
     for section in content.SECTIONS:
-        needed = [field.name for field in content.FIELDS if field.section == section and priority in field.needed_by]
+        needed = [
+            field.name
+            for field in content.FIELDS
+            if field.section == section and priority in field.needed_by
+        ]
         done = [name for name in needed if name not in missing]
         if needed:
-            progress.append({"section": section, "done": len(done), "of": len(needed), "ready": len(done) == len(needed)})
+            progress.append(
+                {
+                    "section": section,
+                    "done": len(done),
+                    "of": len(needed),
+                    "ready": len(done) == len(needed),
+                }
+            )
     return progress

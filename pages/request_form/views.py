@@ -33,7 +33,10 @@ from windows.booking import forecast, slots
 from windows.booking.questions import Around, Bookable, locked_out, may_be_booked, needs_notice
 
 #: priority → the fields that it needs before it can be submitted (A22): the form marks them.
-NEEDED = {priority: sorted(content.missing_fields({"priority": priority})) for priority in ChangeRequest.Priority.values}
+NEEDED = {
+    priority: sorted(content.missing_fields({"priority": priority}))
+    for priority in ChangeRequest.Priority.values
+}
 
 
 def _form_page(
@@ -56,22 +59,35 @@ def _form_page(
         "risks": ChangeRequest.Risk.choices,
         "kinds": ChangeRequest.EmergencyKind.choices,
         "needed": NEEDED,
-        "risk_questions": [(f"risk_{q.key}", q.words, values.get(f"risk_{q.key}", "")) for q in risk.QUESTIONS],
-        "security": [(name, words, values.get(name, "")) for name, words in forms.SECURITY_WORDS.items()],
-        "components": list(Component.objects.filter(retired_at=None).values_list("slug", flat=True)[:300]),
-        "asked_for": change.decisions.filter(round=change.round, verdict="request_changes").select_related(
-            "actor", "on_behalf_of", "stand_in__instead_of", "step"
-        )
-        if change and change.state == State.CHANGES_REQUESTED
-        else [],
-        "voids": change is not None and change.state in (State.IN_REVIEW, State.APPROVED, State.SCHEDULED),
+        "risk_questions": [
+            (f"risk_{q.key}", q.words, values.get(f"risk_{q.key}", "")) for q in risk.QUESTIONS
+        ],
+        "security": [
+            (name, words, values.get(name, "")) for name, words in forms.SECURITY_WORDS.items()
+        ],
+        "components": list(
+            Component.objects.filter(retired_at=None).values_list("slug", flat=True)[:300]
+        ),
+        "asked_for": (
+            change.decisions.filter(round=change.round, verdict="request_changes").select_related(
+                "actor", "on_behalf_of", "stand_in__instead_of", "step"
+            )
+            if change and change.state == State.CHANGES_REQUESTED
+            else []
+        ),
+        "voids": (
+            change is not None
+            and change.state in (State.IN_REVIEW, State.APPROVED, State.SCHEDULED)
+        ),
         **_preview(request.user, values, change),
     }
     return render(request, "request_form/form.html", context, status=status)
 
 
 def _preview(user: User, values: dict[str, Any], change: ChangeRequest | None) -> dict[str, Any]:
-    """What the priority needs, who will be asked, and what the calendar says: from what is typed so far, wrong fields left out."""
+    """What the priority needs, who will be asked, and what the calendar says: from what is typed so
+    far, wrong fields left out.
+    """
     known, picked = _known(user, values)
     plain = _plain(known, picked)
     facts = policy.Facts(
@@ -85,9 +101,16 @@ def _preview(user: User, values: dict[str, Any], change: ChangeRequest | None) -
     )
     return {
         "progress": forms.section_progress(plain),
-        "ahead": {name: steps_of(getattr(known, name)) for name in ("implementation_steps", "rollback_plan")},
+        "ahead": {
+            name: steps_of(getattr(known, name))
+            for name in ("implementation_steps", "rollback_plan")
+        },
         "asked": (plans := policy.plan(rounds.current_rules(), facts)),
-        "nobody": vacancies.nobody_for(plans, change.requester if change else user) if known.priority else [],
+        "nobody": (
+            vacancies.nobody_for(plans, change.requester if change else user)
+            if known.priority
+            else []
+        ),
         "shown_priority": known.priority,
         **_suggestion(known, picked),
         "component_note": _component_note(values.get("components", "")),
@@ -95,8 +118,12 @@ def _preview(user: User, values: dict[str, Any], change: ChangeRequest | None) -
     }
 
 
-def _when(known: ChangeRequest, picked: list[Component], change: ChangeRequest | None, user: User) -> dict[str, Any]:
-    """What the calendar says of the window asked for, and when what is typed so far would probably be live."""
+def _when(
+    known: ChangeRequest, picked: list[Component], change: ChangeRequest | None, user: User
+) -> dict[str, Any]:
+    """What the calendar says of the window asked for, and when what is typed so far would probably
+    be live.
+    """
     components = {component.pk: component.slug for component in picked}
     canary = known.strategy == ChangeRequest.Strategy.CANARY
     plan = slots.Plan(
@@ -110,29 +137,51 @@ def _when(known: ChangeRequest, picked: list[Component], change: ChangeRequest |
     )
     state = change.state if change else State.DRAFT
     wanted, short = known.requested_window_start, bool(known.requested_window_reason.strip())
-    found = forecast.ahead(plan, state, change.submitted_at if change else None, reader=user, short_notice=short)
+    found = forecast.ahead(
+        plan, state, change.submitted_at if change else None, reader=user, short_notice=short
+    )
     bookable = _bookable(plan, wanted, found.around if found else None, user)
-    early = found is not None and (found.earlier or (bookable and bookable.allowed and found.reach and bookable.start < found.reach))
+    early = found is not None and (
+        found.earlier
+        or (bookable and bookable.allowed and found.reach and bookable.start < found.reach)
+    )
     return {
         "forecast": found,
         "bookable": bookable,
         "held": locked_out(plan.priority, plan.scope) if found and not plan.is_emergency else [],
-        "why_not_earlier": forecast.not_in_reach(state, plan.priority, short_notice=short) if early else "",
-        "asks_why": wanted is not None and wanted > timezone.now() and needs_notice(plan.priority, wanted) and not short,
+        "why_not_earlier": (
+            forecast.not_in_reach(state, plan.priority, short_notice=short) if early else ""
+        ),
+        "asks_why": (
+            wanted is not None
+            and wanted > timezone.now()
+            and needs_notice(plan.priority, wanted)
+            and not short
+        ),
     }
 
 
-def _bookable(plan: slots.Plan, wanted: datetime | None, around: Around | None, user: User) -> Bookable | None:
-    """The answer for the window asked for; without one for the day asked for, where a freeze or blackout shuts it."""
+def _bookable(
+    plan: slots.Plan, wanted: datetime | None, around: Around | None, user: User
+) -> Bookable | None:
+    """The answer for the window asked for; without one for the day asked for, where a freeze or
+    blackout shuts it.
+    """
     start = wanted or (datetime.combine(plan.from_day, time(0), UTC) if plan.from_day else None)
     if start is None or not plan.priority:
         return None
-    found = may_be_booked(plan, start, around if around and around.covers(start) else Around.slot(plan, start, reader=user))
+    found = may_be_booked(
+        plan,
+        start,
+        around if around and around.covers(start) else Around.slot(plan, start, reader=user),
+    )
     return found if wanted or found.is_closed else None
 
 
 def _component_note(text: Any) -> str:
-    """What is wrong with the components typed so far, with the names that were probably meant (X17)."""
+    """What is wrong with the components typed so far, with the names that were probably meant
+    (X17).
+    """
     names = reading.names(str(text))
     if not names:
         return ""
@@ -140,9 +189,15 @@ def _component_note(text: Any) -> str:
     unknown = [name for name in names if name not in known][:3]
     if not unknown:
         return ""
-    catalogue = list(Component.objects.filter(retired_at=None).values_list("slug", flat=True)[:2000])
+    catalogue = list(
+        Component.objects.filter(retired_at=None).values_list("slug", flat=True)[:2000]
+    )
     near = {name: get_close_matches(name, catalogue, 1) for name in unknown}
-    return " ".join(f"There is no component “{name[:60]}”{f'; did you mean {near[name][0]}?' if near[name] else '.'}" for name in unknown)
+    return " ".join(
+        "There is no component"
+        f" “{name[:60]}”{f'; did you mean {near[name][0]}?' if near[name] else '.'}"
+        for name in unknown
+    )
 
 
 def _suggestion(known: ChangeRequest, picked: list[Component]) -> dict[str, Any]:
@@ -172,7 +227,9 @@ def _known(user: User, values: dict[str, Any]) -> tuple[ChangeRequest, list[Comp
 
 def _plain(known: ChangeRequest, picked: list[Component]) -> dict[str, Any]:
     """Its content by name, as `requests.content` judges it."""
-    return {name: getattr(known, name) for name in content.NAMES if name != "components"} | {"components": [c.slug for c in picked]}
+    return {name: getattr(known, name) for name in content.NAMES if name != "components"} | {
+        "components": [c.slug for c in picked]
+    }
 
 
 def _as_posted(values: dict[str, Any]) -> dict[str, Any]:
@@ -182,24 +239,40 @@ def _as_posted(values: dict[str, Any]) -> dict[str, Any]:
     for name, value in values.items():
         if name not in ("confidential", "major") and isinstance(value, (str, int)):
             post[name] = str(value)
-    return {name: value for name, value in forms.values_from(post).items() if name in cleaning.CLEANERS}
+    return {
+        name: value for name, value in forms.values_from(post).items() if name in cleaning.CLEANERS
+    }
 
 
 def _draft_of(request: Request) -> ChangeRequest | None:
-    """The draft that this form has made already: by its number, or by its one-time token if the number never reached the browser."""
+    """The draft that this form has made already: by its number, or by its one-time token if the
+    number never reached the browser.
+    """
     number = request.POST.get("number", "")
     if not number and request.POST.get("token"):
         key = IdempotencyKey.objects.filter(user=request.user, key=_form_key(request)).first()
         number = key.body if key else ""
     draft = access.change_for(request.user, number) if number else None
-    # The form of a change that has moved on (the back button) edits nothing: its page is where one goes on.
+    # The form of a change that has moved on (the back button) edits nothing: its page is where one
+    # goes on.
     if draft is not None and (draft.state != State.DRAFT or draft.requester_id != request.user.pk):
-        raise Blocked([Reason("state", f"{draft.number} is {State(draft.state).label.lower()} already; go on from its page.")])
+        raise Blocked(
+            [
+                Reason(
+                    "state",
+                    f"{draft.number} is {State(draft.state).label.lower()} already; go on from its"
+                    " page.",
+                )
+            ]
+        )
     return draft
 
 
 def _form_key(request: Request) -> str:
-    return "form:" + hashlib.sha256((request.POST.get("token") or uuid.uuid4().hex).encode()).hexdigest()
+    return (
+        "form:"
+        + hashlib.sha256((request.POST.get("token") or uuid.uuid4().hex).encode()).hexdigest()
+    )
 
 
 def _save(request: Request, values: dict[str, Any]) -> ChangeRequest:
@@ -209,7 +282,10 @@ def _save(request: Request, values: dict[str, Any]) -> ChangeRequest:
         try:
             with transaction.atomic():
                 key = IdempotencyKey.objects.create(
-                    user=request.user, key=_form_key(request), fingerprint="form", created_at=timezone.now()
+                    user=request.user,
+                    key=_form_key(request),
+                    fingerprint="form",
+                    created_at=timezone.now(),
                 )
                 draft = changes.create(actor=request.user, values=values)
                 key.status, key.body = 201, draft.number
@@ -221,7 +297,9 @@ def _save(request: Request, values: dict[str, Any]) -> ChangeRequest:
                 raise
     with transaction.atomic():  # under lock: the form's own save a moment ago is nobody else's edit
         version = access.change_for(request.user, draft.number, lock=True).version
-        return taking_back.edit(actor=request.user, number=draft.number, version=version, values=values)
+        return taking_back.edit(
+            actor=request.user, number=draft.number, version=version, values=values
+        )
 
 
 #: intent of the form → what its sender goes on to ask the change managers for, on the draft's page
@@ -232,20 +310,31 @@ NOT_LOST = "Nothing you typed is lost: it stands below."
 
 
 def new(request: Request) -> HttpResponse:
-    """A new change: save as a draft, or save and submit. Whatever is wrong, what was typed is shown again, and kept."""
+    """A new change: save as a draft, or save and submit. Whatever is wrong, what was typed is shown
+    again, and kept.
+    """
     access.check_may_write(request.user)
     if request.method != "POST":
         priority = request.GET.get("priority", "")
         return _form_page(
-            request, change=None, values={"priority": priority if priority in ChangeRequest.Priority.values else "", "strategy": "rolling"}
+            request,
+            change=None,
+            values={
+                "priority": priority if priority in ChangeRequest.Priority.values else "",
+                "strategy": "rolling",
+            },
         )
     typed = forms.typed(request.POST)
     if not request.POST.get("summary", "").strip() and not request.POST.get("number"):
         # Nothing that anybody could find again: no draft, and no number is spent on it.
-        refused = Invalid(fields={"summary": "Summary: say in one line what changes; a draft is kept by it."})
+        refused = Invalid(
+            fields={"summary": "Summary: say in one line what changes; a draft is kept by it."}
+        )
         record_refusal(request, refused)
         errors = _all_that_is_wrong(refused, request, typed)
-        return _form_page(request, change=None, values=typed, errors=errors, notice=NOT_LOST, status=422)
+        return _form_page(
+            request, change=None, values=typed, errors=errors, notice=NOT_LOST, status=422
+        )
     try:
         change = _save(request, forms.values_from(request.POST))
         typed["number"] = change.number
@@ -255,19 +344,30 @@ def new(request: Request) -> HttpResponse:
         else:
             messages.success(request, f"{change.number} is kept as a draft.")
         if request.POST.get("intent", "") in ASKS:
-            return redirect(f"{change.get_absolute_url()}?ask={ASKS[request.POST['intent']]}#no-fit")
+            return redirect(
+                f"{change.get_absolute_url()}?ask={ASKS[request.POST['intent']]}#no-fit"
+            )
     except Missing:
         raise
     except Refused as refused:
         record_refusal(request, refused)
         errors = _all_that_is_wrong(refused, request, typed)
         kept = "Everything you typed is kept in the draft." if typed.get("number") else NOT_LOST
-        return _form_page(request, change=None, values=typed, errors=errors, notice=kept, status=status_of(refused))
+        return _form_page(
+            request,
+            change=None,
+            values=typed,
+            errors=errors,
+            notice=kept,
+            status=status_of(refused),
+        )
     return redirect(change)
 
 
 def _all_that_is_wrong(refused: Refused, request: Request, typed: dict[str, Any]) -> dict[str, str]:
-    """Wrong values and, for whoever wanted to submit, missing ones too: told at once, in the form's order."""
+    """Wrong values and, for whoever wanted to submit, missing ones too: told at once, in the form's
+    order.
+    """
     if not isinstance(refused, Invalid):
         return {"": str(refused)}
     if request.POST.get("intent") != "submit":
@@ -278,7 +378,9 @@ def _all_that_is_wrong(refused: Refused, request: Request, typed: dict[str, Any]
 
 
 def edit(request: Request, number: str) -> HttpResponse:
-    """Edit a change. The version that the person saw goes with the form: somebody else's edit in between is told, not overwritten."""
+    """Edit a change. The version that the person saw goes with the form: somebody else's edit in
+    between is told, not overwritten.
+    """
     change = access.change_for(request.user, number)
     refusal = taking_back.edit_refusal(change, request.user)
     if refusal and request.method != "POST":
@@ -286,19 +388,37 @@ def edit(request: Request, number: str) -> HttpResponse:
         messages.error(request, " ".join(reason.message for reason in refusal))
         return redirect(change)
     if request.method != "POST":
-        return _form_page(request, change=change, values=forms.shown(change) | {"number": change.number, "version": change.version})
+        return _form_page(
+            request,
+            change=change,
+            values=forms.shown(change) | {"number": change.number, "version": change.version},
+        )
     typed = forms.typed(request.POST)
     try:
         seen = key_of(request.POST.get("version", ""))
-        change = taking_back.edit(actor=request.user, number=number, version=seen, values=forms.values_from(request.POST))
-        if request.POST.get("intent") == "submit" and change.state in (State.DRAFT, State.CHANGES_REQUESTED):
+        change = taking_back.edit(
+            actor=request.user, number=number, version=seen, values=forms.values_from(request.POST)
+        )
+        if request.POST.get("intent") == "submit" and change.state in (
+            State.DRAFT,
+            State.CHANGES_REQUESTED,
+        ):
             typed["version"] = change.version
             change = decisions.submit(actor=request.user, number=number)
             messages.success(request, submission.said(change))
         else:
-            messages.success(request, "Saved." if change.state not in (State.IN_REVIEW,) else "Saved. A new round of approval has begun.")
+            messages.success(
+                request,
+                (
+                    "Saved."
+                    if change.state not in (State.IN_REVIEW,)
+                    else "Saved. A new round of approval has begun."
+                ),
+            )
         if request.POST.get("intent", "") in ASKS:
-            return redirect(f"{change.get_absolute_url()}?ask={ASKS[request.POST['intent']]}#no-fit")
+            return redirect(
+                f"{change.get_absolute_url()}?ask={ASKS[request.POST['intent']]}#no-fit"
+            )
     except Refused as refused:
         record_refusal(request, refused)
         errors = _all_that_is_wrong(refused, request, typed)
@@ -307,31 +427,61 @@ def edit(request: Request, number: str) -> HttpResponse:
             change = access.change_for(request.user, number)
             errors = _differing(change, typed)
             typed["version"] = change.version
-            notice = "Somebody edited it since you opened it. Your text stands below; saving again puts it in place of theirs."
-        return _form_page(request, change=change, values=typed, errors=errors, notice=notice, status=status_of(refused))
+            notice = (
+                "Somebody edited it since you opened it. Your text stands below; saving again puts"
+                " it in place of theirs."
+            )
+        return _form_page(
+            request,
+            change=change,
+            values=typed,
+            errors=errors,
+            notice=notice,
+            status=status_of(refused),
+        )
     return redirect(change)
 
 
 def _differing(change: ChangeRequest, typed: dict[str, Any]) -> dict[str, str]:
-    """Field → what it says now, where that is not what was typed: for whoever edited at the same time as somebody else."""
+    """Field → what it says now, where that is not what was typed: for whoever edited at the same
+    time as somebody else.
+    """
     now = forms.shown(change)
-    differing = {name: str(now.get(name) or "") for name in content.BY_NAME if str(typed.get(name) or "") != str(now.get(name) or "")}
-    told = {name: f"{content.BY_NAME[name].label}: it now says “{value[:200]}”." for name, value in differing.items()}
+    differing = {
+        name: str(now.get(name) or "")
+        for name in content.BY_NAME
+        if str(typed.get(name) or "") != str(now.get(name) or "")
+    }
+    told = {
+        name: f"{content.BY_NAME[name].label}: it now says “{value[:200]}”."
+        for name, value in differing.items()
+    }
     return told or {"": "Somebody edited it since you opened it; it now says what you wrote, too."}
 
 
 @require_POST
 def preview(request: Request) -> HttpResponse:
-    """While somebody types: the rail and the verdict anew, and the draft saved as far as its fields can be taken."""
+    """While somebody types: the rail and the verdict anew, and the draft saved as far as its fields
+    can be taken.
+    """
     typed = forms.typed(request.POST)
     change, saved = None, False
-    if request.POST.get("autosave") and request.POST.get("summary", "").strip() and request.user.may_write:
+    if (
+        request.POST.get("autosave")
+        and request.POST.get("summary", "").strip()
+        and request.user.may_write
+    ):
         values = _usable(forms.values_from(request.POST))
         try:
             change, saved = _save(request, values), True
         except Refused:
             saved = False
-    context = {"values": Fields(typed), "change": change, "saved": saved, **_preview(request.user, typed, change)}
+    context = {
+        "values": Fields(typed),
+        "change": change,
+        "saved": saved,
+        **_preview(request.user, typed, change),
+    }
     return render(request, "request_form/preview.html", context)
 
 

@@ -23,7 +23,12 @@ def redact(request: Request, key: int) -> HttpResponse:
     errors: dict[str, str] = {}
     if request.method == "POST":
         try:
-            redaction.propose(actor=request.user, event_key=key, n=request.POST.get("n", ""), reason=request.POST.get("reason", ""))
+            redaction.propose(
+                actor=request.user,
+                event_key=key,
+                n=request.POST.get("n", ""),
+                reason=request.POST.get("reason", ""),
+            )
             messages.success(request, "Asked: it goes when the second person has confirmed.")
             return redirect("audit:redact", key)
         except Invalid as problem:
@@ -34,8 +39,16 @@ def redact(request: Request, key: int) -> HttpResponse:
         "event": event,
         "change": change,
         "refused": refused,
-        "texts": [(text, redaction.text_refusal(change, text.text)) for text in redaction.texts(event)] if not refused else [],
-        "asked": Proposal.objects.filter(kind=redaction.KIND, state=Proposal.State.OPEN, payload__event=key).select_related("author"),
+        "texts": (
+            [(text, redaction.text_refusal(change, text.text)) for text in redaction.texts(event)]
+            if not refused
+            else []
+        ),
+        "asked": (
+            Proposal.objects.filter(
+                kind=redaction.KIND, state=Proposal.State.OPEN, payload__event=key
+            ).select_related("author")
+        ),
         "taken": Redaction.objects.filter(words=key).select_related("proposed_by", "confirmed_by"),
         "errors": Fields(errors),
         "typed": Fields(request.POST),

@@ -21,7 +21,13 @@ def trail(request: Request) -> HttpResponse:
     """Newest first, keyset-paged, by person and action; verified on request."""
     if not api.may_read_all(request.user):
         raise NotYours(
-            [Reason("not_yours", "Auditors and change managers read the whole trail. A change's own trail is on its Audit tab.")]
+            [
+                Reason(
+                    "not_yours",
+                    "Auditors and change managers read the whole trail. A change's own trail is on"
+                    " its Audit tab.",
+                )
+            ]
         )
     events = Event.objects.select_related("actor", "link", "words").order_by("-id")
     actor, action = (request.GET.get(name, "")[:150] for name in ("actor", "action"))

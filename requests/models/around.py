@@ -1,4 +1,6 @@
-"""What stands around a change: comments, suggestions, watching, and requests that were answered already."""
+"""What stands around a change: comments, suggestions, watching, and requests that were answered
+already.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ class Watch(models.Model):
     """Somebody wants to be told how a change goes on."""
 
     change = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="watches")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="watches")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="watches"
+    )
 
     class Meta:
         verbose_name_plural = "watches"
@@ -39,7 +43,9 @@ class Comment(models.Model):
 
 
 class UsualReviewer(models.Model):
-    """Who usually decides on changes of a component by a role: asked first, all others with the reminder."""
+    """Who usually decides on changes of a component by a role: asked first, all others with the
+    reminder.
+    """
 
     component = models.ForeignKey(Component, on_delete=models.CASCADE, related_name="usual")
     role = models.CharField(max_length=30)
@@ -47,14 +53,18 @@ class UsualReviewer(models.Model):
 
     class Meta:
         ordering = ["component", "role"]
-        constraints = [models.UniqueConstraint(fields=["component", "role"], name="one_usual_person_per_role")]
+        constraints = [
+            models.UniqueConstraint(fields=["component", "role"], name="one_usual_person_per_role")
+        ]
 
     def __str__(self) -> str:
         return f"{self.user_id} for {self.role} of {self.component_id}"
 
 
 class Suggestion(models.Model):
-    """Exact new text for a field of a change, which its requester may take over with one click; its author stays free to decide."""
+    """Exact new text for a field of a change, which its requester may take over with one click; its
+    author stays free to decide.
+    """
 
     class State(models.TextChoices):
         OPEN = "open", "Suggested"
@@ -64,7 +74,9 @@ class Suggestion(models.Model):
     change = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="suggestions")
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     field = models.CharField(max_length=40)
-    before = models.TextField(blank=True, max_length=20_000, help_text="What the field said when it was suggested.")
+    before = models.TextField(
+        blank=True, max_length=20_000, help_text="What the field said when it was suggested."
+    )
     text = models.TextField(max_length=20_000)
     comment = models.TextField(blank=True, max_length=2_000)
     created_at = models.DateTimeField()
@@ -76,7 +88,8 @@ class Suggestion(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="suggestion_answered_is_stamped",
-                condition=Q(state="open", answered_at__isnull=True) | (~Q(state="open") & Q(answered_at__isnull=False)),
+                condition=Q(state="open", answered_at__isnull=True)
+                | (~Q(state="open") & Q(answered_at__isnull=False)),
             )
         ]
 
@@ -85,7 +98,9 @@ class Suggestion(models.Model):
 
 
 class IdempotencyKey(models.Model):
-    """A POST that was answered, so that its repetition gets the same answer and no second effect. Kept for a day."""
+    """A POST that was answered, so that its repetition gets the same answer and no second effect.
+    Kept for a day.
+    """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     key = models.CharField(max_length=200)

@@ -55,8 +55,8 @@ class ChangeQuerySet(models.QuerySet["ChangeRequest"]):
     def visible_to(self, user: User) -> ChangeQuerySet:
         """What the person may see: the one queryset behind list, page, search, export and API.
 
-        A confidential change is absent, not masked, for everyone but its requester, deciders, implementer, change managers, auditors,
-        and those to whom it was granted by name or role.
+        A confidential change is absent, not masked, for everyone but its requester, deciders,
+        implementer, change managers, auditors, and those to whom it was granted by name or role.
         """
         if not user.is_active:
             return self.none()
@@ -75,7 +75,11 @@ class ChangeQuerySet(models.QuerySet["ChangeRequest"]):
     def for_rows(self) -> ChangeQuerySet:
         """With what a row of a list shows, the long texts left out."""
         slugs = models.Prefetch("components", queryset=Component.objects.only("slug"))
-        return self.select_related("requester").only(*ROW, "requester__name", "requester__username").prefetch_related(slugs)
+        return (
+            self.select_related("requester")
+            .only(*ROW, "requester__name", "requester__username")
+            .prefetch_related(slugs)
+        )
 
 
 Move = TypeVar("Move", bound=Callable[..., Any])
@@ -84,12 +88,16 @@ Move = TypeVar("Move", bound=Callable[..., Any])
 def _moves(name: str) -> Callable[[Move], Move]:
     sources, target = TRANSITIONS[name]
     reached = RETURN_VALUE(*target) if isinstance(target, tuple) else target
-    decorate: Callable[[Move], Move] = transition(field="state", source=list(sources), target=reached)
+    decorate: Callable[[Move], Move] = transition(
+        field="state", source=list(sources), target=reached
+    )
     return decorate
 
 
 class ChangeRequest(models.Model):
-    """A change request: what was asked (content), where it stands (state), when (slot) and how it went (outcome)."""
+    """A change request: what was asked (content), where it stands (state), when (slot) and how it
+    went (outcome).
+    """
 
     class Priority(models.TextChoices):
         P0 = "P0", "P0 Emergency"
@@ -125,14 +133,20 @@ class ChangeRequest(models.Model):
     number = models.CharField(max_length=24, unique=True, editable=False)
     state = FSMField(default=State.DRAFT, choices=State.choices, protected=True)
     outcome = models.CharField(
-        max_length=12, blank=True, choices=[(s.value, s.label) for s in (State.COMPLETED, State.ROLLED_BACK, State.FAILED)]
+        max_length=12,
+        blank=True,
+        choices=[(s.value, s.label) for s in (State.COMPLETED, State.ROLLED_BACK, State.FAILED)],
     )
     origin = models.CharField(max_length=10, choices=Origin, default=Origin.APP, editable=False)
     version = models.PositiveIntegerField(default=1)
-    round = models.PositiveIntegerField(default=0, help_text="Number of the current round of approval.")
+    round = models.PositiveIntegerField(
+        default=0, help_text="Number of the current round of approval."
+    )
     content_hash = models.CharField(max_length=64, blank=True)
     content_scheme = models.PositiveSmallIntegerField(
-        default=content.SCHEME, db_default=1, help_text="Which fields the hash covers (A35): that of the round, or of the draft."
+        default=content.SCHEME,
+        db_default=1,
+        help_text="Which fields the hash covers (A35): that of the round, or of the draft.",
     )
     approved_hash = models.CharField(max_length=64, blank=True)
 
@@ -140,7 +154,9 @@ class ChangeRequest(models.Model):
     priority = models.CharField(max_length=2, blank=True, choices=Priority)
     emergency_kind = models.CharField(max_length=20, blank=True, choices=EmergencyKind)
     emergency_reference = models.CharField(max_length=200, blank=True)
-    actual_start = models.DateTimeField(null=True, blank=True, help_text="Of a P0 filed while it runs or afterwards (A33).")
+    actual_start = models.DateTimeField(
+        null=True, blank=True, help_text="Of a P0 filed while it runs or afterwards (A33)."
+    )
     actual_end = models.DateTimeField(null=True, blank=True)
     summary = models.CharField(max_length=200, blank=True)
     reason = models.TextField(blank=True)
@@ -166,34 +182,66 @@ class ChangeRequest(models.Model):
     requested_date = models.DateField(null=True, blank=True)
     estimated_minutes = models.PositiveIntegerField(null=True, blank=True)
 
-    risk_answers = models.JSONField(default=dict, blank=True, help_text="The questionnaire: key → yes or no (A18).")
-    strategy_reason = models.TextField(blank=True, max_length=2000, help_text="Why a high risk does not go by canary (A18).")
+    risk_answers = models.JSONField(
+        default=dict, blank=True, help_text="The questionnaire: key → yes or no (A18)."
+    )
+    strategy_reason = models.TextField(
+        blank=True, max_length=2000, help_text="Why a high risk does not go by canary (A18)."
+    )
     no_way_back = models.CharField(
-        max_length=6, blank=True, default="", db_default="", choices=NoWayBack, help_text="Its rollback plan then recovers forwards (A46)."
+        max_length=6,
+        blank=True,
+        default="",
+        db_default="",
+        choices=NoWayBack,
+        help_text="Its rollback plan then recovers forwards (A46).",
     )
     no_way_back_reason = models.TextField(blank=True, default="", db_default="", max_length=2000)
 
     # Writable, not content.
-    assessed_risk = models.CharField(max_length=6, blank=True, choices=Risk, help_text="Lowered to this by a reviewer, for this round.")
+    assessed_risk = models.CharField(
+        max_length=6,
+        blank=True,
+        choices=Risk,
+        help_text="Lowered to this by a reviewer, for this round.",
+    )
     assessed_reason = models.TextField(blank=True)
-    assessed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    assessed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
     requested_window_start = models.DateTimeField(null=True, blank=True)
     requested_window_reason = models.TextField(
-        default="", blank=True, max_length=2000, db_default="", help_text="Why that start cannot wait for 24 hours of notice (A12)."
+        default="",
+        blank=True,
+        max_length=2000,
+        db_default="",
+        help_text="Why that start cannot wait for 24 hours of notice (A12).",
     )
     external_refs = models.JSONField(default=list, blank=True)
     implementer = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="implemented_changes"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="implemented_changes",
     )
     confidential = models.BooleanField(default=False)
     major = models.BooleanField(default=False)
 
-    requester = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="requested_changes")
+    requester = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="requested_changes"
+    )
     requester_role = models.CharField(max_length=200, blank=True)
     decider_roles = ArrayField(models.CharField(max_length=30), default=list, blank=True)
-    depends_on = models.ManyToManyField("self", symmetrical=False, blank=True, related_name="needed_by")
-    duplicate_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="duplicates")
-    copied_from = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="copies")
+    depends_on = models.ManyToManyField(
+        "self", symmetrical=False, blank=True, related_name="needed_by"
+    )
+    duplicate_of = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="duplicates"
+    )
+    copied_from = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="copies"
+    )
 
     # The slot: what is booked now. windows.Booking keeps the rest.
     slot_start = models.DateTimeField(null=True, blank=True)
@@ -202,13 +250,21 @@ class ChangeRequest(models.Model):
     window_start = models.DateTimeField(null=True, blank=True)
     window_end = models.DateTimeField(null=True, blank=True)
     hold_start = models.DateTimeField(
-        null=True, blank=True, help_text="In review again: the slot that it keeps until the round ends (A35)."
+        null=True,
+        blank=True,
+        help_text="In review again: the slot that it keeps until the round ends (A35).",
     )
     hold_end = models.DateTimeField(null=True, blank=True)
-    hold_reason = models.TextField(blank=True, db_default="", help_text="The short-notice reason that was given for that slot.")
+    hold_reason = models.TextField(
+        blank=True, db_default="", help_text="The short-notice reason that was given for that slot."
+    )
     slots_missed = models.PositiveSmallIntegerField(default=0)
     slot_told = models.PositiveSmallIntegerField(
-        default=0, help_text="How far its people have been told of the slot: 1 a day before, 2 two hours before, 3 when it opened."
+        default=0,
+        help_text=(
+            "How far its people have been told of the slot: 1 a day before, 2 two hours before, 3"
+            " when it opened."
+        ),
     )
 
     # Stamps, made by transitions.
@@ -219,12 +275,22 @@ class ChangeRequest(models.Model):
     finished_at = models.DateTimeField(null=True, editable=False)
     completed_at = models.DateTimeField(null=True, editable=False)
     rollback_started_at = models.DateTimeField(null=True, editable=False)
-    ended_at = models.DateTimeField(null=True, editable=False, help_text="First end of implementation: the month it counts in (A8).")
+    ended_at = models.DateTimeField(
+        null=True,
+        editable=False,
+        help_text="First end of implementation: the month it counts in (A8).",
+    )
     closed_at = models.DateTimeField(null=True, editable=False)
     overrun_at = models.DateTimeField(null=True, editable=False)
-    authorised_until = models.DateTimeField(null=True, editable=False, help_text="Of an approved P0: unused, it lapses then (A32).")
-    authorisation_warned = models.DateTimeField(null=True, editable=False, help_text="The end that its people were warned of.")
-    late_record_asked_at = models.DateTimeField(null=True, blank=True, help_text="Change managers were asked to accept that (A33).")
+    authorised_until = models.DateTimeField(
+        null=True, editable=False, help_text="Of an approved P0: unused, it lapses then (A32)."
+    )
+    authorisation_warned = models.DateTimeField(
+        null=True, editable=False, help_text="The end that its people were warned of."
+    )
+    late_record_asked_at = models.DateTimeField(
+        null=True, blank=True, help_text="Change managers were asked to accept that (A33)."
+    )
     late_record_accepted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         null=True,
@@ -236,7 +302,9 @@ class ChangeRequest(models.Model):
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
 
     search = models.GeneratedField(
-        expression=SearchVector("number", "summary", "reason", config="english"), output_field=SearchVectorField(), db_persist=True
+        expression=SearchVector("number", "summary", "reason", config="english"),
+        output_field=SearchVectorField(),
+        db_persist=True,
     )
 
     objects = ChangeQuerySet.as_manager()
@@ -253,23 +321,35 @@ class ChangeRequest(models.Model):
                 name="change_by_approval",
                 condition=Q(approved_at__isnull=False, submitted_at__isnull=False),
             ),
-            models.Index(fields=["slot_start"], name="change_by_slot", condition=Q(slot_start__isnull=False)),
-            models.Index(fields=["ended_at"], name="change_by_end", condition=Q(ended_at__isnull=False)),
+            models.Index(
+                fields=["slot_start"], name="change_by_slot", condition=Q(slot_start__isnull=False)
+            ),
+            models.Index(
+                fields=["ended_at"], name="change_by_end", condition=Q(ended_at__isnull=False)
+            ),
             models.Index(
                 fields=["state", "slot_start"],
                 name="change_running",
                 condition=Q(state__in=["scheduled", "implementing", "verifying", "rolling_back"]),
             ),
             models.Index(
-                fields=["requested_window_start"], name="change_held", condition=Q(state="in_review", requested_window_start__isnull=False)
+                fields=["requested_window_start"],
+                name="change_held",
+                condition=Q(state="in_review", requested_window_start__isnull=False),
             ),
             models.Index(
                 fields=["authorised_until"],
                 name="change_authorised_until",
                 condition=Q(authorised_until__isnull=False, state__in=["approved", "scheduled"]),
             ),
-            models.Index(fields=["hold_start"], name="change_by_hold", condition=Q(hold_start__isnull=False)),
-            models.Index(fields=["late_record_asked_at"], name="change_asked_late", condition=Q(late_record_asked_at__isnull=False)),
+            models.Index(
+                fields=["hold_start"], name="change_by_hold", condition=Q(hold_start__isnull=False)
+            ),
+            models.Index(
+                fields=["late_record_asked_at"],
+                name="change_asked_late",
+                condition=Q(late_record_asked_at__isnull=False),
+            ),
             GinIndex(fields=["search"], name="change_search"),
         ]
         constraints = [
@@ -277,22 +357,48 @@ class ChangeRequest(models.Model):
             models.CheckConstraint(
                 name="change_approved_is_stamped",
                 condition=~Q(state__in=["approved", "scheduled"])
-                | (Q(approved_at__isnull=False) & Q(approved_hash=F("content_hash")) & ~Q(content_hash="")),
+                | (
+                    Q(approved_at__isnull=False)
+                    & Q(approved_hash=F("content_hash"))
+                    & ~Q(content_hash="")
+                ),
             ),
-            models.CheckConstraint(name="change_scheduled_has_slot", condition=~Q(state="scheduled") | Q(slot_start__isnull=False)),
+            models.CheckConstraint(
+                name="change_scheduled_has_slot",
+                condition=~Q(state="scheduled") | Q(slot_start__isnull=False),
+            ),
             models.CheckConstraint(
                 name="change_started_was_approved",
-                condition=~Q(state__in=["implementing", "verifying", "rolling_back", "completed", "rolled_back"])
-                | (Q(started_at__isnull=False) & Q(approved_at__isnull=False) & Q(approved_hash=F("content_hash")))
+                condition=~Q(
+                    state__in=[
+                        "implementing",
+                        "verifying",
+                        "rolling_back",
+                        "completed",
+                        "rolled_back",
+                    ]
+                )
+                | (
+                    Q(started_at__isnull=False)
+                    & Q(approved_at__isnull=False)
+                    & Q(approved_hash=F("content_hash"))
+                )
                 | ~Q(origin="app"),
             ),
             models.CheckConstraint(
                 name="change_started_in_slot_or_p0",
-                condition=~Q(state__in=["implementing", "verifying"]) | Q(slot_start__isnull=False) | Q(priority="P0"),
+                condition=~Q(state__in=["implementing", "verifying"])
+                | Q(slot_start__isnull=False)
+                | Q(priority="P0"),
             ),
-            models.CheckConstraint(name="change_slot_has_length", condition=Q(slot_start__isnull=True) | Q(slot_end__gt=F("slot_start"))),
             models.CheckConstraint(
-                name="change_outcome_known", condition=~Q(state__in=["completed", "rolled_back", "failed", "closed"]) | ~Q(outcome="")
+                name="change_slot_has_length",
+                condition=Q(slot_start__isnull=True) | Q(slot_end__gt=F("slot_start")),
+            ),
+            models.CheckConstraint(
+                name="change_outcome_known",
+                condition=~Q(state__in=["completed", "rolled_back", "failed", "closed"])
+                | ~Q(outcome=""),
             ),
         ]
 
@@ -302,12 +408,14 @@ class ChangeRequest(models.Model):
     def get_absolute_url(self) -> str:
         return f"/changes/{self.number}/"
 
-    # --- content ---------------------------------------------------------------------------------------------------------
+    # --- content ----------------------------------------------------------------------------------
 
     def content(self) -> dict[str, Any]:
         """The content as plain values, components as slugs; what is hashed, compared and shown."""
         values = {name: getattr(self, name) for name in content.NAMES if name != "components"}
-        return values | {"components": sorted(component.slug for component in self.components.all())}
+        return values | {
+            "components": sorted(component.slug for component in self.components.all())
+        }
 
     @property
     def way_back(self) -> str:
@@ -341,7 +449,9 @@ class ChangeRequest(models.Model):
 
     @property
     def risk_now(self) -> str:
-        """The risk as it stands: the requester's, or what a reviewer of this round lowered it to (A18)."""
+        """The risk as it stands: the requester's, or what a reviewer of this round lowered it to
+        (A18).
+        """
         return self.assessed_risk or self.risk
 
     @property
@@ -350,13 +460,17 @@ class ChangeRequest(models.Model):
 
     @property
     def implementation_date(self) -> date | None:
-        """The UTC day on which it is or was implemented, as far as it is known (R54): its start, its slot, the window asked for."""
+        """The UTC day on which it is or was implemented, as far as it is known (R54): its start,
+        its slot, the window asked for.
+        """
         at = self.started_at or self.slot_start or self.hold_start or self.requested_window_start
         return at.date() if at else None
 
     @property
     def is_recorded(self) -> bool:
-        """Filed while it was worked on, or afterwards: no calendar or checklist was in its way (A33)."""
+        """Filed while it was worked on, or afterwards: no calendar or checklist was in its way
+        (A33).
+        """
         return self.actual_start is not None and self.started_at is not None
 
     @property
@@ -369,7 +483,7 @@ class ChangeRequest(models.Model):
         """Whether somebody who did not implement it must confirm the review (A13)."""
         return self.is_emergency or self.outcome in {State.ROLLED_BACK, State.FAILED}
 
-    # --- the state machine: transitions and their stamps, nothing else; called only by lifecycle.perform ---------------------
+    # --- the state machine: transitions and their stamps, nothing else; called only by lifecycle.pe
 
     @_moves("submit")
     def submit(self, at: datetime) -> None:
@@ -474,7 +588,9 @@ class ChangeRequest(models.Model):
         self.clear_slot()
 
     def _really(self, at: datetime) -> datetime:
-        """Of an emergency recorded after its work (A33) the real end, not the click that files it."""
+        """Of an emergency recorded after its work (A33) the real end, not the click that
+        files it.
+        """
         return self.actual_end if self.actual_end and self.ended_at is None else at
 
     def _end(self, outcome: State, at: datetime) -> None:
@@ -483,25 +599,35 @@ class ChangeRequest(models.Model):
 
 
 class Author(models.Model):
-    """Who requested a change or edited its content: barred from deciding on it, for ever (promise 1; a trigger agrees)."""
+    """Who requested a change or edited its content: barred from deciding on it, for ever (promise
+    1; a trigger agrees).
+    """
 
     change = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="authors")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["change", "user"], name="one_author_row_per_person")]
+        constraints = [
+            models.UniqueConstraint(fields=["change", "user"], name="one_author_row_per_person")
+        ]
 
     def __str__(self) -> str:
         return f"{self.user_id} wrote on {self.change_id}"
 
 
 class ChangeReader(UserObjectPermissionBase):
-    """A confidential change granted to one person, by django-guardian with a direct foreign key: gone with its change, never orphaned."""
+    """A confidential change granted to one person, by django-guardian with a direct foreign key:
+    gone with its change, never orphaned.
+    """
 
-    content_object = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="readers")
+    content_object = models.ForeignKey(
+        ChangeRequest, on_delete=models.CASCADE, related_name="readers"
+    )
 
 
 class ChangeReaders(GroupObjectPermissionBase):
     """The same, granted to whoever holds a role."""
 
-    content_object = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="reader_groups")
+    content_object = models.ForeignKey(
+        ChangeRequest, on_delete=models.CASCADE, related_name="reader_groups"
+    )

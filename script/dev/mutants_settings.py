@@ -1,4 +1,6 @@
-"""Settings of the tests that judge mutants: no server is needed, and a query has no database to go to."""
+"""Settings of the tests that judge mutants: no server is needed, and a query has no database to go
+to.
+"""
 
 from changemgmt.settings.test import *  # noqa: F403
 

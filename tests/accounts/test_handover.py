@@ -1,4 +1,6 @@
-"""Handing a duty over (issue 3 item 5, A3): said what is open, taken by who comes next, nobody off duty in between."""
+"""Handing a duty over (issue 3 item 5, A3): said what is open, taken by who comes next, nobody off
+duty in between.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def browser(username: str) -> Client:
 
 
 def on_call() -> list[str]:
-    return list(Duty.objects.current().filter(kind="on-call").values_list("user__username", flat=True))
+    return list(
+        Duty.objects.current().filter(kind="on-call").values_list("user__username", flat=True)
+    )
 
 
 @pytest.fixture
@@ -47,13 +51,19 @@ def offer(by: str, to: str, expect: int = 302, note: str = "The replay job is pa
 
 
 def test_it_is_offered_taken_and_the_giver_is_off(desk: Sit, at: Any, second: str) -> None:
-    """Until it is taken the giver stays on duty; the receiver reads what is open and which changes run; both are told; the trail has it."""
+    """Until it is taken the giver stays on duty; the receiver reads what is open and which changes
+    run; both are told; the trail has it.
+    """
     at("2026-10-01T09:00Z")
     number = str(desk("engineer").submit("P0")["id"])
     offer("oncall", second)
     assert on_call() == ["oncall"]
     told = Message.objects.get(kind="handover")
-    assert (told.recipient.username, number in told.body, "replay job" in told.body) == (second, True, True)
+    assert (told.recipient.username, number in told.body, "replay job" in told.body) == (
+        second,
+        True,
+        True,
+    )
     assert "hands the duty over to you" in browser(second).get("/").content.decode()
     at("2026-10-01T09:10Z")
     key = Handover.objects.get().pk
@@ -70,14 +80,21 @@ def test_declined_it_stays(desk: Sit, at: Any, second: str) -> None:
     at("2026-10-01T09:00Z")
     offer("oncall", second)
     assert browser(second).post(PAGE, {"decline": Handover.objects.get().pk}).status_code == 422
-    assert browser(second).post(PAGE, {"decline": Handover.objects.get().pk, "reason": "I am on a plane"}).status_code == 302
+    assert (
+        browser(second)
+        .post(PAGE, {"decline": Handover.objects.get().pk, "reason": "I am on a plane"})
+        .status_code
+        == 302
+    )
     assert "plane" in Message.objects.get(kind="handover_answered").body
     assert on_call() == ["oncall"]
     offer("oncall", second)
 
 
 def test_who_may_offer_and_take(desk: Sit, at: Any, second: str) -> None:
-    """Not a duty of somebody else, not to who does not hold the role, not twice, not by who was not asked; typed text is kept."""
+    """Not a duty of somebody else, not to who does not hold the role, not twice, not by who was not
+    asked; typed text is kept.
+    """
     at("2026-10-01T09:00Z")
     offer("devops", second, expect=403)
     offer("auditor", second, expect=403)
@@ -96,7 +113,9 @@ def test_who_may_offer_and_take(desk: Sit, at: Any, second: str) -> None:
 
 
 def test_an_offer_is_seen_and_withdrawn(desk: Sit, at: Any, second: str) -> None:
-    """The page says to whom it is offered; whoever could offer it withdraws it, the person asked is told; the same statements for many duties."""
+    """The page says to whom it is offered; whoever could offer it withdraws it, the person asked is
+    told; the same statements for many duties.
+    """
     at("2026-10-01T09:00Z")
     offer("oncall", second)
     key = Handover.objects.get().pk
@@ -116,5 +135,10 @@ def test_an_offer_is_seen_and_withdrawn(desk: Sit, at: Any, second: str) -> None
 
     few = statements()
     for order in range(2, 12):
-        Duty.objects.create(kind="on-call", user=User.objects.get(username=second), order=order, starts_at=timezone.now())
+        Duty.objects.create(
+            kind="on-call",
+            user=User.objects.get(username=second),
+            order=order,
+            starts_at=timezone.now(),
+        )
     assert statements() == few

@@ -34,20 +34,31 @@ def choose(link: str, word: str = WORD) -> Any:
     answer = visitor.get(path, follow=True)
     if "Choose your password" not in answer.content.decode():
         return answer
-    return visitor.post(answer.request["PATH_INFO"], {"password1": word, "password2": word}, follow=True)
+    return visitor.post(
+        answer.request["PATH_INFO"], {"password1": word, "password2": word}, follow=True
+    )
 
 
-def test_a_new_person_chooses_their_password_by_the_link_in_their_mail(root: Client, settings: Any) -> None:
-    """X16: made without a password; the mail says who made it, the name to sign in with, and a link that works once."""
+def test_a_new_person_chooses_their_password_by_the_link_in_their_mail(
+    root: Client, settings: Any
+) -> None:
+    """X16: made without a password; the mail says who made it, the name to sign in with, and a link
+    that works once.
+    """
     settings.BASE_URL = "https://change.example.com"
     page = root.post("/settings/people/new", WITHOUT, follow=True).content.decode()
     assert "Ines Maier has a link by mail to choose a password; it works until" in page
     (sent,) = mail.outbox
-    assert (sent.to, sent.subject) == (["ines@example.com"], "Root made you an account for change management")
+    assert (sent.to, sent.subject) == (
+        ["ines@example.com"],
+        "Root made you an account for change management",
+    )
     assert "You sign in as: ines\n" in str(sent.body)
     link = the_link()
     assert link.startswith("https://change.example.com/accounts/password/reset/key/")
-    assert Event.objects.get(action="person.invite").data == {"person": User.objects.get(username="ines").pk}
+    assert Event.objects.get(action="person.invite").data == {
+        "person": User.objects.get(username="ines").pk
+    }
     assert link.rsplit("/", 2)[-2] not in str(list(Event.objects.values_list("data", flat=True)))
     assert "Your password is kept" in choose(link).content.decode()
     signed_in("ines", WORD)
@@ -73,21 +84,30 @@ def test_the_link_can_be_mailed_again_until_they_have_signed_in(root: Client) ->
     assert len(mail.outbox) == 2
     choose(the_link())
     signed_in("ines", WORD)
-    assert "Mail a link to choose a password" not in root.get("/settings/people/ines/").content.decode()
+    assert (
+        "Mail a link to choose a password"
+        not in root.get("/settings/people/ines/").content.decode()
+    )
     said = root.post("/settings/people/ines/invite", follow=True).content.decode()
     assert "Ines Maier has signed in already" in said
     assert len(mail.outbox) == 2
 
 
-def test_a_mail_server_that_takes_nothing_is_said_and_the_person_is_kept(root: Client, settings: Any) -> None:
+def test_a_mail_server_that_takes_nothing_is_said_and_the_person_is_kept(
+    root: Client, settings: Any
+) -> None:
     """A person is never lost to a mail: they are saved, and the page says what to do."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        settings.EMAIL_BACKEND, settings.EMAIL_HOST = "django.core.mail.backends.smtp.EmailBackend", "127.0.0.1"
+        settings.EMAIL_BACKEND, settings.EMAIL_HOST = (
+            "django.core.mail.backends.smtp.EmailBackend",
+            "127.0.0.1",
+        )
         settings.EMAIL_PORT = taken.getsockname()[1]  # bound, and nobody listens
         page = root.post("/settings/people/new", WITHOUT, follow=True).content.decode()
     assert (
-        "Ines Maier is saved, but the mail server took no mail to ines@example.com. Send it again later, or set a first password." in page
+        "Ines Maier is saved, but the mail server took no mail to ines@example.com. Send it again"
+        " later, or set a first password." in page
     )
     assert User.objects.filter(username="ines").exists()
     assert not Event.objects.filter(action="person.invite").exists()
@@ -114,7 +134,9 @@ def test_a_forgotten_password_is_mailed_in_our_words(root: Client, settings: Any
     """No library's words, and no other installation's address, whatever host the request names."""
     settings.BASE_URL, settings.ALLOWED_HOSTS = "https://change.example.com", ["*"]
     root.post("/settings/people/new", {**PERSON, "roles": ["engineer"]})
-    answer = Client(HTTP_HOST="evil.example.net").post("/accounts/password/reset/", {"email": "ines@example.com"}, follow=True)
+    answer = Client(HTTP_HOST="evil.example.net").post(
+        "/accounts/password/reset/", {"email": "ines@example.com"}, follow=True
+    )
     assert "Look into your mail" in answer.content.decode()
     assert mail.outbox[-1].subject == "Choose a new password for change management"
     body = str(mail.outbox[-1].body)
@@ -127,7 +149,9 @@ def test_a_forgotten_password_is_mailed_in_our_words(root: Client, settings: Any
 
 def test_a_stranger_learns_nothing_of_who_is_here(root: Client) -> None:
     """F55: the answer is the same for an address that nobody has, and nothing is mailed."""
-    answer = Client().post("/accounts/password/reset/", {"email": "nobody@example.net"}, follow=True)
+    answer = Client().post(
+        "/accounts/password/reset/", {"email": "nobody@example.net"}, follow=True
+    )
     assert "Look into your mail" in answer.content.decode()
     assert mail.outbox == []
 
@@ -146,7 +170,9 @@ def test_a_wrong_address_that_was_put_right_receives_no_links(root: Client) -> N
 
 def test_an_address_that_no_mail_can_carry_is_said_and_the_person_is_kept(root: Client) -> None:
     """No input gives a 500: what the form takes for an address, and the mail does not."""
-    page = root.post("/settings/people/new", WITHOUT | {"email": f"ines@{'ü' * 63}.com"}, follow=True)
+    page = root.post(
+        "/settings/people/new", WITHOUT | {"email": f"ines@{'ü' * 63}.com"}, follow=True
+    )
     assert page.status_code == 200
     assert "is saved, but the mail server took no mail" in page.content.decode()
     assert User.objects.filter(username="ines").exists()
@@ -159,4 +185,7 @@ def test_whoever_may_not_sign_in_is_not_invited(root: Client) -> None:
     assert "Ines Maier is saved." in page
     assert "signed in already" not in page
     assert mail.outbox == []
-    assert "Ines Maier may not sign in; tick that first." in root.post("/settings/people/ines/invite", follow=True).content.decode()
+    assert (
+        "Ines Maier may not sign in; tick that first."
+        in root.post("/settings/people/ines/invite", follow=True).content.decode()
+    )

@@ -1,4 +1,6 @@
-"""People, roles, duties, tokens and sign-in: an empty installation comes to life through its pages (issue 2 item 2, A26)."""
+"""People, roles, duties, tokens and sign-in: an empty installation comes to life through its pages
+(issue 2 item 2, A26).
+"""
 
 from __future__ import annotations
 
@@ -58,24 +60,42 @@ def told(client: Client, address: str, **values: Any) -> str:
 
 
 def test_an_empty_installation_is_brought_to_life_without_a_shell(root: Client) -> None:
-    """Issue 2 item 2: a person with roles, a duty, a component; the person signs in and changes the password."""
-    assert root.post("/settings/people/new", PERSON | {"roles": ["on-call-engineer", "devops-engineer"]}).status_code == 302
+    """Issue 2 item 2: a person with roles, a duty, a component; the person signs in and changes the
+    password.
+    """
+    assert (
+        root.post(
+            "/settings/people/new", PERSON | {"roles": ["on-call-engineer", "devops-engineer"]}
+        ).status_code
+        == 302
+    )
     ines = User.objects.get(username="ines")
     assert ines.roles == {"on-call-engineer", "devops-engineer"}
     roster = {"kind": "on-call", "user": "ines", "starts_at": "2026-10-01T00:00Z", "order": "1"}
     assert root.post("/settings/duties/", roster).status_code == 302
     assert Duty.objects.filter(user=ines, kind="on-call").exists()
     client = signed_in("ines", "a long first one")
-    changed = {"oldpassword": "a long first one", "password1": "another long one", "password2": "another long one"}
+    changed = {
+        "oldpassword": "a long first one",
+        "password1": "another long one",
+        "password2": "another long one",
+    }
     assert client.post("/accounts/password/change/", changed).status_code == 302
     signed_in("ines", "another long one")
-    assert Client().post("/accounts/login/", {"login": "ines", "password": "a long first one"}).status_code == 200
+    assert (
+        Client()
+        .post("/accounts/login/", {"login": "ines", "password": "a long first one"})
+        .status_code
+        == 200
+    )
     actions = list(Event.objects.order_by("id").values_list("action", flat=True))
     assert {"person.create", "duty.add"} <= set(actions)
 
 
 def test_a_component_is_made_and_edited_on_its_page(desk: Sit) -> None:
-    """Issue 2 item 3: the change manager keeps the catalogue, dependencies and the flag “security review always” included."""
+    """Issue 2 item 3: the change manager keeps the catalogue, dependencies and the flag “security
+    review always” included.
+    """
     client = desk("change-manager").client
     client.force_login(User.objects.get(username="change-manager"))
     values = {
@@ -90,7 +110,9 @@ def test_a_component_is_made_and_edited_on_its_page(desk: Sit) -> None:
     assert "nowhere" in wrong
     assert 'value="Loyalty"' in wrong
     known = ", ".join(Component.objects.values_list("slug", flat=True)[:2])
-    assert client.post("/settings/components/new", values | {"depends_on": known}).status_code == 302
+    assert (
+        client.post("/settings/components/new", values | {"depends_on": known}).status_code == 302
+    )
     made = Component.objects.get(slug="loyalty")
     assert (made.security_review, made.depends_on.count()) == (True, 2)
     client.force_login(User.objects.get(username="engineer"))
@@ -100,10 +122,15 @@ def test_a_component_is_made_and_edited_on_its_page(desk: Sit) -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "says"),
-    [({"username": ""}, "Username: give one"), ({"username": "i n"}, "Username: use letters"), ({"username": "ENGINEER"}, "is taken"), ({"name": ""}, "Name: say"),
-     ({"email": "nowhere"}, "Email: give an address"), ({"password": "short"}, "at least 10 characters"), ({"phone": "1" * 41}, "Telephone: at most 40")],
+    [({"username": ""}, "Username: give one"), ({"username": "i n"}, "Username: use letters"),
+        ({"username": "ENGINEER"}, "is taken"), ({"name": ""}, "Name: say"),
+     ({"email": "nowhere"}, "Email: give an address"),
+     ({"password": "short"}, "at least 10 characters"),
+     ({"phone": "1" * 41}, "Telephone: at most 40")],
 )  # fmt: skip
-def test_what_is_wrong_with_a_person_is_said_and_nothing_is_lost(root: Client, wrong: dict[str, str], says: str) -> None:
+def test_what_is_wrong_with_a_person_is_said_and_nothing_is_lost(
+    root: Client, wrong: dict[str, str], says: str
+) -> None:
     """Bad input gets a clear error that names the field and the remedy."""
     page = told(root, "/settings/people/new", **(PERSON | wrong | {"roles": ["engineer"]}))
     assert says in page
@@ -115,7 +142,13 @@ def test_what_is_wrong_with_a_person_is_said_and_nothing_is_lost(root: Client, w
 
 def test_nobody_grants_themselves_a_role(root: Client, desk: Sit) -> None:
     """A26: an administrator grants roles to others; everybody else sees no such page."""
-    mine = {"username": "root", "name": "Root", "email": "root@example.com", "is_active": "on", "roles": ["cto"]}
+    mine = {
+        "username": "root",
+        "name": "Root",
+        "email": "root@example.com",
+        "is_active": "on",
+        "roles": ["cto"],
+    }
     answer = root.post("/settings/people/root/", mine)
     assert answer.status_code == 422
     assert "Nobody changes their own roles" in html_of(answer)
@@ -123,7 +156,10 @@ def test_nobody_grants_themselves_a_role(root: Client, desk: Sit) -> None:
         client = desk(username).client
         client.force_login(User.objects.get(username=username))
         assert client.get("/settings/people/").status_code == 403
-        assert client.post("/settings/people/engineer2/", mine | {"username": "engineer2"}).status_code == 403
+        assert (
+            client.post("/settings/people/engineer2/", mine | {"username": "engineer2"}).status_code
+            == 403
+        )
     assert User.objects.get(username="engineer2").roles == {"engineer"}
 
 
@@ -136,7 +172,12 @@ def test_a_deactivated_person_is_out_at_the_next_click(root: Client, desk: Sit) 
     assert inside.get("/").status_code == 200
     bearer = {"HTTP_AUTHORIZATION": f"Bearer {secret}"}
     assert Client().get("/api/v1/me", **bearer).status_code == 200
-    values = {"username": "engineer", "name": "Mira", "email": "m@example.com", "roles": ["engineer"]}
+    values = {
+        "username": "engineer",
+        "name": "Mira",
+        "email": "m@example.com",
+        "roles": ["engineer"],
+    }
     assert root.post("/settings/people/engineer/", values).status_code == 302
     assert inside.get("/").status_code == 302
     assert Client().get("/api/v1/me", **bearer).status_code == 401
@@ -147,8 +188,14 @@ def test_a_token_is_shown_once_and_ends(desk: Sit, at: Any) -> None:
     at("2026-10-01T09:00Z")
     client = desk("devops").client
     client.force_login(User.objects.get(username="devops"))
-    for wrong, says in (({"name": ""}, "Name: say"), ({"days": "0"}, "Days: give 1 to 730"), ({"scope": "all"}, "Scope: choose")):
-        assert says in told(client, "/settings/tokens/", **({"name": "ci", "scope": "gate", "days": "30"} | wrong))
+    for wrong, says in (
+        ({"name": ""}, "Name: say"),
+        ({"days": "0"}, "Days: give 1 to 730"),
+        ({"scope": "all"}, "Scope: choose"),
+    ):
+        assert says in told(
+            client, "/settings/tokens/", **({"name": "ci", "scope": "gate", "days": "30"} | wrong)
+        )
     page = html_of(client.post("/settings/tokens/", {"name": "ci", "scope": "gate", "days": "30"}))
     found = re.search(r"cm_[\w-]{20,}", page)
     assert found
@@ -179,28 +226,47 @@ def code(secret: str, at: float) -> str:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_second_factor_is_enrolled_and_asked_for(desk: Sit) -> None:
-    """Issue 2 item 2: enrolled on its page; then password, code, in; a wrong code, no code and the one-click sign-in stay out."""
+    """Issue 2 item 2: enrolled on its page; then password, code, in; a wrong code, no code and the
+    one-click sign-in stay out.
+    """
     user = User.objects.get(username="engineer")
     user.set_password("a long first one")
     user.save()
     client = signed_in("engineer", "a long first one")
     asked = client.get("/accounts/2fa/totp/activate/")
-    assert asked["Location"].startswith("/accounts/reauthenticate/"), "who changes how to sign in gives the password again"
+    assert asked["Location"].startswith("/accounts/reauthenticate/"), (
+        "who changes how to sign in gives the password again"
+    )
     assert client.post(asked["Location"], {"password": "wrong"}).status_code == 200
-    assert client.post(asked["Location"], {"password": "a long first one"})["Location"] == "/accounts/2fa/totp/activate/"
+    assert (
+        client.post(asked["Location"], {"password": "a long first one"})["Location"]
+        == "/accounts/2fa/totp/activate/"
+    )
     page = html_of(client.get("/accounts/2fa/totp/activate/"))
     found = re.search(r'value="([A-Z2-7]{32})"', page)
     assert found, page
     secret = found[1]
     assert client.post("/accounts/2fa/totp/activate/", {"code": "000000"}).status_code == 200
-    assert client.post("/accounts/2fa/totp/activate/", {"code": code(secret, time.time())}).status_code == 302
+    assert (
+        client.post("/accounts/2fa/totp/activate/", {"code": code(secret, time.time())}).status_code
+        == 302
+    )
     assert client.get("/accounts/2fa/").status_code == 200
-    assert client.get("/accounts/2fa/recovery-codes/").status_code == 200, "its code was given a moment ago"
+    assert client.get("/accounts/2fa/recovery-codes/").status_code == 200, (
+        "its code was given a moment ago"
+    )
     later = Client()
     later.force_login(user)
-    for address in ("recovery-codes/", "recovery-codes/generate/", "recovery-codes/download/", "totp/deactivate/"):
+    for address in (
+        "recovery-codes/",
+        "recovery-codes/generate/",
+        "recovery-codes/download/",
+        "totp/deactivate/",
+    ):
         answer = later.get(f"/accounts/2fa/{address}")
-        assert answer["Location"].startswith("/accounts/2fa/reauthenticate/"), "the password shows no other factor, and takes none away"
+        assert answer["Location"].startswith("/accounts/2fa/reauthenticate/"), (
+            "the password shows no other factor, and takes none away"
+        )
 
     fresh = Client()
     asked = fresh.post("/accounts/login/", {"login": "engineer", "password": "a long first one"})
@@ -211,50 +277,91 @@ def test_a_second_factor_is_enrolled_and_asked_for(desk: Sit) -> None:
     assert fresh.post("/accounts/2fa/authenticate/", {"code": "123456"}).status_code == 200
     assert fresh.get("/changes/").status_code == 302
     caches["default"].clear()  # where allauth keeps the codes used up, enrolment's among them
-    assert fresh.post("/accounts/2fa/authenticate/", {"code": code(secret, time.time())}).status_code == 302
+    assert (
+        fresh.post("/accounts/2fa/authenticate/", {"code": code(secret, time.time())}).status_code
+        == 302
+    )
     assert fresh.get("/changes/").status_code == 200
     recovery = re.findall(r"\b[0-9a-f]{8}\b", html_of(client.get("/accounts/2fa/recovery-codes/")))
     lost = signed_in("engineer", "a long first one")
     assert lost.post("/accounts/2fa/authenticate/", {"code": recovery[0]}).status_code == 302
     assert lost.get("/changes/").status_code == 200
     again = signed_in("engineer", "a long first one")
-    assert again.post("/accounts/2fa/authenticate/", {"code": recovery[0]}).status_code == 200, "a recovery code opens once"
+    assert again.post("/accounts/2fa/authenticate/", {"code": recovery[0]}).status_code == 200, (
+        "a recovery code opens once"
+    )
     assert again.get("/changes/").status_code == 302
 
     click = Client()
-    assert click.post("/accounts/demo/", {"username": "engineer"})["Location"] == "/accounts/2fa/authenticate/"
+    assert (
+        click.post("/accounts/demo/", {"username": "engineer"})["Location"]
+        == "/accounts/2fa/authenticate/"
+    )
     assert click.get("/changes/").status_code == 302
 
 
 def test_a_forgotten_password_is_reset_by_mail(desk: Sit) -> None:
     """Issue 2 item 2: the answer does not tell whether the address is known."""
-    known = Client().post("/accounts/password/reset/", {"email": User.objects.get(username="engineer").email})
+    known = Client().post(
+        "/accounts/password/reset/", {"email": User.objects.get(username="engineer").email}
+    )
     strange = Client().post("/accounts/password/reset/", {"email": "nobody@example.com"})
     assert (known.status_code, known["Location"]) == (strange.status_code, strange["Location"])
     assert "/accounts/password/reset/key/" in mail.outbox[0].body
     assert len(mail.outbox) == 1
     for closed in ("signup", "email"):  # accounts and addresses are an administrator's
-        assert Client().post(f"/accounts/{closed}/", {"username": "stranger", "email": "s@example.com"}).status_code in (302, 404)
+        assert Client().post(
+            f"/accounts/{closed}/", {"username": "stranger", "email": "s@example.com"}
+        ).status_code in (302, 404)
     assert not User.objects.filter(username="stranger").exists()
 
 
 def test_a_new_password_ends_the_tokens_too(desk: Sit, root: Client) -> None:
-    """F56: changed by its owner or set by an administrator; who set it, and that tokens ended, is in the trail."""
+    """F56: changed by its owner or set by an administrator; who set it, and that tokens ended, is
+    in the trail.
+    """
     user = User.objects.get(username="engineer")
     user.set_password("a long first one")
     user.save()
-    person = {"username": "engineer", "name": "Mira", "email": "m@example.com", "roles": ["engineer"], "is_active": "on"}
+    person = {
+        "username": "engineer",
+        "name": "Mira",
+        "email": "m@example.com",
+        "roles": ["engineer"],
+        "is_active": "on",
+    }
     for change in ("own", "administrator"):
         _, secret = ApiToken.make(user=user, name=change, scope="read")
         bearer = {"HTTP_AUTHORIZATION": f"Bearer {secret}"}
         assert Client().get("/api/v1/me", **bearer).status_code == 200
         if change == "own":
-            new = {"oldpassword": "a long first one", "password1": "another long one", "password2": "another long one"}
-            assert signed_in("engineer", "a long first one").post("/accounts/password/change/", new).status_code == 302
+            new = {
+                "oldpassword": "a long first one",
+                "password1": "another long one",
+                "password2": "another long one",
+            }
+            assert (
+                signed_in("engineer", "a long first one")
+                .post("/accounts/password/change/", new)
+                .status_code
+                == 302
+            )
         else:
-            assert root.post("/settings/people/engineer/", person | {"password": "short"}).status_code == 422
-            assert root.post("/settings/people/engineer/", person | {"password": "yet another one"}).status_code == 302
+            assert (
+                root.post("/settings/people/engineer/", person | {"password": "short"}).status_code
+                == 422
+            )
+            assert (
+                root.post(
+                    "/settings/people/engineer/", person | {"password": "yet another one"}
+                ).status_code
+                == 302
+            )
         assert Client().get("/api/v1/me", **bearer).status_code == 401
     assert Event.objects.filter(action="person.password", actor=user).count() == 1
-    ended = Event.objects.filter(action="token.revoke_all").order_by("id").values_list("actor__username", flat=True)
+    ended = (
+        Event.objects.filter(action="token.revoke_all")
+        .order_by("id")
+        .values_list("actor__username", flat=True)
+    )
     assert list(ended) == ["engineer", "root"], "whose hand it was"

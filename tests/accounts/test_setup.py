@@ -1,4 +1,6 @@
-"""The first hour: the set-up link, what is still missing, who it takes, and what `check` says of the people (X15, X16, X17, A43)."""
+"""The first hour: the set-up link, what is still missing, who it takes, and what `check` says of
+the people (X15, X16, X17, A43).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,12 @@ from requests.models import Component
 from tests.world import html_of
 
 pytestmark = pytest.mark.django_db
-FORM = {"username": "ada", "name": "Ada Byron", "email": "ada@example.com", "password": "a long enough word 7"}
+FORM = {
+    "username": "ada",
+    "name": "Ada Byron",
+    "email": "ada@example.com",
+    "password": "a long enough word 7",
+}
 
 
 @pytest.fixture
@@ -38,8 +45,12 @@ def link() -> str:
     return found[0]
 
 
-def test_the_link_makes_the_first_administrator_and_signs_them_in(empty: None, client: Client) -> None:
-    """Contract: one use, hashed at rest, ends with the first administrator; the event tells of it."""
+def test_the_link_makes_the_first_administrator_and_signs_them_in(
+    empty: None, client: Client
+) -> None:
+    """Contract: one use, hashed at rest, ends with the first administrator; the event tells
+    of it.
+    """
     address = link()
     assert address.removeprefix("/setup/") not in str(SetupLink.objects.values())
     assert client.get(address).status_code == 200
@@ -49,12 +60,17 @@ def test_the_link_makes_the_first_administrator_and_signs_them_in(empty: None, c
     person = User.objects.get(username="ada")
     assert (person.is_superuser, person.check_password(FORM["password"])) == (True, True)
     assert Event.objects.get(action="person.create", actor=person).data["by"] == "setup link"
-    assert [Client().get(address).status_code, Client().post(address, FORM | {"username": "eve"}).status_code] == [404, 404]
+    assert [
+        Client().get(address).status_code,
+        Client().post(address, FORM | {"username": "eve"}).status_code,
+    ] == [404, 404]
     with pytest.raises(CommandError):
         link()
 
 
-def test_a_new_link_replaces_the_old_and_none_outlives_a_day(empty: None, client: Client, at: Any) -> None:
+def test_a_new_link_replaces_the_old_and_none_outlives_a_day(
+    empty: None, client: Client, at: Any
+) -> None:
     at("2026-10-01T09:00:00Z")
     first, second = link(), link()
     assert [client.get(first).status_code, client.get(second).status_code] == [404, 200]
@@ -74,7 +90,9 @@ def test_a_new_link_replaces_the_old_and_none_outlives_a_day(empty: None, client
         ({"email": "x"}, "email"),
     ],
 )
-def test_what_is_wrong_is_said_and_the_link_still_works(empty: None, client: Client, wrong: dict[str, str], field: str) -> None:
+def test_what_is_wrong_is_said_and_the_link_still_works(
+    empty: None, client: Client, wrong: dict[str, str], field: str
+) -> None:
     address = link()
     refused = client.post(address, FORM | wrong)
     assert refused.status_code == 422
@@ -82,7 +100,9 @@ def test_what_is_wrong_is_said_and_the_link_still_works(empty: None, client: Cli
     assert client.post(address, FORM).status_code == 302
 
 
-def test_the_sign_in_page_says_where_the_link_is_never_the_link(empty: None, client: Client) -> None:
+def test_the_sign_in_page_says_where_the_link_is_never_the_link(
+    empty: None, client: Client
+) -> None:
     address = link()
     page = html_of(client.get("/accounts/login/"))
     assert "script/manage setup_link" in page
@@ -94,26 +114,45 @@ def test_the_sign_in_page_says_where_the_link_is_never_the_link(empty: None, cli
 def test_the_ready_line_prints_it(empty: None) -> None:
     out = io.StringIO()
     call_command("first_steps", "--url=http://127.0.0.1:8000", stdout=out)
-    assert re.search(r"^Ready: http://127.0.0.1:8000/ .*http://127.0.0.1:8000/setup/[\w-]{40,}", out.getvalue())
+    assert re.search(
+        r"^Ready: http://127.0.0.1:8000/ .*http://127.0.0.1:8000/setup/[\w-]{40,}", out.getvalue()
+    )
 
 
 def test_the_list_of_what_is_missing_grows_shorter(empty: None) -> None:
-    """X16: people for each role that the policy needs, duties, components, the calendar, the first change; each with its place."""
+    """X16: people for each role that the policy needs, duties, components, the calendar, the first
+    change; each with its place.
+    """
     Component.objects.all().delete()
     assert [row.href for row in staffing.still_missing()] == [
-        "/settings/people/", "/settings/duties/", "/settings/duties/", "/settings/components/", "/calendar/rules/", "/changes/",
+        "/settings/people/", "/settings/duties/", "/settings/duties/", "/settings/components/",
+        "/calendar/rules/", "/changes/",
     ]  # fmt: skip
     Component.objects.create(slug="shop", name="Shop")
     assert "/settings/components/" not in [row.href for row in staffing.still_missing()]
 
 
 def test_it_says_which_way_is_dead_with_todays_people() -> None:
-    """X16: all alive with the demonstration's people; without the CTO and a contact on duty no P0, without the DevOps lead no P1 and P2."""
-    assert {path.priority: path.alive for path in staffing.paths()} == dict.fromkeys(["P0", "P1", "P2", "P3"], True)
+    """X16: all alive with the demonstration's people; without the CTO and a contact on duty no P0,
+    without the DevOps lead no P1 and P2.
+    """
+    assert {path.priority: path.alive for path in staffing.paths()} == dict.fromkeys(
+        ["P0", "P1", "P2", "P3"], True
+    )
     User.objects.filter(username="devops-lead").update(is_active=False)
-    assert {path.priority: path.alive for path in staffing.paths()} == {"P0": True, "P1": False, "P2": False, "P3": True}
+    assert {path.priority: path.alive for path in staffing.paths()} == {
+        "P0": True,
+        "P1": False,
+        "P2": False,
+        "P3": True,
+    }
     User.objects.filter(username__in=["cto", "emergency-contact"]).update(is_active=False)
-    assert {path.priority: path.alive for path in staffing.paths()} == {"P0": False, "P1": False, "P2": False, "P3": True}
+    assert {path.priority: path.alive for path in staffing.paths()} == {
+        "P0": False,
+        "P1": False,
+        "P2": False,
+        "P3": True,
+    }
 
 
 def test_the_same_person_is_not_two() -> None:
@@ -137,7 +176,12 @@ def test_check_speaks_of_the_people() -> None:
 
 def test_nobody_is_led_where_they_may_not_go() -> None:
     """X15: the menu shows Audit to whom it opens; the count of what waits is a number."""
-    for username, reads in (("engineer", False), ("tech-lead", False), ("change-manager", True), ("auditor", True)):
+    for username, reads in (
+        ("engineer", False),
+        ("tech-lead", False),
+        ("change-manager", True),
+        ("auditor", True),
+    ):
         client = Client()
         client.force_login(User.objects.get(username=username))
         assert ('href="/audit/"' in html_of(client.get("/"))) is reads

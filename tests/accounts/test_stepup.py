@@ -1,4 +1,6 @@
-"""Step-up: authorising an emergency and publishing a policy ask for the second factor again (issue 3 item 10, F57)."""
+"""Step-up: authorising an emergency and publishing a policy ask for the second factor again (issue
+3 item 10, F57).
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def confirm(client: Client, address: str) -> Any:
 
 
 def test_an_emergency_is_authorised_with_a_fresh_second_factor(desk: Sit, at: Any) -> None:
-    """The click leads to the code and, the code given, goes on by itself; for 15 minutes no other is asked; then again."""
+    """The click leads to the code and, the code given, goes on by itself; for 15 minutes no other
+    is asked; then again.
+    """
     at("2026-10-01T09:00Z")
     cto = enrolled("cto")
     first, second, third = (str(desk("engineer").submit("P0")["id"]) for _ in range(3))
@@ -48,7 +52,10 @@ def test_an_emergency_is_authorised_with_a_fresh_second_factor(desk: Sit, at: An
 
     def click(number: str) -> Any:
         step = Step.objects.get(change__number=number, kind="emergency")
-        return client.post(f"/changes/{number}/decide/{step.pk}", {"verdict": "approve", "version": "1", "comment": "Go on"})
+        return client.post(
+            f"/changes/{number}/decide/{step.pk}",
+            {"verdict": "approve", "version": "1", "comment": "Go on"},
+        )
 
     asked = click(first)
     assert asked.status_code == 302
@@ -66,7 +73,9 @@ def test_an_emergency_is_authorised_with_a_fresh_second_factor(desk: Sit, at: An
 
 
 def test_every_door_asks(desk: Sit, at: Any) -> None:
-    """API, card, mail's link: 403 or the page for the code; rejecting needs none, nor does a sign-off; a person without one is let through."""
+    """API, card, mail's link: 403 or the page for the code; rejecting needs none, nor does a
+    sign-off; a person without one is let through.
+    """
     at("2026-10-01T09:00Z")
     number = str(desk("engineer").submit("P0")["id"])
     enrolled("cto")
@@ -75,7 +84,9 @@ def test_every_door_asks(desk: Sit, at: Any) -> None:
     client = desk("cto").client
     step = Step.objects.get(change__number=number, kind="emergency")
     for address in (f"/approvals/{step.pk}/", link_for("cto", number)):
-        assert client.post(address, {"verdict": "approve", "version": "1"})["Location"].startswith("/accounts/2fa/reauthenticate/")
+        assert client.post(address, {"verdict": "approve", "version": "1"})["Location"].startswith(
+            "/accounts/2fa/reauthenticate/"
+        )
     assert not Decision.objects.exists()
     desk("cto").decide(number, "emergency", "reject", comment="No outage")
     other = str(desk("engineer").submit("P0")["id"])
@@ -83,11 +94,16 @@ def test_every_door_asks(desk: Sit, at: Any) -> None:
 
 
 def test_by_telephone_it_is_the_recorder_who_confirms(desk: Sit, at: Any) -> None:
-    """Whoever records an approval by telephone authorises the emergency at once: their second factor is asked for."""
+    """Whoever records an approval by telephone authorises the emergency at once: their second
+    factor is asked for.
+    """
     at("2026-10-01T09:00Z")
     number = str(desk("engineer").submit("P0")["id"])
     enrolled("oncall")
-    assert desk("oncall").decide(number, "emergency", on_behalf_of="cto", expect=403)["code"] == "reauthenticate"
+    assert (
+        desk("oncall").decide(number, "emergency", on_behalf_of="cto", expect=403)["code"]
+        == "reauthenticate"
+    )
 
 
 def test_publishing_a_policy_and_confirming_one_ask_too(desk: Sit, at: Any) -> None:
@@ -98,19 +114,25 @@ def test_publishing_a_policy_and_confirming_one_ask_too(desk: Sit, at: Any) -> N
     editor = Editor()
     editor.save("P3-2-0", roles=["engineer"])
     asked = editor.client.post(
-        f"/settings/policy/drafts/{editor.key}/publish", {"revision": editor.draft.revision, "reason": "We trust them"}
+        f"/settings/policy/drafts/{editor.key}/publish",
+        {"revision": editor.draft.revision, "reason": "We trust them"},
     )
     assert asked["Location"].startswith("/accounts/2fa/reauthenticate/")
     assert not Proposal.objects.exists()
     confirm(editor.client, asked["Location"])
     key = Proposal.objects.get().pk
-    assert desk("devops-lead").post(f"/proposals/{key}/confirm", expect=403)["code"] == "reauthenticate"
+    assert (
+        desk("devops-lead").post(f"/proposals/{key}/confirm", expect=403)["code"]
+        == "reauthenticate"
+    )
     assert Policy.objects.count() == 1
     desk("cto").post(f"/proposals/{key}/confirm")
 
 
 def test_a_house_may_demand_one(desk: Sit, at: Any, settings: Any) -> None:
-    """The setting, off by default: without a second factor no emergency is authorised; what to do is said."""
+    """The setting, off by default: without a second factor no emergency is authorised; what to do
+    is said.
+    """
     at("2026-10-01T09:00Z")
     number = str(desk("engineer").submit("P0")["id"])
     settings.SECOND_FACTOR_REQUIRED = True

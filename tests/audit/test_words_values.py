@@ -1,4 +1,6 @@
-"""What somebody typed and what is a fact, as values: taken apart, sealed, put together again (A41)."""
+"""What somebody typed and what is a fact, as values: taken apart, sealed, put together
+again (A41).
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,11 @@ SALT = "00112233445566778899aabbccddeeff"
         ({"reason": " \n"}, {"reason": " \n"}, {}),
         ({"reason": None}, {"reason": None}, {}),
         ({"dependencies": []}, {"dependencies": []}, {}),
-        ({"dependencies": ["", "CR-2026-10-01-001"]}, {}, {"dependencies": ["", "CR-2026-10-01-001"]}),
+        (
+            {"dependencies": ["", "CR-2026-10-01-001"]},
+            {},
+            {"dependencies": ["", "CR-2026-10-01-001"]},
+        ),
         ({"checklist": {}}, {"checklist": {}}, {}),
         ({"checklist": {"T1": True}}, {}, {"checklist": {"T1": True}}),
         ({"rollback_tested": {"what": ""}}, {}, {"rollback_tested": {"what": ""}}),
@@ -32,24 +38,36 @@ SALT = "00112233445566778899aabbccddeeff"
             {"fields": {"risk": "low"}, "was": {"fields": {}}},
             {"fields.summary": "S", "was.fields.reason": "R"},
         ),
-        ({"numbers": ["CR-2026-10-01-001"], "late": True}, {"numbers": ["CR-2026-10-01-001"], "late": True}, {}),
+        (
+            {"numbers": ["CR-2026-10-01-001"], "late": True},
+            {"numbers": ["CR-2026-10-01-001"], "late": True},
+            {},
+        ),
     ],
 )
-def test_what_somebody_typed_is_told_from_the_facts(data: dict[str, Any], facts: dict[str, Any], said: dict[str, Any]) -> None:
+def test_what_somebody_typed_is_told_from_the_facts(
+    data: dict[str, Any], facts: dict[str, Any], said: dict[str, Any]
+) -> None:
     """R148, R149: words by their dotted place; what is empty, or no text, stays among the facts."""
     assert words.split(data) == (facts, said)
     assert words.merge(facts, said) == data
 
 
 def test_every_text_of_a_value_is_found_however_deep() -> None:
-    assert list(words.strings({"a": "one", "b": ["two", {"c": "three"}, 4, None, True], "d": {}})) == ["one", "two", "three"]
+    assert list(
+        words.strings({"a": "one", "b": ["two", {"c": "three"}, 4, None, True], "d": {}})
+    ) == ["one", "two", "three"]
     assert list(words.strings("alone")) == ["alone"]
     assert list(words.strings(7)) == []
 
 
 def test_a_secret_is_taken_out_where_it_stands_as_a_whole() -> None:
     """R148: nothing besides it changes, nor a text that only holds it."""
-    value = {"a": "hunter2", "b": ["hunter2", "not hunter2", 2], "c": {"hunter2": None, "d": [["hunter2"]]}}
+    value = {
+        "a": "hunter2",
+        "b": ["hunter2", "not hunter2", 2],
+        "c": {"hunter2": None, "d": [["hunter2"]]},
+    }
     assert words.without(value, "hunter2") == {
         "a": "[redacted]",
         "b": ["[redacted]", "not hunter2", 2],
@@ -59,7 +77,12 @@ def test_a_secret_is_taken_out_where_it_stands_as_a_whole() -> None:
 
 def test_words_that_were_taken_say_so_in_their_place() -> None:
     """R148: and the digests are no part of what was recorded."""
-    facts = {"digests": {"reason": "sha256:1"}, "fields": {"risk": "low"}, "state": "approved", "was": None}
+    facts = {
+        "digests": {"reason": "sha256:1"},
+        "fields": {"risk": "low"},
+        "state": "approved",
+        "was": None,
+    }
     said = {"reason": None, "fields.summary": "S", "was.reason": "R", "new.below.reason": None}
     assert words.merge(facts, said) == {
         "fields": {"risk": "low", "summary": "S"},
@@ -75,9 +98,14 @@ def test_a_digest_is_over_the_salt_and_the_value_in_one_form() -> None:
     """R148: sorted keys, no spaces, letters as they are, so that anybody can check it."""
     expected = hashlib.sha256(f'{SALT}{{"a":"ü","b":[1,true]}}'.encode()).hexdigest()
     assert words.digest(SALT, {"b": [1, True], "a": "ü"}) == f"sha256:{expected}"
-    assert words.digest(SALT, "It is late") == "sha256:" + hashlib.sha256(f'{SALT}"It is late"'.encode()).hexdigest()
+    assert (
+        words.digest(SALT, "It is late")
+        == "sha256:" + hashlib.sha256(f'{SALT}"It is late"'.encode()).hexdigest()
+    )
     lone = hashlib.sha256(SALT.encode() + b'"\xed\xa0\x80"').hexdigest()
-    assert words.digest(SALT, "\ud800") == f"sha256:{lone}", "half a pair of surrogates, as a JSON body may bring it"
+    assert words.digest(SALT, "\ud800") == f"sha256:{lone}", (
+        "half a pair of surrogates, as a JSON body may bring it"
+    )
 
 
 def test_each_text_has_a_fresh_salt_of_128_bits() -> None:

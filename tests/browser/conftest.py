@@ -22,10 +22,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not CHROMIUM:
         for item in items:
             if "tests/browser" in str(item.path):
-                item.add_marker(pytest.mark.skip(reason="NO BROWSER: install chromium or set CHROMIUM"))
+                item.add_marker(
+                    pytest.mark.skip(reason="NO BROWSER: install chromium or set CHROMIUM")
+                )
 
 
-# Of the package, not of the session: the same process goes on with other files, and Playwright's loop bars Django from its database.
+# Of the package, not of the session: the same process goes on with other files, and Playwright's
+# loop bars Django from its database.
 @pytest.fixture(scope="package")
 def product_var(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("browser")
@@ -66,12 +69,18 @@ def _health(product: str) -> str:
 
 @pytest.fixture
 def stranger(product: str, chromium: Any) -> Iterator[Callable[..., Any]]:
-    """`stranger(width=390, theme="dark")`: a page of somebody who has not signed in; script errors fail the test."""
+    """`stranger(width=390, theme="dark")`: a page of somebody who has not signed in; script errors
+    fail the test.
+    """
     contexts, problems = [], []
 
     def open_page(*, width: int = 1280, theme: str = "light", script: bool = True) -> Any:
         context = chromium.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=theme, base_url=product, bypass_csp=True, java_script_enabled=script
+            viewport={"width": width, "height": 900},
+            color_scheme=theme,
+            base_url=product,
+            bypass_csp=True,
+            java_script_enabled=script,
         )
         contexts.append(context)
         page = context.new_page()
@@ -88,13 +97,19 @@ def _note_errors(page: Any, problems: list[str]) -> None:
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on(
         "console",
-        lambda message: problems.append(message.text) if message.type == "error" and "status of 4" not in message.text else None,
+        lambda message: (
+            problems.append(message.text)
+            if message.type == "error" and "status of 4" not in message.text
+            else None
+        ),
     )
 
 
 @pytest.fixture
 def visit(stranger: Callable[..., Any], product: str) -> Callable[..., Any]:
-    """`visit("tech-lead", width=390, theme="dark")`: a page of that person, signed in by one click."""
+    """`visit("tech-lead", width=390, theme="dark")`: a page of that person, signed in by
+    one click.
+    """
 
     def open_page(username: str, **how: Any) -> Any:
         page = stranger(**how)
@@ -112,7 +127,9 @@ def _sign_in(page: Any, username: str, product: str) -> None:
     try:
         page.goto("/accounts/login/")
     except TimeoutError as late:  # seen once: say then what hung, the server or the browser
-        raise AssertionError(f"{late}\nUnanswered: {sorted(unanswered)}. The server then: {_health(product)}") from late
+        raise AssertionError(
+            f"{late}\nUnanswered: {sorted(unanswered)}. The server then: {_health(product)}"
+        ) from late
     page.locator(f"form:has(input[value='{username}']) button").click()
     page.wait_for_url("**/")
 
@@ -127,15 +144,21 @@ def seats(product: str, chromium: Any) -> Iterator[tuple[dict[str, Any], list[st
 
 
 @pytest.fixture
-def look(seats: tuple[dict[str, Any], list[str]], product: str, chromium: Any) -> Iterator[Callable[..., Any]]:
-    """`look("tech-lead", width=390, theme="dark")`: the page at which that person sits already ("-" is a stranger), made so wide and
-    so dark. For tests that only look: signing in takes longer than looking."""
+def look(
+    seats: tuple[dict[str, Any], list[str]], product: str, chromium: Any
+) -> Iterator[Callable[..., Any]]:
+    """`look("tech-lead", width=390, theme="dark")`: the page at which that person sits already ("-"
+    is a stranger), made so wide and so dark. For tests that only look: signing in takes longer than
+    looking.
+    """
     pages, problems = seats
     problems.clear()
 
     def sit_down(username: str, *, width: int, theme: str) -> Any:
         if username not in pages:
-            page = pages[username] = chromium.new_context(base_url=product, bypass_csp=True).new_page()
+            page = pages[username] = chromium.new_context(
+                base_url=product, bypass_csp=True
+            ).new_page()
             _note_errors(page, problems)
             if username != "-":
                 _sign_in(page, username, product)

@@ -8,9 +8,13 @@ from axe_playwright_python.sync_playwright import Axe
 
 
 def faults(page: Any) -> list[Any]:
-    """Serious and critical violations of WCAG 2.2 AA by axe, and how far the page scrolls sideways."""
+    """Serious and critical violations of WCAG 2.2 AA by axe, and how far the page scrolls
+    sideways.
+    """
     found: list[Any] = []
-    sideways = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    sideways = page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
     if sideways > 0:
         found.append(f"scrolls {sideways} px sideways")
     for violation in Axe().run(page).response["violations"]:

@@ -1,4 +1,6 @@
-"""The first hour of an installation: from nothing but the printed set-up link to the first closed P2, by clicking and typing alone."""
+"""The first hour of an installation: from nothing but the printed set-up link to the first closed
+P2, by clicking and typing alone.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +29,14 @@ STAFF = {
 }
 SUMMARY = "Checkout: retry a payment once"
 TYPED = {
-    "Summary": SUMMARY, "Reason": "One payment in 300 fails on a time-out and would go through the second time.",
-    "Implementation steps": "Switch the retry on for one node\nSwitch it on for all nodes", "Rollback plan": "Switch the retry off",
-    "What was tried": "Switched it off again", "Where": "staging", "When": "2026-10-05", "Testing plan": "Pay with the test card.",
-    "User impact": "None.", "Performance impact": "One call more for one payment in 300.", "Security impact": "None.",
+    "Summary": SUMMARY,
+    "Reason": "One payment in 300 fails on a time-out and would go through the second time.",
+    "Implementation steps": "Switch the retry on for one node\nSwitch it on for all nodes",
+    "Rollback plan": "Switch the retry off",
+    "What was tried": "Switched it off again", "Where": "staging", "When": "2026-10-05",
+    "Testing plan": "Pay with the test card.",
+    "User impact": "None.", "Performance impact": "One call more for one payment in 300.",
+    "Security impact": "None.",
     "Requested date": "2026-10-06", "Estimated duration": "20", "Rollback time": "10",
 }  # fmt: skip
 QUESTIONS = [
@@ -49,7 +55,12 @@ TECHNICAL = [
     "Resource requirements are adequate",
     "The four security answers, all “no”, are right",
 ]
-BUSINESS = ["Business value justified", "User impact acceptable", "Timeline aligns with business needs", "Resources allocated"]
+BUSINESS = [
+    "Business value justified",
+    "User impact acceptable",
+    "Timeline aligns with business needs",
+    "Resources allocated",
+]
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +90,9 @@ def fits(page: Any) -> None:
     page.set_viewport_size(own)
 
 
-def press(page: Any, name: str | re.Pattern[str], *, role: str = "button", within: Any = None) -> None:
+def press(
+    page: Any, name: str | re.Pattern[str], *, role: str = "button", within: Any = None
+) -> None:
     """Click what is called so; the page that answers is looked at in both widths."""
     with page.expect_navigation():
         (within or page).get_by_role(role, name=name).first.click()
@@ -151,7 +164,10 @@ def approve(page: Any, items: list[str]) -> None:
 
 def tick_off(page: Any, phase: str) -> None:
     section = panel(page, phase)
-    found = [item.get_attribute("aria-label") for item in section.get_by_role("button", name=re.compile("^Done: ")).all()]
+    found = [
+        item.get_attribute("aria-label")
+        for item in section.get_by_role("button", name=re.compile("^Done: ")).all()
+    ]
     for name in found:
         with page.expect_navigation():
             section.get_by_role("button", name=name, exact=True).click()
@@ -160,19 +176,30 @@ def tick_off(page: Any, phase: str) -> None:
 
 
 def soon(var: Path) -> datetime:
-    """The window's opening by the product's clock, or once that is near the first whole minute with time enough to approve before it."""
+    """The window's opening by the product's clock, or once that is near the first whole minute with
+    time enough to approve before it.
+    """
     kept = json.loads(next(var.glob("clock-*/clock.json")).read_text())
     ahead = datetime.now(UTC) + timedelta(seconds=kept["offset_seconds"] + 20)
     return max(WINDOW, ahead.replace(second=0, microsecond=0) + timedelta(minutes=1))
 
 
-def test_from_the_set_up_link_to_the_first_closed_p2(stranger: Stranger, ready_line: str, product_var: Path) -> None:
-    """X16, R7, A2, A7, A12, A13, A28: the smallest staff of a P2, half of them on a phone; every page is looked at in both widths."""
+def test_from_the_set_up_link_to_the_first_closed_p2(
+    stranger: Stranger, ready_line: str, product_var: Path
+) -> None:
+    """X16, R7, A2, A7, A12, A13, A28: the smallest staff of a P2, half of them on a phone; every
+    page is looked at in both widths.
+    """
     link = re.findall(r"http://\S+/setup/\S+", ready_line)[0]
     ada = stranger(width=DESK)
     ada.goto(link)
     fits(ada)
-    for label, text in {"Username": "ada", "Your name": "Ada Byron", "E-mail": "ada@example.com", "Password": "short"}.items():
+    for label, text in {
+        "Username": "ada",
+        "Your name": "Ada Byron",
+        "E-mail": "ada@example.com",
+        "Password": "short",
+    }.items():
         ada.get_by_label(label).fill(text)
     press(ada, "Begin")
     says(ada, "This password is too short.")
@@ -191,7 +218,12 @@ def test_from_the_set_up_link_to_the_first_closed_p2(stranger: Stranger, ready_l
     follow(ada, "Home")
     follow(ada, "Add components")
     follow(ada, "New component")
-    for label, text in {"Short name": "checkout", "Name": "Checkout", "Team": "Shop", "Owner": "grace"}.items():
+    for label, text in {
+        "Short name": "checkout",
+        "Name": "Checkout",
+        "Team": "Shop",
+        "Owner": "grace",
+    }.items():
         ada.get_by_label(label, exact=True).fill(text)
     press(ada, "Save")
     says(ada, "Checkout is saved.")
@@ -222,10 +254,21 @@ def test_from_the_set_up_link_to_the_first_closed_p2(stranger: Stranger, ready_l
     follow(grace, re.compile(f"Review.*{number}"))
     approve(grace, TECHNICAL)
     says(grace, "It still waits for the business approval.")
-    mary.goto(link_in(eventually(lambda: mails_to(product_var, "mary@example.com", "waits for your business approval"))[0]))
+    mary.goto(
+        link_in(
+            eventually(
+                lambda: mails_to(
+                    product_var, "mary@example.com", "waits for your business approval"
+                )
+            )[0]
+        )
+    )
     fits(mary)
     approve(mary, BUSINESS)
-    says(mary, f"It is booked for Tue 6 Oct, {start:%H:%M} to {start + timedelta(minutes=30):%H:%M} UTC")
+    says(
+        mary,
+        f"It is booked for Tue 6 Oct, {start:%H:%M} to {start + timedelta(minutes=30):%H:%M} UTC",
+    )
 
     ines.get_by_role("button", name="Menu").click()
     follow(ines, "Home")
@@ -254,7 +297,9 @@ def test_from_the_set_up_link_to_the_first_closed_p2(stranger: Stranger, ready_l
     says(ines, "verification and the 30-minute watch have begun")
     tick_off(ines, "After implementation")
     assert "to shorten it, give a reason" in run.inner_text()
-    ines.get_by_label("To shorten the 30-minute watch, say why; it is reported.").fill("No error in the first thousand payments.")
+    ines.get_by_label("To shorten the 30-minute watch, say why; it is reported.").fill(
+        "No error in the first thousand payments."
+    )
     press(ines, "Complete now")
     says(ines, "Completed. The review is due within 24 hours.")
     review = panel(ines, "Post-implementation review")

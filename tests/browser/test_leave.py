@@ -1,4 +1,6 @@
-"""A story of issue 3: an approver on leave, a delegate, an edit, a second round, a mail's link on a telephone of 390 px."""
+"""A story of issue 3: an approver on leave, a delegate, an edit, a second round, a mail's link on a
+telephone of 390 px.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,13 @@ Visit = Callable[..., Any]
 
 
 def mails_to(var: Path, address: str, words: str) -> list[str]:
-    """The texts of the mails to that address with these words in the subject, the oldest first, as the worker handed them over."""
+    """The texts of the mails to that address with these words in the subject, the oldest first, as
+    the worker handed them over.
+    """
     found = []
-    for path in sorted(next(var.glob("clock-*")).glob("mail/*.eml"), key=lambda path: path.stat().st_mtime):
+    for path in sorted(
+        next(var.glob("clock-*")).glob("mail/*.eml"), key=lambda path: path.stat().st_mtime
+    ):
         message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
         if address in str(message["To"]) and words in str(message["Subject"]):
             found.append(str(message.get_payload(decode=True), "utf-8"))
@@ -33,7 +39,9 @@ def link_in(text: str) -> str:
 
 
 def test_an_approver_on_leave(visit: Visit, product: str, product_var: Path) -> None:
-    """Grace is away, Yuki decides for her; asks for changes; the edit kills the old link; the second round is approved by thumb."""
+    """Grace is away, Yuki decides for her; asks for changes; the edit kills the old link; the
+    second round is approved by thumb.
+    """
     grace = visit("tech-lead")
     grace.goto("/settings/delegations/")
     grace.select_option("#receiver", "devops2")
@@ -63,11 +71,15 @@ def test_an_approver_on_leave(visit: Visit, product: str, product_var: Path) -> 
     ines.goto(f"/changes/{number}/")
     ines.get_by_text("Name the folder that is purged.").first.wait_for()
     ines.get_by_role("link", name="Answer").click()
-    ines.locator("[name=implementation_steps]").fill("Change the header\nPurge /pictures/2026 and look")
+    ines.locator("[name=implementation_steps]").fill(
+        "Change the header\nPurge /pictures/2026 and look"
+    )
     ines.get_by_role("button", name="Submit for review").click()
     ines.wait_for_url(re.compile(rf"/changes/{number}/$"))
 
-    second = link_in(eventually(lambda: len(found := mails_to(product_var, "devops2", words)) > 1 and found)[1])
+    second = link_in(
+        eventually(lambda: len(found := mails_to(product_var, "devops2", words)) > 1 and found)[1]
+    )
     yuki.goto(first)
     assert "which began a new round" in yuki.content()
     yuki.goto(second)
@@ -79,7 +91,11 @@ def test_an_approver_on_leave(visit: Visit, product: str, product_var: Path) -> 
     yuki.goto(second)
     assert "Nothing to decide here" in yuki.content()
 
-    for who, kind in (("product-manager", "business"), ("eng-manager", "sign_off"), ("devops-lead", "sign_off")):
+    for who, kind in (
+        ("product-manager", "business"),
+        ("eng-manager", "sign_off"),
+        ("devops-lead", "sign_off"),
+    ):
         Person(product, who).decide(number, kind)
     ines.goto(f"/changes/{number}/")
     assert "Yuki Tanaka for Grace Lindqvist" in ines.content()

@@ -1,4 +1,6 @@
-"""What people do, in a real browser; every page free of serious accessibility findings, in both themes and both widths."""
+"""What people do, in a real browser; every page free of serious accessibility findings, in both
+themes and both widths.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,14 @@ from tests.tries import share
 pytestmark = pytest.mark.browser
 Visit = Callable[..., Any]
 FORM = {
-    "summary": "CDN: cache product pictures for a week", "reason": "40 % of the traffic to the origin is pictures.", "components": "cdn",
-    "implementation_steps": "Change the header\nPurge one folder and look", "rollback_plan": "Change the header back", "rollback_tested_what": "Changed it back",
-    "rollback_tested_where": "staging", "rollback_tested_when": "2026-10-04", "testing_plan": "Look at ten pictures.", "dependencies": "none",
-    "user_impact": "None.", "performance_impact": "Less traffic.", "security_impact": "None.", "requested_date": "2026-10-08", "estimated_minutes": "20",
+    "summary": "CDN: cache product pictures for a week",
+    "reason": "40 % of the traffic to the origin is pictures.", "components": "cdn",
+    "implementation_steps": "Change the header\nPurge one folder and look",
+    "rollback_plan": "Change the header back", "rollback_tested_what": "Changed it back",
+    "rollback_tested_where": "staging", "rollback_tested_when": "2026-10-04",
+    "testing_plan": "Look at ten pictures.", "dependencies": "none",
+    "user_impact": "None.", "performance_impact": "Less traffic.", "security_impact": "None.",
+    "requested_date": "2026-10-08", "estimated_minutes": "20",
     "rollback_minutes": "10",
 }  # fmt: skip
 
@@ -80,7 +86,9 @@ def test_approve_stays_shut_until_every_item_is_ticked(visit: Visit) -> None:
     page = visit("tech-lead")
     page.goto(f"/changes/{number}/")
     assert "tick 6 more items" in page.locator("#why-not").inner_text()
-    page.get_by_role("button", name="Approve").click(force=True)  # aria-disabled: a person can still press it
+    page.get_by_role("button", name="Approve").click(
+        force=True
+    )  # aria-disabled: a person can still press it
     assert page.url.endswith(f"{number}/")
     assert page.evaluate("document.activeElement.id") == "tick_T1"
 
@@ -105,7 +113,9 @@ def test_a_draft_is_saved_while_typing_and_errors_lose_nothing(visit: Visit) -> 
     plan = page.locator("[name=rollback_plan]")
     assert "is-invalid" in str(plan.get_attribute("class"))
     plan.fill("Redeploy 3.1")
-    assert "is-invalid" not in str(plan.get_attribute("class"))  # X13: what is mended is red no longer
+    assert "is-invalid" not in str(
+        plan.get_attribute("class")
+    )  # X13: what is mended is red no longer
     assert page.locator("#errors li").count() == left - 1
     assert "Rollback plan" not in page.locator("#errors").inner_text()
     page.goto(f"/changes/{number[0]}/edit")
@@ -124,12 +134,18 @@ def test_the_manager_opens_the_report_and_each_number_its_list(visit: Visit) -> 
 
 
 def test_a_run_goes_on_while_the_page_is_open(visit: Visit) -> None:
-    """experience.md, cockpit: clocks count, and what another person notes appears without a reload."""
+    """experience.md, cockpit: clocks count, and what another person notes appears without a
+    reload.
+    """
     page = visit("oncall")
     page.goto(f"{addresses(page, 'implementing')[1]}")
     digits = page.locator(".digits").first
     before = digits.inner_text()
-    page.wait_for_function("before => document.querySelector('.digits').textContent !== before", arg=before, timeout=5000)
+    page.wait_for_function(
+        "before => document.querySelector('.digits').textContent !== before",
+        arg=before,
+        timeout=5000,
+    )
     colleague = visit("devops")
     colleague.goto(page.url)
     colleague.get_by_text("Log a note or a deviation…").click()
@@ -140,19 +156,37 @@ def test_a_run_goes_on_while_the_page_is_open(visit: Visit) -> None:
 
 
 PAGES = [
-    ("-", "/accounts/login/"), ("engineer", "/"), ("tech-lead", "/"), ("manager", "/"), ("tech-lead", "/approvals/"), ("engineer", "/changes/"), ("engineer", "/changes/new"),
-    ("engineer", "/changes/?q=nothing-like-it"), ("engineer", "/calendar/"), ("engineer", "/calendar/?at=2026-11"),
-    ("change-manager", "/calendar/?view=week"), ("change-manager", "/calendar/?view=timeline&zone=Asia/Kolkata"), ("engineer", "/calendar/?view=agenda&at=2026-11"), ("engineer", "/calendar/day/2026-10-08/"),
-    ("engineer", "/calendar/open/?at=2026-11-24T02:00"), ("engineer", "/calendar/find/?priority=P2&component=search&work=60&rollback=15"), ("change-manager", "/calendar/rules/"),
-    ("change-manager", "/calendar/rules/window/1/"), ("change-manager", "/calendar/rules/new/closing/"), ("engineer", "/calendar/rules/new/opening/"), ("change-manager", "/calendar/lockdown/"),
-    ("change-manager", "/calendar/import/"), ("engineer", "/calendar/feeds/"), ("manager", "/reports/"), ("manager", "/reports/2026-09/"),
-    ("auditor", "/audit/?verify=1"), ("engineer", "/settings/"), ("engineer", "/settings/me/"), ("engineer", "/settings/tokens/"), ("change-manager", "/settings/components/new"),
-    ("change-manager", "/settings/duties/"), ("engineer", "/api/v1/docs"), ("engineer", "/accounts/password/change/"), ("engineer", "/settings/people/"), ("admin", "/settings/people/"), ("admin", "/settings/people/new"),
-    ("manager", "/reports/2026-09/caused_issue/"), ("manager", "/reports/2026-09/mttr/"), ("engineer", "/accounts/2fa/"), ("engineer", "/accounts/sessions/"), ("tech-lead", "in_review"),
-    ("change-manager", "/approvals/waiting/"), ("devops-lead", "/settings/delegations/"), ("change-manager", "/settings/policy/"), ("change-manager", "draft"),
-    ("engineer", "/settings/policy/simulator/?priority=P1&security=on&requester=devops-lead"), ("cto", "/settings/proposals/"), ("tech-lead", "card"), ("eng-manager", "card"), ("security", "suggest"), ("oncall", "/settings/duties/"),
-    ("change-manager", "/settings/components/search/"), ("devops-lead", "/approvals/"), ("oncall", "in_review"),
-    ("oncall", "implementing"), ("oncall", "completed"), ("devops", "approved"), ("engineer", "changes_requested"), ("auditor", "closed"),
+    ("-", "/accounts/login/"), ("engineer", "/"), ("tech-lead", "/"), ("manager", "/"),
+    ("tech-lead", "/approvals/"), ("engineer", "/changes/"), ("engineer", "/changes/new"),
+    ("engineer", "/changes/?q=nothing-like-it"), ("engineer", "/calendar/"),
+    ("engineer", "/calendar/?at=2026-11"),
+    ("change-manager", "/calendar/?view=week"),
+    ("change-manager", "/calendar/?view=timeline&zone=Asia/Kolkata"),
+    ("engineer", "/calendar/?view=agenda&at=2026-11"), ("engineer", "/calendar/day/2026-10-08/"),
+    ("engineer", "/calendar/open/?at=2026-11-24T02:00"),
+    ("engineer", "/calendar/find/?priority=P2&component=search&work=60&rollback=15"),
+    ("change-manager", "/calendar/rules/"),
+    ("change-manager", "/calendar/rules/window/1/"),
+    ("change-manager", "/calendar/rules/new/closing/"),
+    ("engineer", "/calendar/rules/new/opening/"), ("change-manager", "/calendar/lockdown/"),
+    ("change-manager", "/calendar/import/"), ("engineer", "/calendar/feeds/"),
+    ("manager", "/reports/"), ("manager", "/reports/2026-09/"),
+    ("auditor", "/audit/?verify=1"), ("engineer", "/settings/"), ("engineer", "/settings/me/"),
+    ("engineer", "/settings/tokens/"), ("change-manager", "/settings/components/new"),
+    ("change-manager", "/settings/duties/"), ("engineer", "/api/v1/docs"),
+    ("engineer", "/accounts/password/change/"), ("engineer", "/settings/people/"),
+    ("admin", "/settings/people/"), ("admin", "/settings/people/new"),
+    ("manager", "/reports/2026-09/caused_issue/"), ("manager", "/reports/2026-09/mttr/"),
+    ("engineer", "/accounts/2fa/"), ("engineer", "/accounts/sessions/"), ("tech-lead", "in_review"),
+    ("change-manager", "/approvals/waiting/"), ("devops-lead", "/settings/delegations/"),
+    ("change-manager", "/settings/policy/"), ("change-manager", "draft"),
+    ("engineer", "/settings/policy/simulator/?priority=P1&security=on&requester=devops-lead"),
+    ("cto", "/settings/proposals/"), ("tech-lead", "card"), ("eng-manager", "card"),
+    ("security", "suggest"), ("oncall", "/settings/duties/"),
+    ("change-manager", "/settings/components/search/"), ("devops-lead", "/approvals/"),
+    ("oncall", "in_review"),
+    ("oncall", "implementing"), ("oncall", "completed"), ("devops", "approved"),
+    ("engineer", "changes_requested"), ("auditor", "closed"),
 ]  # fmt: skip
 
 
@@ -161,7 +195,9 @@ LOOKS = [("light", 1280), ("dark", 1280), ("dark", 390), ("light", 390)]
 
 
 @pytest.mark.parametrize(("username", "place"), PAGES, ids=[f"{u} {p}" for u, p in PAGES])
-def test_axe_finds_nothing_serious_and_nothing_scrolls_sideways(look: Visit, username: str, place: str) -> None:
+def test_axe_finds_nothing_serious_and_nothing_scrolls_sideways(
+    look: Visit, username: str, place: str
+) -> None:
     """WCAG 2.2 AA in light and dark, at 1280 and 390 px."""
     found = []
     for theme, width in share(LOOKS, 2, PAGES.index((username, place))):

@@ -1,4 +1,6 @@
-"""The house's own rules: the shadowed name, the documented lifecycle, settings that refuse, pages that cost the same at any size."""
+"""The house's own rules: the shadowed name, the documented lifecycle, settings that refuse, pages
+that cost the same at any size.
+"""
 
 from __future__ import annotations
 
@@ -48,14 +50,21 @@ def test_nothing_installed_needs_the_library_that_our_app_shadows() -> None:
 
 
 @pytest.mark.parametrize(("text", "key"), [
-    ("7", 7), (" 7 ", 7), ("0", 0), ("", 0), ("-1", 0), ("+1", 0), ("1.0", 0), ("1e3", 0), ("0x1", 0), ("1_0", 0), ("٣", 0), ("²", 0), ("seven", 0), ("\x00", 0),
+    ("7", 7), (" 7 ", 7), ("0", 0), ("", 0), ("-1", 0), ("+1", 0), ("1.0", 0), ("1e3", 0),
+    ("0x1", 0), ("1_0", 0), ("٣", 0), ("²", 0), ("seven", 0), ("\x00", 0),
     ("9" * 17, 10**17 - 1), ("1" * 18, 0), ("1" * 5000, 0),
 ])  # fmt: skip
 def test_a_key_is_read_in_one_place(text: str, key: int) -> None:
-    """X6: page addresses and forms say whole numbers; whatever else they say is nobody's key, and no error."""
+    """X6: page addresses and forms say whole numbers; whatever else they say is nobody's key, and
+    no error.
+    """
     assert key_of(text) == key
     found = subprocess.run(
-        ["git", "grep", "-l", "isdecimal()", "--", "*.py", ":!tests"], cwd=ROOT, capture_output=True, text=True, check=False
+        ["git", "grep", "-l", "isdecimal()", "--", "*.py", ":!tests"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     ).stdout
     assert found.split() == ["web/http.py"] or not (ROOT / ".git").exists()
 
@@ -63,19 +72,27 @@ def test_a_key_is_read_in_one_place(text: str, key: int) -> None:
 def test_every_file_that_the_docs_name_is_there() -> None:
     """house.md: a newcomer who follows a page to a file finds it."""
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
-    named = {(page.name, path) for page in pages for path in re.findall(r"`([a-z_]+/[\w/]+\.(?:py|html|md|sql))", page.read_text())}
+    named = {
+        (page.name, path)
+        for page in pages
+        for path in re.findall(r"`([a-z_]+/[\w/]+\.(?:py|html|md|sql))", page.read_text())
+    }
     assert len(named) > 30
     assert [where for where in sorted(named) if not (ROOT / where[1]).exists()] == []
 
 
 def test_the_lifecycle_page_tells_the_truth() -> None:
     """docs/lifecycle.md: one row per transition, with its states and its event."""
-    rows = dict(re.findall(r"^\| `(\w+)` \|(.*)\|$", (ROOT / "docs" / "lifecycle.md").read_text(), re.M))
+    rows = dict(
+        re.findall(r"^\| `(\w+)` \|(.*)\|$", (ROOT / "docs" / "lifecycle.md").read_text(), re.M)
+    )
     assert set(rows) == set(TRANSITIONS) == set(lifecycle.LABELS)
     for name, (origins, targets) in TRANSITIONS.items():
         cells = [cell.strip() for cell in rows[name].split("|")]
         assert cells[0] == ", ".join(f"`{source}`" for source in origins), name
-        assert cells[1] == ", ".join(f"`{target}`" for target in (targets if isinstance(targets, tuple) else (targets,))), name
+        assert cells[1] == ", ".join(
+            f"`{target}`" for target in (targets if isinstance(targets, tuple) else (targets,))
+        ), name
         assert f"`change.{name}`" in cells, name
         for service in re.findall(r"`([a-z_.]+)`", cells[2]):
             assert pkgutil.resolve_name(service), name  # raises for what is not there
@@ -83,7 +100,11 @@ def test_the_lifecycle_page_tells_the_truth() -> None:
 
 def test_the_lifecycle_page_names_every_follower_in_order() -> None:
     """docs/lifecycle.md: what a transition sets off above it, and in which order."""
-    rows = re.findall(r"^\| `([a-z_.]+\.[a-z_]+)` \|[^|]*\| ([a-z_, ]+) \|$", (ROOT / "docs" / "lifecycle.md").read_text(), re.M)
+    rows = re.findall(
+        r"^\| `([a-z_.]+\.[a-z_]+)` \|[^|]*\| ([a-z_, ]+) \|$",
+        (ROOT / "docs" / "lifecycle.md").read_text(),
+        re.M,
+    )
     wanted: dict[str, list[str]] = {}
     for follower, after in rows:
         for happening in after.split(", "):
@@ -98,11 +119,15 @@ def test_the_lifecycle_page_names_every_follower_in_order() -> None:
 def sources() -> list[Path]:
     """What we wrote for the product, not for its tests."""
     outside = ("tests", "var", "node_modules", ".venv")
-    return [path for path in ROOT.glob("*/**/*.py") if path.relative_to(ROOT).parts[0] not in outside]
+    return [
+        path for path in ROOT.glob("*/**/*.py") if path.relative_to(ROOT).parts[0] not in outside
+    ]
 
 
 def test_no_import_renames_a_module_to_its_package() -> None:
-    """house.md, habit 2: `from audit import services as audit` hides where a function lives; nor is there a room for what has no subject."""
+    """house.md, habit 2: `from audit import services as audit` hides where a function lives; nor is
+    there a room for what has no subject.
+    """
     renamed, rooms = [], set()
     for path in sources():
         rooms |= {path.stem, *path.relative_to(ROOT).parts[:-1]}
@@ -116,31 +141,51 @@ def test_no_import_renames_a_module_to_its_package() -> None:
 
 
 def test_followers_are_registered_on_one_page() -> None:
-    """house.md: four mechanisms, one place; whoever looks for what follows an approval reads one file."""
+    """house.md: four mechanisms, one place; whoever looks for what follows an approval reads one
+    file.
+    """
     registering = re.compile(
         r"^\s+(follow|second_person\.register|outbox\.check_before_gathering|redaction\.erases)\(|\b(people_changed|tokens_revoked)\.connect\(",
         re.M,
     )
-    assert [str(path.relative_to(ROOT)) for path in sources() if registering.search(path.read_text())] == ["changemgmt/wiring.py"]
+    assert [
+        str(path.relative_to(ROOT)) for path in sources() if registering.search(path.read_text())
+    ] == ["changemgmt/wiring.py"]
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
-    [({"SECRET_KEY": ""}, "SECRET_KEY"), ({"SECRET_KEY": "short"}, "SECRET_KEY"), ({"SECRET_KEY": "django-insecure-" + "x" * 40}, "SECRET_KEY"),
-     ({"CHANGEMGMT_CLOCK": "2026-10-06T02:00Z"}, "CHANGEMGMT_CLOCK"), ({"DEMO": "1"}, "DEMO"), ({"DATABASE_URL": ""}, "DATABASE_URL")],
+    [({"SECRET_KEY": ""}, "SECRET_KEY"), ({"SECRET_KEY": "short"}, "SECRET_KEY"),
+        ({"SECRET_KEY": "django-insecure-" + "x" * 40}, "SECRET_KEY"),
+     ({"CHANGEMGMT_CLOCK": "2026-10-06T02:00Z"}, "CHANGEMGMT_CLOCK"), ({"DEMO": "1"}, "DEMO"),
+     ({"DATABASE_URL": ""}, "DATABASE_URL")],
 )  # fmt: skip
 def test_production_refuses_to_start_unsafe(changed: dict[str, str], message: str) -> None:
-    env = {"SECRET_KEY": "k" * 40, "DATABASE_URL": "postgresql://a:b@db/c", "REDIS_URL": "redis://r/0", "EMAIL_URL": "smtp://m", "BASE_URL": "https://c.example.com",
-           "ALLOWED_HOSTS": "c.example.com", "DJANGO_SETTINGS_MODULE": "changemgmt.settings.production", "PATH": ""} | changed  # fmt: skip
-    done = subprocess.run([sys.executable, "-c", "import django; django.setup()"], cwd=ROOT, env=env, capture_output=True, text=True)
+    env = {"SECRET_KEY": "k" * 40, "DATABASE_URL": "postgresql://a:b@db/c",
+        "REDIS_URL": "redis://r/0", "EMAIL_URL": "smtp://m", "BASE_URL": "https://c.example.com",
+           "ALLOWED_HOSTS": "c.example.com",
+           "DJANGO_SETTINGS_MODULE": "changemgmt.settings.production",
+           "PATH": ""} | changed  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", "import django; django.setup()"],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode != 0
     assert message in done.stderr
 
 
 PAGES = [
-    ("engineer", "/"), ("tech-lead", "/"), ("devops", "/"), ("manager", "/"), ("engineer", "/changes/"), ("engineer", "/changes/?state=closed"), ("engineer", "/changes/?q=search"),
-    ("tech-lead", "/approvals/"), ("engineer", "/calendar/"), ("manager", "/reports/"), ("manager", "/reports/2026-09/"), ("auditor", "/audit/"), ("engineer", "/settings/components/"),
-    ("engineer", "/changes/new"), ("engineer", "/api/v1/changes"), ("tech-lead", "/api/v1/approvals"), ("engineer", "/api/v1/calendar?from=2026-09-01"), ("manager", "/api/v1/reports/monthly/2026-09"),
+    ("engineer", "/"), ("tech-lead", "/"), ("devops", "/"), ("manager", "/"),
+    ("engineer", "/changes/"), ("engineer", "/changes/?state=closed"),
+    ("engineer", "/changes/?q=search"),
+    ("tech-lead", "/approvals/"), ("engineer", "/calendar/"), ("manager", "/reports/"),
+    ("manager", "/reports/2026-09/"), ("auditor", "/audit/"), ("engineer", "/settings/components/"),
+    ("engineer", "/changes/new"), ("engineer", "/api/v1/changes"),
+    ("tech-lead", "/api/v1/approvals"), ("engineer", "/api/v1/calendar?from=2026-09-01"),
+    ("manager", "/api/v1/reports/monthly/2026-09"),
 ]  # fmt: skip
 AT_MOST = {"/changes/": 8, "/approvals/": 8, "/calendar/": 8, "/reports/": 8}
 
@@ -159,7 +204,12 @@ def test_pages_cost_the_same_at_10_and_at_1000_changes(at: Any) -> None:
     assert ChangeRequest.objects.count() >= 1000
     many = _count(clients)
     assert {key: (few[key], many[key]) for key in few if few[key] != many[key]} == {}
-    assert {page: many[key] for key in many for page in AT_MOST if key[1] == page and many[key] > AT_MOST[page]} == {}
+    assert {
+        page: many[key]
+        for key in many
+        for page in AT_MOST
+        if key[1] == page and many[key] > AT_MOST[page]
+    } == {}
 
 
 def _count(clients: dict[str, Client]) -> dict[tuple[str, str], int]:
@@ -172,13 +222,17 @@ def _count(clients: dict[str, Client]) -> dict[tuple[str, str], int]:
         with CaptureQueriesContext(connection) as queries:
             answer = client.get(page)
         assert answer.status_code == 200, (username, page, answer.status_code)
-        counts[username, page] = sum(not re.match("SAVEPOINT|RELEASE", query["sql"]) for query in queries)
+        counts[username, page] = sum(
+            not re.match("SAVEPOINT|RELEASE", query["sql"]) for query in queries
+        )
     return counts
 
 
 @pytest.mark.django_db
 def test_the_change_page_in_every_state(desk: Sit, at: Any) -> None:
-    """All tabs of every demonstration change open for every role, and cost at most 20 statements (measured: 9 to 17; performance.md asks 14 of an overview)."""
+    """All tabs of every demonstration change open for every role, and cost at most 20 statements
+    (measured: 9 to 17; performance.md asks 14 of an overview).
+    """
     at("2026-10-06T09:00Z")
     call_command("demo_data", "--changes", "30", "--months", "2", stdout=StringIO())
     numbers = {change.state: change.number for change in ChangeRequest.objects.order_by("id")}
@@ -198,7 +252,15 @@ def test_the_change_page_in_every_state(desk: Sit, at: Any) -> None:
 def test_no_page_loads_anything_from_elsewhere_or_runs_inline_script(desk: Sit) -> None:
     client = desk("engineer").client
     client.force_login(desk("engineer").user)
-    for page in ("/", "/changes/", "/changes/new", "/calendar/", "/reports/", "/settings/", "/api/v1/docs"):
+    for page in (
+        "/",
+        "/changes/",
+        "/changes/new",
+        "/calendar/",
+        "/reports/",
+        "/settings/",
+        "/api/v1/docs",
+    ):
         answer = client.get(page)
         html = answer.content.decode()
         assert not re.search(r'(?:src|href)="(?:https?:)?//', html), page
@@ -211,8 +273,17 @@ def test_no_page_loads_anything_from_elsewhere_or_runs_inline_script(desk: Sit) 
 def test_texts_are_shown_never_run(desk: Sit, at: Any) -> None:
     """F45."""
     at("2026-10-01T09:00Z")
-    evil = '<script>alert(1)</script><img src=x onerror=alert(1)>[x](javascript:alert(1))"><svg onload=alert(1)>'
-    change = desk("engineer").create("P2", reason=evil, summary=evil[:150], implementation_steps=evil + "\n" + evil, testing_plan=evil)
+    evil = (
+        '<script>alert(1)</script><img src=x onerror=alert(1)>[x](javascript:alert(1))"><svg'
+        " onload=alert(1)>"
+    )
+    change = desk("engineer").create(
+        "P2",
+        reason=evil,
+        summary=evil[:150],
+        implementation_steps=evil + "\n" + evil,
+        testing_plan=evil,
+    )
     desk("engineer").post(f"/changes/{change['id']}/comments", {"text": evil}, expect=201)
     client = desk("tech-lead").client
     client.force_login(desk("tech-lead").user)
@@ -229,7 +300,10 @@ def test_anonymous_gets_the_sign_in_page_or_401() -> None:
     client = Client()
     assert client.get("/changes/").headers["Location"].startswith("/accounts/login/")
     assert client.get("/api/v1/changes").status_code == 401
-    assert client.get("/api/v1/changes", headers={"Authorization": "Bearer nonsense"}).status_code == 401
+    assert (
+        client.get("/api/v1/changes", headers={"Authorization": "Bearer nonsense"}).status_code
+        == 401
+    )
     assert client.get("/accounts/login/").status_code == 200
     assert client.get("/healthz").status_code == 200
 
@@ -244,7 +318,9 @@ def test_setup_never_overwrites_an_edit() -> None:
 
 
 def test_nothing_outside_windows_judges_the_calendar_by_itself() -> None:
-    """X1 to X7: whoever asks the calendar asks one of the six questions of `windows/booking/questions.py`."""
+    """X1 to X7: whoever asks the calendar asks one of the six questions of
+    `windows/booking/questions.py`.
+    """
     outside = [path for path in sources() if path.relative_to(ROOT).parts[0] != "windows"]
     assert len(outside) > 100
     asking = {"decide", "next_transition"}
@@ -253,12 +329,15 @@ def test_nothing_outside_windows_judges_the_calendar_by_itself() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             named = (
                 {name.name for name in node.names}
-                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("windows.calendar")
+                if isinstance(node, ast.ImportFrom)
+                and (node.module or "").startswith("windows.calendar")
                 else set()
             )
             called = (
                 {node.attr}
-                if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "verdict"
+                if isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "verdict"
                 else set()
             )
             if asking & (named | called):

@@ -72,14 +72,18 @@ def test_the_watch_after_the_work_is_no_overrun(desk: Sit, at: Any) -> None:
 
 
 def test_an_emergencys_documentation_becomes_overdue_with_its_review(desk: Sit, at: Any) -> None:
-    """A13, A22: 24 hours after the end, once, told to its people and the change manager, and reported."""
+    """A13, A22: 24 hours after the end, once, told to its people and the change manager, and
+    reported.
+    """
     at("2026-10-01T02:00Z")
     number = desk("engineer").post("/changes", without_documentation(), expect=201)["id"]
     desk("engineer").post(f"/changes/{number}/submit")
     desk("cto").decide(number, "emergency")
     desk("oncall").post(f"/changes/{number}/start")
     desk("oncall").post(f"/changes/{number}/fail", {"reason": "The gateway did not come back"})
-    desk("oncall").put(f"/changes/{number}/review", {"summary": "It failed", "runbook_updated": False})
+    desk("oncall").put(
+        f"/changes/{number}/review", {"summary": "It failed", "runbook_updated": False}
+    )
     at("2026-10-02T01:59Z")
     assert tick()["overdue_documentation"] == 0
     at("2026-10-02T02:01Z")
@@ -91,18 +95,32 @@ def test_an_emergencys_documentation_becomes_overdue_with_its_review(desk: Sit, 
 
 
 def without_documentation() -> dict[str, Any]:
-    owed = {"rollback_tested", "rollback_minutes", "testing_plan", "dependencies", "user_impact", "estimated_minutes", "requested_date"}
+    owed = {
+        "rollback_tested",
+        "rollback_minutes",
+        "testing_plan",
+        "dependencies",
+        "user_impact",
+        "estimated_minutes",
+        "requested_date",
+    }
     return {name: value for name, value in fields("P0").items() if name not in owed}
 
 
 def test_a_week_without_a_worker_comes_right_in_one_tick(desk: Sit, at: Any) -> None:
-    """F7: a missed P2 is freed, a missed P3 booked again, an overrun marked, a review overdue, each once, each told late."""
+    """F7: a missed P2 is freed, a missed P3 booked again, an overrun marked, a review overdue, each
+    once, each told late.
+    """
     running = started(desk, at)
     at("2026-10-06T03:00Z")
     missed = {}
     for priority, component in (("P2", "cdn"), ("P3", "monitoring")):
         window = {"start": "2026-10-08T02:00Z"}
-        more = {"components": [component], "requested_window": window, "requested_date": "2026-10-07"}
+        more = {
+            "components": [component],
+            "requested_window": window,
+            "requested_date": "2026-10-07",
+        }
         missed[priority] = desk("engineer").submit(priority, **more)["id"]
         approve(desk, missed[priority], priority)
         assert desk("engineer").get(f"/changes/{missed[priority]}")["state"] == "scheduled"
@@ -115,7 +133,10 @@ def test_a_week_without_a_worker_comes_right_in_one_tick(desk: Sit, at: Any) -> 
     assert (done["missed_slots"], done["overruns"], done["overdue_reviews"]) == (2, 1, 1)
     states = {p: desk("engineer").get(f"/changes/{number}") for p, number in missed.items()}
     assert (states["P2"]["state"], states["P2"]["slot"]) == ("approved", None)
-    assert (states["P3"]["state"], states["P3"]["slot"]["start"]) == ("scheduled", "2026-10-15T02:00:00Z")
+    assert (states["P3"]["state"], states["P3"]["slot"]["start"]) == (
+        "scheduled",
+        "2026-10-15T02:00:00Z",
+    )
     assert ChangeRequest.objects.get(number=running).overrun_at == timezone.now()
     events, messages = Event.objects.count(), Message.objects.count()
     assert not any(tick().values())
@@ -123,7 +144,9 @@ def test_a_week_without_a_worker_comes_right_in_one_tick(desk: Sit, at: Any) -> 
 
 
 def test_the_report_is_made_on_the_first_and_issued_on_the_third(desk: Sit, at: Any) -> None:
-    """R152, A31: preliminary from the first, issued on the third at 00:00 UTC, once each, mailed to managers once."""
+    """R152, A31: preliminary from the first, issued on the third at 00:00 UTC, once each, mailed to
+    managers once.
+    """
     number = started(desk, at)
     desk("devops").post(f"/changes/{number}/fail", {"reason": "It did not work"})
     desk("devops").put(f"/changes/{number}/review", {"summary": "It did not work"})
@@ -149,11 +172,18 @@ def test_months_of_downtime_issue_each_report_once(desk: Sit, at: Any) -> None:
     tick()
     tick()
     issued = MonthlyReport.objects.filter(status="issued")
-    assert sorted(f"{report.month:%Y-%m}" for report in issued) == ["2026-10", "2026-11", "2026-12", "2027-01"]
+    assert sorted(f"{report.month:%Y-%m}" for report in issued) == [
+        "2026-10",
+        "2026-11",
+        "2026-12",
+        "2027-01",
+    ]
     assert Message.objects.filter(kind="report_issued", recipient__username="manager").count() == 1
 
 
-def test_one_duty_that_breaks_does_not_hold_up_the_others(desk: Sit, at: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_duty_that_breaks_does_not_hold_up_the_others(
+    desk: Sit, at: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Promise 5."""
     started(desk, at)
     at("2026-10-06T02:46Z")

@@ -195,7 +195,9 @@ def test_whoever_could_act_still_can_and_nobody_else_approves_or_starts(
     for number, old in CHANGES.items():
         for who, could in old["actions"].items():
             can = today["go"]["changes"][number]["actions"][who]
-            lost = set(could or []) - set(can or []) - {"submit"}  # it now answers what submitting would (X3)
+            lost = (
+                set(could or []) - set(can or []) - {"submit"}
+            )  # it now answers what submitting would (X3)
             won = {"approve", "start"} & (set(can or []) - set(could or []))
             if lost or won or (could is None) != (can is None):
                 wrong.append(f"{number} ({old['label']}), {who}: lost {lost}, won {won}")

@@ -1,4 +1,6 @@
-"""The straight roads, quickly, in one process; the same stories with a real worker stand beside this file."""
+"""The straight roads, quickly, in one process; the same stories with a real worker stand beside
+this file.
+"""
 
 from __future__ import annotations
 
@@ -32,13 +34,19 @@ def test_a_p2_walks_from_form_to_closed_in_the_tuesday_window(desk: Sit, at: Any
     assert change["slot"] == {
         "start": "2026-10-06T02:00:00Z",
         "end": "2026-10-06T02:45:00Z",
-        "window": {"name": "Primary", "start": "2026-10-06T02:00:00Z", "end": "2026-10-06T04:00:00Z"},
+        "window": {
+            "name": "Primary",
+            "start": "2026-10-06T02:00:00Z",
+            "end": "2026-10-06T04:00:00Z",
+        },
     }
     devops = desk("devops")
     refusal = devops.post(f"/changes/{number}/start", expect=409)
     assert refusal["reasons"][0]["next_allowed_at"] == "2026-10-06T02:00:00Z"
     at("2026-10-06T02:00Z")
-    assert devops.get(f"/gate/{number}")["allow"] is False, "the checklist before the window is not settled"
+    assert devops.get(f"/gate/{number}")["allow"] is False, (
+        "the checklist before the window is not settled"
+    )
     devops.tick_off(number, "pre")
     assert devops.get(f"/gate/{number}") == {
         "allow": True,
@@ -52,19 +60,30 @@ def test_a_p2_walks_from_form_to_closed_in_the_tuesday_window(desk: Sit, at: Any
     at("2026-10-06T02:30Z")
     assert devops.post(f"/changes/{number}/finish")["state"] == "verifying"
     devops.tick_off(number, "post")
-    assert "monitoring" in [r["code"] for r in devops.post(f"/changes/{number}/complete", expect=409)["reasons"]]
+    assert "monitoring" in [
+        r["code"] for r in devops.post(f"/changes/{number}/complete", expect=409)["reasons"]
+    ]
     at("2026-10-06T03:00Z")
     assert devops.post(f"/changes/{number}/complete")["state"] == "completed"
-    devops.put(f"/changes/{number}/review", {"summary": "As planned.", "lessons": "The night is calm at 02:00."})
+    devops.put(
+        f"/changes/{number}/review",
+        {"summary": "As planned.", "lessons": "The night is calm at 02:00."},
+    )
     assert devops.get(f"/changes/{number}")["state"] == "closed"
     report = desk("manager").get("/reports/monthly/2026-10.json")
-    assert (report["total"], report["successful"], report["by_priority"]["P2"]) == (1, {"count": 1, "percent": 100.0}, 1)
+    assert (report["total"], report["successful"], report["by_priority"]["P2"]) == (
+        1,
+        {"count": 1, "percent": 100.0},
+        1,
+    )
     assert report["average_implementation_minutes"] == 60.0
     assert report["lessons"] == ["The night is calm at 02:00."]
 
 
 def test_a_p0_on_black_friday(desk: Sit, at: Any) -> None:
-    """R74, R77, A13: authorised by the emergency contact, started inside the blackout, documented and reviewed within 24 h."""
+    """R74, R77, A13: authorised by the emergency contact, started inside the blackout, documented
+    and reviewed within 24 h.
+    """
     at("2026-11-27T14:00Z")
     oncall = desk("oncall")
     change = oncall.post(
@@ -95,9 +114,17 @@ def test_a_p0_on_black_friday(desk: Sit, at: Any) -> None:
     oncall.tick_off(number, "start", "during")
     oncall.post(f"/changes/{number}/finish")
     oncall.tick_off(number, "post")
-    oncall.post(f"/changes/{number}/complete", {"reason": "The shop takes orders again; watched by the whole team."})
+    oncall.post(
+        f"/changes/{number}/complete",
+        {"reason": "The shop takes orders again; watched by the whole team."},
+    )
     oncall.put(
-        f"/changes/{number}/review", {"summary": "Gateway pool exhausted.", "lessons": "Alert on pool use.", "runbook_updated": True}
+        f"/changes/{number}/review",
+        {
+            "summary": "Gateway pool exhausted.",
+            "lessons": "Alert on pool use.",
+            "runbook_updated": True,
+        },
     )
     desk("cto").post(f"/changes/{number}/review/confirmation", {"p0_justified": True})
     owed = oncall.put(
@@ -119,11 +146,15 @@ def test_a_p0_on_black_friday(desk: Sit, at: Any) -> None:
     assert oncall.get(f"/changes/{number}")["state"] == "completed"
     desk("tech-lead").decide(number, "technical")
     desk("product-manager").decide(number, "business")
-    assert oncall.get(f"/changes/{number}")["state"] == "closed", oncall.get(f"/changes/{number}/steps")
+    assert oncall.get(f"/changes/{number}")["state"] == "closed", oncall.get(
+        f"/changes/{number}/steps"
+    )
 
 
 def test_a_p3_books_itself_and_is_booked_again_when_missed(desk: Sit, at: Any) -> None:
-    """R11, R12, A7: one DevOps engineer signs off; the earliest window at least 24 h ahead; a missed slot is booked again once."""
+    """R11, R12, A7: one DevOps engineer signs off; the earliest window at least 24 h ahead; a
+    missed slot is booked again once.
+    """
     at("2026-10-05T10:00Z")
     number = desk("engineer").submit("P3", requested_date="2026-10-06")["id"]
     desk("senior-devops").decide(number, "technical")
@@ -135,7 +166,10 @@ def test_a_p3_books_itself_and_is_booked_again_when_missed(desk: Sit, at: Any) -
     at("2026-10-20T00:00Z")
     tick()
     change = desk("engineer").get(f"/changes/{number}")
-    assert (change["state"], change["slot"]) == ("approved", None), "after two missed slots a person decides"
+    assert (change["state"], change["slot"]) == (
+        "approved",
+        None,
+    ), "after two missed slots a person decides"
 
 
 def test_a_p1_is_refused_in_the_code_freeze_with_the_right_next_start(desk: Sit, at: Any) -> None:
@@ -143,11 +177,16 @@ def test_a_p1_is_refused_in_the_code_freeze_with_the_right_next_start(desk: Sit,
     at("2026-11-13T09:00Z")
     number = desk("engineer").submit("P1", requested_date="2026-11-16")["id"]
     approve_p2(desk, number)
-    refusal = desk("devops").post(f"/changes/{number}/schedule", {"start": "2026-11-24T02:00Z"}, expect=409)
+    refusal = desk("devops").post(
+        f"/changes/{number}/schedule", {"start": "2026-11-24T02:00Z"}, expect=409
+    )
     assert refusal["reasons"][0]["code"] == "freeze"
     assert refusal["reasons"][0]["until"] == "2026-11-27T00:00:00Z"
     assert refusal["reasons"][0]["next_allowed_at"] == "2027-01-05T02:00:00Z"
-    assert desk("devops").get(f"/changes/{number}/slots?limit=1")["items"][0]["start"] == "2027-01-05T02:00:00Z"
+    assert (
+        desk("devops").get(f"/changes/{number}/slots?limit=1")["items"][0]["start"]
+        == "2027-01-05T02:00:00Z"
+    )
 
 
 def test_an_edit_after_approval_must_be_approved_again(desk: Sit, at: Any) -> None:
@@ -157,7 +196,9 @@ def test_an_edit_after_approval_must_be_approved_again(desk: Sit, at: Any) -> No
     number = engineer.submit("P2", requested_window={"start": "2026-10-06T02:00Z"})["id"]
     approve_p2(desk, number)
     change = engineer.get(f"/changes/{number}")
-    edited = engineer.patch(f"/changes/{number}", {"version": change["version"], "rollback_plan": "Something else"})
+    edited = engineer.patch(
+        f"/changes/{number}", {"version": change["version"], "rollback_plan": "Something else"}
+    )
     assert (edited["state"], edited["slot"]) == ("in_review", None)
     assert {s["state"] for s in engineer.steps(number) if s["round"] == 1} == {"stale"}
     approve_p2(desk, number)
@@ -165,9 +206,13 @@ def test_an_edit_after_approval_must_be_approved_again(desk: Sit, at: Any) -> No
 
 
 def test_a_p1_that_touches_authentication_is_rolled_back(desk: Sit, at: Any) -> None:
-    """R97, R119, R150: security reviews it; the rollback is never refused, and resolves the issues it answers."""
+    """R97, R119, R150: security reviews it; the rollback is never refused, and resolves the issues
+    it answers.
+    """
     at("2026-10-01T09:00Z")
-    number = desk("engineer").submit("P1", affects_authentication=True, requested_window={"start": "2026-10-08T02:00Z"})["id"]
+    number = desk("engineer").submit(
+        "P1", affects_authentication=True, requested_window={"start": "2026-10-08T02:00Z"}
+    )["id"]
     desk("tech-lead").decide(number, "technical")
     desk("product-manager").decide(number, "business")
     desk("security").decide(number, "security")
@@ -178,18 +223,32 @@ def test_a_p1_that_touches_authentication_is_rolled_back(desk: Sit, at: Any) -> 
     devops.tick_off(number, "pre")
     devops.post(f"/changes/{number}/start")
     at("2026-10-08T02:10Z")
-    issue = devops.post(f"/changes/{number}/issues", {"severity": "P0", "summary": "Nobody can sign in"}, expect=201)
-    assert (issue["prescribed_action"], issue["band_ends_at"]) == ("Immediate rollback", "2026-10-08T02:15:00Z")
-    devops.post(f"/changes/{number}/roll-back", {"reason": "Sign-in is down", "trigger": "critical"})
+    issue = devops.post(
+        f"/changes/{number}/issues", {"severity": "P0", "summary": "Nobody can sign in"}, expect=201
+    )
+    assert (issue["prescribed_action"], issue["band_ends_at"]) == (
+        "Immediate rollback",
+        "2026-10-08T02:15:00Z",
+    )
+    devops.post(
+        f"/changes/{number}/roll-back", {"reason": "Sign-in is down", "trigger": "critical"}
+    )
     at("2026-10-08T02:30Z")
     devops.tick_off(number, "rollback")
     assert devops.post(f"/changes/{number}/finish-rollback")["state"] == "rolled_back"
     report = desk("manager").get("/reports/monthly/2026-10")
-    assert (report["rolled_back"]["count"], report["mttr_minutes"], report["average_implementation_minutes"]) == (1, 20.0, 30.0)
+    assert (
+        report["rolled_back"]["count"],
+        report["mttr_minutes"],
+        report["average_implementation_minutes"],
+    ) == (1, 20.0, 30.0)
     at("2026-10-09T02:31Z")
     assert tick()["overdue_reviews"] == 1
     assert tick()["overdue_reviews"] == 0
-    devops.put(f"/changes/{number}/review", {"summary": "The token format differed.", "runbook_updated": False})
+    devops.put(
+        f"/changes/{number}/review",
+        {"summary": "The token format differed.", "runbook_updated": False},
+    )
     desk("tech-lead").post(f"/changes/{number}/review/confirmation")
     assert devops.get(f"/changes/{number}")["state"] == "closed"
     report = desk("manager").get("/reports/monthly/2026-10")

@@ -1,6 +1,8 @@
-"""Races over HTTP on the live server: 16 clients, each with a session and a connection of its own, let go at the same moment (promise 3).
+"""Races over HTTP on the live server: 16 clients, each with a session and a connection of its own,
+let go at the same moment (promise 3).
 
-One effective verdict each, none lost, none stuck, no 5xx. `script/test --faults` runs each 200 times.
+One effective verdict each, none lost, none stuck, no 5xx. `script/test --faults` runs each 200
+times.
 """
 
 from __future__ import annotations
@@ -37,7 +39,12 @@ class Runner(threading.Thread):
         self.until: threading.Event | None = None
         self.answered = threading.Event()
         cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in person.jar)
-        self.headers = {"Content-Type": "application/json", "X-CSRFToken": person.csrf, "Referer": base, "Cookie": cookies}
+        self.headers = {
+            "Content-Type": "application/json",
+            "X-CSRFToken": person.csrf,
+            "Referer": base,
+            "Cookie": cookies,
+        }
         self.connection = http.client.HTTPConnection(urllib.parse.urlsplit(base).netloc, timeout=60)
         self.start()
 
@@ -54,7 +61,9 @@ class Runner(threading.Thread):
             self.line.wait()
 
     def send(self, method: str, path: str, body: Any = None, **more: str) -> Answer:
-        self.connection.request(method, f"/api/v1{path}", json.dumps(body or {}), self.headers | more)
+        self.connection.request(
+            method, f"/api/v1{path}", json.dumps(body or {}), self.headers | more
+        )
         answer = self.connection.getresponse()
         return answer.status, json.loads(answer.read())
 
@@ -73,13 +82,19 @@ class Track:
     def team(self, one: str, other: str) -> list[Runner]:
         if (one, other) not in self.teams:
             self.line = threading.Barrier(CLIENTS + 1)
-            self.teams[one, other] = [Runner(self.base, (one, other)[n % 2], self.line) for n in range(CLIENTS)]
+            self.teams[one, other] = [
+                Runner(self.base, (one, other)[n % 2], self.line) for n in range(CLIENTS)
+            ]
         return self.teams[one, other]
 
-    def race(self, one: str, other: str, acts: Callable[[int], tuple[Any, ...]], first: int | None = None) -> list[Answer]:
-        """Runner n does `acts(n)`; even ones are `one`, odd ones `other`. All answers, in their order.
+    def race(
+        self, one: str, other: str, acts: Callable[[int], tuple[Any, ...]], first: int | None = None
+    ) -> list[Answer]:
+        """Runner n does `acts(n)`; even ones are `one`, odd ones `other`. All answers, in their
+        order.
 
-        `first` = 0 or 1: the other side is let go once one of `one` or of `other` has its answer, so that each order is sure to be seen.
+        `first` = 0 or 1: the other side is let go once one of `one` or of `other` has its answer,
+        so that each order is sure to be seen.
         """
         team = self.team(one, other)
         for runner in team:  # a server lets go of a connection that was long idle
@@ -104,7 +119,11 @@ def track(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Track]:
 
 def submitted(track: Track, priority: str, **more: Any) -> str:
     engineer = track.person("engineer")
-    number = str(engineer.post("/changes", fields(priority, **({"requested_date": "2026-10-08"} | more)), expect=201)["id"])
+    number = str(
+        engineer.post(
+            "/changes", fields(priority, **({"requested_date": "2026-10-08"} | more)), expect=201
+        )["id"]
+    )
     engineer.post(f"/changes/{number}/submit")
     return number
 
@@ -132,7 +151,11 @@ def test_approve_against_reject(track: Track) -> None:
     for _ in range(ROUNDS):
         number = submitted(track, "P3")
         step = step_of(track, number, "technical")
-        answers = track.race("tech-lead", "senior-devops", lambda n: verdict(number, step, ("approve", "reject")[n % 2]))  # noqa: B023
+        answers = track.race(
+            "tech-lead",
+            "senior-devops",
+            lambda n: verdict(number, step, ("approve", "reject")[n % 2]),
+        )
         assert statuses(answers) == {200: 1, 409: CLIENTS - 1}, answers
         decisions = step_of(track, number, "technical")["decisions"]
         assert len(decisions) == 1
@@ -141,26 +164,41 @@ def test_approve_against_reject(track: Track) -> None:
 
 
 def test_a_quorum_is_never_stuck(track: Track) -> None:
-    """F19: both sign-offs, eight times each at once: each counts once, and the change is approved."""
+    """F19: both sign-offs, eight times each at once: each counts once, and the change is
+    approved.
+    """
     for _ in range(ROUNDS):
         number = submitted(track, "P2")
         track.person("tech-lead").decide(number, "technical")
         track.person("product-manager").decide(number, "business")
         step = step_of(track, number, "sign_off")
-        answers = track.race("eng-manager", "devops-lead", lambda n: verdict(number, step, "approve"))  # noqa: B023
+        answers = track.race(
+            "eng-manager",
+            "devops-lead",
+            lambda n: verdict(number, step, "approve"),
+        )
         assert statuses(answers) == {200: 2, 409: CLIENTS - 2}, answers
-        assert {d["by"] for d in step_of(track, number, "sign_off")["decisions"]} == {"eng-manager", "devops-lead"}
+        assert {d["by"] for d in step_of(track, number, "sign_off")["decisions"]} == {
+            "eng-manager",
+            "devops-lead",
+        }
         assert track.person("auditor").get(f"/changes/{number}")["state"] == "approved"
 
 
 def test_approve_against_edit(track: Track) -> None:
-    """F21: never approved content that nobody saw: one edit wins, the new round has no verdict, whatever came before."""
+    """F21: never approved content that nobody saw: one edit wins, the new round has no verdict,
+    whatever came before.
+    """
     for _ in range(ROUNDS):
         number = submitted(track, "P3")
         step = step_of(track, number, "technical")
 
         def act(n: int, number: str = number, step: dict[str, Any] = step) -> tuple[Any, ...]:
-            return verdict(number, step, "approve") if n % 2 else ("PATCH", f"/changes/{number}", {"version": 1, "reason": f"Better {n}"})
+            return (
+                verdict(number, step, "approve")
+                if n % 2
+                else ("PATCH", f"/changes/{number}", {"version": 1, "reason": f"Better {n}"})
+            )
 
         answers = track.race("engineer", "tech-lead", act)
         edits, verdicts = answers[::2], answers[1::2]
@@ -172,39 +210,60 @@ def test_approve_against_edit(track: Track) -> None:
 
 
 def test_start_against_a_revoked_authorisation(track: Track) -> None:
-    """A4, F22: the person named says “I did not” while others start: either it runs, or nobody could start it; never both."""
+    """A4, F22: the person named says “I did not” while others start: either it runs, or nobody
+    could start it; never both.
+    """
     for first in (0, 1, *[None] * ROUNDS):
         number = submitted(track, "P0")
         step = step_of(track, number, "emergency")
-        track.person("oncall").decide(number, "emergency", on_behalf_of="cto", comment="By telephone")
+        track.person("oncall").decide(
+            number, "emergency", on_behalf_of="cto", comment="By telephone"
+        )
 
         def act(n: int, number: str = number, step: dict[str, Any] = step) -> tuple[Any, ...]:
-            denial = ("POST", f"/changes/{number}/steps/{step['id']}/confirmation", {"answer": "not_approved"})
+            denial = (
+                "POST",
+                f"/changes/{number}/steps/{step['id']}/confirmation",
+                {"answer": "not_approved"},
+            )
             return denial if n % 2 else ("POST", f"/changes/{number}/start")
 
         answers = track.race("devops", "cto", act, first)
         starts, denials = answers[::2], answers[1::2]
         assert statuses(denials) == {200: 1, 409: CLIENTS // 2 - 1}, denials
         state = track.person("auditor").get(f"/changes/{number}")["state"]
-        assert statuses(starts) == ({200: 1, 409: CLIENTS // 2 - 1} if state == "implementing" else {409: CLIENTS // 2}), (state, starts)
-        assert state in {0: ("implementing",), 1: ("in_review",), None: ("implementing", "in_review")}[first]
+        assert statuses(starts) == (
+            {200: 1, 409: CLIENTS // 2 - 1} if state == "implementing" else {409: CLIENTS // 2}
+        ), (state, starts)
+        assert (
+            state
+            in {0: ("implementing",), 1: ("in_review",), None: ("implementing", "in_review")}[first]
+        )
 
 
 def test_double_submit(track: Track) -> None:
-    """F20: sixteen submits are one; sixteen times the same new change with one Idempotency-Key is one change."""
+    """F20: sixteen submits are one; sixteen times the same new change with one Idempotency-Key is
+    one change.
+    """
     for index in range(ROUNDS):
         key = {"Idempotency-Key": f"race {index}"}
         body = fields("P3", requested_date="2026-10-08")
         for runner in track.team("engineer", "engineer"):
             runner.headers |= key
-        answers = track.race("engineer", "engineer", lambda n, body=body: ("POST", "/changes", body))
+        answers = track.race(
+            "engineer", "engineer", lambda n, body=body: ("POST", "/changes", body)
+        )
         for runner in track.team("engineer", "engineer"):
             del runner.headers["Idempotency-Key"]
         assert set(statuses(answers)) <= {201, 409}, answers
         numbers = {found["id"] for status, found in answers if status == 201}
         assert len(numbers) == 1, answers
         number = numbers.pop()
-        answers = track.race("engineer", "engineer", lambda n: ("POST", f"/changes/{number}/submit"))  # noqa: B023
+        answers = track.race(
+            "engineer",
+            "engineer",
+            lambda n: ("POST", f"/changes/{number}/submit"),
+        )
         assert statuses(answers) == {200: 1, 409: CLIENTS - 1}, answers
         assert len(track.person("auditor").get(f"/changes/{number}/steps")["items"]) == 2
 
@@ -222,10 +281,16 @@ SLOT = "2026-10-20T02:00:00Z"  # where the demonstration has booked nothing
 
 
 def bookers(track: Track, numbers: list[str]) -> tuple[list[str], list[Answer]]:
-    """Everybody books their own change at the same instant; who has the slot now, and all answers."""
-    answers = track.race("devops", "devops2", lambda n: ("POST", f"/changes/{numbers[n]}/schedule", {"start": SLOT}))
+    """Everybody books their own change at the same instant; who has the slot now, and all
+    answers.
+    """
+    answers = track.race(
+        "devops", "devops2", lambda n: ("POST", f"/changes/{numbers[n]}/schedule", {"start": SLOT})
+    )
     assert set(statuses(answers)) <= {200, 409}, answers
-    return [number for number, (status, _) in zip(numbers, answers, strict=True) if status == 200], answers
+    return [
+        number for number, (status, _) in zip(numbers, answers, strict=True) if status == 200
+    ], answers
 
 
 def give_back(track: Track, winners: list[str]) -> None:
@@ -242,7 +307,9 @@ def test_sixteen_bookers_of_one_slot(track: Track) -> None:
         assert len(winners) == 1, statuses(answers)
         for status, answer in answers:
             if status == 409:
-                (reason,) = [found for found in answer["reasons"] if found["code"] == "same_component"]
+                (reason,) = [
+                    found for found in answer["reasons"] if found["code"] == "same_component"
+                ]
                 assert winners[0] in reason["message"], answer
         give_back(track, winners)
 
@@ -253,45 +320,90 @@ def component(track: Track, slug: str) -> str:
 
 
 def test_booking_against_a_freeze(track: Track) -> None:
-    """Promise 2, item 4: bookers of a slot, and editors who freeze it: whoever is first, nothing stays booked in the freeze."""
+    """Promise 2, item 4: bookers of a slot, and editors who freeze it: whoever is first, nothing
+    stays booked in the freeze.
+    """
     for index, first in enumerate((0, 1, *[None] * ROUNDS)):
         frozen = component(track, f"frozen-{index}")
         number = approved(track, [frozen])
 
         def act(n: int, number: str = number, frozen: str = frozen) -> tuple[Any, ...]:
-            values = {"name": f"the freeze of {frozen}", "kind": "freeze", "starts": SLOT, "ends": "2026-10-20T03:00Z", "scope": [frozen]}
-            edit = {"edits": [{"kind": "closure", "values": values}], "reason": "Its database moves"}
-            return ("POST", "/calendar/rules", edit) if n % 2 else ("POST", f"/changes/{number}/schedule", {"start": SLOT})
+            values = {
+                "name": f"the freeze of {frozen}",
+                "kind": "freeze",
+                "starts": SLOT,
+                "ends": "2026-10-20T03:00Z",
+                "scope": [frozen],
+            }
+            edit = {
+                "edits": [{"kind": "closure", "values": values}],
+                "reason": "Its database moves",
+            }
+            return (
+                ("POST", "/calendar/rules", edit)
+                if n % 2
+                else ("POST", f"/changes/{number}/schedule", {"start": SLOT})
+            )
 
         answers = track.race("devops", "change-manager", act, first)
         bookings, freezes = answers[::2], answers[1::2]
-        assert statuses(freezes) == {200: 1, 422: CLIENTS // 2 - 1}, freezes  # of that name there is one already
+        assert statuses(freezes) == {
+            200: 1,
+            422: CLIENTS // 2 - 1,
+        }, freezes  # of that name there is one already
         assert set(statuses(bookings)) <= {200, 409}, bookings
-        assert {0: statuses(bookings)[200] >= 1, 1: statuses(bookings)[200] == 0, None: True}[first], bookings
+        assert {0: statuses(bookings)[200] >= 1, 1: statuses(bookings)[200] == 0, None: True}[
+            first
+        ], bookings
         change = track.person("auditor").get(f"/changes/{number}")
         assert (change["state"], change["slot"]) == ("approved", None), (first, bookings)
 
 
 def test_start_against_a_lockdown(track: Track) -> None:
-    """Item 5: whoever started before it runs on; once somebody reads that it is locked, nobody starts any more."""
+    """Item 5: whoever started before it runs on; once somebody reads that it is locked, nobody
+    starts any more.
+    """
     manager = track.person("change-manager")
     orders, stopped = (0, 1, *[None] * (ROUNDS // 4)), 0
-    numbers = [approved(track, [component(track, f"held-{index}")], requested_date="2026-10-05") for index in range(len(orders))]
-    now = datetime.fromisoformat(manager.post("/changes", {"summary": "What time is it?"}, expect=201)["created_at"])
-    begin = now + timedelta(seconds=62 + len(orders))  # cut to the minute: booked by then, and not long to wait
-    values = {"name": "Rehearsal", "rule": "", "begins": f"{begin:%Y-%m-%dT%H:%M}", "minutes": 480, "zone": "UTC", "priorities": ["P2"]}
-    said = manager.post("/calendar/rules", {"edits": [{"kind": "window", "values": values}], "reason": "As agreed"})
+    numbers = [
+        approved(track, [component(track, f"held-{index}")], requested_date="2026-10-05")
+        for index in range(len(orders))
+    ]
+    now = datetime.fromisoformat(
+        manager.post("/changes", {"summary": "What time is it?"}, expect=201)["created_at"]
+    )
+    begin = now + timedelta(
+        seconds=62 + len(orders)
+    )  # cut to the minute: booked by then, and not long to wait
+    values = {
+        "name": "Rehearsal",
+        "rule": "",
+        "begins": f"{begin:%Y-%m-%dT%H:%M}",
+        "minutes": 480,
+        "zone": "UTC",
+        "priorities": ["P2"],
+    }
+    said = manager.post(
+        "/calendar/rules", {"edits": [{"kind": "window", "values": values}], "reason": "As agreed"}
+    )
     track.person("cto").post(f"/proposals/{said['proposal']}/confirm")
     for number in numbers:
         why = {"start": f"{begin:%Y-%m-%dT%H:%MZ}", "short_notice_reason": "A rehearsal"}
         track.person("devops").post(f"/changes/{number}/schedule", why)
     for number in numbers:
         track.person("devops").tick_off(number, "pre")
-    eventually(lambda: all(track.person("devops").get(f"/gate/{number}")["allow"] for number in numbers), seconds=120)
+    eventually(
+        lambda: all(track.person("devops").get(f"/gate/{number}")["allow"] for number in numbers),
+        seconds=120,
+    )
     for index, (first, number) in enumerate(zip(orders, numbers, strict=True)):
 
         def act(n: int, number: str = number, index: int = index) -> tuple[Any, ...]:
-            stop = ("POST", "/calendar/lockdowns", {"components": [f"held-{index}"], "reason": "Something is wrong"})
+            stop = (
+                "POST",
+                "/calendar/lockdowns",
+                {"components": [f"held-{index}"], "reason": "Something is wrong"},
+            )
             return stop if n % 2 else ("POST", f"/changes/{number}/start")
 
         answers = track.race("devops", "change-manager", act, first)
@@ -299,26 +411,52 @@ def test_start_against_a_lockdown(track: Track) -> None:
         assert statuses(stops) == {201: 1, 409: CLIENTS // 2 - 1}, stops
         change = track.person("auditor").get(f"/changes/{number}")
         ran = change["state"] == "implementing"
-        assert statuses(starts) == ({200: 1, 409: CLIENTS // 2 - 1} if ran else {409: CLIENTS // 2}), starts
+        assert statuses(starts) == (
+            {200: 1, 409: CLIENTS // 2 - 1} if ran else {409: CLIENTS // 2}
+        ), starts
         assert ran is {0: True, 1: False, None: ran}[first]
         assert change["state"] in ("implementing", "scheduled")
-        trail = track.person("auditor").get(f"/audit?action=calendar.lockdown&cursor={stopped}")["items"]
+        trail = track.person("auditor").get(f"/audit?action=calendar.lockdown&cursor={stopped}")[
+            "items"
+        ]
         (stopped,) = [event["id"] for event in trail]
         begun = track.person("auditor").get(f"/audit?change={number}&action=change.start")["items"]
-        assert [event["id"] < stopped for event in begun] == [True] * ran, "started under the lockdown"
+        assert [event["id"] < stopped for event in begun] == [True] * ran, (
+            "started under the lockdown"
+        )
 
 
 def test_sixteen_bookers_of_a_window_with_three_places(track: Track) -> None:
-    """Issue 4: no two touch the same component; three get a place, each time, and the others read that it is full."""
+    """Issue 4: no two touch the same component; three get a place, each time, and the others read
+    that it is full.
+    """
     manager = track.person("change-manager")
     for index in range(CLIENTS):
-        manager.post("/components", {"slug": f"alone-{index}", "name": f"Alone {index}"}, expect=201)
-    window = next(row for row in manager.get("/calendar/rules")["windows"] if row["name"] == "Primary")
-    values = {name: value for name, value in window.items() if name not in ("key", "by", "reason", "since")} | {"capacity": 3}
-    manager.post("/calendar/rules", {"edits": [{"kind": "window", "key": window["key"], "values": values}], "reason": "Three at a time"})
+        manager.post(
+            "/components", {"slug": f"alone-{index}", "name": f"Alone {index}"}, expect=201
+        )
+    window = next(
+        row for row in manager.get("/calendar/rules")["windows"] if row["name"] == "Primary"
+    )
+    values = {
+        name: value
+        for name, value in window.items()
+        if name not in ("key", "by", "reason", "since")
+    } | {"capacity": 3}
+    manager.post(
+        "/calendar/rules",
+        {
+            "edits": [{"kind": "window", "key": window["key"], "values": values}],
+            "reason": "Three at a time",
+        },
+    )
     numbers = [approved(track, [f"alone-{index}"]) for index in range(CLIENTS)]
     for _ in range(ROUNDS):
         winners, answers = bookers(track, numbers)
         assert len(winners) == 3, statuses(answers)
-        assert all({reason["code"] for reason in answer["reasons"]} == {"window_full"} for status, answer in answers if status == 409)
+        assert all(
+            {reason["code"] for reason in answer["reasons"]} == {"window_full"}
+            for status, answer in answers
+            if status == 409
+        )
         give_back(track, winners)

@@ -1,7 +1,9 @@
-"""Nobody stands without their next step or the reason why there is none: every state × priority × person (X10).
+"""Nobody stands without their next step or the reason why there is none: every state × priority ×
+person (X10).
 
-The table says whose step it is by the process alone. Whoever it names finds it on the change's page, allowed or disabled with its reason;
-what the page allows the API's `actions` allow, and the other way round; whoever it does not name reads where the change stands.
+The table says whose step it is by the process alone. Whoever it names finds it on the change's
+page, allowed or disabled with its reason; what the page allows the API's `actions` allow, and the
+other way round; whoever it does not name reads where the change stands.
 """
 
 from __future__ import annotations
@@ -16,7 +18,17 @@ from django.test import Client
 
 from accounts.models import User
 from tests.implementation.road import EVERYBODY
-from tests.machine.test_who_may import DEVOPS, IMPLEMENTER, MANAGER, ON_CALL, OPEN_STEPS, REQUESTER, REVIEWERS, STATES, Road
+from tests.machine.test_who_may import (
+    DEVOPS,
+    IMPLEMENTER,
+    MANAGER,
+    ON_CALL,
+    OPEN_STEPS,
+    REQUESTER,
+    REVIEWERS,
+    STATES,
+    Road,
+)
 from tests.tries import share
 from tests.world import Desk, html_of
 
@@ -28,18 +40,29 @@ STEPS = {"submit", "start", "finish", "complete", "finish_rollback", "schedule",
 
 
 def whose(priority: str, state: str) -> dict[str, str]:
-    """Person → their step: what the process asks of them, whether they may do it this minute or not."""
+    """Person → their step: what the process asks of them, whether they may do it this minute or
+    not.
+    """
     deciders = {name for kind in OPEN_STEPS[priority] for name in REVIEWERS[kind]}
-    owed = {name for kind in ("technical", "business") for name in REVIEWERS[kind]}  # an emergency's reviews, after its end
+    owed = {
+        name for kind in ("technical", "business") for name in REVIEWERS[kind]
+    }  # an emergency's reviews, after its end
     match state:
         case "draft" | "changes_requested":
             return {REQUESTER: "submit"}
         case "in_review":
             alone = {ON_CALL: "start"} if priority == "P0" else {}  # A33
-            signs = set() if priority == "P0" else REVIEWERS["sign_off P3" if priority == "P3" else "sign_off"]  # when their stage opens
+            signs = (
+                set()
+                if priority == "P0"
+                else REVIEWERS["sign_off P3" if priority == "P3" else "sign_off"]
+            )  # when their stage opens
             return {**dict.fromkeys(signs, "approve"), **dict.fromkeys(deciders, "decide"), **alone}
         case "approved" if priority == "P0":
-            return {**dict.fromkeys((REQUESTER, MANAGER), "schedule"), **dict.fromkeys(DEVOPS, "start")}
+            return {
+                **dict.fromkeys((REQUESTER, MANAGER), "schedule"),
+                **dict.fromkeys(DEVOPS, "start"),
+            }
         case "approved":
             return dict.fromkeys({REQUESTER, MANAGER} | DEVOPS, "schedule")
         case "scheduled":
@@ -70,25 +93,40 @@ def shown(username: str, number: str) -> tuple[str, bool, str, str]:
     why = re.search(r'id="why-not">.*?<span>(.*?)</span>', bar, re.S)
     assert found
     assert title
-    return found[1], found[2] == "yes", title[1].strip(), re.sub("<[^>]*>", "", why[1]).strip() if why else ""
+    return (
+        found[1],
+        found[2] == "yes",
+        title[1].strip(),
+        re.sub("<[^>]*>", "", why[1]).strip() if why else "",
+    )
 
 
 @pytest.mark.parametrize("priority", ["P0", "P1", "P2", "P3"])
 @pytest.mark.parametrize("state", STATES)
-def test_everybody_reads_their_step_or_where_it_stands(desk: Sit, at: Any, priority: str, state: str) -> None:
+def test_everybody_reads_their_step_or_where_it_stands(
+    desk: Sit, at: Any, priority: str, state: str
+) -> None:
     """X10, X8: page and `actions` together."""
     number, wrong = Road(desk, at).to(state, priority), []
     table = whose(priority, state)
-    for username in share(EVERYBODY, 2, STATES.index(state) + ["P0", "P1", "P2", "P3"].index(priority)):
+    for username in share(
+        EVERYBODY, 2, STATES.index(state) + ["P0", "P1", "P2", "P3"].index(priority)
+    ):
         step, allowed, title, why = shown(username, number)
-        actions = {action["name"]: action for action in desk(username).get(f"/changes/{number}/actions")["items"]}
+        actions = {
+            action["name"]: action
+            for action in desk(username).get(f"/changes/{number}/actions")["items"]
+        }
         may = {name for name in STEPS if name in actions and actions[name]["allowed"]}
         if step != table.get(username, "none"):
             wrong.append(f"{username} finds {step}, not {table.get(username, 'none')}")
         if not title:
             wrong.append(f"{username} reads nothing about where it stands")
         if step in actions and allowed != actions[step]["allowed"]:
-            wrong.append(f"{username}: the page says {step} {allowed}, actions say {actions[step]['allowed']}")
+            wrong.append(
+                f"{username}: the page says {step} {allowed}, actions say"
+                f" {actions[step]['allowed']}"
+            )
         if step == "none" and may:
             wrong.append(f"{username} may {may}, and the page offers nothing")
         if step not in ("none", "decide") and not allowed and not why:

@@ -1,7 +1,9 @@
-"""The machine is checked, not sampled: every state × transition × person × priority, against a table written from domain.md alone.
+"""The machine is checked, not sampled: every state × transition × person × priority, against a
+table written from domain.md alone.
 
-The table knows nothing of our guards. For each change in each state, `GET …/actions` must say yes to exactly the people of the table,
-and doing it over the API must agree: whoever is refused changes nothing.
+The table knows nothing of our guards. For each change in each state, `GET …/actions` must say yes
+to exactly the people of the table, and doing it over the API must agree: whoever is refused changes
+nothing.
 """
 
 from __future__ import annotations
@@ -31,13 +33,35 @@ REVIEWERS = {
     "sign_off P3": {"devops", "devops2", "oncall", "senior-devops", "devops-lead"},
     "emergency": {"cto", "emergency-contact"},
 }
-PLANNED, BEFORE = ("P1", "P2", "P3"), ("draft", "in_review", "changes_requested", "approved", "scheduled")
+PLANNED, BEFORE = (
+    ("P1", "P2", "P3"),
+    ("draft", "in_review", "changes_requested", "approved", "scheduled"),
+)
 REQUESTER, IMPLEMENTER, MANAGER, ON_CALL = "engineer", "devops", "change-manager", "oncall"
-#: Who starts and runs it in the fixture; `devops2` signs a P3, so that `devops` is not its only approver.
-OPEN_STEPS = {"P0": ["emergency"], "P1": ["technical", "business", "security"], "P2": ["technical", "business"], "P3": ["technical"]}
-#: A P3 whose users notice nothing needs no business approval; the P1 of this file touches authentication.
-STATES = [*BEFORE, "implementing", "verifying", "rolling_back", "completed", "rolled_back", "failed", "closed", "rejected", "cancelled"]
-VERBS = ["submit", "request_changes", "reject", "approve", "revise", "record", "expire", "lapse", "escalate", "schedule", "reschedule", "unschedule", "start", "finish", "complete",
+#: Who starts and runs it in the fixture; `devops2` signs a P3, so that `devops` is not its only
+#: approver.
+OPEN_STEPS = {
+    "P0": ["emergency"],
+    "P1": ["technical", "business", "security"],
+    "P2": ["technical", "business"],
+    "P3": ["technical"],
+}
+#: A P3 whose users notice nothing needs no business approval; the P1 of this file touches
+#: authentication.
+STATES = [
+    *BEFORE,
+    "implementing",
+    "verifying",
+    "rolling_back",
+    "completed",
+    "rolled_back",
+    "failed",
+    "closed",
+    "rejected",
+    "cancelled",
+]
+VERBS = ["submit", "request_changes", "reject", "approve", "revise", "record", "expire", "lapse",
+    "escalate", "schedule", "reschedule", "unschedule", "start", "finish", "complete",
          "roll_back", "finish_rollback", "fail", "close", "cancel"]  # fmt: skip
 
 
@@ -51,7 +75,11 @@ def expected(priority: str, state: str, verb: str) -> set[str]:
         case "request_changes" | "reject" | "approve":
             return deciders if state == "in_review" else set()
         case "escalate":
-            return {REQUESTER, ON_CALL, MANAGER} if state in ("in_review", "approved", "scheduled") and priority != "P0" else set()
+            return (
+                {REQUESTER, ON_CALL, MANAGER}
+                if state in ("in_review", "approved", "scheduled") and priority != "P0"
+                else set()
+            )
         case "schedule":
             return {REQUESTER, MANAGER} | DEVOPS if state == "approved" else set()
         case "reschedule" | "unschedule":
@@ -65,11 +93,19 @@ def expected(priority: str, state: str, verb: str) -> set[str]:
         case "complete":
             return runs if state == "verifying" else set()
         case "roll_back":
-            return runs | {ON_CALL} if state in ("implementing", "verifying", "completed", "closed") else set()
+            return (
+                runs | {ON_CALL}
+                if state in ("implementing", "verifying", "completed", "closed")
+                else set()
+            )
         case "finish_rollback":
             return runs if state == "rolling_back" else set()
         case "fail":
-            return runs | {MANAGER} if state in ("implementing", "verifying", "rolling_back", "completed", "closed") else set()
+            return (
+                runs | {MANAGER}
+                if state in ("implementing", "verifying", "rolling_back", "completed", "closed")
+                else set()
+            )
         case "cancel":
             return {REQUESTER, MANAGER} if state in BEFORE else set()
         case "close":
@@ -85,10 +121,20 @@ class Road:
         self.desk, self.at = desk, at
 
     def to(self, state: str, priority: str) -> str:
-        self.at("2026-10-05T09:00Z" if priority == "P0" else "2026-10-01T09:00Z")  # an authorisation holds for a day (A32)
-        window = {"requested_date": "2026-10-05"} if priority == "P0" else {"requested_window": {"start": "2026-10-06T02:00Z"}}
+        self.at(
+            "2026-10-05T09:00Z" if priority == "P0" else "2026-10-01T09:00Z"
+        )  # an authorisation holds for a day (A32)
+        window = (
+            {"requested_date": "2026-10-05"}
+            if priority == "P0"
+            else {"requested_window": {"start": "2026-10-06T02:00Z"}}
+        )
         answers = {"affects_authentication": True} if priority == "P1" else {}
-        number = str(self.desk(REQUESTER).create(priority, implementer=IMPLEMENTER, **window, **answers)["id"])
+        number = str(
+            self.desk(REQUESTER).create(priority, implementer=IMPLEMENTER, **window, **answers)[
+                "id"
+            ]
+        )
         for step in self._steps(state, priority):
             step(number)
         found = self.desk("auditor").get(f"/changes/{number}")
@@ -112,11 +158,15 @@ class Road:
         yield lambda n: self._approve(n, priority)
         if state == "approved":
             if priority != "P0":
-                yield lambda n: desk(REQUESTER).post(f"/changes/{n}/unschedule", {"reason": "Later"})
+                yield lambda n: desk(REQUESTER).post(
+                    f"/changes/{n}/unschedule", {"reason": "Later"}
+                )
             return
         if state == "scheduled":
             if priority == "P0":
-                yield lambda n: desk(REQUESTER).post(f"/changes/{n}/schedule", {"start": "2026-10-06T02:00Z"})
+                yield lambda n: desk(REQUESTER).post(
+                    f"/changes/{n}/schedule", {"start": "2026-10-06T02:00Z"}
+                )
             yield self._open
             return
         yield self._open
@@ -147,7 +197,12 @@ class Road:
         self.desk(IMPLEMENTER).tick_off(number, "pre")
 
     def _approve(self, number: str, priority: str) -> None:
-        givers = {"technical": ["tech-lead"], "business": ["product-manager"], "security": ["security"], "emergency": ["cto"]}
+        givers = {
+            "technical": ["tech-lead"],
+            "business": ["product-manager"],
+            "security": ["security"],
+            "emergency": ["cto"],
+        }
         for kind in OPEN_STEPS[priority]:
             self.desk(givers[kind][0]).decide(number, kind)
         if priority != "P0":
@@ -155,21 +210,33 @@ class Road:
                 self.desk(who).decide(number, "sign_off")
 
     def _close(self, number: str, priority: str) -> None:
-        self.desk(IMPLEMENTER).put(f"/changes/{number}/review", {"summary": "It went as planned", "runbook_updated": True})
+        self.desk(IMPLEMENTER).put(
+            f"/changes/{number}/review", {"summary": "It went as planned", "runbook_updated": True}
+        )
         if priority == "P0":
-            self.desk("change-manager").post(f"/changes/{number}/review/confirmation", {"p0_justified": True})
+            self.desk("change-manager").post(
+                f"/changes/{number}/review/confirmation", {"p0_justified": True}
+            )
             for who, kind in (("tech-lead", "technical"), ("product-manager", "business")):
                 self.desk(who).decide(number, kind)
 
 
 BODIES: dict[str, dict[str, Any]] = {
-    "escalate": {"reason": "It is down", "emergency_kind": "outage", "emergency_reference": "INC-1"},
+    "escalate": {
+        "reason": "It is down",
+        "emergency_kind": "outage",
+        "emergency_reference": "INC-1",
+    },
     "schedule": {"start": "2026-10-08T02:00Z", "short_notice_reason": "Now"},
     "reschedule": {"start": "2026-10-08T02:00Z", "short_notice_reason": "Now"},
     "complete": {"reason": "All is well"},
 }
 PATHS = {"reschedule": "schedule", "roll_back": "roll-back", "finish_rollback": "finish-rollback"}
-BY_HAND = [verb for verb in VERBS if verb not in ("approve", "reject", "request_changes", "revise", "record", "expire", "lapse")]
+BY_HAND = [
+    verb
+    for verb in VERBS
+    if verb not in ("approve", "reject", "request_changes", "revise", "record", "expire", "lapse")
+]
 
 
 class Undo(Exception):
@@ -179,7 +246,9 @@ class Undo(Exception):
 @pytest.mark.parametrize("priority", ["P0", "P1", "P2", "P3"])
 @pytest.mark.parametrize("state", STATES)
 def test_exactly_the_people_of_the_table_may(desk: Sit, at: Any, state: str, priority: str) -> None:
-    """Promises 1 and 8, A2, A3, A26-A30: 14 states × 20 transitions × 18 people × 4 priorities; what is refused leaves no trace but the refusal."""
+    """Promises 1 and 8, A2, A3, A26-A30: 14 states × 20 transitions × 18 people × 4 priorities;
+    what is refused leaves no trace but the refusal.
+    """
     stranger = User.objects.create_user("stranger", email="s@example.com")
     User.objects.create_superuser("root", "r@example.com", "x")
     stranger.save()
@@ -188,20 +257,37 @@ def test_exactly_the_people_of_the_table_may(desk: Sit, at: Any, state: str, pri
     assert len(people) >= 18
     wrong = []
     for person in people:
-        allowed = {item["name"] for item in desk(person).get(f"/changes/{number}/actions")["items"] if item["allowed"]}
+        allowed = {
+            item["name"]
+            for item in desk(person).get(f"/changes/{number}/actions")["items"]
+            if item["allowed"]
+        }
         for verb in VERBS:
             may = person in expected(priority, state, verb)
             if may != (verb in allowed):
                 wrong.append(f"{person} {verb}: {'refused' if may else 'offered'}")
     assert not wrong, wrong
     if priority in ("P0", "P2"):  # P1 and P3 go by the same services
-        refused_by_doing(desk, number, state, priority, share(people, 3, STATES.index(state) + (priority == "P0")))
+        refused_by_doing(
+            desk,
+            number,
+            state,
+            priority,
+            share(people, 3, STATES.index(state) + (priority == "P0")),
+        )
 
 
-def refused_by_doing(desk: Sit, number: str, state: str, priority: str, people: Sequence[str]) -> None:
+def refused_by_doing(
+    desk: Sit, number: str, state: str, priority: str, people: Sequence[str]
+) -> None:
     """The door agrees with what it said: each verb by each person, undone again."""
     change = ChangeRequest.objects.get(number=number)
-    before = (change.state, change.version, change.round, Event.objects.filter(change_id=change.pk).count())
+    before = (
+        change.state,
+        change.version,
+        change.round,
+        Event.objects.filter(change_id=change.pk).count(),
+    )
     for person in people:
         for verb in BY_HAND:
             may = person in expected(priority, state, verb)
@@ -209,12 +295,26 @@ def refused_by_doing(desk: Sit, number: str, state: str, priority: str, people: 
                 with transaction.atomic():
                     path = f"/changes/{number}/{PATHS.get(verb, verb)}"
                     body = BODIES.get(verb, {"reason": "Because"})
-                    desk(person).call("POST", path, body | {"start": "2026-10-06T03:00Z"} if priority == "P0" and "start" in body else body)
+                    desk(person).call(
+                        "POST",
+                        path,
+                        (
+                            body | {"start": "2026-10-06T03:00Z"}
+                            if priority == "P0" and "start" in body
+                            else body
+                        ),
+                    )
                     status = desk(person).status
-                    assert (status == 200) == (may or _by_the_other_name(priority, state, verb, person)), (person, verb, status)
+                    assert (status == 200) == (
+                        may or _by_the_other_name(priority, state, verb, person)
+                    ), (person, verb, status)
                     if status != 200:
                         change = ChangeRequest.objects.get(number=number)
-                        now = Event.objects.filter(change_id=change.pk).exclude(action="access.refused").count()
+                        now = (
+                            Event.objects.filter(change_id=change.pk)
+                            .exclude(action="access.refused")
+                            .count()
+                        )
                         assert (change.state, change.version, change.round, now) == before
                     raise Undo
             except Undo:
@@ -228,24 +328,37 @@ def _by_the_other_name(priority: str, state: str, verb: str, person: str) -> boo
 
 
 @pytest.mark.parametrize("priority", ["P0", "P1", "P2", "P3"])
-def test_no_relation_to_the_change_lets_its_author_decide(desk: Sit, at: Any, priority: str) -> None:
-    """Promise 1: whoever requested or edited it is refused by every step, whatever roles they hold, superuser or not."""
+def test_no_relation_to_the_change_lets_its_author_decide(
+    desk: Sit, at: Any, priority: str
+) -> None:
+    """Promise 1: whoever requested or edited it is refused by every step, whatever roles they hold,
+    superuser or not.
+    """
     at("2026-10-01T09:00Z")
     every = Group.objects.exclude(name__in=["auditor", "manager"])
     for relation in ("requester", "editor", "former requester", "superuser"):
-        person = User.objects.create_user(f"all-{relation.replace(' ', '-')}-{priority}".lower(), email="a@example.com")
+        person = User.objects.create_user(
+            f"all-{relation.replace(' ', '-')}-{priority}".lower(), email="a@example.com"
+        )
         person.is_superuser = relation == "superuser"
         person.save()
         person.groups.set(every)
         me = Desk(User.objects.get(pk=person.pk))
         answers = {"affects_authentication": True} if priority == "P1" else {}
-        owner = me if relation in ("requester", "former requester", "superuser") else desk("engineer")
+        owner = (
+            me if relation in ("requester", "former requester", "superuser") else desk("engineer")
+        )
         number = str(owner.create(priority, **answers)["id"])
         if relation == "editor":
-            me.patch(f"/changes/{number}", {"version": me.get(f"/changes/{number}")["version"], "summary": "Edited by me"})
+            me.patch(
+                f"/changes/{number}",
+                {"version": me.get(f"/changes/{number}")["version"], "summary": "Edited by me"},
+            )
         if relation == "former requester":
             me.post(f"/changes/{number}/transfer", {"requester": "engineer"})
-        (desk("engineer") if relation != "requester" and relation != "superuser" else me).post(f"/changes/{number}/submit")
+        (desk("engineer") if relation != "requester" and relation != "superuser" else me).post(
+            f"/changes/{number}/submit"
+        )
         for step in me.steps(number):
             for verdict in ("approve", "reject", "request_changes", "waive"):
                 body = {
@@ -254,6 +367,8 @@ def test_no_relation_to_the_change_lets_its_author_decide(desk: Sit, at: Any, pr
                     "version": me.get(f"/changes/{number}")["version"],
                     "checklist": dict.fromkeys(TICKS["technical"], True),
                 }
-                refusal = me.post(f"/changes/{number}/steps/{step['id']}/decision", body, expect=403)
+                refusal = me.post(
+                    f"/changes/{number}/steps/{step['id']}/decision", body, expect=403
+                )
                 assert refusal["code"] == "own_change", (relation, step["kind"])
         assert not ChangeRequest.objects.get(number=number).decisions.exists()

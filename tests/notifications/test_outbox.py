@@ -42,7 +42,13 @@ def sink(settings: Any) -> Iterator[Kept]:
 
 
 def say(occasion: str) -> None:
-    outbox.tell([User.objects.get(username="engineer")], kind="test", occasion=occasion, subject="Hello\r\nBcc: x@example.com", body="Text")
+    outbox.tell(
+        [User.objects.get(username="engineer")],
+        kind="test",
+        occasion=occasion,
+        subject="Hello\r\nBcc: x@example.com",
+        body="Text",
+    )
 
 
 @pytest.mark.django_db
@@ -66,7 +72,9 @@ def test_what_is_rolled_back_was_never_said(sink: Kept) -> None:
 
 @pytest.mark.django_db
 def test_a_dead_mail_server_only_delays(settings: Any, at: Any) -> None:
-    """F10: tried again with patience, given up after a day of trying, in the trail; until then it can be withdrawn."""
+    """F10: tried again with patience, given up after a day of trying, in the trail; until then it
+    can be withdrawn.
+    """
     from audit.models import Event
 
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"

@@ -1,4 +1,6 @@
-"""Who is told what, and what is not said any more once it is no longer true (issue 2 item 10, F12)."""
+"""Who is told what, and what is not said any more once it is no longer true (issue 2 item
+10, F12).
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,18 @@ from windows.models import MaintenanceWindow
 
 pytestmark = pytest.mark.django_db
 Sit = Callable[[str], Desk]
-SIGNED = (("tech-lead", "technical"), ("product-manager", "business"), ("eng-manager", "sign_off"), ("devops-lead", "sign_off"))
+SIGNED = (
+    ("tech-lead", "technical"),
+    ("product-manager", "business"),
+    ("eng-manager", "sign_off"),
+    ("devops-lead", "sign_off"),
+)
 
 
 def due(kind: str) -> set[str]:
-    return set(Message.objects.filter(kind=kind, state="due").values_list("recipient__username", flat=True))
+    return set(
+        Message.objects.filter(kind=kind, state="due").values_list("recipient__username", flat=True)
+    )
 
 
 def approved(desk: Sit, **more: Any) -> str:
@@ -29,7 +38,9 @@ def approved(desk: Sit, **more: Any) -> str:
 
 
 def test_a_settled_step_asks_nobody_any_more(desk: Sit, at: Any) -> None:
-    """F12: the technical review is given; its other reviewers are not mailed, those of the business review still are."""
+    """F12: the technical review is given; its other reviewers are not mailed, those of the business
+    review still are.
+    """
     at("2026-10-01T09:00Z")
     number = str(desk("engineer").submit("P2")["id"])
     assert {"senior-devops", "tech-lead", "product-manager"} <= due("approval_waiting")
@@ -40,7 +51,9 @@ def test_a_settled_step_asks_nobody_any_more(desk: Sit, at: Any) -> None:
 
 @pytest.mark.parametrize("ending", ["unschedule", "cancel", "edit", "escalate", "missed"])
 def test_a_slot_that_is_gone_is_not_announced(desk: Sit, at: Any, ending: str) -> None:
-    """F12: the mail server was away while the slot was given up; the booking is not told afterwards."""
+    """F12: the mail server was away while the slot was given up; the booking is not told
+    afterwards.
+    """
     at("2026-10-01T09:00Z")
     number = approved(desk, requested_window={"start": "2026-10-06T02:00Z"})
     assert due("booked") == {"engineer"}
@@ -48,7 +61,10 @@ def test_a_slot_that_is_gone_is_not_announced(desk: Sit, at: Any, ending: str) -
     if ending in ("unschedule", "cancel"):
         engineer.post(f"/changes/{number}/{ending}", {"reason": "Not now"})
     elif ending == "edit":
-        engineer.patch(f"/changes/{number}", {"version": engineer.get(f"/changes/{number}")["version"], "summary": "Another"})
+        engineer.patch(
+            f"/changes/{number}",
+            {"version": engineer.get(f"/changes/{number}")["version"], "summary": "Another"},
+        )
     elif ending == "escalate":
         body = {"reason": "It is down", "emergency_kind": "outage", "emergency_reference": "INC-1"}
         engineer.post(f"/changes/{number}/escalate", body)
@@ -63,13 +79,24 @@ def test_a_cancelled_change_tells_those_who_worked_on_it(desk: Sit, at: Any) -> 
     """Issue 2 item 10: requester, implementer and deciders; not whoever cancelled it."""
     at("2026-10-01T09:00Z")
     number = approved(desk, implementer="devops")
-    desk("change-manager").post(f"/changes/{number}/cancel", {"reason": "The supplier stops the service"})
-    assert due("cancelled") == {"engineer", "devops", "tech-lead", "product-manager", "eng-manager", "devops-lead"}
+    desk("change-manager").post(
+        f"/changes/{number}/cancel", {"reason": "The supplier stops the service"}
+    )
+    assert due("cancelled") == {
+        "engineer",
+        "devops",
+        "tech-lead",
+        "product-manager",
+        "eng-manager",
+        "devops-lead",
+    }
     assert "The supplier stops" in Message.objects.filter(kind="cancelled").first().body  # type: ignore[union-attr]
 
 
 def test_a_p3_without_a_slot_is_told_and_tried_again(desk: Sit, at: Any) -> None:
-    """A7: no stretch is long enough for the plan; its requester is told why, and a day later it is looked for again."""
+    """A7: no stretch is long enough for the plan; its requester is told why, and a day later it is
+    looked for again.
+    """
     at("2026-10-01T09:00Z")
     number = str(desk("engineer").submit("P3", estimated_minutes=110, rollback_minutes=30)["id"])
     desk("senior-devops").decide(number, "technical")

@@ -1,4 +1,6 @@
-"""The sentence under the greeting: what waits for this person, and “Nothing waits for you” only where that is so."""
+"""The sentence under the greeting: what waits for this person, and “Nothing waits for you” only
+where that is so.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +30,14 @@ def sentence(username: str) -> str:
 
 def test_with_nothing_to_do_it_says_so(desk: Sit, at: Any) -> None:
     at("2026-10-01T09:00Z")
-    assert sentence("engineer") == sentence("devops") == sentence("oncall") == "Nothing waits for you."
+    assert (
+        sentence("engineer") == sentence("devops") == sentence("oncall") == "Nothing waits for you."
+    )
 
 
-def test_a_booked_change_that_nobody_implements_is_said_to_those_who_could(desk: Sit, at: Any) -> None:
+def test_a_booked_change_that_nobody_implements_is_said_to_those_who_could(
+    desk: Sit, at: Any
+) -> None:
     """X10: whoever may run it is told that nobody does; whoever may not is not."""
     Road(desk, at).scheduled(implementer=None)
     assert sentence("devops2") == "1 of the changes next to run has no implementer yet."
@@ -42,7 +48,9 @@ def test_its_implementer_is_told_when(desk: Sit, at: Any) -> None:
     """X10: theirs, with its slot; to a colleague it is settled."""
     number = Road(desk, at).scheduled()
     at(later(SLOT, hours=-3))
-    assert sentence("devops") == f"You implement {number}, booked for Tue 6 Oct, 02:00 to 02:45 UTC."
+    assert (
+        sentence("devops") == f"You implement {number}, booked for Tue 6 Oct, 02:00 to 02:45 UTC."
+    )
     assert sentence("devops2") == "Nothing waits for you."
 
 
@@ -63,11 +71,15 @@ def test_an_emergency_without_its_authorisation_is_said_on_call(desk: Sit, at: A
 def test_a_duty_that_is_handed_over_is_said(desk: Sit, at: Any) -> None:
     """A43: it stays where it is until it is taken."""
     at("2026-10-01T09:00Z")
-    User.objects.get(username="devops").groups.add(User.objects.get(username="oncall").groups.get(name="on-call-engineer"))
+    User.objects.get(username="devops").groups.add(
+        User.objects.get(username="oncall").groups.get(name="on-call-engineer")
+    )
     client = Client()
     client.force_login(User.objects.get(username="oncall"))
     duty = Duty.objects.get(kind="on-call")
-    client.post("/settings/duties/", {"hand_over": duty.pk, "to": "devops", "note": "Away from noon"})
+    client.post(
+        "/settings/duties/", {"hand_over": duty.pk, "to": "devops", "note": "Away from noon"}
+    )
     assert sentence("devops") == "A duty is handed over to you."
 
 

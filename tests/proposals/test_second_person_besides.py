@@ -1,4 +1,6 @@
-"""Two people for a component that loses a safeguard (X19), and for a policy whose author is no change manager any more."""
+"""Two people for a component that loses a safeguard (X19), and for a policy whose author is no
+change manager any more.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def october(at: Any) -> None:
 def test_a_component_loses_its_security_review_by_two_people(desk: Sit) -> None:
     """A36, contract.md: taking it away is 202 and waits; giving it is immediate."""
     manager = desk("change-manager")
-    answer = manager.patch("/components/payments", {"security_review": False, "reason": "Vaulted"}, expect=202)
+    answer = manager.patch(
+        "/components/payments", {"security_review": False, "reason": "Vaulted"}, expect=202
+    )
     kept = {item["slug"]: item["security_review"] for item in manager.get("/components")["items"]}
     assert kept["payments"] is True
     desk("cto").post(f"/proposals/{answer['proposal']}/confirm")
@@ -34,13 +38,19 @@ def test_a_component_loses_its_security_review_by_two_people(desk: Sit) -> None:
     manager.patch("/components/search", {"security_review": True}, expect=200)
 
 
-def test_what_takes_a_safeguard_away_needs_a_reason_and_the_owner_may_be_the_second(desk: Sit) -> None:
-    """A36: the component's owner, here without a role that confirms, may be the second person; the author never is."""
+def test_what_takes_a_safeguard_away_needs_a_reason_and_the_owner_may_be_the_second(
+    desk: Sit,
+) -> None:
+    """A36: the component's owner, here without a role that confirms, may be the second person; the
+    author never is.
+    """
     manager = desk("change-manager")
     refused = manager.patch("/components/payments", {"security_review": False}, expect=422)
     assert [error["field"] for error in refused["errors"]] == ["reason"]
     manager.patch("/components/payments", {"owner": "engineer"}, expect=200)
-    key = manager.patch("/components/payments", {"security_review": False, "reason": "Vaulted"}, expect=202)["proposal"]
+    key = manager.patch(
+        "/components/payments", {"security_review": False, "reason": "Vaulted"}, expect=202
+    )["proposal"]
     manager.post(f"/proposals/{key}/confirm", expect=403)
     desk("tech-lead").post(f"/proposals/{key}/confirm", expect=403)
     desk("engineer").post(f"/proposals/{key}/confirm", expect=200)
@@ -51,16 +61,24 @@ def test_what_takes_a_safeguard_away_needs_a_reason_and_the_owner_may_be_the_sec
 
 @pytest.mark.parametrize(("touched", "waits"), [("payments-db", True), ("search", False)])
 def test_a_dependency_that_open_changes_rest_on_waits(desk: Sit, touched: str, waits: bool) -> None:
-    """A36: payments needs payments-db; it waits only while open changes name the one and the other."""
+    """A36: payments needs payments-db; it waits only while open changes name the one and
+    the other.
+    """
     desk("engineer").submit("P3", components=["payments"])
     desk("engineer").submit("P3", components=[touched])
     manager = desk("change-manager")
-    manager.patch("/components/payments", {"depends_on": [], "name": "Paying", "reason": "Split"}, expect=202 if waits else 200)
+    manager.patch(
+        "/components/payments",
+        {"depends_on": [], "name": "Paying", "reason": "Split"},
+        expect=202 if waits else 200,
+    )
     kept = next(item for item in manager.get("/components")["items"] if item["slug"] == "payments")
     assert (kept["name"], kept["depends_on"]) == ("Paying", ["payments-db"] if waits else [])
     if waits:
         desk("cto").post(f"/proposals/{Proposal.objects.get().pk}/confirm")
-        kept = next(item for item in manager.get("/components")["items"] if item["slug"] == "payments")
+        kept = next(
+            item for item in manager.get("/components")["items"] if item["slug"] == "payments"
+        )
         assert kept["depends_on"] == []
 
 

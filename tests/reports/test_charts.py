@@ -15,7 +15,16 @@ def labels(chart: dict[str, object]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("lowest", "begins"), [(100.0, "90 %"), (90.0, "90 %"), (89.9, "80 %"), (80.0, "80 %"), (79.9, "60 %"), (59.9, "0 %"), (0.0, "0 %")]
+    ("lowest", "begins"),
+    [
+        (100.0, "90 %"),
+        (90.0, "90 %"),
+        (89.9, "80 %"),
+        (80.0, "80 %"),
+        (79.9, "60 %"),
+        (59.9, "0 %"),
+        (0.0, "0 %"),
+    ],
 )
 def test_a_rate_begins_as_high_as_its_lowest_allows(lowest: float, begins: str) -> None:
     """R118: of 96 or 98 percent one sees which; nothing falls below the axis."""
@@ -41,7 +50,10 @@ def test_a_month_without_a_figure_leaves_a_gap() -> None:
 
 def test_bars_are_stacked_from_the_bottom() -> None:
     (bar,) = charts.bar_chart([("Week", {"P0": 1, "P1": 0, "P2": 3})])["bars"]
-    assert [(piece["priority"], piece["y"], piece["height"]) for piece in bar["pieces"]] == [("P0", 118.5, 39.5), ("P2", 0.0, 118.5)]
+    assert [(piece["priority"], piece["y"], piece["height"]) for piece in bar["pieces"]] == [
+        ("P0", 118.5, 39.5),
+        ("P2", 0.0, 118.5),
+    ]
     assert bar["total"] == 4
 
 

@@ -204,8 +204,10 @@ def test_the_charts_say_what_the_table_says(now: None, desk: Sit) -> None:
     none = ", ".join(f"{m} none" for m in QUIET)
     assert [chart.attributes["aria-label"] for chart in page.all("svg", role="img")] == [
         f"Success rate by month, %: {none}, Sep 33.3, Oct 40.0",
-        "By week and priority, 12 weeks: 10 Aug 0, 17 Aug 0, 24 Aug 0, 31 Aug 0, 7 Sep 0, 14 Sep 0,"
-        " 21 Sep 1, 28 Sep 3, 5 Oct 2, 12 Oct 1, 19 Oct 1, 26 Oct 0",
+        (
+            "By week and priority, 12 weeks: 10 Aug 0, 17 Aug 0, 24 Aug 0, 31 Aug 0, 7 Sep 0, 14"
+            " Sep 0, 21 Sep 1, 28 Sep 3, 5 Oct 2, 12 Oct 1, 19 Oct 1, 26 Oct 0"
+        ),
         f"Average lead time by month, days: {none}, Sep 0.5, Oct 3.1",
         f"MTTR by month, minutes: {none}, Sep 21.0, Oct 23.3",
     ]

@@ -1,4 +1,6 @@
-"""The report in its three forms from values alone: the golden month with distinct figures, one with hardly any, and cells."""
+"""The report in its three forms from values alone: the golden month with distinct figures, one with
+hardly any, and cells.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def rows(report: dict[str, Any]) -> list[list[str]]:
 
 
 def test_every_figure_stands_at_its_own_line() -> None:
-    """R122, R123, R124, R125, R126, R127, R128, R129, R130, R131, R132, R133, R134, R135, R136: by the golden files."""
+    """R122, R123, R124, R125, R126, R127, R128, R129, R130, R131, R132, R133, R134, R135, R136: by
+    the golden files.
+    """
     assert formats.as_markdown(distinct()) == (GOLDEN / "distinct.md").read_text(encoding="utf-8")
     told = formats.as_csv(distinct())
     assert told.replace("\r\n", "\n") == (GOLDEN / "distinct.csv").read_text(encoding="utf-8")
@@ -34,12 +38,21 @@ def test_every_figure_stands_at_its_own_line() -> None:
 
 
 def test_a_month_in_which_nothing_happened() -> None:
-    """R122, R124, R125, R131, R132, R133, R134: dashes where nothing is averaged, and it is said that there was no issue."""
+    """R122, R124, R125, R131, R132, R133, R134: dashes where nothing is averaged, and it is said
+    that there was no issue.
+    """
     none = {"count": 0, "percent": None}
-    clocks = ("average_lead_time_days", "average_lead_time_in_freeze_days", "average_implementation_minutes", "mttr_minutes")
+    clocks = (
+        "average_lead_time_days",
+        "average_lead_time_in_freeze_days",
+        "average_implementation_minutes",
+        "mttr_minutes",
+    )
     report = distinct(
-        status="preliminary", version=1, issued_at=None, successful=none, rolled_back=none, failed=none,
-        issues=[], improvements=[], lessons=[], changes=[], open_issues=None, emergencies=None, **dict.fromkeys(clocks),
+        status="preliminary", version=1, issued_at=None, successful=none, rolled_back=none,
+        failed=none,
+        issues=[], improvements=[], lessons=[], changes=[], open_issues=None, emergencies=None,
+        **dict.fromkeys(clocks),
     )  # fmt: skip
     told = formats.as_markdown(report).splitlines()
     assert told[2] == "Preliminary, version 1"
@@ -94,10 +107,15 @@ def test_a_report_of_before_these_figures_were_kept_has_dashes() -> None:
     assert ["Emergencies apart", "Successful", ""] in rows(halves)
 
 
-@pytest.mark.parametrize("issued", ["2026-10-04T16:40:00Z", datetime(2026, 10, 4, 16, 40, 0, 999999, UTC)])
+@pytest.mark.parametrize(
+    "issued", ["2026-10-04T16:40:00Z", datetime(2026, 10, 4, 16, 40, 0, 999999, UTC)]
+)
 def test_the_instant_of_issue_is_said_in_utc(issued: str | datetime) -> None:
     """R122: whether it was kept as an instant or as its text."""
-    assert formats.as_markdown(distinct(issued_at=issued)).splitlines()[2] == "Issued, version 12, 2026-10-04T16:40:00Z"
+    assert (
+        formats.as_markdown(distinct(issued_at=issued)).splitlines()[2]
+        == "Issued, version 12, 2026-10-04T16:40:00Z"
+    )
 
 
 def test_what_people_wrote_begins_no_formula_and_no_heading() -> None:
@@ -117,7 +135,9 @@ def test_what_people_wrote_begins_no_formula_and_no_heading() -> None:
         ["Improvements", "", "'+1 |  c"],
         ["Lessons", "", "'-1 <d"],
     ]
-    strange = [row for row in rows(distinct(issues=[issue | {"change": "=A1"}])) if row[0] == "Issues"]
+    strange = [
+        row for row in rows(distinct(issues=[issue | {"change": "=A1"}])) if row[0] == "Issues"
+    ]
     assert strange == [["Issues", "'=A1 #1 P0", "'=1 | a\n## b <i>"]]
 
 
@@ -140,5 +160,7 @@ def test_what_people_wrote_begins_no_formula_and_no_heading() -> None:
     ],
 )
 def test_no_cell_is_taken_for_a_formula(value: Any, cell: str) -> None:
-    """R134, R135, R136: what begins like one, also behind what spreadsheets overlook, gets an apostrophe; numbers stay numbers."""
+    """R134, R135, R136: what begins like one, also behind what spreadsheets overlook, gets an
+    apostrophe; numbers stay numbers.
+    """
     assert formats.safe_cell(value) == cell

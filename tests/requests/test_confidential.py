@@ -1,4 +1,6 @@
-"""A confidential change is absent, not masked, for whoever may not see it: everywhere the same set (promise 6)."""
+"""A confidential change is absent, not masked, for whoever may not see it: everywhere the same set
+(promise 6).
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,11 @@ def secret(desk: Sit, at: Any) -> str:
     at("2026-10-01T09:00Z")
     number = str(
         desk("security").submit(
-            "P2", summary=WORDS, confidential=True, components=["cdn"], requested_window={"start": "2026-10-06T02:00Z"}
+            "P2",
+            summary=WORDS,
+            confidential=True,
+            components=["cdn"],
+            requested_window={"start": "2026-10-06T02:00Z"},
         )["id"]
     )
     desk("tech-lead").decide(number, "technical")
@@ -41,13 +47,16 @@ def pages(desk: Sit, username: str) -> Callable[[str], str]:
 
 
 def test_a_stranger_finds_it_nowhere(desk: Sit, secret: str) -> None:
-    """F30, F31, F40: page, list, search, count, calendar, export, home, gate, trail; the same answer as for one that is absent."""
+    """F30, F31, F40: page, list, search, count, calendar, export, home, gate, trail; the same
+    answer as for one that is absent.
+    """
     stranger, page = desk("engineer2"), pages(desk, "engineer2")
     for path in ("", "/steps", "/actions", "/checklist", "/issues", "/slots"):
         assert stranger.get(f"/changes/{secret}{path}", expect=404)["code"] == "missing"
-    assert stranger.get(f"/gate/{secret}", expect=404) | {"detail": "", "reasons": []} == stranger.get(
-        "/gate/CR-2026-10-01-999", expect=404
-    ) | {
+    assert stranger.get(f"/gate/{secret}", expect=404) | {
+        "detail": "",
+        "reasons": [],
+    } == stranger.get("/gate/CR-2026-10-01-999", expect=404) | {
         "detail": "",
         "reasons": [],
     }
@@ -56,7 +65,14 @@ def test_a_stranger_finds_it_nowhere(desk: Sit, secret: str) -> None:
     assert stranger.get(f"/changes?q={secret}")["items"] == []
     assert stranger.get("/changes?q=leaked")["items"] == []
     assert stranger.get("/calendar?from=2026-10-01&to=2026-11-01")["bookings"] == []
-    for path in ("/", "/changes/", "/changes/export.csv", "/calendar/?month=2026-10", "/approvals/", "/reports/"):
+    for path in (
+        "/",
+        "/changes/",
+        "/changes/export.csv",
+        "/calendar/?month=2026-10",
+        "/approvals/",
+        "/reports/",
+    ):
         assert WORDS not in page(path), path
         assert secret not in page(path), path
 
@@ -70,36 +86,54 @@ def test_whoever_has_a_part_in_it_sees_it(desk: Sit, secret: str, username: str)
 
 
 def test_a_conflict_does_not_name_it(desk: Sit, secret: str) -> None:
-    """contract.md: a conflict's message has the other change's number, or “a confidential change”."""
+    """contract.md: a conflict's message has the other change's number, or “a confidential
+    change”.
+    """
     number = desk("engineer2").submit("P2", components=["cdn"])["id"]
     desk("tech-lead").decide(number, "technical")
     desk("product-manager").decide(number, "business")
     desk("eng-manager").decide(number, "sign_off")
     desk("devops-lead").decide(number, "sign_off")
-    refusal = desk("engineer2").post(f"/changes/{number}/schedule", {"start": "2026-10-06T02:00Z"}, expect=409)
+    refusal = desk("engineer2").post(
+        f"/changes/{number}/schedule", {"start": "2026-10-06T02:00Z"}, expect=409
+    )
     assert "a confidential change" in refusal["reasons"][0]["message"]
     assert secret not in str(refusal)
 
 
 def test_a_dependency_tells_neither_its_existence_nor_its_state(desk: Sit, secret: str) -> None:
-    """F31, F43: to a stranger a confidential number is text, like one that nobody has; who may see it depends on it."""
+    """F31, F43: to a stranger a confidential number is text, like one that nobody has; who may see
+    it depends on it.
+    """
     change = desk("engineer2").create("P2", dependencies=[secret, "CR-2026-10-01-999"])["id"]
     html = pages(desk, "engineer2")(f"/changes/{change}/")
     assert html.split("<dt>Dependencies</dt>")[1].split("</dd>")[0].count('class="state') == 0
-    absent = desk("engineer2").create("P2", dependencies=["CR-2026-10-01-999", "CR-2026-10-01-998"])["id"]
+    absent = desk("engineer2").create(
+        "P2", dependencies=["CR-2026-10-01-999", "CR-2026-10-01-998"]
+    )["id"]
     told = [desk("engineer2").get(f"/changes/{number}/slots") for number in (change, absent)]
     assert told[0] == told[1]
     assert told[0]["items"]
     mine = desk("change-manager").create("P2", dependencies=[secret])["id"]
-    assert "Scheduled" in pages(desk, "change-manager")(f"/changes/{mine}/").split("<dt>Dependencies</dt>")[1].split("</dd>")[0]
+    assert (
+        "Scheduled"
+        in pages(desk, "change-manager")(f"/changes/{mine}/")
+        .split("<dt>Dependencies</dt>")[1]
+        .split("</dd>")[0]
+    )
 
 
 def test_copies_and_duplicates_do_not_tell_its_number(desk: Sit, secret: str) -> None:
     """Promise 6: the trail of an open change names a confidential one by key alone."""
     copy = desk("security").post(f"/changes/{secret}/clone", expect=201)
-    desk("security").patch(f"/changes/{copy['id']}", {"version": copy["version"], "confidential": False, "summary": "An open copy"})
+    desk("security").patch(
+        f"/changes/{copy['id']}",
+        {"version": copy["version"], "confidential": False, "summary": "An open copy"},
+    )
     duplicate = desk("security").create("P2")["id"]
-    desk("security").post(f"/changes/{duplicate}/cancel", {"reason": "Twice", "duplicate_of": secret})
+    desk("security").post(
+        f"/changes/{duplicate}/cancel", {"reason": "Twice", "duplicate_of": secret}
+    )
     page = pages(desk, "engineer2")
     for number in (copy["id"], duplicate):
         assert secret not in str(desk("engineer2").get(f"/audit?change={number}"))
@@ -108,15 +142,22 @@ def test_copies_and_duplicates_do_not_tell_its_number(desk: Sit, secret: str) ->
 
 
 def test_the_report_counts_it_and_does_not_name_it(desk: Sit, secret: str, at: Any) -> None:
-    """A8: counted, with “and n confidential changes you cannot open”; lessons and issues of it stay out."""
+    """A8: counted, with “and n confidential changes you cannot open”; lessons and issues of it stay
+    out.
+    """
     at("2026-10-06T02:00Z")
     desk("change-manager").patch(
-        f"/changes/{secret}", {"version": desk("security").get(f"/changes/{secret}")["version"], "implementer": "devops"}
+        f"/changes/{secret}",
+        {"version": desk("security").get(f"/changes/{secret}")["version"], "implementer": "devops"},
     )
     devops = desk("devops")
     devops.tick_off(secret, "pre")
     devops.post(f"/changes/{secret}/start")
-    devops.post(f"/changes/{secret}/issues", {"severity": "P2", "summary": "The old key was cached"}, expect=201)
+    devops.post(
+        f"/changes/{secret}/issues",
+        {"severity": "P2", "summary": "The old key was cached"},
+        expect=201,
+    )
     devops.post(f"/changes/{secret}/fail", {"reason": "The old key was cached"})
     devops.put(f"/changes/{secret}/review", {"summary": "Cached", "lessons": "Purge the key cache"})
     report = desk("engineer2").get("/reports/monthly/2026-10.json")
@@ -134,14 +175,28 @@ def test_the_report_counts_it_and_does_not_name_it(desk: Sit, secret: str, at: A
     desk("oncall").post(f"/changes/{open_one}/fail", {"reason": "It did not help"})
     assert "1 change, and 1 confidential change you cannot open" in page("/changes/?ended=2026-10")
     assert "you cannot open" not in page("/changes/")
-    for guess in ("q=leaked", "q=CR-2026-10", "component=cdn", "requester=security", "risk=medium", "state=failed", "from=2026-10-01"):
+    for guess in (
+        "q=leaked",
+        "q=CR-2026-10",
+        "component=cdn",
+        "requester=security",
+        "risk=medium",
+        "state=failed",
+        "from=2026-10-01",
+    ):
         assert "you cannot open" not in page(f"/changes/?ended=2026-10&{guess}"), guess
     assert "you cannot open" not in pages(desk, "auditor")("/changes/?ended=2026-10")
 
 
 def test_a_decider_who_is_none_any_more_sees_it_no_more(desk: Sit, secret: str) -> None:
-    """F39: after its escalation it is CTO's and the emergency contact's; the earlier reviewer's own list does not tell it either."""
-    body = {"reason": "It is being used", "emergency_kind": "vulnerability", "emergency_reference": "SEC-1"}
+    """F39: after its escalation it is CTO's and the emergency contact's; the earlier reviewer's own
+    list does not tell it either.
+    """
+    body = {
+        "reason": "It is being used",
+        "emergency_kind": "vulnerability",
+        "emergency_reference": "SEC-1",
+    }
     desk("security").post(f"/changes/{secret}/escalate", body)
     desk("tech-lead").get(f"/changes/{secret}", expect=404)
     assert WORDS not in pages(desk, "tech-lead")("/approvals/")
@@ -149,8 +204,12 @@ def test_a_decider_who_is_none_any_more_sees_it_no_more(desk: Sit, secret: str) 
 
 def test_a_refused_token_leaves_an_event_of_its_owner(desk: Sit, secret: str) -> None:
     """Promise 4, F64: a token that reaches too far is recorded."""
-    token = desk("devops").user.api_tokens.model.make(user=desk("devops").user, name="x", scope="read")[1]
-    desk("devops").call("POST", "/changes", {"summary": "No"}, expect=403, authorization=f"Bearer {token}")
+    token = desk("devops").user.api_tokens.model.make(
+        user=desk("devops").user, name="x", scope="read"
+    )[1]
+    desk("devops").call(
+        "POST", "/changes", {"summary": "No"}, expect=403, authorization=f"Bearer {token}"
+    )
     event = Event.objects.latest("id")
     assert (event.action, event.actor) == ("access.refused", desk("devops").user)
     assert event.via.startswith("token:")
@@ -164,7 +223,11 @@ def test_a_form_that_is_refused_leaves_an_event(desk: Sit, at: Any) -> None:
     client.force_login(desk("devops").user)
     assert client.get(f"/changes/{number}/edit").status_code == 302
     event = Event.objects.latest("id")
-    assert (event.action, event.actor, event.data["path"]) == ("access.refused", desk("devops").user, f"/changes/{number}/edit")
+    assert (event.action, event.actor, event.data["path"]) == (
+        "access.refused",
+        desk("devops").user,
+        f"/changes/{number}/edit",
+    )
 
 
 def seen_by(username: str) -> set[str]:
@@ -179,7 +242,9 @@ def seen_by(username: str) -> set[str]:
 
 
 def test_it_is_granted_by_name_or_role_and_taken_back(desk: Sit, secret: str) -> None:
-    """Issue 3 item 9: django-guardian's grants, with direct foreign keys; the list and what opens are one set for everybody (F39, F40)."""
+    """Issue 3 item 9: django-guardian's grants, with direct foreign keys; the list and what opens
+    are one set for everybody (F39, F40).
+    """
 
     def act(who: str, verb: str, **values: str) -> int:
         client = desk(who).client
@@ -192,7 +257,9 @@ def test_it_is_granted_by_name_or_role_and_taken_back(desk: Sit, secret: str) ->
     assert act("security", "grant") == 422
     assert act("security", "grant", to="engineer2") == 302
     assert act("security", "grant", role="manager") == 302
-    assert User.objects.get(username="engineer2").has_perm("requests.view_changerequest", ChangeRequest.objects.get(number=secret))
+    assert User.objects.get(username="engineer2").has_perm(
+        "requests.view_changerequest", ChangeRequest.objects.get(number=secret)
+    )
     assert {secret} <= seen_by("engineer2") & seen_by("manager")
     assert secret not in seen_by("engineer")
     assert act("engineer2", "grant", to="engineer") == 403, "whoever may see it does not pass it on"
@@ -208,7 +275,10 @@ def test_it_is_granted_by_name_or_role_and_taken_back(desk: Sit, secret: str) ->
     assert act("security", "ungrant", to="manager") == 302
     assert secret not in seen_by("engineer2") | seen_by("manager")
     granted = Event.objects.filter(action="change.grant").values_list("data", flat=True)
-    assert list(granted) == [{"person": User.objects.get(username="engineer2").pk}, {"role": "manager"}]
+    assert list(granted) == [
+        {"person": User.objects.get(username="engineer2").pk},
+        {"role": "manager"},
+    ]
     open_one = str(desk("security").create("P3")["id"])
     client = desk("security").client
     assert client.post(f"/changes/{open_one}/act/grant", {"to": "engineer2"}).status_code == 409

@@ -1,4 +1,6 @@
-"""What a change must say by its priority, its hash and its lines in a diff, as values (A18, A19, A22, A35)."""
+"""What a change must say by its priority, its hash and its lines in a diff, as values (A18, A19,
+A22, A35).
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,12 @@ EVERY = {
     "affects_network": "Affects network configuration: Answer yes or no.",
 }
 EMERGENCY = {
-    "emergency_kind": "Kind of emergency: Say whether it is a production outage or a security vulnerability.",
-    "emergency_reference": "Emergency reference: Give the incident or advisory, or write “none yet”.",
+    "emergency_kind": (
+        "Kind of emergency: Say whether it is a production outage or a security vulnerability."
+    ),
+    "emergency_reference": (
+        "Emergency reference: Give the incident or advisory, or write “none yet”."
+    ),
 }
 PLANNED = {
     "testing_plan": "Testing plan: Say how it will be validated.",
@@ -42,7 +48,13 @@ STANDARD = {
     "security_impact": "Security impact: Say what it means for security, or “none”.",
 }
 NORMAL = {"users_affected": "Will users notice?: Answer yes or no."}
-NEEDS = {"P0": EVERY | EMERGENCY, "P1": EVERY | PLANNED | STANDARD, "P2": EVERY | PLANNED | STANDARD, "P3": EVERY | PLANNED | NORMAL}
+MINUTES_OR_NO = "Downtime: Give the minutes of downtime, or answer “no downtime”."
+NEEDS = {
+    "P0": EVERY | EMERGENCY,
+    "P1": EVERY | PLANNED | STANDARD,
+    "P2": EVERY | PLANNED | STANDARD,
+    "P3": EVERY | PLANNED | NORMAL,
+}
 FULL: dict[str, Any] = {
     "emergency_kind": "outage",
     "emergency_reference": "none yet",
@@ -76,7 +88,9 @@ def missing(priority: str, **more: Any) -> dict[str, str]:
 
 @pytest.mark.parametrize("priority", sorted(NEEDS))
 def test_an_empty_change_is_told_everything_that_its_priority_needs(priority: str) -> None:
-    """R5, R9, R13, R18, R19, R20, R21, R22, R23, R24, R25, R26, R27, R28, R29, R30, R32, R44: each field with what to do, and for whom."""
+    """R5, R9, R13, R18, R19, R20, R21, R22, R23, R24, R25, R26, R27, R28, R29, R30, R32, R44: each
+    field with what to do, and for whom.
+    """
     expected = {name: f"{says} {priority} needs it." for name, says in NEEDS[priority].items()}
     assert content.missing_fields({"priority": priority}) == expected
     assert missing(priority) == {}
@@ -86,12 +100,24 @@ def test_without_a_priority_it_is_told_what_every_change_needs() -> None:
     """R17: the priority first, and what all of them say."""
     expected = {"priority": "Priority: Choose P0, P1, P2 or P3.", **EVERY}
     for nothing in ({}, {"priority": ""}, {"priority": None}):
-        assert content.missing_fields(nothing) == {name: f"{says} Every change needs it." for name, says in expected.items()}
+        assert content.missing_fields(nothing) == {
+            name: f"{says} Every change needs it." for name, says in expected.items()
+        }
     assert list(content.missing_fields({"priority": " "})) == ["priority"]
 
 
 @pytest.mark.parametrize(
-    ("value", "empty"), [(None, True), ("", True), (" \n", True), ("x", False), (False, False), (0, False), ([], False), ({}, False)]
+    ("value", "empty"),
+    [
+        (None, True),
+        ("", True),
+        (" \n", True),
+        ("x", False),
+        (False, False),
+        (0, False),
+        ([], False),
+        ({}, False),
+    ],
 )
 def test_no_and_nothing_are_answers_and_blanks_are_none(value: Any, empty: bool) -> None:
     """R25, R26: an empty list of dependencies, "no" and 0 are said; white space is not."""
@@ -114,7 +140,9 @@ def test_no_and_nothing_are_answers_and_blanks_are_none(value: Any, empty: bool)
 def test_evidence_says_what_where_and_when_or_names_a_change(tested: Any, counts: bool) -> None:
     """R146: for a standard change; a P3's reviewer asks for it instead."""
     assert content.has_evidence(tested) is counts
-    found = {"rollback_tested": "Rollback evidence: Say what was tried, where and when. P1 needs it."}
+    found = {
+        "rollback_tested": "Rollback evidence: Say what was tried, where and when. P1 needs it."
+    }
     assert missing("P1", rollback_tested=tested) == ({} if counts else found)
     assert missing("P3", rollback_tested=tested) == {}
 
@@ -122,28 +150,41 @@ def test_evidence_says_what_where_and_when_or_names_a_change(tested: Any, counts
 @pytest.mark.parametrize(
     ("priority", "more", "asks"),
     [
-        ("P1", {"components": []}, {"components": "Components affected: Name at least one component. P1 needs it."}),
+        ("P1", {"components": []},
+            {"components": "Components affected: Name at least one component. P1 needs it."}),
         ("P0", {"downtime_required": True}, {}),
         ("P3", {"downtime_required": True, "downtime_minutes": 1}, {}),
-        ("P3", {"downtime_required": True, "downtime_minutes": 0}, {"downtime_minutes": "Downtime: Give the minutes of downtime, or answer “no downtime”."}),
-        ("P1", {"downtime_required": True}, {"downtime_minutes": "Downtime: Give the minutes of downtime, or answer “no downtime”."}),
+        ("P3", {"downtime_required": True, "downtime_minutes": 0},
+            {"downtime_minutes": MINUTES_OR_NO}),
+        ("P1", {"downtime_required": True},
+            {"downtime_minutes": MINUTES_OR_NO}),
         ("P1", {"downtime_required": False, "downtime_minutes": 5}, {}),
-        ("P3", {"users_affected": True, "user_impact": ""}, {"user_impact": "User impact: Say what users will see; you answered that they notice."}),
+        ("P3", {"users_affected": True, "user_impact": ""},
+            {"user_impact": "User impact: Say what users will see; "
+                "you answered that they notice."}),
         ("P3", {"users_affected": True, "user_impact": "A slower page"}, {}),
         ("P3", {"users_affected": False, "user_impact": ""}, {}),
         ("P0", {"users_affected": True, "user_impact": ""}, {}),
         ("P2", {"users_affected": True}, {}),
     ],
 )  # fmt: skip
-def test_an_answer_may_ask_for_another(priority: str, more: dict[str, Any], asks: dict[str, str]) -> None:
-    """R20, R26, R27: how long if there is downtime; what users see if a P3 is noticed; a P0 is asked after its end."""
+def test_an_answer_may_ask_for_another(
+    priority: str, more: dict[str, Any], asks: dict[str, str]
+) -> None:
+    """R20, R26, R27: how long if there is downtime; what users see if a P3 is noticed; a P0 is
+    asked after its end.
+    """
     assert missing(priority, **more) == asks
 
 
 @pytest.mark.parametrize("priority", ["P1", "P2", "P3"])
 def test_a_high_risk_goes_by_canary_or_says_why_not(priority: str) -> None:
     """R84: of planned changes; an emergency goes as it must."""
-    asks = {"strategy_reason": "Why not by canary: say why a high risk goes another way, or choose canary."}
+    asks = {
+        "strategy_reason": (
+            "Why not by canary: say why a high risk goes another way, or choose canary."
+        )
+    }
     assert missing(priority, risk="high") == asks
     assert missing(priority, risk="high", strategy="rolling", strategy_reason=" ") == asks
     assert missing(priority, risk="high", strategy="rolling", strategy_reason="One node") == {}
@@ -153,26 +194,56 @@ def test_a_high_risk_goes_by_canary_or_says_why_not(priority: str) -> None:
 
 
 def test_the_hash_is_over_the_schemes_fields_in_one_form() -> None:
-    """A35: the first scheme by hand: names in order, no spaces, letters as they are, components sorted, instants in ISO."""
+    """A35: the first scheme by hand: names in order, no spaces, letters as they are, components
+    sorted, instants in ISO.
+    """
     assert content.SCHEMES[3] == content.NAMES
-    assert content.SCHEMES[2] == tuple(name for name in content.NAMES if name not in ("no_way_back", "no_way_back_reason"))
-    assert set(content.SCHEMES[2]) - set(content.SCHEMES[1]) == {"risk_answers", "strategy_reason", "actual_start", "actual_end"}
-    said = {"priority": "P1", "summary": "Größer", "components": ["b", "a"], "requested_date": date(2026, 10, 1)}
+    assert content.SCHEMES[2] == tuple(
+        name for name in content.NAMES if name not in ("no_way_back", "no_way_back_reason")
+    )
+    assert set(content.SCHEMES[2]) - set(content.SCHEMES[1]) == {
+        "risk_answers",
+        "strategy_reason",
+        "actual_start",
+        "actual_end",
+    }
+    said = {
+        "priority": "P1",
+        "summary": "Größer",
+        "components": ["b", "a"],
+        "requested_date": date(2026, 10, 1),
+    }
     nulls = dict.fromkeys(content.SCHEMES[1], "null")
-    values = nulls | {"priority": '"P1"', "summary": '"Größer"', "components": '["a","b"]', "requested_date": '"2026-10-01"'}
+    values = nulls | {
+        "priority": '"P1"',
+        "summary": '"Größer"',
+        "components": '["a","b"]',
+        "requested_date": '"2026-10-01"',
+    }
     canonical = "{" + ",".join(f'"{name}":{values[name]}' for name in sorted(values)) + "}"
     assert content.fingerprint(said, 1) == hashlib.sha256(canonical.encode()).hexdigest()
-    assert content.fingerprint({**said, "components": ["a", "b"]}, 1) == content.fingerprint(said, 1)
+    assert content.fingerprint({**said, "components": ["a", "b"]}, 1) == content.fingerprint(
+        said, 1
+    )
     assert content.fingerprint({**said, "strategy_reason": "x"}, 1) == content.fingerprint(said, 1)
     assert content.fingerprint({**said, "strategy_reason": "x"}) != content.fingerprint(said)
-    assert len({content.fingerprint(said), content.fingerprint(said, 2), content.fingerprint(said, 1)}) == 3
+    assert (
+        len({content.fingerprint(said), content.fingerprint(said, 2), content.fingerprint(said, 1)})
+        == 3
+    )
     assert content.fingerprint(said) == content.fingerprint(said, 3)
-    assert content.fingerprint({}) == content.fingerprint({"components": []}) != content.fingerprint({"components": ["a"]})
+    assert (
+        content.fingerprint({})
+        == content.fingerprint({"components": []})
+        != content.fingerprint({"components": ["a"]})
+    )
 
 
 @pytest.mark.parametrize("priority", ["P0", "P1", "P2", "P3"])
 @pytest.mark.parametrize("kind", ["undo", "test"])
-def test_without_a_way_back_it_says_why_is_high_and_shows_no_evidence(priority: str, kind: str) -> None:
+def test_without_a_way_back_it_says_why_is_high_and_shows_no_evidence(
+    priority: str, kind: str
+) -> None:
     """A46, A19: what cannot be tried needs no evidence; why, it says; its risk is high."""
     high = {
         "no_way_back": kind,
@@ -183,17 +254,29 @@ def test_without_a_way_back_it_says_why_is_high_and_shows_no_evidence(priority: 
     }
     assert missing(priority, **high) == {}
     assert missing(priority, **high | {"no_way_back_reason": " "}) == {
-        "no_way_back_reason": "Why there is no way back: say why it cannot be undone, or why undoing it cannot be tested."
+        "no_way_back_reason": (
+            "Why there is no way back: say why it cannot be undone, or why undoing it cannot be"
+            " tested."
+        )
     }
     if priority != "P0":
         assert list(missing(priority, **high | {"testing_plan": ""})) == ["testing_plan"]
     for risk in ("low", "medium"):
-        assert missing(priority, **high | {"risk": risk}) == {"risk": "Risk: a change without a way back is high."}
+        assert missing(priority, **high | {"risk": risk}) == {
+            "risk": "Risk: a change without a way back is high."
+        }
 
 
 def test_content_as_data_has_its_instants_in_iso() -> None:
     at = datetime(2026, 10, 6, 2, tzinfo=UTC)
-    assert content.as_data({"actual_start": at, "requested_date": date(2026, 10, 1), "estimated_minutes": 30, "components": ["a"]}) == {
+    assert content.as_data(
+        {
+            "actual_start": at,
+            "requested_date": date(2026, 10, 1),
+            "estimated_minutes": 30,
+            "components": ["a"],
+        }
+    ) == {
         "actual_start": "2026-10-06T02:00:00+00:00",
         "requested_date": "2026-10-01",
         "estimated_minutes": 30,
@@ -213,7 +296,10 @@ def test_content_as_data_has_its_instants_in_iso() -> None:
         (["search", 2], "search\n2"),
         ([], ""),
         ({"wide": True, "tested": False}, "wide: yes, tested: no"),
-        ({"what": "3.1 over 3.2", "where": "staging", "link": ""}, "what: 3.1 over 3.2, where: staging"),
+        (
+            {"what": "3.1 over 3.2", "where": "staging", "link": ""},
+            "what: 3.1 over 3.2, where: staging",
+        ),
         ({"what": True, "where": "staging"}, "what: True, where: staging"),
         ({}, ""),
     ],

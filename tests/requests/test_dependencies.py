@@ -32,7 +32,9 @@ def needing(desk: Sit, *numbers: str, who: str = "engineer", **more: Any) -> str
 
 def write(desk: Sit, number: str, *needed: str, expect: int = 200, who: str = "engineer") -> Any:
     version = desk(who).get(f"/changes/{number}")["version"]
-    return desk(who).patch(f"/changes/{number}", {"version": version, "dependencies": list(needed)}, expect=expect)
+    return desk(who).patch(
+        f"/changes/{number}", {"version": version, "dependencies": list(needed)}, expect=expect
+    )
 
 
 def said(answer: Any) -> list[tuple[str, str]]:
@@ -55,7 +57,9 @@ def test_a_ring_is_refused_when_it_is_written_and_named(desk: Sit, length: int) 
     found = said(write(desk, chain[0], chain[-1], expect=422))
     way = [chain[0], *reversed(chain[1:]), chain[0]]
     ring = "; ".join(f"{one} needs {other}" for one, other in pairwise(way))
-    assert found == [("dependencies", f"Dependencies: it would need itself: {ring}. Take one of them out.")]
+    assert found == [
+        ("dependencies", f"Dependencies: it would need itself: {ring}. Take one of them out.")
+    ]
     assert desk("engineer").get(f"/changes/{chain[0]}")["dependencies"] == []
     write(desk, chain[-1])
     write(desk, chain[0], chain[-1])
@@ -77,7 +81,10 @@ def test_a_ring_through_what_one_may_not_see_names_no_number(desk: Sit) -> None:
     write(desk, top, hidden, who="tech-lead")
     (found,) = said(write(desk, one, top, expect=422))
     assert hidden not in found[1]
-    assert f"{one} needs {top}; {top} needs a confidential change; a confidential change needs {one}" in found[1]
+    assert (
+        f"{one} needs {top}; {top} needs a confidential change; a confidential change needs {one}"
+        in found[1]
+    )
 
 
 def booked(desk: Sit, slot: str = SLOT, **more: Any) -> str:
@@ -95,22 +102,32 @@ def pair(desk: Sit) -> tuple[str, str]:
 
 
 def told(person: str) -> list[str]:
-    rows = Message.objects.filter(kind="needed_moved", recipient__username=person).order_by("due_at")
+    rows = Message.objects.filter(kind="needed_moved", recipient__username=person).order_by(
+        "due_at"
+    )
     return [row.body.rpartition("\n\n")[0] for row in rows]
 
 
 def test_moving_a_change_behind_what_needs_it_is_a_conflict(desk: Sit) -> None:
-    """A38, X27: dependency not completed before; the change manager may override it as any other."""
+    """A38, X27: dependency not completed before; the change manager may override it as any
+    other.
+    """
     first, second = pair(desk)
-    answer = desk("engineer").post(f"/changes/{first}/schedule", {"start": "2026-10-13T02:00:00Z"}, expect=409)
+    answer = desk("engineer").post(
+        f"/changes/{first}/schedule", {"start": "2026-10-13T02:00:00Z"}, expect=409
+    )
     assert [reason["code"] for reason in answer["reasons"]] == ["dependency_order"]
-    assert answer["reasons"][0]["message"].startswith(f"{second} needs this change completed before it")
+    assert answer["reasons"][0]["message"].startswith(
+        f"{second} needs this change completed before it"
+    )
     assert desk("engineer").get(f"/changes/{first}")["slot"]["start"] == SLOT
     moved = {"start": "2026-10-13T02:00:00Z", "override_reason": "They know"}
     desk("change-manager").post(f"/changes/{first}/schedule", moved)
 
 
-@pytest.mark.parametrize(("start", "status"), [("2026-10-08T02:00:00Z", 409), ("2026-10-06T03:00:00Z", 200)])
+@pytest.mark.parametrize(
+    ("start", "status"), [("2026-10-08T02:00:00Z", 409), ("2026-10-06T03:00:00Z", 200)]
+)
 def test_a_move_that_still_ends_before_is_none(desk: Sit, start: str, status: int) -> None:
     """A38: one minute of overlap is too many."""
     first, _ = pair(desk)
@@ -124,14 +141,24 @@ def test_whoever_needs_a_cancelled_change_is_told_and_reads_what_unblocks_it(des
     (body,) = told("engineer")
     assert body.startswith(f"{second}, booked for Thu 8 Oct, 02:00 to 02:45 UTC, ")
     assert body.endswith(f"needs {first}, which was cancelled. {REMEDY}")
-    answer = desk("engineer").post(f"/changes/{second}/schedule", {"start": "2026-10-13T02:00:00Z"}, expect=409)
-    assert [reason["message"] for reason in answer["reasons"]] == [f"This change needs {first}, which was cancelled. {REMEDY}"]
+    answer = desk("engineer").post(
+        f"/changes/{second}/schedule", {"start": "2026-10-13T02:00:00Z"}, expect=409
+    )
+    assert [reason["message"] for reason in answer["reasons"]] == [
+        f"This change needs {first}, which was cancelled. {REMEDY}"
+    ]
 
 
 @pytest.mark.parametrize(("has_slot", "count"), [(True, 1), (False, 0)])
-def test_an_edit_moves_others_only_where_a_slot_is_lost_by_it(desk: Sit, has_slot: bool, count: int) -> None:
+def test_an_edit_moves_others_only_where_a_slot_is_lost_by_it(
+    desk: Sit, has_slot: bool, count: int
+) -> None:
     """A38: content edited while it is booked, and while it is only in review."""
-    first = booked(desk, components=["search"]) if has_slot else str(desk("engineer").submit("P3")["id"])
+    first = (
+        booked(desk, components=["search"])
+        if has_slot
+        else str(desk("engineer").submit("P3")["id"])
+    )
     needing(desk, first, who="tech-lead")
     version = desk("engineer").get(f"/changes/{first}")["version"]
     desk("engineer").patch(f"/changes/{first}", {"version": version, "summary": "Another one"})
@@ -154,8 +181,15 @@ def test_one_message_a_person_and_a_quarter_of_an_hour(desk: Sit, at: Any) -> No
     manager.post(f"/changes/{first}/schedule", {"start": SLOT})
     at("2026-10-01T09:10Z")
     manager.post(f"/changes/{first}/cancel", {"reason": "No use"})
-    rows = list(Message.objects.filter(kind="needed_moved", recipient__username="engineer").order_by("due_at"))
-    assert [row.due_at.isoformat() for row in rows] == ["2026-10-01T09:00:00+00:00", "2026-10-01T09:15:00+00:00"]
+    rows = list(
+        Message.objects.filter(kind="needed_moved", recipient__username="engineer").order_by(
+            "due_at"
+        )
+    )
+    assert [row.due_at.isoformat() for row in rows] == [
+        "2026-10-01T09:00:00+00:00",
+        "2026-10-01T09:15:00+00:00",
+    ]
     assert (second in rows[0].body, third in rows[0].body) == (True, True)
     assert rows[0].body.count("lost its slot") == 2
     assert rows[1].body.count("was cancelled") == 2

@@ -65,7 +65,9 @@ def test_a_change_is_called_by_the_documents_category(
         ("P3", "Minor updates, configuration changes, and maintenance"),
     ],
 )
-def test_each_priority_is_defined_where_it_is_chosen_and_shown(desk: Sit, at: Any, priority: str, words: str) -> None:
+def test_each_priority_is_defined_where_it_is_chosen_and_shown(
+    desk: Sit, at: Any, priority: str, words: str
+) -> None:
     """R2, R6, R10, X38: on the form and on the change's page."""
     at("2026-10-01T09:00Z")
     assert words.lower() in read(desk("engineer"), "/changes/new")
@@ -74,7 +76,9 @@ def test_each_priority_is_defined_where_it_is_chosen_and_shown(desk: Sit, at: An
 
 
 def test_the_page_says_requestor_and_components_affected(desk: Sit, at: Any) -> None:
-    """R15, R16, R20: name, role and date of the requestor; the components by the template's name."""
+    """R15, R16, R20: name, role and date of the requestor; the components by the template's
+    name.
+    """
     at("2026-10-01T09:00Z")
     number = desk("engineer").submit("P2")["id"]
     page = read(desk("engineer"), f"/changes/{number}/")
@@ -91,4 +95,6 @@ def test_the_checklist_names_the_change_and_its_implementation_date(desk: Sit, a
     desk("devops2").decide(number, "sign_off")
     checklist = desk("devops").get(f"/changes/{number}/checklist")
     assert (checklist["change"], checklist["implementation_date"]) == (number, "2026-10-06")
-    assert f"implementation checklist of {number.lower()}, 6 oct 2026" in read(desk("devops"), f"/changes/{number}/implementation/")
+    assert f"implementation checklist of {number.lower()}, 6 oct 2026" in read(
+        desk("devops"), f"/changes/{number}/implementation/"
+    )

@@ -34,7 +34,11 @@ def test_32_parallel_creates_get_32_numbers() -> None:
 @pytest.mark.django_db
 def test_the_sequence_grows_past_999_and_begins_anew_each_day() -> None:
     DayCounter.objects.create(day=date(2026, 1, 15), last=998)
-    assert [changes.next_number(date(2026, 1, 15)) for _ in range(3)] == ["CR-2026-01-15-999", "CR-2026-01-15-1000", "CR-2026-01-15-1001"]
+    assert [changes.next_number(date(2026, 1, 15)) for _ in range(3)] == [
+        "CR-2026-01-15-999",
+        "CR-2026-01-15-1000",
+        "CR-2026-01-15-1001",
+    ]
     assert changes.next_number(date(2026, 1, 16)) == "CR-2026-01-16-001"
 
 
@@ -53,11 +57,15 @@ def test_a_refused_create_uses_no_number() -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("sort", ["-created", "created", "slot", "-ended"])
 def test_sorting_shows_every_change_once_page_by_page(desk: Any, at: Any, sort: str) -> None:
-    """F40: a sort orders, it never filters; changes without a slot or an end follow after the others."""
+    """F40: a sort orders, it never filters; changes without a slot or an end follow after the
+    others.
+    """
     at("2026-10-01T09:00Z")
     made = [desk("engineer").create("P2", summary=f"Number {n}")["id"] for n in range(4)]
     for start, component in (("2026-10-06T02:00Z", "cdn"), ("2026-10-08T02:00Z", "monitoring")):
-        number = desk("engineer").submit("P3", components=[component], requested_window={"start": start})["id"]
+        number = desk("engineer").submit(
+            "P3", components=[component], requested_window={"start": start}
+        )["id"]
         desk("senior-devops").decide(number, "technical")
         desk("devops").decide(number, "sign_off")
         made.append(number)

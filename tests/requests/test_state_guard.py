@@ -21,8 +21,10 @@ def make(state: str) -> ChangeRequest:
     now = timezone.now()
     ended = state in {"completed", "rolled_back", "failed", "closed"}
     change = ChangeRequest(
-        number=f"CR-2026-01-01-{ChangeRequest.objects.count() + 500}", origin="demo", requester=User.objects.get(username="engineer"), priority="P2",
-        content_hash="x", approved_hash="x", approved_at=now, started_at=now, slot_start=now, slot_end=now + timezone.timedelta(minutes=30),
+        number=f"CR-2026-01-01-{ChangeRequest.objects.count() + 500}", origin="demo",
+        requester=User.objects.get(username="engineer"), priority="P2",
+        content_hash="x", approved_hash="x", approved_at=now, started_at=now, slot_start=now,
+        slot_end=now + timezone.timedelta(minutes=30),
         outcome="completed" if ended else "",
     )  # fmt: skip
 
@@ -39,7 +41,11 @@ def test_the_database_allows_exactly_the_moves_of_the_state_machine() -> None:
         for target in State.values:
             try:
                 with transaction.atomic(), connection.cursor() as cursor:
-                    cursor.execute("UPDATE requests_changerequest SET state = %s, outcome = 'completed' WHERE id = %s", [target, change.pk])
+                    cursor.execute(
+                        "UPDATE requests_changerequest SET state = %s, outcome = 'completed' WHERE"
+                        " id = %s",
+                        [target, change.pk],
+                    )
                     if source != target:
                         allowed.add((source, target))
                     raise Rollback
@@ -55,8 +61,12 @@ class Rollback(Exception):
 
 
 def test_every_pair_of_the_lifecycle_is_a_transition() -> None:
-    several = [(sources, t if isinstance(t, tuple) else (t,)) for sources, t in TRANSITIONS.values()]
-    pairs = {(str(s), str(t)) for sources, targets in several for s in sources for t in targets if s != t}
+    several = [
+        (sources, t if isinstance(t, tuple) else (t,)) for sources, t in TRANSITIONS.values()
+    ]
+    pairs = {
+        (str(s), str(t)) for sources, targets in several for s in sources for t in targets if s != t
+    }
     assert pairs == set(MOVES)
     assert set(TRANSITIONS) == set(lifecycle.LABELS)
 
@@ -71,7 +81,10 @@ def test_a_change_begins_as_a_draft(origin: str) -> None:
                 change = make("draft") if state == "draft" else None
                 if change is None:
                     with connection.cursor() as cursor:
-                        cursor.execute("CREATE TEMP TABLE copy ON COMMIT DROP AS SELECT * FROM requests_changerequest LIMIT 0")
+                        cursor.execute(
+                            "CREATE TEMP TABLE copy ON COMMIT DROP AS SELECT * FROM"
+                            " requests_changerequest LIMIT 0"
+                        )
                     row = make("closed")
                     with connection.cursor() as cursor:
                         columns = [
@@ -81,8 +94,9 @@ def test_a_change_begins_as_a_draft(origin: str) -> None:
                         ]
                         names = ", ".join(columns)
                         cursor.execute(
-                            f"INSERT INTO requests_changerequest (number, state, origin, {names}) SELECT 'CR-1', %s, %s, {names}"
-                            " FROM requests_changerequest WHERE id = %s",
+                            f"INSERT INTO requests_changerequest (number, state, origin, {names})"
+                            f" SELECT 'CR-1', %s, %s, {names} FROM requests_changerequest WHERE id"
+                            " = %s",
                             [state, origin, row.pk],
                         )
                 outcomes[state] = True
@@ -92,7 +106,11 @@ def test_a_change_begins_as_a_draft(origin: str) -> None:
         except Error:
             outcomes[state] = False
     passed = {state for state, ok in outcomes.items() if ok}
-    assert passed == ({"draft"} if origin == "app" else {"draft", "completed", "rolled_back", "failed", "closed", "rejected", "cancelled"})
+    assert passed == (
+        {"draft"}
+        if origin == "app"
+        else {"draft", "completed", "rolled_back", "failed", "closed", "rejected", "cancelled"}
+    )
 
 
 def test_origin_and_number_never_change_and_no_change_is_deleted() -> None:
@@ -111,7 +129,9 @@ def test_an_approved_change_carries_the_hash_that_was_approved() -> None:
     """Promise 1, in the database: approved content and present content are one."""
     change = make("approved")
     with pytest.raises(Error), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("UPDATE requests_changerequest SET content_hash = 'other' WHERE id = %s", [change.pk])
+        cursor.execute(
+            "UPDATE requests_changerequest SET content_hash = 'other' WHERE id = %s", [change.pk]
+        )
 
 
 def test_there_is_one_door(settings: object) -> None:

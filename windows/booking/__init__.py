@@ -1,1 +1,3 @@
-"""Slots: what may be booked, begun or gone on with, who holds what, and what gives way when the calendar changes."""
+"""Slots: what may be booked, begun or gone on with, who holds what, and what gives way when the
+calendar changes.
+"""

@@ -21,7 +21,14 @@ from requests.models import ChangeRequest
 from requests.states import EDITABLE, State
 from windows.booking import holds, locks
 from windows.booking.calendar_entries import follow_slot
-from windows.booking.questions import NOTICE, Around, free_slots, may_be_booked, needs_notice, untimely_refusal
+from windows.booking.questions import (
+    NOTICE,
+    Around,
+    free_slots,
+    may_be_booked,
+    needs_notice,
+    untimely_refusal,
+)
 from windows.booking.slots import AROUND, Plan, scope_of
 from windows.calendar.verdict import window_at
 from windows.models import Booking, current_calendar, openers
@@ -40,32 +47,54 @@ def bookers_refusal(change: ChangeRequest, actor: User, what: str) -> list[Reaso
 def schedule_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     """Why this person may not book this change now, the slot apart."""
     refusal = bookers_refusal(change, actor, "books the slot")
-    return refusal or lifecycle.state_refusal(change, "reschedule" if change.state == State.SCHEDULED else "schedule")
+    return refusal or lifecycle.state_refusal(
+        change, "reschedule" if change.state == State.SCHEDULED else "schedule"
+    )
 
 
 def unschedule_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
-    return bookers_refusal(change, actor, "gives up the slot") or lifecycle.state_refusal(change, "unschedule")
+    return bookers_refusal(change, actor, "gives up the slot") or lifecycle.state_refusal(
+        change, "unschedule"
+    )
 
 
 @transaction.atomic
-def schedule(*, actor: User, number: str, start: datetime, short_notice_reason: str = "", override_reason: str = "") -> ChangeRequest:
+def schedule(
+    *,
+    actor: User,
+    number: str,
+    start: datetime,
+    short_notice_reason: str = "",
+    override_reason: str = "",
+) -> ChangeRequest:
     """Book the change's plan at `start`, or move it there (A7, A12, A25).
 
-    Raises NotYours, Blocked (state, calendar, fit, conflict) and Invalid (a start that has passed, a missing short-notice reason).
+    Raises NotYours, Blocked (state, calendar, fit, conflict) and Invalid (a start that has passed,
+    a missing short-notice reason).
     """
     change = access.change_to_write(actor, number)
     raise_refusal(schedule_refusal(change, actor))
     start = checked_start(change, start, "start", "Start")
-    short_notice_reason = reading.said("short_notice_reason", short_notice_reason, "Short-notice reason")
+    short_notice_reason = reading.said(
+        "short_notice_reason", short_notice_reason, "Short-notice reason"
+    )
     override_reason = reading.said("override_reason", override_reason, "Override reason")
     if override_reason:
         refuse_if(override_refusal(change, actor), NotYours)
-    book(change, start, actor=actor, short_notice_reason=short_notice_reason, override_reason=override_reason)
+    book(
+        change,
+        start,
+        actor=actor,
+        short_notice_reason=short_notice_reason,
+        override_reason=override_reason,
+    )
     return change
 
 
 def checked_start(change: ChangeRequest, start: datetime, field: str, what: str) -> datetime:
-    """A start on its whole minute, not passed, not before the requested date, not beyond what is looked at; or Invalid at the field."""
+    """A start on its whole minute, not passed, not before the requested date, not beyond what is
+    looked at; or Invalid at the field.
+    """
     start = start.replace(second=0, microsecond=0)
     for reason in untimely_refusal(Plan.of(change), start):
         raise Invalid(fields={field: f"{what}: {reason.message}"})
@@ -73,33 +102,58 @@ def checked_start(change: ChangeRequest, start: datetime, field: str, what: str)
 
 
 def override_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
-    """Only the change manager overrides a conflict, and nobody for a change that they requested, edited or implement (A27)."""
+    """Only the change manager overrides a conflict, and nobody for a change that they requested,
+    edited or implement (A27).
+    """
     if not actor.has_role(Role.CHANGE_MANAGER):
         return [Reason("not_yours", "Only the change manager overrides a conflict.")]
     return apart.hand_refusal(change, actor, "overrides")
 
 
-def book(change: ChangeRequest, start: datetime, *, actor: User | None, short_notice_reason: str = "", override_reason: str = "") -> None:
-    """Put a locked change into a slot, or raise Blocked. The calendar is never overridden, a conflict only with a reason."""
+def book(
+    change: ChangeRequest,
+    start: datetime,
+    *,
+    actor: User | None,
+    short_notice_reason: str = "",
+    override_reason: str = "",
+) -> None:
+    """Put a locked change into a slot, or raise Blocked. The calendar is never overridden, a
+    conflict only with a reason.
+    """
     locks.calendar_stands()
     plan, calendar, end = Plan.of(change), current_calendar(), start + change.plan_length
     window = window_at(calendar, start, end, change.priority, scope_of(change))
     locks.book_window(window.start if window else start)
-    asked = may_be_booked(plan, start, Around(plan, start - AROUND, end + AROUND, reader=actor, calendar=calendar))
+    asked = may_be_booked(
+        plan, start, Around(plan, start - AROUND, end + AROUND, reader=actor, calendar=calendar)
+    )
     refuse_if([*asked.untimely, *asked.verdict.reasons, *asked.apart])
     against = list(asked.conflicts)
     if against and not override_reason:
         raise Blocked(against)
     is_short = needs_notice(change.priority, start)
     if is_short and not short_notice_reason:
-        raise Invalid(fields={"short_notice_reason": "Short-notice reason: the slot is less than 24 hours away; say why it cannot wait."})
+        raise Invalid(
+            fields={
+                "short_notice_reason": (
+                    "Short-notice reason: the slot is less than 24 hours away; say why it cannot"
+                    " wait."
+                )
+            }
+        )
     release(change)
     change.slot_start, change.slot_end = start, max(end, start + Booking.LEAST)
-    change.window_name, change.window_start, change.window_end = (window.name, window.start, window.end) if window else ("", None, None)
+    change.window_name, change.window_start, change.window_end = (
+        (window.name, window.start, window.end) if window else ("", None, None)
+    )
     change.slot_told = 0
     rows = [
         Booking(
-            change=change, component=component, during=(change.slot_start, change.slot_end), exclusive=not (change.is_emergency or against)
+            change=change,
+            component=component,
+            during=(change.slot_start, change.slot_end),
+            exclusive=not (change.is_emergency or against),
         )
         for component in change.components.all()
     ]
@@ -108,27 +162,54 @@ def book(change: ChangeRequest, start: datetime, *, actor: User | None, short_no
             Booking.objects.bulk_create(rows)
     except IntegrityError:
         raise Blocked(
-            [Reason("same_component", "Somebody booked one of its components for that time a moment ago; look for the next slot.")]
+            [
+                Reason(
+                    "same_component",
+                    "Somebody booked one of its components for that time a moment ago; look for the"
+                    " next slot.",
+                )
+            ]
         ) from None
     notice = {"short_notice_reason": short_notice_reason} if is_short else {}
-    override = {"override_reason": override_reason, "overridden": [reason.code for reason in against]} if against else {}
+    override = (
+        {"override_reason": override_reason, "overridden": [reason.code for reason in against]}
+        if against
+        else {}
+    )
     opened = openers(asked.openings)
-    facts = {"start": start.isoformat(), "end": end.isoformat(), "window": change.window_name, **notice, **override}
+    facts = {
+        "start": start.isoformat(),
+        "end": end.isoformat(),
+        "window": change.window_name,
+        **notice,
+        **override,
+    }
     name = "reschedule" if change.state == State.SCHEDULED else "schedule"
-    lifecycle.perform(change, name, actor=actor, **facts, **({"opened_by": opened} if opened else {}))
+    lifecycle.perform(
+        change, name, actor=actor, **facts, **({"opened_by": opened} if opened else {})
+    )
     _tell_booked(change, actor)
 
 
 def _tell_booked(change: ChangeRequest, actor: User | None) -> None:
-    span = say_span(change.slot_start, change.slot_end) if change.slot_start and change.slot_end else ""
-    people = [person for person in (change.requester, change.implementer) if person and person != actor]
+    span = (
+        say_span(change.slot_start, change.slot_end)
+        if change.slot_start and change.slot_end
+        else ""
+    )
+    people = [
+        person for person in (change.requester, change.implementer) if person and person != actor
+    ]
     outbox.tell(
         people,
         kind="booked",
         occasion=f"{change.slot_start} as of {timezone.now().isoformat()}",
         change=change,
         subject=f"{change.number} is booked: {span}",
-        body=f"“{change.summary}” is booked for {span}{f', {change.window_name} window' if change.window_name else ''}.",
+        body=(
+            f"“{change.summary}” is booked for"
+            f" {span}{f', {change.window_name} window' if change.window_name else ''}."
+        ),
     )
 
 
@@ -140,7 +221,9 @@ def unschedule(*, actor: User, number: str, reason: str) -> ChangeRequest:
     reason = reading.said("reason", reason, "Reason", "say why the slot is given up.")
     slot = change.slot_start
     release(change)
-    lifecycle.perform(change, "unschedule", actor=actor, reason=reason, slot=slot.isoformat() if slot else None)
+    lifecycle.perform(
+        change, "unschedule", actor=actor, reason=reason, slot=slot.isoformat() if slot else None
+    )
     return change
 
 
@@ -152,7 +235,9 @@ def release(change: ChangeRequest, actor: User | None = None) -> None:
 
 
 def hold_for_run(change: ChangeRequest) -> None:
-    """A run that begins takes the time of its whole plan from now: one that starts late holds its components for longer (A25)."""
+    """A run that begins takes the time of its whole plan from now: one that starts late holds its
+    components for longer (A25).
+    """
     now, length = timezone.now(), change.plan_length
     if change.slot_start is None:
         return
@@ -167,26 +252,49 @@ def hold_for_run(change: ChangeRequest) -> None:
 
 
 def extend_booking(change: ChangeRequest) -> None:
-    """Bring the booking's end in line with the slot's; Blocked when another change has the time after it."""
+    """Bring the booking's end in line with the slot's; Blocked when another change has the time
+    after it.
+    """
     try:
         with transaction.atomic():
-            Booking.objects.filter(change=change).update(during=(change.slot_start, change.slot_end))
+            Booking.objects.filter(change=change).update(
+                during=(change.slot_start, change.slot_end)
+            )
             follow_slot(change)
     except IntegrityError:
-        raise Blocked([Reason("same_component", "Another change is booked on one of its components right after its slot.")]) from None
+        raise Blocked(
+            [
+                Reason(
+                    "same_component",
+                    "Another change is booked on one of its components right after its slot.",
+                )
+            ]
+        ) from None
 
 
 def displace(change: ChangeRequest, *, kind: str, reason: str, due_at: datetime) -> None:
-    """Take the slot away from a locked change because the clock or the calendar made it void, tell its people, and book a P3 again.
+    """Take the slot away from a locked change because the clock or the calendar made it void, tell
+    its people, and book a P3 again.
 
     `due_at` is when it became void: what is told much later is marked late.
     """
-    was = say_span(change.slot_start, change.slot_end) if change.slot_start and change.slot_end else "its slot"
+    was = (
+        say_span(change.slot_start, change.slot_end)
+        if change.slot_start and change.slot_end
+        else "its slot"
+    )
     missed = kind == "missed"
     slot = change.slot_start
     release(change)
     change.slots_missed += missed
-    lifecycle.perform(change, "unschedule", actor=None, reason=reason, kind=kind, slot=slot.isoformat() if slot else None)
+    lifecycle.perform(
+        change,
+        "unschedule",
+        actor=None,
+        reason=reason,
+        kind=kind,
+        slot=slot.isoformat() if slot else None,
+    )
     hand_over = missed and change.slots_missed >= MISSED_BEFORE_HANDING_OVER
     if change.priority == "P3" and not hand_over:
         book_earliest(change)
@@ -202,7 +310,8 @@ def displace(change: ChangeRequest, *, kind: str, reason: str, due_at: datetime)
     outbox.tell(
         people,
         kind=kind,
-        occasion=f"{slot} as of {timezone.now().isoformat()}",  # it may be booked there again, and lose it again
+        # it may be booked there again, and lose it again
+        occasion=f"{slot} as of {timezone.now().isoformat()}",
         change=change,
         subject=f"{change.number} {'missed' if missed else 'lost'} its slot, {was}",
         body=f"{reason} {then}",
@@ -210,18 +319,24 @@ def displace(change: ChangeRequest, *, kind: str, reason: str, due_at: datetime)
     )
 
 
-# --- what happens by itself on approval ------------------------------------------------------------------------------------------
+# --- what happens by itself on approval -----------------------------------------------------------
 
 
 def book_on_approval(change: ChangeRequest, actor: User | None) -> None:
-    """Book a change that was just approved, where A7 says so: the requested window if it is free, a P3 the earliest that fits.
+    """Book a change that was just approved, where A7 says so: the requested window if it is free, a
+    P3 the earliest that fits.
 
-    A window that is less than 24 hours away by now is booked only with the reason that its requester gave for that (A12).
+    A window that is less than 24 hours away by now is booked only with the reason that its
+    requester gave for that (A12).
     """
     if change.is_emergency:
         return
     wanted, why = change.requested_window_start, ""
-    reason = change.hold_reason if wanted and wanted == change.hold_start else change.requested_window_reason
+    reason = (
+        change.hold_reason
+        if wanted and wanted == change.hold_start
+        else change.requested_window_reason
+    )
     if wanted and wanted < timezone.now():
         why = "is over"
     elif wanted and needs_notice(change.priority, wanted) and not reason:
@@ -255,7 +370,11 @@ def _try_book(change: ChangeRequest, start: datetime, short_notice_reason: str =
 def _propose_next(change: ChangeRequest, why: str) -> None:
     wanted = change.requested_window_start
     starts, none = free_slots(change, after=timezone.now() + NOTICE, limit=1)
-    proposal = f"The next that fits with notice is {say_instant(starts[0])}." if starts else " ".join(reason.message for reason in none)
+    proposal = (
+        f"The next that fits with notice is {say_instant(starts[0])}."
+        if starts
+        else " ".join(reason.message for reason in none)
+    )
     outbox.tell(
         [change.requester],
         kind="slot_taken",
@@ -267,9 +386,12 @@ def _propose_next(change: ChangeRequest, why: str) -> None:
 
 
 def book_earliest(change: ChangeRequest) -> bool:
-    """The earliest occurrence at least 24 hours ahead with room, for a P3 (R12, A7); if there is none, its requester is told why."""
+    """The earliest occurrence at least 24 hours ahead with room, for a P3 (R12, A7); if there is
+    none, its requester is told why.
+    """
     starts, why = free_slots(change, after=timezone.now() + NOTICE, limit=PROPOSALS)
-    # Somebody may book between our look and our booking: then the next proposal is taken, and the approval stands either way.
+    # Somebody may book between our look and our booking: then the next proposal is taken, and the
+    # approval stands either way.
     if any(_try_book(change, start) for start in starts):
         return True
     reasons = [reason.message for reason in why]
@@ -280,7 +402,10 @@ def book_earliest(change: ChangeRequest) -> bool:
         occasion=f"{change.round}",
         change=change,
         subject=f"{change.number} is approved, but no slot fits it",
-        body=f"{' '.join(reasons)} It is looked for again every day; shorten the plan or choose other components to have one sooner.",
+        body=(
+            f"{' '.join(reasons)} It is looked for again every day; shorten the plan or choose"
+            " other components to have one sooner."
+        ),
     )
     return False
 
@@ -288,20 +413,33 @@ def book_earliest(change: ChangeRequest) -> bool:
 def opening_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     """Why this person may not ask for a window of this change's own."""
     if change.is_emergency or change.state not in EDITABLE or not change.plan_length:
-        return [Reason("state", "An opening is for a planned change that has not begun and whose plan has a length.")]
+        return [
+            Reason(
+                "state",
+                "An opening is for a planned change that has not begun and whose plan has a"
+                " length.",
+            )
+        ]
     return bookers_refusal(change, actor, "asks for an opening")
 
 
 @transaction.atomic
 def ask_for_opening(*, actor: User, number: str, start: datetime, reason: str) -> ChangeRequest:
-    """Ask the change managers for a window of its own where a plan fits none: they open it with a second person, or say why not (item 3)."""
+    """Ask the change managers for a window of its own where a plan fits none: they open it with a
+    second person, or say why not (item 3).
+    """
     change = access.change_to_write(actor, number)
     raise_refusal(opening_refusal(change, actor))
-    reason = reading.said("reason", reason, "Reason", "say why it cannot be shorter or wait for a window.")
+    reason = reading.said(
+        "reason", reason, "Reason", "say why it cannot be shorter or wait for a window."
+    )
     start = checked_start(change, start, "start", "Start")
     minutes = min(int(change.plan_length.total_seconds() // 60), 1440)
     trail.record(
-        "change.opening_asked", actor=actor, change=change, data={"start": start.isoformat(), "minutes": minutes, "reason": reason}
+        "change.opening_asked",
+        actor=actor,
+        change=change,
+        data={"start": start.isoformat(), "minutes": minutes, "reason": reason},
     )
     preset: dict[str, Any] = {
         # Everybody reads a rule's name and reason.
@@ -310,14 +448,19 @@ def ask_for_opening(*, actor: User, number: str, start: datetime, reason: str) -
         "begins_time": f"{start:%H:%M}",
         "minutes": minutes,
     }
-    preset |= {"scope": ", ".join(sorted(scope_of(change)))} | ({} if change.confidential else {"reason": reason[:200]})
+    preset |= {"scope": ", ".join(sorted(scope_of(change)))} | (
+        {} if change.confidential else {"reason": reason[:200]}
+    )
     outbox.tell(
         User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True).exclude(pk=actor.pk),
         kind="opening_asked",
         occasion=f"{start} as of {timezone.now().isoformat()}",
         change=change,
         subject=f"{change.number} asks for a one-off opening, {say_instant(start)}",
-        body=f"“{change.summary}” takes {say_length(change.plan_length)} and fits no window. {actor}: {reason}",
+        body=(
+            f"“{change.summary}” takes {say_length(change.plan_length)} and fits no window."
+            f" {actor}: {reason}"
+        ),
         path=f"/calendar/rules/new/opening/?{urlencode(preset)}",
     )
     return change

@@ -1,4 +1,6 @@
-"""Keeps what calendar programs know of a change's slot in step with the slot, in the same transaction."""
+"""Keeps what calendar programs know of a change's slot in step with the slot, in the same
+transaction.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ MOVES = ("schedule", "reschedule", "unschedule", "revise", "expire", "escalate",
 
 
 def follow_slot(change: ChangeRequest, actor: User | None = None) -> None:
-    """The entry says where the slot is now; a change that has lost its slot keeps the old times, cancelled."""
+    """The entry says where the slot is now; a change that has lost its slot keeps the old times,
+    cancelled.
+    """
     entry = FeedEntry.objects.filter(change=change).first()
     if change.slot_start is None or change.slot_end is None:
         if entry is not None and not entry.cancelled:
@@ -21,7 +25,9 @@ def follow_slot(change: ChangeRequest, actor: User | None = None) -> None:
             _save(entry)
         return
     if entry is None:
-        FeedEntry.objects.create(change=change, start=change.slot_start, end=change.slot_end, updated_at=timezone.now())
+        FeedEntry.objects.create(
+            change=change, start=change.slot_start, end=change.slot_end, updated_at=timezone.now()
+        )
     elif entry.cancelled or (entry.start, entry.end) != (change.slot_start, change.slot_end):
         entry.start, entry.end, entry.cancelled = change.slot_start, change.slot_end, False
         _save(entry)

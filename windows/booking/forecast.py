@@ -1,4 +1,6 @@
-"""When a change will probably be live, and what it takes to make that (item 8): reviews as long as they lately took, notice, a slot."""
+"""When a change will probably be live, and what it takes to make that (item 8): reviews as long as
+they lately took, notice, a slot.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ UNSUBMITTED = (State.DRAFT, State.CHANGES_REQUESTED)
 
 @dataclass(frozen=True)
 class Reviews:
-    """How long a priority's reviews lately took, from first submission to approval: the median, of how many."""
+    """How long a priority's reviews lately took, from first submission to approval: the median, of
+    how many.
+    """
 
     length: timedelta
     count: int
@@ -33,13 +37,16 @@ class Reviews:
     @property
     def said(self) -> str:
         if self.count < FEW:
-            return f"reviews are assumed to take {say_length(self.length)}, too few are measured yet"
+            return (
+                f"reviews are assumed to take {say_length(self.length)}, too few are measured yet"
+            )
         return f"reviews here take {say_length(self.length)} (median of {self.count})"
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """`start` is None where nothing fits, and `remedy` then what could be asked for; `submit_by` is for what is not submitted yet.
+    """`start` is None where nothing fits, and `remedy` then what could be asked for; `submit_by` is
+    for what is not submitted yet.
 
     `earlier` is free too, but lies before `reach`: reviews and notice will hardly be over by then.
     """
@@ -55,20 +62,37 @@ class Forecast:
 
 def reviews(priority: str) -> Reviews:
     """One query: the latest approvals of that priority within 90 days."""
-    rows = ChangeRequest.objects.filter(priority=priority, approved_at__gte=timezone.now() - LATELY, submitted_at__isnull=False)
+    rows = ChangeRequest.objects.filter(
+        priority=priority, approved_at__gte=timezone.now() - LATELY, submitted_at__isnull=False
+    )
     stamps = rows.order_by("-approved_at").values_list("submitted_at", "approved_at")[:AT_MOST]
-    took = [(approved - submitted).total_seconds() for submitted, approved in stamps if submitted and approved and approved >= submitted]
+    took = [
+        (approved - submitted).total_seconds()
+        for submitted, approved in stamps
+        if submitted and approved and approved >= submitted
+    ]
     return Reviews(timedelta(seconds=median(took)) if len(took) >= FEW else ASSUMED, len(took))
 
 
-def of(change: ChangeRequest, calendar: Calendar | None = None, needs: Sequence[ChangeRequest] = ()) -> Forecast | None:
-    """The forecast of a draft or an open change; None for one that runs or has ended, or whose plan has no length yet."""
+def of(
+    change: ChangeRequest, calendar: Calendar | None = None, needs: Sequence[ChangeRequest] = ()
+) -> Forecast | None:
+    """The forecast of a draft or an open change; None for one that runs or has ended, or whose plan
+    has no length yet.
+    """
     if change.state == State.SCHEDULED and change.slot_start:
         return Forecast(f"Live {say_instant(change.slot_start)}, as booked.", change.slot_start)
     if change.state not in (*UNSUBMITTED, State.IN_REVIEW, State.APPROVED):
         return None
     short = bool(change.requested_window_reason.strip())
-    return ahead(slots.Plan.of(change), change.state, change.submitted_at, calendar, needs, short_notice=short)
+    return ahead(
+        slots.Plan.of(change),
+        change.state,
+        change.submitted_at,
+        calendar,
+        needs,
+        short_notice=short,
+    )
 
 
 def ahead(
@@ -81,9 +105,11 @@ def ahead(
     *,
     short_notice: bool = False,
 ) -> Forecast | None:
-    """The forecast of a plan in that state, also of one that is only being typed: its first start that is free and in reach.
+    """The forecast of a plan in that state, also of one that is only being typed: its first start
+    that is free and in reach.
 
-    In reach: after the reviews, as long as they lately took, and 24 hours of notice, unless a reason for `short_notice` is given (A12).
+    In reach: after the reviews, as long as they lately took, and 24 hours of notice, unless a
+    reason for `short_notice` is given (A12).
     """
     if plan.is_emergency:
         return Forecast("A P0 may start as soon as it is authorised.")
@@ -96,13 +122,30 @@ def ahead(
         ready = max(now, submitted_at + lately.length)
     notice = timedelta(0) if short_notice else NOTICE
     first, after = plan.earliest(now), plan.earliest(ready + notice)
-    around = questions.Around(plan, first - slots.AROUND, after + slots.SEARCH, calendar=calendar, needs=needs, reader=reader)
+    around = questions.Around(
+        plan,
+        first - slots.AROUND,
+        after + slots.SEARCH,
+        calendar=calendar,
+        needs=needs,
+        reader=reader,
+    )
     starts, why = questions.fitting(after, 1, around)
     if not starts:
-        return Forecast(" ".join(reason.message for reason in why), remedy=questions.remedy(why), around=around, reach=after)
+        return Forecast(
+            " ".join(reason.message for reason in why),
+            remedy=questions.remedy(why),
+            around=around,
+            reach=after,
+        )
     earlier, _ = questions.fitting(first, 1, around)
     found = _said(starts[0], state, lately, notice)
-    return replace(found, around=around, reach=after, earlier=earlier[0] if earlier and earlier[0] < starts[0] else None)
+    return replace(
+        found,
+        around=around,
+        reach=after,
+        earlier=earlier[0] if earlier and earlier[0] < starts[0] else None,
+    )
 
 
 def not_in_reach(state: str, priority: str, *, short_notice: bool = False) -> str:
@@ -114,9 +157,18 @@ def not_in_reach(state: str, priority: str, *, short_notice: bool = False) -> st
 
 def _said(start: datetime, state: str, lately: Reviews, notice: timedelta) -> Forecast:
     if state == State.APPROVED:
-        return Forecast(f"Live at the earliest {say_instant(start)}{', with 24 h of notice' if notice else ', at short notice'}.", start)
-    because = f"{lately.said}, {'notice needs 24 h' if notice else 'and you say why it cannot wait for 24 h of notice'}."
+        return Forecast(
+            "Live at the earliest"
+            f" {say_instant(start)}{', with 24 h of notice' if notice else ', at short notice'}.",
+            start,
+        )
+    needs = "notice needs 24 h" if notice else "and you say why it cannot wait for 24 h of notice"
+    because = f"{lately.said}, {needs}."
     if state == State.IN_REVIEW:
         return Forecast(f"Live probably {say_instant(start)}: {because}", start)
     submit_by = (start - notice - lately.length).replace(second=0, microsecond=0)
-    return Forecast(f"Live probably {say_instant(start)}, if submitted by {say_until(submit_by)}: {because}", start, submit_by)
+    return Forecast(
+        f"Live probably {say_instant(start)}, if submitted by {say_until(submit_by)}: {because}",
+        start,
+        submit_by,
+    )

@@ -1,6 +1,8 @@
-"""The freeze exception (A6): CTO and a change manager together let one change into one slot inside a code freeze, never a blackout.
+"""The freeze exception (A6): CTO and a change manager together let one change into one slot inside
+a code freeze, never a blackout.
 
-It lifts the freezes that stood over the slot when it was asked for; one that is made later shuts the slot all the same.
+It lifts the freezes that stood over the slot when it was asked for; one that is made later shuts
+the slot all the same.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ WORTHLESS = {
 STATES = (State.IN_REVIEW, State.APPROVED, State.SCHEDULED)
 
 
-# --- who may -------------------------------------------------------------------------------------------------------------------------
+# --- who may --------------------------------------------------------------------------------------
 
 
 def refusal(change: ChangeRequest, actor: User) -> list[Reason]:
@@ -53,43 +55,71 @@ def refusal(change: ChangeRequest, actor: User) -> list[Reason]:
 
 def ask_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     """Why this person may not ask for one."""
-    return bookings.bookers_refusal(change, actor, "asks for a freeze exception") or _state_refusal(change)
+    return bookings.bookers_refusal(change, actor, "asks for a freeze exception") or _state_refusal(
+        change
+    )
 
 
 def _state_refusal(change: ChangeRequest) -> list[Reason]:
     if change.is_emergency:
-        return [Reason("state", "A P0 needs no exception: it may start at any time, once authorised.")]
+        return [
+            Reason("state", "A P0 needs no exception: it may start at any time, once authorised.")
+        ]
     if change.state not in STATES:
         stands = f"{change.number} is {State(change.state).label.lower()}"
-        return [Reason("state", f"{stands}; an exception is for a change in review, approved or scheduled.")]
+        return [
+            Reason(
+                "state", f"{stands}; an exception is for a change in review, approved or scheduled."
+            )
+        ]
     return []
 
 
 def missing_half(row: FreezeException, person: User) -> str | None:
-    """The half, `cto` or `change_manager`, that is not given yet and that this person's roles would give; nobody gives both."""
+    """The half, `cto` or `change_manager`, that is not given yet and that this person's roles would
+    give; nobody gives both.
+    """
     if person in (row.cto, row.change_manager):
         return None
-    return next((name for name, role in HALVES.items() if getattr(row, name) is None and person.has_role(role)), None)
+    return next(
+        (
+            name
+            for name, role in HALVES.items()
+            if getattr(row, name) is None and person.has_role(role)
+        ),
+        None,
+    )
 
 
-# --- to ask, grant, decline ------------------------------------------------------------------------------------------------------------
+# --- to ask, grant, decline -----------------------------------------------------------------------
 
 
 @transaction.atomic
 def ask(*, actor: User, number: str, slot_start: datetime, reason: str) -> ChangeRequest:
-    """Ask CTO and change managers for one slot inside a code freeze. What was declined, or asked of other freezes, is asked anew."""
+    """Ask CTO and change managers for one slot inside a code freeze. What was declined, or asked of
+    other freezes, is asked anew.
+    """
     change = access.change_to_write(actor, number)
     raise_refusal(ask_refusal(change, actor))
     slot, calendar = _slot_of(change, slot_start), _calendar_as_it_stands()
     row, before = _new(change, slot, actor, reason, calendar), _stored(change, slot)
     if before and _standing(change, before, calendar) in ("waits", "granted"):
-        settled = "is granted already" if before.is_granted else f"has been asked for already, by {before.author}"
+        settled = (
+            "is granted already"
+            if before.is_granted
+            else f"has been asked for already, by {before.author}"
+        )
         raise Blocked([Reason("settled", f"It {settled}; see the change's page.")])
     askable = _people_by_half(change)
     row.pk = before.pk if before else None
     row.save()
     dropped = [name for name in HALVES if before and getattr(before, name)]
-    trail.record("change.exception_asked", actor=actor, change=change, data=_facts(row, calendar, reason=row.reason, dropped=dropped))
+    trail.record(
+        "change.exception_asked",
+        actor=actor,
+        change=change,
+        data=_facts(row, calendar, reason=row.reason, dropped=dropped),
+    )
     _tell(
         row,
         {person for people in askable.values() for person in people} - {actor},
@@ -101,10 +131,14 @@ def ask(*, actor: User, number: str, slot_start: datetime, reason: str) -> Chang
 
 
 @transaction.atomic
-def grant(*, actor: User, number: str, slot_start: datetime, reason: str = "", asked: str = "") -> ChangeRequest:
-    """One of the two grants; the second person's makes it count. A reason is needed where nobody has asked.
+def grant(
+    *, actor: User, number: str, slot_start: datetime, reason: str = "", asked: str = ""
+) -> ChangeRequest:
+    """One of the two grants; the second person's makes it count. A reason is needed where nobody
+    has asked.
 
-    `asked`, if given, is the `mark` of what the person saw; Stale if something else is asked by now.
+    `asked`, if given, is the `mark` of what the person saw; Stale if something else is asked by
+    now.
     """
     change = access.change_to_write(actor, number)
     raise_refusal(refusal(change, actor))
@@ -117,10 +151,26 @@ def grant(*, actor: User, number: str, slot_start: datetime, reason: str = "", a
     elif (standing := _standing(change, row, calendar)) in WORTHLESS:
         raise Blocked([Reason(standing, f"{WORTHLESS[standing]} It has to be asked for again.")])
     if actor in (row.cto, row.change_manager):
-        raise Blocked([Reason("second_person", "You have granted it already; the other of CTO and change manager must grant it too.")])
+        raise Blocked(
+            [
+                Reason(
+                    "second_person",
+                    "You have granted it already; the other of CTO and change manager must grant it"
+                    " too.",
+                )
+            ]
+        )
     half = missing_half(row, actor)
     if half is None:
-        raise Blocked([Reason("second_person", "That half is granted already; the other of CTO and change manager must grant it too.")])
+        raise Blocked(
+            [
+                Reason(
+                    "second_person",
+                    "That half is granted already; the other of CTO and change manager must grant"
+                    " it too.",
+                )
+            ]
+        )
     setattr(row, half, actor)
     row.save()
     facts = _facts(row, calendar, reason=reason or row.reason, half=half, granted=row.is_granted)
@@ -128,33 +178,72 @@ def grant(*, actor: User, number: str, slot_start: datetime, reason: str = "", a
     trail.record("change.freeze_exception", actor=actor, change=change, data=facts)
     if row.is_granted:
         _withdraw(row)
-        then = "Book it on its page." if change.state != State.IN_REVIEW else "It can be booked once it is approved."
-        _tell(row, {row.asked_by, change.requester, change.implementer} - {actor}, "exception_granted", f"{row.title} is granted", then)
+        then = (
+            "Book it on its page."
+            if change.state != State.IN_REVIEW
+            else "It can be booked once it is approved."
+        )
+        _tell(
+            row,
+            {row.asked_by, change.requester, change.implementer} - {actor},
+            "exception_granted",
+            f"{row.title} is granted",
+            then,
+        )
     else:
-        others = {person for name, people in _people_by_half(change).items() if name != half for person in people} - {actor}
-        _tell(row, others, "exception_half", row.subject, f"{actor} has granted the one half of it: {row.reason}")
+        others = {
+            person
+            for name, people in _people_by_half(change).items()
+            if name != half
+            for person in people
+        } - {actor}
+        _tell(
+            row,
+            others,
+            "exception_half",
+            row.subject,
+            f"{actor} has granted the one half of it: {row.reason}",
+        )
     return change
 
 
 @transaction.atomic
-def decline(*, actor: User, number: str, slot_start: datetime, reason: str, asked: str = "") -> ChangeRequest:
+def decline(
+    *, actor: User, number: str, slot_start: datetime, reason: str, asked: str = ""
+) -> ChangeRequest:
     """Say no, or take a grant back: a slot that was booked by it is lost at once."""
     change = access.change_to_write(actor, number)
     raise_refusal(refusal(change, actor))
     row = _stored(change, slot_start.replace(second=0, microsecond=0))
     if row is None:
-        raise Missing([Reason("missing", f"No exception for {say_instant(slot_start)} waits or is granted.")])
+        raise Missing(
+            [Reason("missing", f"No exception for {say_instant(slot_start)} waits or is granted.")]
+        )
     _check_seen(row, asked)
-    row.declined_reason = reading.said("reason", reason, "Reason", "say why it has to wait until the freeze ends.")
+    row.declined_reason = reading.said(
+        "reason", reason, "Reason", "say why it has to wait until the freeze ends."
+    )
     row.declined_by, row.declined_at = actor, timezone.now()
     row.save()
-    facts = {"slot_start": row.slot_start.isoformat(), "reason": row.declined_reason, "was_granted": row.is_granted}
+    facts = {
+        "slot_start": row.slot_start.isoformat(),
+        "reason": row.declined_reason,
+        "was_granted": row.is_granted,
+    }
     facts |= actor.as_stand_in(Role.CTO, Role.CHANGE_MANAGER)
     trail.record("change.exception_declined", actor=actor, change=change, data=facts)
     _withdraw(row)
-    people = {row.asked_by, row.cto, row.change_manager, change.requester, change.implementer} - {actor}
+    people = {row.asked_by, row.cto, row.change_manager, change.requester, change.implementer} - {
+        actor
+    }
     word = "taken back" if row.is_granted else "declined"
-    _tell(row, people, "exception_declined", f"{row.title} is {word}", f"{actor}: {row.declined_reason}")
+    _tell(
+        row,
+        people,
+        "exception_declined",
+        f"{row.title} is {word}",
+        f"{actor}: {row.declined_reason}",
+    )
     if row.is_granted:
         transaction.on_commit(partial(enforcement.move, change.pk), robust=True)
     return change
@@ -170,27 +259,62 @@ def _calendar_as_it_stands() -> Calendar:
 
 
 def _stored(change: ChangeRequest, slot: datetime) -> FreezeException | None:
-    return FreezeException.objects.filter(change=change, slot_start=slot, round=change.round).first()
+    return FreezeException.objects.filter(
+        change=change, slot_start=slot, round=change.round
+    ).first()
 
 
 def _check_seen(row: FreezeException | None, asked: str) -> None:
-    """Raises Stale if something else was seen than is asked now, Blocked with who was first if it is declined."""
+    """Raises Stale if something else was seen than is asked now, Blocked with who was first if it
+    is declined.
+    """
     if asked and (row is None or asked != row.mark):
-        raise Stale([Reason("stale", "Something else is asked for now than when you opened the page. Look at it, then decide.")])
+        raise Stale(
+            [
+                Reason(
+                    "stale",
+                    "Something else is asked for now than when you opened the page. Look at it,"
+                    " then decide.",
+                )
+            ]
+        )
     if row and row.declined_at:
         said = f"{row.declined_by} was first and said no: {row.declined_reason}"
-        raise Blocked([Reason("settled", f"{said} It has to be asked for again before anybody grants it.")])
+        raise Blocked(
+            [Reason("settled", f"{said} It has to be asked for again before anybody grants it.")]
+        )
 
 
-def _new(change: ChangeRequest, slot: datetime, actor: User, reason: str, calendar: Calendar) -> FreezeException:
-    """A question not stored yet. Raises Blocked (a blackout, no window, no need) and Invalid (no reason)."""
+def _new(
+    change: ChangeRequest, slot: datetime, actor: User, reason: str, calendar: Calendar
+) -> FreezeException:
+    """A question not stored yet. Raises Blocked (a blackout, no window, no need) and Invalid (no
+    reason).
+    """
     end, scope = slot + change.plan_length, scope_of(change)
-    lifts = sorted({closure.rule.key for closure in closure_occurrences(calendar, slot, end) if _freezes(closure, change, scope)})
+    lifts = sorted(
+        {
+            closure.rule.key
+            for closure in closure_occurrences(calendar, slot, end)
+            if _freezes(closure, change, scope)
+        }
+    )
     refuse_if(booking_verdict(change.priority, scope, slot, end, calendar.lifting(lifts)).reasons)
     if not lifts:
-        raise Blocked([Reason("not_needed", f"{say_instant(slot)} is open; no exception is needed.")])
-    reason = reading.said("reason", reason, "Reason", "say why this change cannot wait until the freeze ends.")
-    return FreezeException(change=change, slot_start=slot, round=change.round, reason=reason, asked_by=actor, lifts=lifts)
+        raise Blocked(
+            [Reason("not_needed", f"{say_instant(slot)} is open; no exception is needed.")]
+        )
+    reason = reading.said(
+        "reason", reason, "Reason", "say why this change cannot wait until the freeze ends."
+    )
+    return FreezeException(
+        change=change,
+        slot_start=slot,
+        round=change.round,
+        reason=reason,
+        asked_by=actor,
+        lifts=lifts,
+    )
 
 
 def _freezes(closure: Occurrence, change: ChangeRequest, scope: frozenset[str]) -> bool:
@@ -198,13 +322,22 @@ def _freezes(closure: Occurrence, change: ChangeRequest, scope: frozenset[str]) 
 
 
 def is_overtaken(change: ChangeRequest, row: FreezeException, calendar: Calendar) -> bool:
-    """Whether something else shuts the slot than what was asked about: a newer freeze, a blackout, no window any more."""
+    """Whether something else shuts the slot than what was asked about: a newer freeze, a blackout,
+    no window any more.
+    """
     end = row.slot_start + change.plan_length
-    return not booking_verdict(change.priority, scope_of(change), row.slot_start, end, calendar.lifting(row.lifts)).allowed
+    return not booking_verdict(
+        change.priority, scope_of(change), row.slot_start, end, calendar.lifting(row.lifts)
+    ).allowed
 
 
 def _standing(change: ChangeRequest, row: FreezeException, calendar: Calendar) -> str:
-    return standing_of(change, row, calendar, {*change.authors.values_list("user", flat=True), change.implementer_id} - {None})
+    return standing_of(
+        change,
+        row,
+        calendar,
+        {*change.authors.values_list("user", flat=True), change.implementer_id} - {None},
+    )
 
 
 def _facts(row: FreezeException, calendar: Calendar, **more: Any) -> dict[str, Any]:
@@ -212,7 +345,7 @@ def _facts(row: FreezeException, calendar: Calendar, **more: Any) -> dict[str, A
     return {"slot_start": row.slot_start.isoformat(), "freezes": freezes, **more}
 
 
-# --- who is told -----------------------------------------------------------------------------------------------------------------------
+# --- who is told ----------------------------------------------------------------------------------
 
 
 def _people_by_half(change: ChangeRequest) -> dict[str, list[User]]:
@@ -220,10 +353,17 @@ def _people_by_half(change: ChangeRequest) -> dict[str, list[User]]:
     found = {}
     for half, role in HALVES.items():
         holders = User.deciders().filter(groups__name=role)
-        found[half] = [person for person in holders if not refusal(change, person) and access.may_see(person, change)]
+        found[half] = [
+            person
+            for person in holders
+            if not refusal(change, person) and access.may_see(person, change)
+        ]
         if not found[half]:
             unseen = ", or may not see it: let them see it first" if change.confidential else ""
-            who = f"Nobody with the role {label(role)} may grant it: each requested, edited or implements the change{unseen}."
+            who = (
+                f"Nobody with the role {label(role)} may grant it: each requested, edited or"
+                f" implements the change{unseen}."
+            )
             raise Blocked([Reason("nobody", who)])
     if len({person.pk for people in found.values() for person in people}) < 2:
         raise Blocked([Reason("nobody", "It takes two people, and only one holds both roles.")])
@@ -234,12 +374,18 @@ def _occasion(row: FreezeException) -> str:
     return f"{row.slot_start:%Y%m%d%H%M} {row.mark}"
 
 
-def _tell(row: FreezeException, people: Iterable[User | None], kind: str, subject: str, body: str) -> None:
+def _tell(
+    row: FreezeException, people: Iterable[User | None], kind: str, subject: str, body: str
+) -> None:
     """To those of them who may see the change."""
     outbox.tell(
         [person for person in people if person and access.may_see(person, row.change)],
         kind=kind,
-        occasion=_occasion(row) if row.declined_at is None else f"{_occasion(row)} {row.declined_at.isoformat()}",
+        occasion=(
+            _occasion(row)
+            if row.declined_at is None
+            else f"{_occasion(row)} {row.declined_at.isoformat()}"
+        ),
         change=row.change,
         subject=subject,
         body=f"“{row.change.summary}”. {body}",
@@ -252,12 +398,14 @@ def _withdraw(row: FreezeException) -> None:
         outbox.withdraw(change_id=row.change_id, kind=kind, occasion=_occasion(row))
 
 
-# --- for pages -------------------------------------------------------------------------------------------------------------------------
+# --- for pages ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Asked:
-    """An exception as one person finds it: `waits`, `granted`, `declined`, `overtaken` or `void`, and what they may do about it."""
+    """An exception as one person finds it: `waits`, `granted`, `declined`, `overtaken` or `void`,
+    and what they may do about it.
+    """
 
     row: FreezeException
     standing: str
@@ -271,11 +419,19 @@ class Asked:
 
 def of_change(change: ChangeRequest) -> list[FreezeException]:
     """What was asked for slots that lie ahead, in this round."""
-    rows = FreezeException.objects.filter(change=change, round=change.round, slot_start__gt=timezone.now())
-    return list(rows.select_related("cto", "change_manager", "asked_by", "declined_by").order_by("slot_start"))
+    rows = FreezeException.objects.filter(
+        change=change, round=change.round, slot_start__gt=timezone.now()
+    )
+    return list(
+        rows.select_related("cto", "change_manager", "asked_by", "declined_by").order_by(
+            "slot_start"
+        )
+    )
 
 
-def standing_of(change: ChangeRequest, row: FreezeException, calendar: Calendar, barred: Collection[int | None]) -> str:
+def standing_of(
+    change: ChangeRequest, row: FreezeException, calendar: Calendar, barred: Collection[int | None]
+) -> str:
     """What it is worth now; `barred` are those who requested, edited or implement the change."""
     if row.declined_at:
         return "declined"
@@ -287,7 +443,11 @@ def standing_of(change: ChangeRequest, row: FreezeException, calendar: Calendar,
 
 
 def as_found(
-    rows: Iterable[FreezeException], change: ChangeRequest, actor: User, calendar: Calendar, authors: Collection[int]
+    rows: Iterable[FreezeException],
+    change: ChangeRequest,
+    actor: User,
+    calendar: Calendar,
+    authors: Collection[int],
 ) -> list[Asked]:
     """What was asked for slots ahead, as this person finds it."""
     found, barred = [], {*authors, change.implementer_id} - {None}
@@ -307,10 +467,24 @@ def waiting_for(user: User) -> list[FreezeException]:
             missing |= Q(**{half: None})
     if not missing or not user.may_write:
         return []
-    rows = FreezeException.objects.filter(missing, declined_at=None, slot_start__gt=timezone.now(), round=F("change__round"))
-    rows = rows.exclude(Q(cto=user) | Q(change_manager=user)).exclude(change__implementer=user).exclude(change__authors__user=user)
-    rows = rows.filter(change__in=ChangeRequest.objects.visible_to(user).filter(state__in=STATES).exclude(requester=user))
-    found = list(rows.select_related("change", "asked_by").prefetch_related("change__components").order_by("slot_start", "id")[:20])
+    rows = FreezeException.objects.filter(
+        missing, declined_at=None, slot_start__gt=timezone.now(), round=F("change__round")
+    )
+    rows = (
+        rows.exclude(Q(cto=user) | Q(change_manager=user))
+        .exclude(change__implementer=user)
+        .exclude(change__authors__user=user)
+    )
+    rows = rows.filter(
+        change__in=ChangeRequest.objects.visible_to(user)
+        .filter(state__in=STATES)
+        .exclude(requester=user)
+    )
+    found = list(
+        rows.select_related("change", "asked_by")
+        .prefetch_related("change__components")
+        .order_by("slot_start", "id")[:20]
+    )
     calendar = current_calendar() if found else None
     return [row for row in found if calendar and not is_overtaken(row.change, row, calendar)]
 
@@ -318,4 +492,7 @@ def waiting_for(user: User) -> list[FreezeException]:
 def is_freeze_ahead(change: ChangeRequest, calendar: Calendar, now: datetime) -> bool:
     """Whether a code freeze within the time that slots are looked for keeps this change out."""
     scope = scope_of(change)
-    return any(_freezes(closure, change, scope) for closure in closure_occurrences(calendar, now, now + SEARCH))
+    return any(
+        _freezes(closure, change, scope)
+        for closure in closure_occurrences(calendar, now, now + SEARCH)
+    )

@@ -1,4 +1,6 @@
-"""Who waits for whom: advisory locks that end with the transaction. Taken after the change's row, the calendar's before a window's."""
+"""Who waits for whom: advisory locks that end with the transaction. Taken after the change's row,
+the calendar's before a window's.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +15,21 @@ def _take(function: str, name: str) -> None:
 
 
 def calendar_stands() -> None:
-    """Nobody edits the calendar between our look at it and our booking or start; those do not wait for each other here."""
+    """Nobody edits the calendar between our look at it and our booking or start; those do not wait
+    for each other here.
+    """
     _take("pg_advisory_xact_lock_shared", "calendar")
 
 
 def edit_calendar() -> None:
-    """Editors of the calendar come one after the other, and wait for whoever books or starts by it as it is."""
+    """Editors of the calendar come one after the other, and wait for whoever books or starts by it
+    as it is.
+    """
     _take("pg_advisory_xact_lock", "calendar")
 
 
 def book_window(start: datetime) -> None:
-    """Bookers of one window come one after the other, so that places and neighbours are counted right."""
+    """Bookers of one window come one after the other, so that places and neighbours are counted
+    right.
+    """
     _take("pg_advisory_xact_lock", f"window {start.isoformat()}")

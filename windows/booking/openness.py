@@ -1,4 +1,6 @@
-"""Whether it is open, asked often: booked slots by the hundred, each kind looked up once; the shell of every page, some seconds old."""
+"""Whether it is open, asked often: booked slots by the hundred, each kind looked up once; the shell
+of every page, some seconds old.
+"""
 
 from __future__ import annotations
 
@@ -38,18 +40,27 @@ class Openness:
     def _of(self, change: ChangeRequest) -> list[Span]:
         # Components that no rule names are alike: one of them stands for all.
         scope = scope_of(change)
-        kind = (change.priority, scope & self.named | frozenset(sorted(scope - self.named)[:1] and ["-"]))
+        kind = (
+            change.priority,
+            scope & self.named | frozenset(sorted(scope - self.named)[:1] and ["-"]),
+        )
         if kind not in self._stretches:
-            self._stretches[kind] = list(bookable_stretches(change.priority, kind[1], self.start, self.end, self.calendar))
+            self._stretches[kind] = list(
+                bookable_stretches(change.priority, kind[1], self.start, self.end, self.calendar)
+            )
         return self._stretches[kind]
 
-    def reasons(self, change: ChangeRequest, lifted: frozenset[int] = frozenset()) -> tuple[Reason, ...]:
+    def reasons(
+        self, change: ChangeRequest, lifted: frozenset[int] = frozenset()
+    ) -> tuple[Reason, ...]:
         """Why the rest of its slot is shut; empty if it is open."""
         assert change.slot_start is not None
         assert change.slot_end is not None
         begin = max(change.slot_start, self.start)
         end = max(begin, change.slot_end)
-        return booking_verdict(change.priority, scope_of(change), begin, end, self.calendar, lifted).reasons
+        return booking_verdict(
+            change.priority, scope_of(change), begin, end, self.calendar, lifted
+        ).reasons
 
 
 def window_state(at: datetime) -> dict[str, Any]:
@@ -57,8 +68,18 @@ def window_state(at: datetime) -> dict[str, Any]:
     calendar = rules_for_show(at)
     verdict = decide("P1", at, at, calendar)
     if verdict.allowed:
-        return {"open": True, "until": verdict.open_until, "title": "Window open", "tone": "ok", "icon": "radio"}
-    shut = [c for c in closure_occurrences(calendar, at, at + timedelta(seconds=1)) if c.shuts("P1", frozenset())]
+        return {
+            "open": True,
+            "until": verdict.open_until,
+            "title": "Window open",
+            "tone": "ok",
+            "icon": "radio",
+        }
+    shut = [
+        c
+        for c in closure_occurrences(calendar, at, at + timedelta(seconds=1))
+        if c.shuts("P1", frozenset())
+    ]
     return {
         "open": False,
         "next": verdict.next_allowed_start or next_transition("P1", at, calendar),
@@ -73,7 +94,9 @@ KEPT = timedelta(seconds=20)
 
 
 def rules_for_show(at: datetime) -> Calendar:
-    """The rules for the shell's box alone, kept for some seconds in this process. No verdict that binds is made from these."""
+    """The rules for the shell's box alone, kept for some seconds in this process. No verdict that
+    binds is made from these.
+    """
     global _shown
     if _shown is None or not timedelta(0) <= at - _shown[0] < KEPT:
         _shown = (at, current_calendar())

@@ -1,1 +1,3 @@
-"""The calendar as arithmetic: where rules fall, what stands open, and the verdict on a stretch of time. No Django, no database."""
+"""The calendar as arithmetic: where rules fall, what stands open, and the verdict on a stretch of
+time. No Django, no database.
+"""

@@ -1,4 +1,6 @@
-"""Days of a year as `windows.calendar.recurrence.Day` takes them, from what people and pipelines send."""
+"""Days of a year as `windows.calendar.recurrence.Day` takes them, from what people and pipelines
+send.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +33,25 @@ def a_date(value: Any) -> date | None:
 
 
 def day(value: Any) -> dict[str, Any] | None:
-    """A day of the year as `Day` takes it; checked to exist within five years by whoever knows today."""
+    """A day of the year as `Day` takes it; checked to exist within five years by whoever knows
+    today.
+    """
     if value in (None, "", {}):
         return None
-    if not isinstance(value, Mapping) or set(value) - {"month", "day", "weekday", "nth", "country", "holiday", "on", "offset"}:
-        raise Wrong("give month and day, or month, weekday and nth, or country and holiday, or on; and an offset in days.")
+    if not isinstance(value, Mapping) or set(value) - {
+        "month",
+        "day",
+        "weekday",
+        "nth",
+        "country",
+        "holiday",
+        "on",
+        "offset",
+    }:
+        raise Wrong(
+            "give month and day, or month, weekday and nth, or country and holiday, or on; and an"
+            " offset in days."
+        )
     found = dict(value)
     offset = found.pop("offset", 0) or 0
     if isinstance(offset, bool) or not isinstance(offset, int) or not -60 <= offset <= 60:
@@ -87,7 +103,9 @@ def _a_holiday(country: str, name: str) -> dict[str, Any]:
     if not name:
         raise Wrong("choose the holiday.")
     if name.casefold() not in known:
-        near = [one for one in known.values() if name.casefold() in one.casefold()][:3] or list(known.values())[:6]
+        near = [one for one in known.values() if name.casefold() in one.casefold()][:3] or list(
+            known.values()
+        )[:6]
         raise Wrong(f"{country} has no “{name[:60]}”; choose one like {', '.join(near)}.")
     return {"country": country, "holiday": known[name.casefold()]}
 

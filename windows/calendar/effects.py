@@ -1,4 +1,6 @@
-"""What an edit of the calendar would do, before anybody saves it: pure functions over two calendars."""
+"""What an edit of the calendar would do, before anybody saves it: pure functions over two
+calendars.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ class Month:
 
 @dataclass(frozen=True)
 class Shut:
-    """The longest time within the year ahead in which a priority cannot start; None where it never can, or always."""
+    """The longest time within the year ahead in which a priority cannot start; None where it never
+    can, or always.
+    """
 
     before: Span | None
     after: Span | None
@@ -34,7 +38,9 @@ class Shut:
 
 @dataclass(frozen=True)
 class Effect:
-    """For one priority: the open time gained and lost in the year ahead, usable hours by month, and the longest time shut."""
+    """For one priority: the open time gained and lost in the year ahead, usable hours by month, and
+    the longest time shut.
+    """
 
     priorities: tuple[str, ...]
     components: list[str]
@@ -46,13 +52,24 @@ class Effect:
 
     @property
     def too_long(self) -> bool:
-        """Whether the edit would keep the priority out for more than 30 days at a stretch, and longer than now."""
+        """Whether the edit would keep the priority out for more than 30 days at a stretch, and
+        longer than now.
+        """
         after, before = self.shut.after, self.shut.before
-        return after is not None and length(after) > SHUT_TOO_LONG and (before is None or length(after) >= length(before) + A_DAY)
+        return (
+            after is not None
+            and length(after) > SHUT_TOO_LONG
+            and (before is None or length(after) >= length(before) + A_DAY)
+        )
 
     def is_like(self, other: Effect) -> bool:
         """Whether it says the same of another component."""
-        return (self.priorities, self.gained, self.lost, self.months) == (other.priorities, other.gained, other.lost, other.months)
+        return (self.priorities, self.gained, self.lost, self.months) == (
+            other.priorities,
+            other.gained,
+            other.lost,
+            other.months,
+        )
 
     @property
     def hours(self) -> tuple[float, float]:
@@ -68,14 +85,18 @@ def length(span: Span) -> timedelta:
 
 
 def compare(before: Calendar, after: Calendar, at: datetime, component: str = "") -> list[Effect]:
-    """The effect in the 400 days from `at` on a component for each planned priority; those alike are one. A lockdown is looked past.
+    """The effect in the 400 days from `at` on a component for each planned priority; those alike
+    are one. A lockdown is looked past.
 
     No component: one that no rule names.
     """
     scope = frozenset({component}) if component else frozenset[str]()
     found: dict[tuple[tuple[Span, ...], tuple[Span, ...]], list[str]] = {}
     for priority in PLANNED:
-        was, will = (tuple(open_stretches(priority, at, at + HORIZON, rules, scope, LOCKED)) for rules in (before, after))
+        was, will = (
+            tuple(open_stretches(priority, at, at + HORIZON, rules, scope, LOCKED))
+            for rules in (before, after)
+        )
         found.setdefault((was, will), []).append(priority)
     return [
         Effect(
@@ -92,7 +113,9 @@ def compare(before: Calendar, after: Calendar, at: datetime, component: str = ""
 
 
 def longest_gap(stretches: Sequence[Span], at: datetime) -> Span | None:
-    """The longest time between open stretches, from `at` to the horizon; None without any stretch at all."""
+    """The longest time between open stretches, from `at` to the horizon; None without any stretch
+    at all.
+    """
     if not stretches:
         return None
     ends = [at, *(end for _, end in stretches)]
@@ -111,5 +134,9 @@ def _months(at: datetime, was: Sequence[Span], will: Sequence[Span]) -> Iterable
 
 
 def _hours(stretches: Sequence[Span], begin: datetime, end: datetime) -> float:
-    inside = (min(stop, end) - max(start, begin) for start, stop in stretches if start < end and begin < stop)
+    inside = (
+        min(stop, end) - max(start, begin)
+        for start, stop in stretches
+        if start < end and begin < stop
+    )
     return round(sum(inside, timedelta(0)).total_seconds() / 3600, 1)

@@ -1,4 +1,6 @@
-"""“Is it open at T for P?”, answered in one sentence: the same in form, page, API and command (item 7)."""
+"""“Is it open at T for P?”, answered in one sentence: the same in form, page, API and command (item
+7).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from windows.calendar.verdict import EMERGENCY, Calendar, decide, next_transitio
 
 @dataclass(frozen=True)
 class Answer:
-    """`rule` is what opens or shuts; `until` the end of that; `next_transition` when the answer changes, `next_start` when it may begin."""
+    """`rule` is what opens or shuts; `until` the end of that; `next_transition` when the answer
+    changes, `next_start` when it may begin.
+    """
 
     open: bool
     sentence: str
@@ -24,12 +28,23 @@ class Answer:
 
 
 def explain(
-    priority: str, at: datetime, calendar: Calendar, scope: frozenset[str] = frozenset(), length: timedelta = timedelta(0)
+    priority: str,
+    at: datetime,
+    calendar: Calendar,
+    scope: frozenset[str] = frozenset(),
+    length: timedelta = timedelta(0),
 ) -> Answer:
-    """Whether that priority may start at that instant on these components, for so long; with the rule that says so."""
+    """Whether that priority may start at that instant on these components, for so long; with the
+    rule that says so.
+    """
     if priority == EMERGENCY:
-        return Answer(True, "P0 may start at any time, once authorised.", "Emergencies", None, None, at)
-    verdict, turns = decide(priority, at, at + length, calendar, scope), next_transition(priority, at, calendar, scope)
+        return Answer(
+            True, "P0 may start at any time, once authorised.", "Emergencies", None, None, at
+        )
+    verdict, turns = (
+        decide(priority, at, at + length, calendar, scope),
+        next_transition(priority, at, calendar, scope),
+    )
     if verdict.allowed:
         window = window_at(calendar, at, at + length, priority, scope)
         name = window.name if window else "The window"
@@ -38,4 +53,6 @@ def explain(
         return Answer(True, sentence, name, verdict.open_until, turns, at)
     first = verdict.reasons[0]
     sentence = " ".join(reason.message for reason in verdict.reasons)
-    return Answer(False, sentence, first.rule, first.until, turns, verdict.next_allowed_start, verdict.reasons)
+    return Answer(
+        False, sentence, first.rule, first.until, turns, verdict.next_allowed_start, verdict.reasons
+    )

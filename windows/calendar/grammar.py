@@ -1,4 +1,6 @@
-"""The recurrences that are taken: RFC 5545 rules, daily or coarser, without an end of their own, that come round soon and read one way."""
+"""The recurrences that are taken: RFC 5545 rules, daily or coarser, without an end of their own,
+that come round soon and read one way.
+"""
 
 from __future__ import annotations
 
@@ -50,15 +52,19 @@ def recurrence(value: Any) -> str:
         if twice := next((value for value in values if values.count(value) > 1), ""):
             raise Wrong(f"{name} names {twice} twice; once is enough.")
     if int(parts.get("INTERVAL", 1)) > MOST_OFTEN[parts["FREQ"]]:
-        raise Wrong(f"INTERVAL is at most {MOST_OFTEN[parts['FREQ']]} here; whoever looks a year ahead must see it.")
+        raise Wrong(
+            f"INTERVAL is at most {MOST_OFTEN[parts['FREQ']]} here; whoever looks a year ahead must"
+            " see it."
+        )
     if wrong := _no_match(parts):
         raise Wrong(wrong)
     return ";".join(f"{name}={found}" for name, found in parts.items())
 
 
 def _no_match(parts: dict[str, str]) -> str:
-    """What would make a rule that never matches, or that readers of calendars take in different ways: looking for its first day would
-    take for ever."""
+    """What would make a rule that never matches, or that readers of calendars take in different
+    ways: looking for its first day would take for ever.
+    """
     freq, days = parts["FREQ"], [day for day in parts.get("BYDAY", "").split(",") if day]
     numbered = [day for day in days if len(day) > 2]
     unfit = {
@@ -75,8 +81,15 @@ def _no_match(parts: dict[str, str]) -> str:
         return "give all weekdays with a number, like 1MO,2TU, or all without."
     if "BYSETPOS" not in parts:
         return _no_such_date(parts)
-    if numbered or ("BYMONTHDAY" in parts) == bool(days) or (freq == "YEARLY" and "BYMONTH" not in parts):
-        return "BYSETPOS picks among plain weekdays or among days of the month; give one of the two, and with YEARLY the months."
+    if (
+        numbered
+        or ("BYMONTHDAY" in parts) == bool(days)
+        or (freq == "YEARLY" and "BYMONTH" not in parts)
+    ):
+        return (
+            "BYSETPOS picks among plain weekdays or among days of the month; give one of the two,"
+            " and with YEARLY the months."
+        )
     among = _days_to_pick_from(parts, len(days))
     if among and any(abs(int(place)) > among for place in parts["BYSETPOS"].split(",")):
         return f"BYSETPOS picks at most the {_ordinal(among)} here."
@@ -84,13 +97,18 @@ def _no_match(parts: dict[str, str]) -> str:
 
 
 def _days_to_pick_from(parts: dict[str, str], weekdays: int) -> int:
-    """How many days there are for BYSETPOS: of weekdays those that every month has, of days of the month those of the longest."""
+    """How many days there are for BYSETPOS: of weekdays those that every month has, of days of the
+    month those of the longest.
+    """
     months = [int(month) for month in parts["BYMONTH"].split(",")] if "BYMONTH" in parts else [1]
     if weekdays:
         return len(months) * 4 * weekdays
     lengths = [monthrange(2024, month)[1] for month in months]
     given = [int(day) for day in parts["BYMONTHDAY"].split(",")]
-    return sum(len({day if day > 0 else length + 1 + day for day in given if abs(day) <= length}) for length in lengths)
+    return sum(
+        len({day if day > 0 else length + 1 + day for day in given if abs(day) <= length})
+        for length in lengths
+    )
 
 
 def _ordinal(number: int) -> str:

@@ -1,7 +1,8 @@
 """Rules of the calendar as values, and where they fall on the time line. No queries, no clock.
 
-Instants are aware and in UTC; intervals are half-open, `[start, end)`. A version of a rule counts from `since` to `till`: an edit ends
-one version and begins the next, so that what was open last month is still known (promise 7).
+Instants are aware and in UTC; intervals are half-open, `[start, end)`. A version of a rule counts
+from `since` to `till`: an edit ends one version and begins the next, so that what was open last
+month is still known (promise 7).
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ LONGEST_WINDOW = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class Day:
-    """A day of a year: fixed (month, day), the nth weekday of a month (-1: the last), a holiday of a country, or one date; plus an
-    offset in days."""
+    """A day of a year: fixed (month, day), the nth weekday of a month (-1: the last), a holiday of
+    a country, or one date; plus an offset in days.
+    """
 
     month: int = 0
     day: int = 0
@@ -37,7 +39,9 @@ class Day:
     offset: int = 0
 
     def of(self, year: int) -> date | None:
-        """That day in `year`, or None if the year has none (29 February, a holiday not yet kept, another year's date)."""
+        """That day in `year`, or None if the year has none (29 February, a holiday not yet kept,
+        another year's date).
+        """
         found = self._base(year)
         return found + timedelta(days=self.offset) if found else None
 
@@ -66,7 +70,8 @@ def _nth_weekday(year: int, month: int, weekday: int, nth: int) -> date | None:
 
 @lru_cache(maxsize=4096)
 def _holiday(country: str, name: str, year: int) -> date | None:
-    # The day itself, not the day off given in its place: the shop's customers do not shop by the day off.
+    # The day itself, not the day off given in its place: the shop's customers do not shop by the
+    # day off.
     kept = holidays.country_holidays(country, years=year, observed=False)
     days = [day for day in kept.get_named(name, lookup="exact") if day.year == year]
     return days[0] if days else None
@@ -74,7 +79,8 @@ def _holiday(country: str, name: str, year: int) -> date | None:
 
 @dataclass(frozen=True)
 class Window:
-    """A maintenance window in the local time of `zone`: an RFC 5545 rule with a duration, or without a rule one opening alone.
+    """A maintenance window in the local time of `zone`: an RFC 5545 rule with a duration, or
+    without a rule one opening alone.
 
     No scope means every component. `skips` are the local days on which it does not open.
     """
@@ -96,7 +102,9 @@ class Window:
     kind = "window"
 
     def opens(self, priority: str, component: str | None) -> bool:
-        """Whether the priority may work in it on that component; None is a component that no rule names."""
+        """Whether the priority may work in it on that component; None is a component that no rule
+        names.
+        """
         return priority in self.priorities and (not self.scope or component in self.scope)
 
     @property
@@ -108,7 +116,9 @@ class Window:
         """Those that overlap `[start, end)`, by start."""
         for year in range((start - LONGEST_WINDOW).year, end.year + 1):
             starts, found = _window_year(self, year)
-            for index in range(bisect_left(starts, start - LONGEST_WINDOW), bisect_left(starts, end)):
+            for index in range(
+                bisect_left(starts, start - LONGEST_WINDOW), bisect_left(starts, end)
+            ):
                 if (occurrence := found[index]).end > start:
                     yield occurrence
 
@@ -117,8 +127,8 @@ class Window:
 class Closure:
     """A freeze, a blackout or a lockdown; admits `admits` alone.
 
-    From the start of the day `first` to the end of the day `last`, every year; or once, from the instant `starts` to `ends` (None: until
-    somebody ends it).
+    From the start of the day `first` to the end of the day `last`, every year; or once, from the
+    instant `starts` to `ends` (None: until somebody ends it).
     """
 
     name: str
@@ -135,7 +145,9 @@ class Closure:
     key: int = 0
 
     def shuts(self, priority: str, scope: frozenset[str]) -> bool:
-        """Whether it keeps out a change of that priority on these components; none named: on one that no rule names."""
+        """Whether it keeps out a change of that priority on these components; none named: on one
+        that no rule names.
+        """
         return priority not in self.admits and (not self.scope or bool(scope & self.scope))
 
     def occurrences(self, start: datetime, end: datetime) -> Iterator[Occurrence]:
@@ -197,14 +209,24 @@ def _clipped(rule: Window | Closure, start: datetime, end: datetime) -> Occurren
 
 @lru_cache(maxsize=2048)  # a year of a daily window holds some 80 kB
 def _window_year(window: Window, year: int) -> tuple[list[datetime], list[Occurrence]]:
-    """Starts, and occurrences that start in the UTC year. A local time that a DST change skips takes the offset from before the gap; one
-    that occurs twice is the first (RFC 5545, 3.3.5). Durations are measured in UTC."""
+    """Starts, and occurrences that start in the UTC year. A local time that a DST change skips
+    takes the offset from before the gap; one that occurs twice is the first (RFC 5545, 3.3.5).
+    Durations are measured in UTC.
+    """
     zone, length = ZoneInfo(window.zone), timedelta(minutes=window.minutes)
     found = []
-    for local in _local_starts(window, datetime(year, 1, 1) - timedelta(days=2), datetime(year + 1, 1, 1) + timedelta(days=2)):  # noqa: DTZ001
+    first, following = datetime(year, 1, 1), datetime(year + 1, 1, 1)  # noqa: DTZ001
+    around = timedelta(days=2)
+    for local in _local_starts(window, first - around, following + around):
         start = local.replace(tzinfo=zone).astimezone(UTC)
-        is_kept = (window.until is None or local.date() <= window.until) and local.date() not in window.skips
-        if start.year == year and is_kept and (occurrence := _clipped(window, start, start + length)):
+        is_kept = (
+            window.until is None or local.date() <= window.until
+        ) and local.date() not in window.skips
+        if (
+            start.year == year
+            and is_kept
+            and (occurrence := _clipped(window, start, start + length))
+        ):
             found.append(occurrence)
     found.sort()
     return [occurrence.start for occurrence in found], found
@@ -216,7 +238,10 @@ def _comes_once(window: Window) -> bool:
     assert window.until is not None
     if window.until - window.begins.date() > timedelta(days=366 * 5):
         return False
-    days = {at.date() for at in _local_starts(window, window.begins, datetime.combine(window.until, time.max))}
+    days = {
+        at.date()
+        for at in _local_starts(window, window.begins, datetime.combine(window.until, time.max))
+    }
     return len(days - window.skips) <= 1
 
 
@@ -225,7 +250,11 @@ def _local_starts(window: Window, begin: datetime, end: datetime) -> list[dateti
     if not window.rule:
         return [window.begins] if begin <= window.begins <= end else []
     anchor, rule = _anchored(window, begin)
-    return [at for at in rrulestr(rule, dtstart=anchor).between(begin, end, inc=True) if at >= window.begins]
+    return [
+        at
+        for at in rrulestr(rule, dtstart=anchor).between(begin, end, inc=True)
+        if at >= window.begins
+    ]
 
 
 def rule_parts(rule: str) -> dict[str, str]:
@@ -234,9 +263,11 @@ def rule_parts(rule: str) -> dict[str, str]:
 
 
 def _anchored(window: Window, begin: datetime) -> tuple[datetime, str]:
-    """The same rule, begun a whole number of its intervals later: a rule that runs since 2000 is not counted from 2000 each time.
+    """The same rule, begun a whole number of its intervals later: a rule that runs since 2000 is
+    not counted from 2000 each time.
 
-    A month or year is counted whole, also the one in which it begins; whatever lies before `begins` is left out afterwards.
+    A month or year is counted whole, also the one in which it begins; whatever lies before `begins`
+    is left out afterwards.
     """
     parts, begins = rule_parts(window.rule), window.begins
     every, freq = int(parts.get("INTERVAL", 1)), parts["FREQ"]
@@ -252,7 +283,12 @@ def _anchored(window: Window, begin: datetime) -> tuple[datetime, str]:
         months = (begin.year - begins.year) * 12 + begin.month - begins.month
         reached = begins.year * 12 + begins.month - 1 + max(0, months - 1) // every * every
         return begins.replace(year=reached // 12, month=reached % 12 + 1, day=1), rule
-    return begins.replace(year=begins.year + max(0, begin.year - 1 - begins.year) // every * every, month=1, day=1), rule
+    return (
+        begins.replace(
+            year=begins.year + max(0, begin.year - 1 - begins.year) // every * every, month=1, day=1
+        ),
+        rule,
+    )
 
 
 @lru_cache(maxsize=8192)
@@ -268,8 +304,14 @@ def _closure_year(closure: Closure, year: int) -> Occurrence | None:
         last = closure.last.of(year + 1)
         if last is None:
             return None
-    # The day runs from 00:00 in the earliest to 24:00 in the latest of the zones in which the shop sells (A5).
+    # The day runs from 00:00 in the earliest to 24:00 in the latest of the zones in which the shop
+    # sells (A5).
     midnight = time(0)
-    start = min(datetime.combine(first, midnight, ZoneInfo(zone)).astimezone(UTC) for zone in closure.zones)
-    end = max(datetime.combine(last + timedelta(days=1), midnight, ZoneInfo(zone)).astimezone(UTC) for zone in closure.zones)
+    start = min(
+        datetime.combine(first, midnight, ZoneInfo(zone)).astimezone(UTC) for zone in closure.zones
+    )
+    end = max(
+        datetime.combine(last + timedelta(days=1), midnight, ZoneInfo(zone)).astimezone(UTC)
+        for zone in closure.zones
+    )
     return _clipped(closure, start, end)

@@ -1,10 +1,12 @@
 """The calendar verdict: pure functions over values. No queries, no clock.
 
-`decide` is the only place where windows, freezes, blackouts and lockdowns are judged (R72-R77). Form, page, API, gate, scheduler, worker
-and `start` all ask it. Deny beats allow. Instants are aware and in UTC; intervals are half-open, `[start, end)`.
+`decide` is the only place where windows, freezes, blackouts and lockdowns are judged (R72-R77).
+Form, page, API, gate, scheduler, worker and `start` all ask it. Deny beats allow. Instants are
+aware and in UTC; intervals are half-open, `[start, end)`.
 
-A change may work where each of its components may: a component in every window that is for it, or for all, and outside every closure
-that is for it, or for all. Windows that touch or overlap are one.
+A change may work where each of its components may: a component in every window that is for it, or
+for all, and outside every closure that is for it, or for all. Windows that touch or overlap are
+one.
 """
 
 from __future__ import annotations
@@ -32,7 +34,10 @@ class Calendar:
     @classmethod
     def of(cls, rules: Iterable[Rule]) -> Calendar:
         found = list(rules)
-        return cls(tuple(rule for rule in found if isinstance(rule, Window)), tuple(rule for rule in found if isinstance(rule, Closure)))
+        return cls(
+            tuple(rule for rule in found if isinstance(rule, Window)),
+            tuple(rule for rule in found if isinstance(rule, Closure)),
+        )
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -43,8 +48,12 @@ class Calendar:
         return Calendar(tuple(window for window in self.windows if window.rule), self.closures)
 
     def lifting(self, keys: Collection[int]) -> Calendar:
-        """The same without the freezes of these first keys; one that has been edited into a blackout stays (A6)."""
-        return Calendar(self.windows, tuple(c for c in self.closures if c.kind != FREEZE or c.key not in keys))
+        """The same without the freezes of these first keys; one that has been edited into a
+        blackout stays (A6).
+        """
+        return Calendar(
+            self.windows, tuple(c for c in self.closures if c.kind != FREEZE or c.key not in keys)
+        )
 
     @property
     def named_components(self) -> frozenset[str]:
@@ -54,7 +63,9 @@ class Calendar:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`allowed` for the whole interval asked; else why not, when next, and if now is open, until when (None: beyond the horizon)."""
+    """`allowed` for the whole interval asked; else why not, when next, and if now is open, until
+    when (None: beyond the horizon).
+    """
 
     allowed: bool
     reasons: tuple[Reason, ...] = ()
@@ -63,22 +74,35 @@ class Verdict:
 
 
 def window_occurrences(calendar: Calendar, start: datetime, end: datetime) -> list[Occurrence]:
-    """Every window occurrence that overlaps `[start, end)`, also those that a freeze shuts, by start."""
+    """Every window occurrence that overlaps `[start, end)`, also those that a freeze shuts, by
+    start.
+    """
     return sorted(found for window in calendar.windows for found in window.occurrences(start, end))
 
 
 def closure_occurrences(calendar: Calendar, start: datetime, end: datetime) -> list[Occurrence]:
     """Every freeze, blackout and lockdown that overlaps `[start, end)`, by start."""
-    return sorted(found for closure in calendar.closures for found in closure.occurrences(start, end))
+    return sorted(
+        found for closure in calendar.closures for found in closure.occurrences(start, end)
+    )
 
 
-def closed_time(priority: str, scope: frozenset[str], start: datetime, end: datetime, closures: Sequence[Occurrence]) -> timedelta:
+def closed_time(
+    priority: str,
+    scope: frozenset[str],
+    start: datetime,
+    end: datetime,
+    closures: Sequence[Occurrence],
+) -> timedelta:
     """How much of `[start, end)` lay in these closures for the priority; overlaps count once."""
     shut = united((c.start, c.end) for c in closures if c.shuts(priority, scope))
-    return sum((max(timedelta(0), min(end, stop) - max(start, begin)) for begin, stop in shut), timedelta(0))
+    return sum(
+        (max(timedelta(0), min(end, stop) - max(start, begin)) for begin, stop in shut),
+        timedelta(0),
+    )
 
 
-# --- spans of time -----------------------------------------------------------------------------------------------------------------
+# --- spans of time --------------------------------------------------------------------------------
 
 
 def united(spans: Iterable[Span]) -> list[Span]:
@@ -124,7 +148,7 @@ def without(spans: Iterable[Span], taken: Sequence[Span]) -> Iterator[Span]:
             yield begin, end
 
 
-# --- the verdict -------------------------------------------------------------------------------------------------------------------
+# --- the verdict ----------------------------------------------------------------------------------
 
 
 def open_stretches(
@@ -135,10 +159,11 @@ def open_stretches(
     scope: frozenset[str] = frozenset(),
     ignoring: frozenset[str] = frozenset(),
 ) -> Iterator[Span]:
-    """The stretches within `[start, end)` in which the priority may work on all of these components, in order and united.
+    """The stretches within `[start, end)` in which the priority may work on all of these
+    components, in order and united.
 
-    No scope: a component that no rule names. `ignoring` names kinds of closure that do not count, like the lockdown for whoever asks about
-    a time after it.
+    No scope: a component that no rule names. `ignoring` names kinds of closure that do not count,
+    like the lockdown for whoever asks about a time after it.
     """
     reached: Span | None = None
     for begin, stop in _pieces(start, end):
@@ -157,7 +182,9 @@ def open_stretches(
 
 
 def _pieces(start: datetime, end: datetime) -> Iterator[Span]:
-    """The time in pieces that grow: the next window is mostly near, and a year is looked at only when it must be."""
+    """The time in pieces that grow: the next window is mostly near, and a year is looked at only
+    when it must be.
+    """
     length = timedelta(days=16)
     while start < end:
         stop = min(end, start + length)
@@ -166,21 +193,40 @@ def _pieces(start: datetime, end: datetime) -> Iterator[Span]:
 
 
 def _open_within(
-    priority: str, start: datetime, end: datetime, calendar: Calendar, scope: frozenset[str], ignoring: frozenset[str]
+    priority: str,
+    start: datetime,
+    end: datetime,
+    calendar: Calendar,
+    scope: frozenset[str],
+    ignoring: frozenset[str],
 ) -> Iterator[Span]:
     windows = [w for w in calendar.windows if priority in w.priorities]
-    # Components that the same windows name have the same time; each kind of component is looked at once.
-    named = {tuple(w for w in windows if w.opens(priority, component)) for component in scope or [None]}
+    # Components that the same windows name have the same time; each kind of component is looked at
+    # once.
+    named = {
+        tuple(w for w in windows if w.opens(priority, component)) for component in scope or [None]
+    }
     spans: list[Span] | None = None
     for group in named:
-        open_to = united((max(o.start, start), min(o.end, end)) for window in group for o in window.occurrences(start, end))
+        open_to = united(
+            (max(o.start, start), min(o.end, end))
+            for window in group
+            for o in window.occurrences(start, end)
+        )
         spans = open_to if spans is None else common(spans, open_to)
-    shut = united((c.start, c.end) for c in _shutting(priority, start, end, calendar, scope, ignoring))
+    shut = united(
+        (c.start, c.end) for c in _shutting(priority, start, end, calendar, scope, ignoring)
+    )
     return without(spans or [], shut)
 
 
 def _shutting(
-    priority: str, start: datetime, end: datetime, calendar: Calendar, scope: frozenset[str], ignoring: frozenset[str]
+    priority: str,
+    start: datetime,
+    end: datetime,
+    calendar: Calendar,
+    scope: frozenset[str],
+    ignoring: frozenset[str],
 ) -> list[Occurrence]:
     closures = [c for c in calendar.closures if c.kind not in ignoring and c.shuts(priority, scope)]
     return sorted(found for closure in closures for found in closure.occurrences(start, end))
@@ -195,11 +241,13 @@ def decide(
     ignoring: frozenset[str] = frozenset(),
     then: datetime | None = None,
 ) -> Verdict:
-    """Whether a change of that priority on those components may work from `start` to `end` (R72-R77, A5-A7).
+    """Whether a change of that priority on those components may work from `start` to `end`
+    (R72-R77, A5-A7).
 
-    `end` may equal `start`: the question is then about the instant. P0 may at any time (R74). Every refusal names the rule, when it
-    ends, the next start that would be accepted for the same length, and who may override. `then`: the next start that is told instead,
-    for a change that has a slot ahead.
+    `end` may equal `start`: the question is then about the instant. P0 may at any time (R74). Every
+    refusal names the rule, when it ends, the next start that would be accepted for the same length,
+    and who may override. `then`: the next start that is told instead, for a change that has a slot
+    ahead.
     """
     if priority == EMERGENCY:
         return Verdict(True, (), start, None)
@@ -220,21 +268,37 @@ def decide(
 
 
 def closures_over(
-    priority: str, start: datetime, end: datetime, calendar: Calendar, kinds: Collection[str], scope: frozenset[str] = frozenset()
+    priority: str,
+    start: datetime,
+    end: datetime,
+    calendar: Calendar,
+    kinds: Collection[str],
+    scope: frozenset[str] = frozenset(),
 ) -> list[Reason]:
-    """What of these kinds shuts any part of `[start, end)` for work that is under way: named, without a next start."""
+    """What of these kinds shuts any part of `[start, end)` for work that is under way: named,
+    without a next start.
+    """
     ignoring = frozenset({FREEZE, BLACKOUT, LOCKDOWN}) - frozenset(kinds)
-    shut = _shutting(priority, start, max(end, start + timedelta(seconds=1)), calendar, scope, ignoring)
+    shut = _shutting(
+        priority, start, max(end, start + timedelta(seconds=1)), calendar, scope, ignoring
+    )
     return [_closed(priority, start, closure) for closure in shut]
 
 
 def excepted(strict: Verdict, lifted: Verdict) -> Verdict:
     """The verdict on a slot with a granted exception (A6), from those without it and with it.
 
-    The exception is for that slot alone: where something else shuts it, the next start is one that needs none.
+    The exception is for that slot alone: where something else shuts it, the next start is one that
+    needs none.
     """
     rules = {reason.rule for reason in lifted.reasons}
-    return lifted if lifted.allowed else replace(strict, reasons=tuple(r for r in strict.reasons if r.rule in rules) or strict.reasons)
+    return (
+        lifted
+        if lifted.allowed
+        else replace(
+            strict, reasons=tuple(r for r in strict.reasons if r.rule in rules) or strict.reasons
+        )
+    )
 
 
 def _reasons(
@@ -247,10 +311,22 @@ def _reasons(
     open_until: datetime | None,
     upcoming: datetime | None,
 ) -> Iterator[Reason]:
-    after = f"next: {say_instant(upcoming)}" if upcoming else f"no start fits within {HORIZON.days} days"
-    shut = _shutting(priority, start, max(end, start + timedelta(seconds=1)), calendar, scope, ignoring)
+    after = (
+        f"next: {say_instant(upcoming)}"
+        if upcoming
+        else f"no start fits within {HORIZON.days} days"
+    )
+    shut = _shutting(
+        priority, start, max(end, start + timedelta(seconds=1)), calendar, scope, ignoring
+    )
     for closure in shut:
-        yield _closed(priority, start, closure, "" if closure.is_open_ended and upcoming is None else f"; {after}", upcoming)
+        yield _closed(
+            priority,
+            start,
+            closure,
+            "" if closure.is_open_ended and upcoming is None else f"; {after}",
+            upcoming,
+        )
     if shut:
         return
     if open_until is None:
@@ -265,18 +341,26 @@ def _reasons(
         minutes = int((end - start).total_seconds() // 60)
         yield Reason(
             "does_not_fit",
-            f"The plan takes {minutes} min from {say_instant(start)}, but the window ends {say_until(open_until)}; {after}.",
+            f"The plan takes {minutes} min from {say_instant(start)}, but the window ends"
+            f" {say_until(open_until)}; {after}.",
             rule="Maintenance windows",
             until=open_until,
             next_allowed_at=upcoming,
         )
 
 
-def _closed(priority: str, start: datetime, closure: Occurrence, after: str = "", upcoming: datetime | None = None) -> Reason:
+def _closed(
+    priority: str,
+    start: datetime,
+    closure: Occurrence,
+    after: str = "",
+    upcoming: datetime | None = None,
+) -> Reason:
     ending = "until it is lifted" if closure.is_open_ended else f"until {say_until(closure.end)}"
     return Reason(
         closure.kind,
-        f"{priority} on {say_day(max(start, closure.start))} is inside {closure.name} {ending}{after}.",
+        f"{priority} on {say_day(max(start, closure.start))} is inside {closure.name}"
+        f" {ending}{after}.",
         rule=closure.name,
         until=None if closure.is_open_ended else closure.end,
         next_allowed_at=upcoming,
@@ -284,8 +368,12 @@ def _closed(priority: str, start: datetime, closure: Occurrence, after: str = ""
     )
 
 
-def next_transition(priority: str, at: datetime, calendar: Calendar, scope: frozenset[str] = frozenset()) -> datetime | None:
-    """The next instant after `at` at which the answer for this priority changes; None if it does not within the horizon."""
+def next_transition(
+    priority: str, at: datetime, calendar: Calendar, scope: frozenset[str] = frozenset()
+) -> datetime | None:
+    """The next instant after `at` at which the answer for this priority changes; None if it does
+    not within the horizon.
+    """
     if priority == EMERGENCY:
         return None
     for opening, closing in open_stretches(priority, at, at + HORIZON, calendar, scope):
@@ -296,13 +384,26 @@ def next_transition(priority: str, at: datetime, calendar: Calendar, scope: froz
 
 
 def window_at(
-    calendar: Calendar, start: datetime, end: datetime, priority: str = "", scope: frozenset[str] = frozenset()
+    calendar: Calendar,
+    start: datetime,
+    end: datetime,
+    priority: str = "",
+    scope: frozenset[str] = frozenset(),
 ) -> Occurrence | None:
-    """The window occurrence that a slot belongs to: of those that hold its start and admit it the one that reaches furthest.
+    """The window occurrence that a slot belongs to: of those that hold its start and admit it the
+    one that reaches furthest.
 
     No priority: of all that hold the start.
     """
-    holding = [o for o in window_occurrences(calendar, start, max(end, start + timedelta(seconds=1))) if o.start <= start < o.end]
+    holding = [
+        o
+        for o in window_occurrences(calendar, start, max(end, start + timedelta(seconds=1)))
+        if o.start <= start < o.end
+    ]
     if priority and priority != EMERGENCY:
-        holding = [o for o in holding if any(o.admits(priority, component) for component in scope or [None])]
+        holding = [
+            o
+            for o in holding
+            if any(o.admits(priority, component) for component in scope or [None])
+        ]
     return max(holding, key=lambda occurrence: occurrence.end) if holding else None

@@ -1,6 +1,8 @@
-"""Whether an edit of a calendar rule allows what was not allowed (A27): judged by comparing where both versions fall, as values.
+"""Whether an edit of a calendar rule allows what was not allowed (A27): judged by comparing where
+both versions fall, as values.
 
-One rule is compared with its next version. What it allows counts even where another rule shuts it today: that other rule may go.
+One rule is compared with its next version. What it allows counts even where another rule shuts it
+today: that other rule may go.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ COMPARED = timedelta(days=12 * 366)
 
 
 def widens(old: Rule | None, new: Rule | None, at: datetime) -> list[str]:
-    """Sentences: what `new` in place of `old` would allow, from `at` on, that is not allowed now; empty if nothing."""
+    """Sentences: what `new` in place of `old` would allow, from `at` on, that is not allowed now;
+    empty if nothing.
+    """
     if isinstance(old, Window) or isinstance(new, Window):
         assert old is None or isinstance(old, Window)
         assert new is None or isinstance(new, Window)
@@ -30,9 +34,15 @@ def _window(old: Window | None, new: Window, at: datetime) -> Iterator[str]:
     if old is None:
         if first := next(iter(_always(new).occurrences(at, at + COMPARED)), None):
             more = "" if not new.rule else ", and again by its rule"
-            yield f"{', '.join(sorted(new.priorities))} may start in {new.name}: {say_span(first.start, first.end)} {first.start.year}{more}."
+            yield (
+                f"{', '.join(sorted(new.priorities))} may start in {new.name}:"
+                f" {say_span(first.start, first.end)} {first.start.year}{more}."
+            )
         elif new.begins.date() > at.date():
-            yield f"{', '.join(sorted(new.priorities))} may start in {new.name}, from {say_date(new.begins)} on."
+            yield (
+                f"{', '.join(sorted(new.priorities))} may start in {new.name}, from"
+                f" {say_date(new.begins)} on."
+            )
         return
     if added := sorted(new.priorities - old.priorities):
         yield f"{', '.join(added)} may start in {new.name}."
@@ -41,7 +51,11 @@ def _window(old: Window | None, new: Window, at: datetime) -> Iterator[str]:
     if old.capacity is not None and (new.capacity is None or new.capacity > old.capacity):
         yield f"It has {new.capacity or 'unlimited'} places instead of {old.capacity}."
     yield from _gained(_falls(old, at), _falls(new, at), "It opens")
-    if old.until and (new.until is None or new.until > old.until) and old.until >= (at + COMPARED).date():
+    if (
+        old.until
+        and (new.until is None or new.until > old.until)
+        and old.until >= (at + COMPARED).date()
+    ):
         yield f"It opens after {say_date(old.until)}."
 
 
@@ -49,12 +63,18 @@ def _closure(old: Closure, new: Closure | None, at: datetime) -> Iterator[str]:
     """A freeze or blackout that is shorter, admits more, covers less, or is gone."""
     if new is None:
         if first := next(iter(_always(old).occurrences(at, at + COMPARED)), None):
-            yield f"{old.name[:1].upper()}{old.name[1:]} would be gone, next from {say_date(first.start)}."
+            yield (
+                f"{old.name[:1].upper()}{old.name[1:]} would be gone, next from"
+                f" {say_date(first.start)}."
+            )
         return
     if added := sorted(new.admits - old.admits):
         yield f"{', '.join(added)} would be admitted."
     if new.scope and (not old.scope or old.scope - new.scope):
-        yield f"It would not hold for {', '.join(sorted(old.scope - new.scope)) or 'every other component'} any more."
+        yield (
+            "It would not hold for"
+            f" {', '.join(sorted(old.scope - new.scope)) or 'every other component'} any more."
+        )
     if old.kind == "blackout" and new.kind == "freeze":
         yield "CTO and a change manager could grant an exception, which a blackout has none of."
     yield from _gained(_falls(new, at), _falls(old, at), "It would be open")
@@ -65,18 +85,32 @@ def _always(rule: Rule) -> Rule:
 
 
 def _falls(rule: Rule, at: datetime) -> list[tuple[datetime, datetime]]:
-    return united((max(found.start, at), found.end) for found in _always(rule).occurrences(at, at + COMPARED))
+    return united(
+        (max(found.start, at), found.end) for found in _always(rule).occurrences(at, at + COMPARED)
+    )
 
 
-def _gained(fewer: list[tuple[datetime, datetime]], more: list[tuple[datetime, datetime]], what: str) -> Iterator[str]:
+def _gained(
+    fewer: list[tuple[datetime, datetime]], more: list[tuple[datetime, datetime]], what: str
+) -> Iterator[str]:
     """The time of `more` that `fewer` lacks, as one sentence with the first of it."""
     found = list(without(more, fewer))
     if found:
         begin, end = found[0]
         year = begin.year
-        length = sum(((stop - start) for start, stop in found if start.year in (year, year + 1)), timedelta(0))
-        span = say_span(begin, end) if end - begin < timedelta(days=2) else f"from {say_date(begin)} to {say_date(end)}"
+        length = sum(
+            ((stop - start) for start, stop in found if start.year in (year, year + 1)),
+            timedelta(0),
+        )
+        span = (
+            say_span(begin, end)
+            if end - begin < timedelta(days=2)
+            else f"from {say_date(begin)} to {say_date(end)}"
+        )
         often = (
-            f", and {len(found) - 1} more times in twelve years, {say_length(length)} by the end of {year + 1}" if len(found) > 1 else ""
+            f", and {len(found) - 1} more times in twelve years, {say_length(length)} by the end of"
+            f" {year + 1}"
+            if len(found) > 1
+            else ""
         )
         yield f"{what} {span} {year}{often}."

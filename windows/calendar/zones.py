@@ -13,7 +13,11 @@ from language.reading import Wrong
 @cache
 def zones() -> tuple[str, ...]:
     """Every zone that may be chosen, UTC first."""
-    kept = sorted(name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/", "posix/", "right/")))
+    kept = sorted(
+        name
+        for name in available_timezones()
+        if "/" in name and not name.startswith(("Etc/", "SystemV/", "posix/", "right/"))
+    )
     return ("UTC", *kept)
 
 

@@ -21,7 +21,11 @@ from windows.models import Feed
 from windows.rules import fields, ics, rules
 
 SHOWN = 100
-KINDS = [("freeze", "Code freezes, with exceptions"), ("blackout", "Blackouts, without"), ("window", "One-off openings")]
+KINDS = [
+    ("freeze", "Code freezes, with exceptions"),
+    ("blackout", "Blackouts, without"),
+    ("window", "One-off openings"),
+]
 
 
 def feeds(request: Request) -> HttpResponse:
@@ -33,7 +37,11 @@ def feeds(request: Request) -> HttpResponse:
                 service.revoke(actor=request.user, key=key_of(key))
                 messages.success(request, "Revoked; its address opens nothing any more.")
                 return redirect("windows:feeds")
-            _, secret = service.make(actor=request.user, kind=request.POST.get("kind", ""), team=request.POST.get("team", ""))
+            _, secret = service.make(
+                actor=request.user,
+                kind=request.POST.get("kind", ""),
+                team=request.POST.get("team", ""),
+            )
             address = request.build_absolute_uri(f"/feeds/{secret}/changes.ics")
         except Invalid as refused:
             errors = refused.fields
@@ -50,7 +58,9 @@ def feeds(request: Request) -> HttpResponse:
 @login_not_required
 @never_cache
 def feed(request: Request, token: str) -> HttpResponse:
-    """The feed itself: whoever has the address reads what its owner may see; it opens nothing else."""
+    """The feed itself: whoever has the address reads what its owner may see; it opens
+    nothing else.
+    """
     if request.method not in ("GET", "HEAD"):
         return _unlogged("A feed is read, with GET.", 405)
     found = service.opened_by(token)
@@ -69,9 +79,16 @@ def _unlogged(text: str, status: int) -> HttpResponse:
 
 
 def import_ics(request: Request) -> HttpResponse:
-    """An .ics file as freezes, blackouts or openings: read, shown with what it would do, and only then saved."""
+    """An .ics file as freezes, blackouts or openings: read, shown with what it would do, and only
+    then saved.
+    """
     raise_refusal(rules.edit_refusal(request.user))
-    context = NOTHING_READ | {"kinds": KINDS, "values": Fields(request.POST), "errors": Fields(), "as": request.POST.get("as", "freeze")}
+    context = NOTHING_READ | {
+        "kinds": KINDS,
+        "values": Fields(request.POST),
+        "errors": Fields(),
+        "as": request.POST.get("as", "freeze"),
+    }
     refused: Refused | None = None
     if request.method == "POST":
         try:
@@ -81,10 +98,16 @@ def import_ics(request: Request) -> HttpResponse:
         except Refused as problem:
             record_refusal(request, problem)
             refused = problem
-            context["errors"] = Fields(problem.fields if isinstance(problem, Invalid) else {"": str(problem)})
-            with suppress(Refused, KeyError, TypeError, AttributeError, ValueError):  # whatever of it can still be shown
+            context["errors"] = Fields(
+                problem.fields if isinstance(problem, Invalid) else {"": str(problem)}
+            )
+            with suppress(
+                Refused, KeyError, TypeError, AttributeError, ValueError
+            ):  # whatever of it can still be shown
                 context |= _shown(request, _edits(request.POST.get("edits", "")), [], 0)
-    return render(request, "windows/feeds/import.html", context, status=status_of(refused) if refused else 200)
+    return render(
+        request, "windows/feeds/import.html", context, status=status_of(refused) if refused else 200
+    )
 
 
 def _look(request: Request) -> dict[str, Any]:
@@ -93,19 +116,36 @@ def _look(request: Request) -> dict[str, Any]:
         raise Invalid(fields={"file": "File: choose an .ics file."})
     scope = reading.names(request.POST.get("scope", ""))
     kind = request.POST.get("as", "")
-    found = ics.read(sent.read(ics.LARGEST + 1), as_kind=kind, now=timezone.now(), scope=scope, admits=["P0"])
+    found = ics.read(
+        sent.read(ics.LARGEST + 1), as_kind=kind, now=timezone.now(), scope=scope, admits=["P0"]
+    )
     return _shown(request, [rules.Edit(**edit) for edit in found.edits], found.left_out, found.past)
 
 
-#: Of what a rule's page says besides its consequence: an import has all its values, and asks for nothing more.
-ALREADY_WRITTEN: dict[str, Any] = {"missing": {}, "occurrences": [], "may_edit": False, "is_past": False}
+#: Of what a rule's page says besides its consequence: an import has all its values, and asks for
+#: nothing more.
+ALREADY_WRITTEN: dict[str, Any] = {
+    "missing": {},
+    "occurrences": [],
+    "may_edit": False,
+    "is_past": False,
+}
 
 
 #: What a page shows before a file has been sent.
-NOTHING_READ: dict[str, Any] = {"edits": "", "lines": [], "count": 0, "left_out": [], "past": 0, "consequence": None}
+NOTHING_READ: dict[str, Any] = {
+    "edits": "",
+    "lines": [],
+    "count": 0,
+    "left_out": [],
+    "past": 0,
+    "consequence": None,
+}
 
 
-def _shown(request: Request, edits: list[rules.Edit], left_out: list[str], past: int) -> dict[str, Any]:
+def _shown(
+    request: Request, edits: list[rules.Edit], left_out: list[str], past: int
+) -> dict[str, Any]:
     lines = [(edit.values or {}) for edit in edits]
     return {
         "edits": json.dumps([edit.as_dict() for edit in edits]),
@@ -121,16 +161,23 @@ def _shown(request: Request, edits: list[rules.Edit], left_out: list[str], past:
 def _line(values: Any) -> dict[str, Any]:
     kind = "window" if "rule" in values else "closure"
     now, rule = timezone.now(), fields.version(kind, fields.clean(kind, values)).value()
-    return {"name": values["name"], "occurrence": next(iter(rule.occurrences(now, now + fields.LOOKED_AHEAD)), None)}
+    return {
+        "name": values["name"],
+        "occurrence": next(iter(rule.occurrences(now, now + fields.LOOKED_AHEAD)), None),
+    }
 
 
 def _edits(text: str) -> list[rules.Edit]:
     """What the page of the preview sent back."""
     try:
         sent = json.loads(text)
-        return [rules.Edit(str(edit["kind"]), None, dict(edit["values"])) for edit in sent][: ics.MOST_RULES]
+        return [rules.Edit(str(edit["kind"]), None, dict(edit["values"])) for edit in sent][
+            : ics.MOST_RULES
+        ]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise Invalid(fields={"file": "File: choose it again; what the page sent back cannot be read."}) from None
+        raise Invalid(
+            fields={"file": "File: choose it again; what the page sent back cannot be read."}
+        ) from None
 
 
 def _import(request: Request) -> HttpResponse:

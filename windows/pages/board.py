@@ -1,4 +1,5 @@
-"""What a stretch of the calendar holds, for pages to show: windows open and shut, closures, bookings, conflicts. Reads only.
+"""What a stretch of the calendar holds, for pages to show: windows open and shut, closures,
+bookings, conflicts. Reads only.
 
 Days and hours are those of the zone asked for; everything else stays in UTC.
 """
@@ -22,7 +23,14 @@ from requests.models import ChangeRequest, Component, plan_length
 from requests.states import State
 from windows.booking.slots import LONGEST_SLOT
 from windows.calendar.recurrence import PLANNED, Closure, Occurrence, Window
-from windows.calendar.verdict import Calendar, Span, closure_occurrences, united, window_occurrences, without
+from windows.calendar.verdict import (
+    Calendar,
+    Span,
+    closure_occurrences,
+    united,
+    window_occurrences,
+    without,
+)
 from windows.models import calendar_since
 
 MOST_SAID = 3  # conflicts of one booking that are put into words
@@ -32,7 +40,9 @@ OVER = frozenset({State.COMPLETED, State.ROLLED_BACK, State.FAILED, State.CLOSED
 
 @dataclass(frozen=True)
 class Filters:
-    """What part of the calendar somebody looks at: one priority or all planned ones, some components or all."""
+    """What part of the calendar somebody looks at: one priority or all planned ones, some
+    components or all.
+    """
 
     priority: str = ""
     components: frozenset[str] = frozenset()
@@ -78,7 +88,9 @@ class Item:
 
 @dataclass
 class Shown:
-    """A window occurrence as a page shows it: for whom it is open and when, what shuts it, what is in it."""
+    """A window occurrence as a page shows it: for whom it is open and when, what shuts it, what is
+    in it.
+    """
 
     occurrence: Occurrence | None
     start: datetime
@@ -128,7 +140,11 @@ class Shown:
 
     @property
     def is_once(self) -> bool:
-        return self.occurrence is not None and isinstance(self.occurrence.rule, Window) and not self.occurrence.rule.rule
+        return (
+            self.occurrence is not None
+            and isinstance(self.occurrence.rule, Window)
+            and not self.occurrence.rule.rule
+        )
 
 
 @dataclass
@@ -158,7 +174,10 @@ class Board:
 
 def day_span(day: date, zone: ZoneInfo) -> Span:
     """Local midnight to local midnight, as instants."""
-    begin, end = (datetime.combine(found, time(0), zone).astimezone(UTC) for found in (day, day + timedelta(days=1)))
+    begin, end = (
+        datetime.combine(found, time(0), zone).astimezone(UTC)
+        for found in (day, day + timedelta(days=1))
+    )
     return begin, end
 
 
@@ -167,11 +186,22 @@ def read(viewer: User, first: date, days: int, zone: ZoneInfo, filters: Filters)
     start, end = day_span(first, zone)[0], day_span(first + timedelta(days=days), zone)[0]
     rules = calendar_since(start)
     closures = [c for c in closure_occurrences(rules, start, end) if _concerns(c, filters)]
-    windows = [_shown(o, closures, filters) for o in window_occurrences(rules, start, end) if _is_asked(o, filters)]
+    windows = [
+        _shown(o, closures, filters)
+        for o in window_occurrences(rules, start, end)
+        if _is_asked(o, filters)
+    ]
     items = _items(viewer, start, end, filters)
     _find_conflicts(items)
     outside = _place(items, windows)
-    return Board(start, end, zone, rules, closures, sorted([*windows, *outside], key=lambda window: (window.start, window.name)))
+    return Board(
+        start,
+        end,
+        zone,
+        rules,
+        closures,
+        sorted([*windows, *outside], key=lambda window: (window.start, window.name)),
+    )
 
 
 def _concerns(closure: Occurrence, filters: Filters) -> bool:
@@ -195,48 +225,110 @@ def _shown(occurrence: Occurrence, closures: Sequence[Occurrence], filters: Filt
     scope = filters.components or rule.scope
     near = [c for c in closures if c.start < occurrence.end and occurrence.start < c.end]
     open_for = {
-        name: list(without([(occurrence.start, occurrence.end)], united((c.start, c.end) for c in near if c.shuts(name, scope))))
+        name: list(
+            without(
+                [(occurrence.start, occurrence.end)],
+                united((c.start, c.end) for c in near if c.shuts(name, scope)),
+            )
+        )
         for name in asked
     }
     shut_by = [c for c in near if any(c.shuts(name, scope) for name in asked)]
-    return Shown(occurrence, occurrence.start, occurrence.end, occurrence.name, open_for, filters.priorities, shut_by)
+    return Shown(
+        occurrence,
+        occurrence.start,
+        occurrence.end,
+        occurrence.name,
+        open_for,
+        filters.priorities,
+        shut_by,
+    )
 
 
 def _items(viewer: User, start: datetime, end: datetime, filters: Filters) -> list[Item]:
     """Visible changes with a slot in the time, or that hold a requested window in it; one query."""
     booked = Q(slot_start__lt=end, slot_start__gte=start - LONGEST_SLOT, slot_end__gt=start)
-    held = Q(state=State.IN_REVIEW, requested_window_start__lt=end, requested_window_start__gte=start)
+    held = Q(
+        state=State.IN_REVIEW, requested_window_start__lt=end, requested_window_start__gte=start
+    )
     rows = ChangeRequest.objects.visible_to(viewer).filter(booked | held)
     if filters.priority:
         rows = rows.filter(priority__in=[filters.priority, "P0"])
     if filters.components:
-        named = ChangeRequest.components.through.objects.filter(component__slug__in=filters.components)
+        named = ChangeRequest.components.through.objects.filter(
+            component__slug__in=filters.components
+        )
         rows = rows.filter(pk__in=named.values("changerequest"))
     touched = ChangeRequest.components.through.objects.filter(changerequest=OuterRef("pk"))
     owner = Coalesce(NullIf("requester__name", Value("")), "requester__username")
     slugs = ArraySubquery(touched.values("component__slug"))
-    return [_item(*row) for row in rows.order_by("slot_start", "id").values_list(*SAID, owner, slugs, *TIMES)]
+    return [
+        _item(*row)
+        for row in rows.order_by("slot_start", "id").values_list(*SAID, owner, slugs, *TIMES)
+    ]
 
 
 SAID = ("pk", "number", "summary", "priority", "state", "window_name", "implementer_id")
-TIMES = ("slot_start", "slot_end", "requested_window_start", "estimated_minutes", "rollback_minutes", "strategy")
+TIMES = (
+    "slot_start",
+    "slot_end",
+    "requested_window_start",
+    "estimated_minutes",
+    "rollback_minutes",
+    "strategy",
+)
 
 
 def _item(*row: Any) -> Item:
     """The columns SAID, owner, slugs and TIMES."""
-    pk, number, summary, priority, state, window, implementer, owner, slugs, start, end, asked, work, rollback, strategy = row
+    (
+        pk,
+        number,
+        summary,
+        priority,
+        state,
+        window,
+        implementer,
+        owner,
+        slugs,
+        start,
+        end,
+        asked,
+        work,
+        rollback,
+        strategy,
+    ) = row
     held = start is None
     if held:
         start, end = asked, asked + max(plan_length(work, rollback, strategy), timedelta(minutes=1))
-    return Item(pk, number, summary, priority, state, window, implementer, owner, frozenset(slugs), start, end, held)
+    return Item(
+        pk,
+        number,
+        summary,
+        priority,
+        state,
+        window,
+        implementer,
+        owner,
+        frozenset(slugs),
+        start,
+        end,
+        held,
+    )
 
 
 def _find_conflicts(items: list[Item]) -> None:
-    """Who is in whose way: the same component, one that depends on it, the same implementer. What is over is in nobody's way."""
+    """Who is in whose way: the same component, one that depends on it, the same implementer. What
+    is over is in nobody's way.
+    """
     needs, running = _needs() if len(items) > 1 else {}, defaultdict[str, list[Item]](list)
     for item in sorted((item for item in items if not item.is_over), key=lambda found: found.start):
         own = [*item.slugs, f"@{item.implementer_id}"] if item.implementer_id else list(item.slugs)
-        near = {slug for name in item.slugs for slug in (*needs.get(name, ()), *needs.get(f"{name}<", ()))}
+        near = {
+            slug
+            for name in item.slugs
+            for slug in (*needs.get(name, ()), *needs.get(f"{name}<", ()))
+        }
         met: dict[int, Item] = {}
         for key in {*own, *near}:
             running[key] = [other for other in running[key] if other.end > item.start]
@@ -256,7 +348,9 @@ def _say_conflict(one: Item, other: Item, needs: dict[str, frozenset[str]]) -> N
 
 def _needs() -> dict[str, frozenset[str]]:
     """Component → those that it depends on, and as `slug<` those that depend on it."""
-    edges = Component.depends_on.through.objects.values_list("from_component__slug", "to_component__slug")
+    edges = Component.depends_on.through.objects.values_list(
+        "from_component__slug", "to_component__slug"
+    )
     found: dict[str, set[str]] = defaultdict(set)
     for begin, to in edges:
         found[begin].add(to)
@@ -269,17 +363,25 @@ def _against(one: Item, other: Item, needs: dict[str, frozenset[str]]) -> str:
     if same := one.slugs & other.slugs:
         return f"Same component: {names} both touch {', '.join(sorted(same))}."
     for first, second in ((one, other), (other, one)):
-        needed = frozenset().union(*(needs.get(slug, frozenset()) for slug in first.slugs)) & second.slugs
+        needed = (
+            frozenset().union(*(needs.get(slug, frozenset()) for slug in first.slugs))
+            & second.slugs
+        )
         if needed:
             what, number = ", ".join(sorted(needed)), f"{second.number} ({second.owner})"
-            return f"Dependent component: {first.number} ({first.owner}) works on what needs {what}, which {number} touches."
+            return (
+                f"Dependent component: {first.number} ({first.owner}) works on what needs {what},"
+                f" which {number} touches."
+            )
     if one.implementer_id and one.implementer_id == other.implementer_id:
         return f"Implementer busy: one person implements {names} at the same time."
     return ""
 
 
 def _place(items: list[Item], windows: list[Shown]) -> list[Shown]:
-    """Put each item into its window: the one of its name, else the first that holds its start; what is outside of all is shown by itself."""
+    """Put each item into its window: the one of its name, else the first that holds its start; what
+    is outside of all is shown by itself.
+    """
     outside: dict[tuple[datetime, str], Shown] = {}
     for item in items:
         holding = [window for window in windows if window.start <= item.start < window.end]
@@ -288,11 +390,13 @@ def _place(items: list[Item], windows: list[Shown]) -> list[Shown]:
             (named or holding)[0].items.append(item)
             continue
         name = "Emergency" if item.priority == "P0" else "Outside a window"
-        outside.setdefault((item.start, name), Shown(None, item.start, item.end, name)).items.append(item)
+        outside.setdefault(
+            (item.start, name), Shown(None, item.start, item.end, name)
+        ).items.append(item)
     return list(outside.values())
 
 
-# --- lanes -----------------------------------------------------------------------------------------------------------------------------
+# --- lanes ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -322,7 +426,11 @@ def lanes(window: Shown) -> list[Lane]:
     """A window's bookings by component, to scale, as far as a page has room."""
     names = sorted({slug for item in window.items for slug in item.slugs})
     return [
-        _lane(name, bars([item for item in window.items if name in item.slugs], window.start, window.end)) for name in names[:MOST_LANES]
+        _lane(
+            name,
+            bars([item for item in window.items if name in item.slugs], window.start, window.end),
+        )
+        for name in names[:MOST_LANES]
     ]
 
 

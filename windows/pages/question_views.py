@@ -53,7 +53,9 @@ def _scope(text: str) -> frozenset[str]:
 
 @require_safe
 def find(request: Request) -> HttpResponse:
-    """The slot finder for a plan that nobody has written down yet: the earliest starts that fit everything, or why none does."""
+    """The slot finder for a plan that nobody has written down yet: the earliest starts that fit
+    everything, or why none does.
+    """
     query = request.GET
     values = {name: query.get(name, "") for name in ("component", "work", "rollback", "from")}
     context: dict[str, Any] = {
@@ -67,12 +69,20 @@ def find(request: Request) -> HttpResponse:
         try:
             plan = _typed_plan(request)
             after = plan.earliest(timezone.now() + questions.NOTICE)
-            around = questions.Around(plan, after - slots.AROUND, after + slots.SEARCH, reader=request.user)
+            around = questions.Around(
+                plan, after - slots.AROUND, after + slots.SEARCH, reader=request.user
+            )
             starts, why = questions.fitting(after, 8, around)
-            context |= {"starts": [(start, start + plan.length) for start in starts], "why": why, "plan": plan}
+            context |= {
+                "starts": [(start, start + plan.length) for start in starts],
+                "why": why,
+                "plan": plan,
+            }
         except Invalid as refused:
             context["errors"] = Fields(refused.fields)
-    return render(request, "windows/pages/find.html", context, status=422 if context["errors"] else 200)
+    return render(
+        request, "windows/pages/find.html", context, status=422 if context["errors"] else 200
+    )
 
 
 def _typed_plan(request: Request) -> slots.Plan:
@@ -100,21 +110,33 @@ def _typed_plan(request: Request) -> slots.Plan:
     if wrong:
         raise Invalid(fields=wrong)
     strategy = ChangeRequest.Strategy.CANARY if query.get("canary") == "yes" else ""
-    return slots.Plan(priority, components, plan_length(minutes["work"], minutes["rollback"], strategy), from_day=first)
+    return slots.Plan(
+        priority,
+        components,
+        plan_length(minutes["work"], minutes["rollback"], strategy),
+        from_day=first,
+    )
 
 
 def _exception(change: ChangeRequest, found: questions.Bookable, viewer: User) -> str:
-    """About a freeze that alone stands in the way (A6): “asked” already, “ask” if this person may, or nothing."""
+    """About a freeze that alone stands in the way (A6): “asked” already, “ask” if this person may,
+    or nothing.
+    """
     if not found.is_frozen:
         return ""
-    if any(row.slot_start == found.start and row.declined_at is None for row in freeze_exceptions.of_change(change)):
+    if any(
+        row.slot_start == found.start and row.declined_at is None
+        for row in freeze_exceptions.of_change(change)
+    ):
         return "asked"
     return "ask" if viewer.may_write and not freeze_exceptions.ask_refusal(change, viewer) else ""
 
 
 @require_safe
 def move(request: Request) -> HttpResponse:
-    """A change that was dragged to another time: the verdict there, and a button. Looking moves nothing."""
+    """A change that was dragged to another time: the verdict there, and a button. Looking moves
+    nothing.
+    """
     change = access.change_for(request.user, request.GET.get("change", "")[:40])
     try:
         start = reading.instant(request.GET.get("start", ""))
@@ -129,11 +151,17 @@ def move(request: Request) -> HttpResponse:
         "bookable": found,
         "refusal": refusal,
         "is_short": questions.needs_notice(change.priority, start),
-        "may_override": bool(found.conflicts) and not bookings.override_refusal(change, request.user),
+        "may_override": (
+            bool(found.conflicts) and not bookings.override_refusal(change, request.user)
+        ),
         "may": found.verdict.allowed and not refusal and not found.untimely,
         "exception": _exception(change, found, request.user),
         "remedy": found.remedy if may_ask_opening else "",
         "opening_from": f"{start:%Y-%m-%dT%H:%M}",
-        "starts": [] if found.allowed else questions.fitting(plan.earliest(max(start, timezone.now())), 3, around)[0],
+        "starts": (
+            []
+            if found.allowed
+            else questions.fitting(plan.earliest(max(start, timezone.now())), 3, around)[0]
+        ),
     }
     return render(request, "windows/pages/move.html", context)

@@ -27,10 +27,27 @@ from windows.rules import lockdown
 VIEWS = {"month": "Month", "week": "Week", "timeline": "By component", "agenda": "Agenda"}
 SHOWN_PER_WINDOW = 6
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-#: Zones to choose from without typing; whoever needs another writes it into the address, and their own is offered by the page.
+#: Zones to choose from without typing; whoever needs another writes it into the address, and their
+#: own is offered by the page.
 ZONES = (
-    *("UTC", "America/Los_Angeles", "America/Denver", "America/Chicago", "America/New_York", "America/Sao_Paulo", "Europe/London"),
-    *("Europe/Berlin", "Europe/Helsinki", "Africa/Johannesburg", "Asia/Dubai", "Asia/Kolkata", "Asia/Singapore", "Asia/Tokyo"),
+    *(
+        "UTC",
+        "America/Los_Angeles",
+        "America/Denver",
+        "America/Chicago",
+        "America/New_York",
+        "America/Sao_Paulo",
+        "Europe/London",
+    ),
+    *(
+        "Europe/Berlin",
+        "Europe/Helsinki",
+        "Africa/Johannesburg",
+        "Asia/Dubai",
+        "Asia/Kolkata",
+        "Asia/Singapore",
+        "Asia/Tokyo",
+    ),
     *("Australia/Sydney", "Pacific/Auckland"),
 )
 
@@ -57,13 +74,22 @@ class Asked:
             wrong.append("Choose P1, P2 or P3; a P0 may start at any time.")
             priority = ""
         try:
-            found = frozenset(component.slug for component in cleaning.component_list(reading.names(query.get("component", ""))))
+            found = frozenset(
+                component.slug
+                for component in cleaning.component_list(reading.names(query.get("component", "")))
+            )
         except reading.Wrong as problem:
             wrong.append(str(problem))
             found = frozenset()
         today = timezone.now().astimezone(zone).date()
         view = query.get("view", "month")
-        return cls(view if view in VIEWS else "month", _day(query.get("at", ""), today), zone, Filters(priority, found), tuple(wrong))
+        return cls(
+            view if view in VIEWS else "month",
+            _day(query.get("at", ""), today),
+            zone,
+            Filters(priority, found),
+            tuple(wrong),
+        )
 
 
 def _day(text: str, today: date) -> date:
@@ -88,16 +114,22 @@ def calendar(request: Request) -> HttpResponse:
     else:
         before, length = gregorian.monthrange(month.year, month.month)
         first, days = month - timedelta(days=before), (before + length + 6) // 7 * 7
-        previous, following = (month - timedelta(days=1)).replace(day=1), (month + timedelta(days=32)).replace(day=1)
+        previous, following = (
+            (month - timedelta(days=1)).replace(day=1),
+            (month + timedelta(days=32)).replace(day=1),
+        )
     found = board.read(request.user, first, days, asked.zone, asked.filters)
     begin, end = (first, first + timedelta(days=7)) if by_week else (month, following)
     today = now.astimezone(asked.zone).date()
     context = {
         "asked": asked,
         "views": VIEWS,
-        "title": f"{first.day} {first:%b} to {(end - timedelta(days=1)).day} {end - timedelta(days=1):%b %Y}"
-        if by_week
-        else f"{month:%B %Y}",
+        "title": (
+            f"{first.day} {first:%b} to {(end - timedelta(days=1)).day}"
+            f" {end - timedelta(days=1):%b %Y}"
+            if by_week
+            else f"{month:%B %Y}"
+        ),
         "previous": previous,
         "following": following,
         "today": today,
@@ -105,7 +137,9 @@ def calendar(request: Request) -> HttpResponse:
         "weekdays": WEEKDAYS,
         "summary": _summary(found, begin, end, asked, now),
         "agenda": _agenda(found, begin, end),
-        "lockdowns": lockdown.in_force() if any(c.kind == "lockdown" for c in found.closures) else [],
+        "lockdowns": (
+            lockdown.in_force() if any(c.kind == "lockdown" for c in found.closures) else []
+        ),
         "may_edit": request.user.may_write and request.user.has_role("change-manager"),
         "may_move": request.user.is_devops or request.user.has_role("change-manager"),
         **PARTS[asked.view](found, first, days, month, today, now),
@@ -117,12 +151,18 @@ def calendar(request: Request) -> HttpResponse:
 def _summary(found: Board, first: date, end: date, asked: Asked, now: datetime) -> dict[str, Any]:
     """How many windows are open in the time shown, and when the next start after it is."""
     begin, stop = board.day_span(first, asked.zone)[0], board.day_span(end, asked.zone)[0]
-    shown = [window for window in found.windows if window.occurrence and begin <= window.start < stop]
+    shown = [
+        window for window in found.windows if window.occurrence and begin <= window.start < stop
+    ]
     open_ones = [window for window in shown if not window.is_shut]
     priority, scope = asked.filters.priorities[0], asked.filters.components
     last = max((window.end for window in open_ones), default=max(begin, now))
     shutting = [c for c in found.closures if c.shuts(priority, scope) and last <= c.start < stop]
-    after = decide(priority, max(stop, now), max(stop, now), found.rules, scope) if shutting or not open_ones else None
+    after = (
+        decide(priority, max(stop, now), max(stop, now), found.rules, scope)
+        if shutting or not open_ones
+        else None
+    )
     return {
         "count": len(open_ones),
         "shut": len(shown) - len(open_ones),
@@ -132,8 +172,12 @@ def _summary(found: Board, first: date, end: date, asked: Asked, now: datetime) 
     }
 
 
-def _month(found: Board, first: date, days: int, month: date, today: date, now: datetime) -> dict[str, Any]:
-    weeks = [_week_row(found, first + timedelta(weeks=index), month, today) for index in range(days // 7)]
+def _month(
+    found: Board, first: date, days: int, month: date, today: date, now: datetime
+) -> dict[str, Any]:
+    weeks = [
+        _week_row(found, first + timedelta(weeks=index), month, today) for index in range(days // 7)
+    ]
     return {"grid": weeks, "panel": _panel(found, now), "cut": SHOWN_PER_WINDOW}
 
 
@@ -144,16 +188,25 @@ def _week_row(found: Board, monday: date, month: date, today: date) -> dict[str,
     days = []
     for offset in range(7):
         day = monday + timedelta(days=offset)
-        place = {"column": offset + 1, "out": day.month != month.month, "today": day == today, "in_band": offset + 1 in covered}
+        place = {
+            "column": offset + 1,
+            "out": day.month != month.month,
+            "today": day == today,
+            "in_band": offset + 1 in covered,
+        }
         days.append({"date": day, "windows": found.on(day), **place})
     return {"days": days, "bands": bands}
 
 
 def _bands(found: Board, monday: date) -> list[dict[str, Any]]:
-    """Overlapping closures are one band with all its reasons (A6); a band breaks where its reasons change."""
+    """Overlapping closures are one band with all its reasons (A6); a band breaks where its reasons
+    change.
+    """
     bands: list[dict[str, Any]] = []
     for offset in range(7):
-        over = sorted(found.closures_on(monday + timedelta(days=offset)), key=lambda c: c.end - c.start)  # the rarest name first
+        over = sorted(
+            found.closures_on(monday + timedelta(days=offset)), key=lambda c: c.end - c.start
+        )  # the rarest name first
         reasons = [(c.kind, c.name) for c in over]
         if not reasons:
             continue
@@ -163,13 +216,27 @@ def _bands(found: Board, monday: date) -> list[dict[str, Any]]:
             names = ", ".join(name.removeprefix("the ") for _, name in reasons)
             kinds = {kind for kind, _ in reasons}
             kind = next(kind for kind in ("lockdown", "blackout", "freeze") if kind in kinds)
-            bands.append({"from": offset + 1, "to": offset + 2, "reasons": reasons, "kind": kind, "text": names[:1].upper() + names[1:]})
+            bands.append(
+                {
+                    "from": offset + 1,
+                    "to": offset + 2,
+                    "reasons": reasons,
+                    "kind": kind,
+                    "text": names[:1].upper() + names[1:],
+                }
+            )
     return bands
 
 
 def _panel(found: Board, now: datetime) -> dict[str, Any] | None:
-    """The window to look at closely: the next with a conflict, else the next with something in it."""
-    ahead = [window for window in found.windows if window.end > now and window.items and window.occurrence]
+    """The window to look at closely: the next with a conflict, else the next with something
+    in it.
+    """
+    ahead = [
+        window
+        for window in found.windows
+        if window.end > now and window.items and window.occurrence
+    ]
     chosen = next((window for window in ahead if window.conflicts), ahead[0] if ahead else None)
     return _laned(chosen, now) if chosen else None
 
@@ -177,11 +244,15 @@ def _panel(found: Board, now: datetime) -> dict[str, Any] | None:
 def _laned(window: Shown, now: datetime) -> dict[str, Any]:
     length = window.end - window.start
     marks = [window.start + length * part / 4 for part in range(4)]
-    passed = round((now - window.start) / length * 100, 2) if window.start <= now < window.end else None
+    passed = (
+        round((now - window.start) / length * 100, 2) if window.start <= now < window.end else None
+    )
     return {"window": window, "lanes": board.lanes(window), "marks": marks, "now": passed}
 
 
-def _timeline(found: Board, first: date, days: int, month: date, today: date, now: datetime) -> dict[str, Any]:
+def _timeline(
+    found: Board, first: date, days: int, month: date, today: date, now: datetime
+) -> dict[str, Any]:
     return {"panels": [_laned(window, now) for window in found.windows]}
 
 
@@ -189,11 +260,18 @@ LEAST_HOURS = 4
 CHIPS_PER_HOUR = 4  # as high as the stylesheet makes an hour
 
 
-def _week(found: Board, first: date, days: int, month: date, today: date, now: datetime) -> dict[str, Any]:
+def _week(
+    found: Board, first: date, days: int, month: date, today: date, now: datetime
+) -> dict[str, Any]:
     """Seven days beside each other, from the first hour in which anything happens to the last."""
     hours = [_hours(window.start, window.end, found.zone) for window in found.windows]
     begin = int(min((begin for begin, _ in hours), default=0))
-    end = min(24, max(int(max((stop for _, stop in hours), default=LEAST_HOURS) + 0.999), begin + LEAST_HOURS))
+    end = min(
+        24,
+        max(
+            int(max((stop for _, stop in hours), default=LEAST_HOURS) + 0.999), begin + LEAST_HOURS
+        ),
+    )
     begin = max(0, min(begin, end - LEAST_HOURS))
     columns = []
     for offset in range(7):
@@ -203,12 +281,20 @@ def _week(found: Board, first: date, days: int, month: date, today: date, now: d
                 "date": day,
                 "today": day == today,
                 "closures": found.closures_on(day),
-                "shut": [_shut_block(c, day, found.zone, begin, end) for c in found.closures_on(day) if not c.rule.scope],
+                "shut": [
+                    _shut_block(c, day, found.zone, begin, end)
+                    for c in found.closures_on(day)
+                    if not c.rule.scope
+                ],
                 "windows": [_block(window, found.zone, begin, end) for window in found.on(day)],
                 "now": _share(now.astimezone(found.zone), begin, end) if day == today else None,
             }
         )
-    return {"columns": columns, "hours": [f"{hour:02}:00" for hour in range(begin, end)], "hour_count": end - begin}
+    return {
+        "columns": columns,
+        "hours": [f"{hour:02}:00" for hour in range(begin, end)],
+        "hour_count": end - begin,
+    }
 
 
 def _hours(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[float, float]:
@@ -218,7 +304,9 @@ def _hours(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[float, float
     return first, min(24.0, first + (end - start).total_seconds() / 3600)
 
 
-def _shut_block(closure: Occurrence, day: date, zone: ZoneInfo, begin: int, end: int) -> dict[str, Any]:
+def _shut_block(
+    closure: Occurrence, day: date, zone: ZoneInfo, begin: int, end: int
+) -> dict[str, Any]:
     """The hours of a day that a closure takes, as far as the grid shows them."""
     first, last = board.day_span(day, zone)
     start, stop = max(closure.start, first), min(closure.end, last)
@@ -244,13 +332,25 @@ PARTS = {"month": _month, "week": _week, "timeline": _timeline, "agenda": lambda
 
 
 def _agenda(found: Board, first: date, end: date) -> list[dict[str, Any]]:
-    """The time shown as rows: windows open or partly open with their bookings, and closures with the windows that they shut."""
+    """The time shown as rows: windows open or partly open with their bookings, and closures with
+    the windows that they shut.
+    """
     begin, stop = board.day_span(first, found.zone)[0], board.day_span(end, found.zone)[0]
     rows: list[dict[str, Any]] = []
     for closure in found.closures:
         if closure.start < stop and closure.end > begin:
-            rows.append({"at": max(closure.start, begin), "closure": closure, "shut": _shut_windows(found, closure)})
-    rows += [{"at": w.start, "window": w} for w in found.windows if begin <= w.start < stop and (not w.is_shut or w.items)]
+            rows.append(
+                {
+                    "at": max(closure.start, begin),
+                    "closure": closure,
+                    "shut": _shut_windows(found, closure),
+                }
+            )
+    rows += [
+        {"at": w.start, "window": w}
+        for w in found.windows
+        if begin <= w.start < stop and (not w.is_shut or w.items)
+    ]
     return sorted(rows, key=lambda row: (row["at"], "window" in row))
 
 
@@ -259,10 +359,13 @@ def _shut_windows(found: Board, closure: Occurrence) -> int:
     if closure.is_open_ended:
         return 0
     falling = window_occurrences(found.rules, closure.start, closure.end)
-    return sum(any(closure.shuts(p, o.rule.scope or closure.rule.scope) for p in o.priorities) for o in falling)
+    return sum(
+        any(closure.shuts(p, o.rule.scope or closure.rule.scope) for p in o.priorities)
+        for o in falling
+    )
 
 
-# --- one date --------------------------------------------------------------------------------------------------------------------------
+# --- one date -------------------------------------------------------------------------------------
 
 
 @require_safe
@@ -291,6 +394,14 @@ def _day_row(priority: str, found: Board, asked: Asked) -> dict[str, Any]:
     scope = asked.filters.components
     spans = list(open_stretches(priority, found.start, found.end, found.rules, scope))
     shut = [c for c in found.closures if c.shuts(priority, scope)]
-    but = [c for c in found.closures if c not in shut and priority not in c.priorities and not scope]
+    but = [
+        c for c in found.closures if c not in shut and priority not in c.priorities and not scope
+    ]
     verdict = decide(priority, found.start, found.start, found.rules, scope)
-    return {"priority": priority, "spans": spans, "shut": shut, "but": but, "next": None if spans else verdict.next_allowed_start}
+    return {
+        "priority": priority,
+        "spans": spans,
+        "shut": shut,
+        "but": but,
+        "next": None if spans else verdict.next_allowed_start,
+    }

@@ -1,4 +1,6 @@
-"""The calendar's rules over the API: read by everybody, edited by the change manager, signed in (a token never decides)."""
+"""The calendar's rules over the API: read by everybody, edited by the change manager, signed in (a
+token never decides).
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,11 @@ def _edits(body: PreviewIn) -> list[rules.Edit]:
 
 
 def rule_out(row: MaintenanceWindow | Closure) -> dict[str, Any]:
-    made = {"by": row.made_by.username if row.made_by else None, "reason": row.reason, "since": row.since}
+    made = {
+        "by": row.made_by.username if row.made_by else None,
+        "reason": row.reason,
+        "since": row.since,
+    }
     return {"key": row.pk, **fields.as_sent(row), **made}
 
 
@@ -47,7 +53,10 @@ def list_rules(request: Request) -> Any:
     """Every rule in force, with the key that an edit names."""
     windows = MaintenanceWindow.objects.in_force().select_related("made_by")
     closures = Closure.objects.in_force().select_related("made_by")
-    return {"windows": [rule_out(row) for row in windows], "closures": [rule_out(row) for row in closures]}
+    return {
+        "windows": [rule_out(row) for row in windows],
+        "closures": [rule_out(row) for row in closures],
+    }
 
 
 @router.post("/calendar/rules/preview", operation_id="preview_calendar_rules")
@@ -79,16 +88,25 @@ def _effect_out(effect: effects.Effect) -> dict[str, Any]:
         "priorities": effect.priorities,
         "gained": [span(found) for found in effect.gained],
         "lost": [span(found) for found in effect.lost],
-        "months": [{"month": f"{month.month:%Y-%m}", "before": month.before, "after": month.after} for month in effect.months],
+        "months": [
+            {"month": f"{month.month:%Y-%m}", "before": month.before, "after": month.after}
+            for month in effect.months
+        ],
         "longest_shut": {"before": span(effect.shut.before), "after": span(effect.shut.after)},
     }
 
 
 @router.post("/calendar/rules", operation_id="save_calendar_rules", auth=PERSON)
 def save(request: Request, body: SaveIn) -> Any:
-    """Put the edits into effect, all or none; `proposal` is the one that waits for a second person, if they allow more than now (A27)."""
+    """Put the edits into effect, all or none; `proposal` is the one that waits for a second person,
+    if they allow more than now (A27).
+    """
     proposal = rules.save(actor=request.user, edits=_edits(body), reason=body.reason)
-    return {"applied": proposal is None, "proposal": proposal.pk if proposal else None, "widens": proposal.widens if proposal else []}
+    return {
+        "applied": proposal is None,
+        "proposal": proposal.pk if proposal else None,
+        "widens": proposal.widens if proposal else [],
+    }
 
 
 class LockdownIn(Body):
@@ -101,7 +119,14 @@ class LiftIn(Body):
 
 
 def _lockdown_out(row: Closure) -> dict[str, Any]:
-    return {"id": row.pk, "name": row.name, "components": row.scope, "since": row.since, "reason": row.reason, "lifted_at": row.till}
+    return {
+        "id": row.pk,
+        "name": row.name,
+        "components": row.scope,
+        "since": row.since,
+        "reason": row.reason,
+        "lifted_at": row.till,
+    }
 
 
 @router.get("/calendar/lockdowns", operation_id="list_lockdowns")
@@ -113,7 +138,9 @@ def lockdowns(request: Request) -> Any:
 @router.post("/calendar/lockdowns", operation_id="lock_down", auth=PERSON, response={201: Any})
 def lock_down(request: Request, body: LockdownIn) -> Any:
     """Stop all that is planned, now, on these components or on all."""
-    return 201, _lockdown_out(lockdown.lock_down(actor=request.user, scope=body.components, reason=body.reason))
+    return 201, _lockdown_out(
+        lockdown.lock_down(actor=request.user, scope=body.components, reason=body.reason)
+    )
 
 
 @router.post("/calendar/lockdowns/{lockdown_id}/lift", operation_id="lift_lockdown", auth=PERSON)

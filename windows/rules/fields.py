@@ -1,7 +1,9 @@
-"""Takes what people and pipelines send for a calendar rule and makes it a version's values, or says per field what is wrong (F52).
+"""Takes what people and pipelines send for a calendar rule and makes it a version's values, or says
+per field what is wrong (F52).
 
-Form, API and import all come through `clean`. A window has `name rule begins minutes zone priorities scope capacity until skips`, a
-closure `name kind first last starts ends admits scope`; days are as `windows.calendar.recurrence.Day` takes them.
+Form, API and import all come through `clean`. A window has `name rule begins minutes zone
+priorities scope capacity until skips`, a closure `name kind first last starts ends admits scope`;
+days are as `windows.calendar.recurrence.Day` takes them.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ def _local(value: Any) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise Wrong("choose the day and the time at which it opens, like 2026-11-03T02:00.") from None
+        raise Wrong(
+            "choose the day and the time at which it opens, like 2026-11-03T02:00."
+        ) from None
     if found.tzinfo is not None:
         raise Wrong("leave the offset out; the time zone has its own field.")
     check_year(found.year)
@@ -142,9 +146,15 @@ LABELS = {
 
 
 def clean(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Every field of a version of that kind (window or closure), or Invalid with what is wrong, by field."""
+    """Every field of a version of that kind (window or closure), or Invalid with what is wrong, by
+    field.
+    """
     cleaners = WINDOW if kind == "window" else CLOSURE
-    wrong = {str(name)[:60]: f"There is no such field; there are {', '.join(sorted(cleaners))}." for name in values if name not in cleaners}
+    wrong = {
+        str(name)[:60]: f"There is no such field; there are {', '.join(sorted(cleaners))}."
+        for name in values
+        if name not in cleaners
+    }
     found: dict[str, Any] = {}
     for name, cleaner in cleaners.items():
         try:
@@ -162,7 +172,11 @@ def clean(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _unsaid(kind: str) -> dict[str, Any]:
     """What a field is if nothing is said of it."""
-    return {"priorities": list(PLANNED), "scope": [], "skips": []} if kind == "window" else {"admits": [EMERGENCY], "scope": []}
+    return (
+        {"priorities": list(PLANNED), "scope": [], "skips": []}
+        if kind == "window"
+        else {"admits": [EMERGENCY], "scope": []}
+    )
 
 
 def _amiss_window(found: dict[str, Any]) -> dict[str, str]:
@@ -173,10 +187,18 @@ def _amiss_window(found: dict[str, Any]) -> dict[str, str]:
         return {"priorities": "Priorities: choose at least one; nobody could work in it."}
     made = window_version(found).value()
     begins = found["begins"]
-    if next(iter(made.occurrences(begins - timedelta(days=2), begins + LOOKED_AHEAD)), None) is None:
+    if (
+        next(iter(made.occurrences(begins - timedelta(days=2), begins + LOOKED_AHEAD)), None)
+        is None
+    ):
         if found["until"] and found["until"] < begins.date():
             return {"until": "Last day: it lies before the first start; choose a later one."}
-        return {"rule": "Recurrence: it matches no day within five years of its first start; no window would ever open."}
+        return {
+            "rule": (
+                "Recurrence: it matches no day within five years of its first start; no window"
+                " would ever open."
+            )
+        }
     return {}
 
 
@@ -187,23 +209,56 @@ def _amiss_closure(found: dict[str, Any]) -> dict[str, str]:
         return {"starts": "Start: give days that come every year, or one start and end; not both."}
     if not by_days:
         if not found["starts"]:
-            return {"starts": "Start: say when it begins, like 2026-12-01T00:00Z; or choose a first and a last day."}
+            return {
+                "starts": (
+                    "Start: say when it begins, like 2026-12-01T00:00Z; or choose a first and a"
+                    " last day."
+                )
+            }
         if not found["ends"]:
             return {"ends": "End: say when it ends; what has no end is a lockdown."}
-        return {} if found["ends"] > found["starts"] else {"ends": "End: it lies before the start; choose a later one."}
+        return (
+            {}
+            if found["ends"] > found["starts"]
+            else {"ends": "End: it lies before the start; choose a later one."}
+        )
     for name in ("first", "last"):
         if not found[name]:
             return {name: f"{LABELS[name]}: give both days; they may be the same."}
         this_year = timezone.now().year
         fixed = date.fromisoformat(found[name]["on"]).year if "on" in found[name] else this_year
         if not any(Day(**found[name]).of(year) for year in range(fixed, fixed + 5)):
-            return {name: f"{LABELS[name]}: that day does not come within five years; no freeze would ever begin."}
-    days = [Day(**found[name]).of(date.fromisoformat(found[name]["on"]).year) for name in ("first", "last") if "on" in found[name]]
+            return {
+                name: (
+                    f"{LABELS[name]}: that day does not come within five years; no freeze would"
+                    " ever begin."
+                )
+            }
+    days = [
+        Day(**found[name]).of(date.fromisoformat(found[name]["on"]).year)
+        for name in ("first", "last")
+        if "on" in found[name]
+    ]
     if len(days) == 2 and days[0] and days[1] and days[1] < days[0]:
         return {"last": "Last day: it lies before the first; choose a later one."}
     since = datetime.combine(days[0], time(0), UTC) if days and days[0] else timezone.now()
-    if next(iter(closure_version(found).value().occurrences(since - timedelta(days=400), since + LOOKED_AHEAD)), None) is None:
-        return {"last": "Last day: with that first day it never comes; for one time across the year's end, give a start and an end."}
+    if (
+        next(
+            iter(
+                closure_version(found)
+                .value()
+                .occurrences(since - timedelta(days=400), since + LOOKED_AHEAD)
+            ),
+            None,
+        )
+        is None
+    ):
+        return {
+            "last": (
+                "Last day: with that first day it never comes; for one time across the year's end,"
+                " give a start and an end."
+            )
+        }
     return {}
 
 
@@ -222,7 +277,9 @@ def version(kind: str, found: Mapping[str, Any]) -> MaintenanceWindow | Closure:
 
 
 def as_sent(row: MaintenanceWindow | Closure) -> dict[str, Any]:
-    """A version as `clean` takes it: what an editor starts from, and what a proposal and the trail keep."""
+    """A version as `clean` takes it: what an editor starts from, and what a proposal and the trail
+    keep.
+    """
     if isinstance(row, MaintenanceWindow):
         begins = row.begins.replace(tzinfo=None).isoformat(timespec="minutes")
         return {

@@ -1,4 +1,6 @@
-"""Between the editor's form and a rule's values. The form speaks of weekdays and days; `windows.rules.fields` takes rules and instants."""
+"""Between the editor's form and a rule's values. The form speaks of weekdays and days;
+`windows.rules.fields` takes rules and instants.
+"""
 
 from __future__ import annotations
 
@@ -45,14 +47,20 @@ def _window_values(kind: str, post: dict[str, Any]) -> dict[str, Any]:
 
 
 def _minutes(text: str) -> str:
-    """3:00, 3 h and 180 are the same; whatever is none of these is left for `fields.clean` to refuse."""
-    if found := re.fullmatch(r"\s*(\d{1,2}):([0-5]\d)\s*", text) or re.fullmatch(r"\s*(\d{1,2})\s*h\s*(\d{1,2})?(?:\s*min)?\s*", text):
+    """3:00, 3 h and 180 are the same; whatever is none of these is left for `fields.clean` to
+    refuse.
+    """
+    if found := re.fullmatch(r"\s*(\d{1,2}):([0-5]\d)\s*", text) or re.fullmatch(
+        r"\s*(\d{1,2})\s*h\s*(\d{1,2})?(?:\s*min)?\s*", text
+    ):
         return str(int(found[1]) * 60 + int(found[2] or 0))
     return text
 
 
 def _rule(post: dict[str, Any]) -> str:
-    """The RRULE that the choices amount to; whatever cannot be one is left for `fields.clean` to refuse."""
+    """The RRULE that the choices amount to; whatever cannot be one is left for `fields.clean` to
+    refuse.
+    """
     repeat, every = post.get("repeat", ""), post.get("every", "").strip() or "1"
     interval = "" if every == "1" else f";INTERVAL={every}"
     if repeat == "daily":
@@ -66,10 +74,25 @@ def _rule(post: dict[str, Any]) -> str:
 
 
 def _closure_values(post: dict[str, Any]) -> dict[str, Any]:
-    found = {"name": post.get("name", ""), "kind": post.get("kind", ""), "admits": post["admits"], "scope": post.get("scope", "")}
+    found = {
+        "name": post.get("name", ""),
+        "kind": post.get("kind", ""),
+        "admits": post["admits"],
+        "scope": post.get("scope", ""),
+    }
     if post.get("when") == "once":
-        return found | {"first": None, "last": None, "starts": post.get("starts", ""), "ends": post.get("ends", "")}
-    return found | {"first": _day(post, "first"), "last": _day(post, "last"), "starts": None, "ends": None}
+        return found | {
+            "first": None,
+            "last": None,
+            "starts": post.get("starts", ""),
+            "ends": post.get("ends", ""),
+        }
+    return found | {
+        "first": _day(post, "first"),
+        "last": _day(post, "last"),
+        "starts": None,
+        "ends": None,
+    }
 
 
 def _day(post: dict[str, Any], name: str) -> dict[str, Any] | None:
@@ -95,7 +118,9 @@ def _number(text: str) -> int | str:
 def shown(kind: str, row: MaintenanceWindow | Closure | None) -> dict[str, Any]:
     """What the form says of a rule, or of a new one."""
     if row is None:
-        day = {f"{name}_by": "holiday" for name in ("first", "last")} | {f"{name}_country": "US" for name in ("first", "last")}
+        day = {f"{name}_by": "holiday" for name in ("first", "last")} | {
+            f"{name}_country": "US" for name in ("first", "last")
+        }
         new = {
             "zone": "UTC",
             "repeat": "weekly",
@@ -106,16 +131,43 @@ def shown(kind: str, row: MaintenanceWindow | Closure | None) -> dict[str, Any]:
         }
         return new | day | {"priorities": ["P1", "P2", "P3"], "admits": ["P0"], "days": []}
     sent = fields.as_sent(row)
-    plain = {"name": sent["name"], "scope": ", ".join(sent["scope"]), "days": [], "priorities": [], "admits": []}
+    plain = {
+        "name": sent["name"],
+        "scope": ", ".join(sent["scope"]),
+        "days": [],
+        "priorities": [],
+        "admits": [],
+    }
     if isinstance(row, MaintenanceWindow):
-        plain |= {"begins_day": sent["begins"][:10], "begins_time": sent["begins"][11:], "minutes": str(row.minutes), "zone": row.zone}
-        plain |= {"priorities": list(row.priorities), "capacity": str(row.capacity or ""), "until": sent["until"] or ""}
+        plain |= {
+            "begins_day": sent["begins"][:10],
+            "begins_time": sent["begins"][11:],
+            "minutes": str(row.minutes),
+            "zone": row.zone,
+        }
+        plain |= {
+            "priorities": list(row.priorities),
+            "capacity": str(row.capacity or ""),
+            "until": sent["until"] or "",
+        }
         return plain | {"skips": ", ".join(sent["skips"])} | _shown_rule(row)
-    plain |= {"kind": row.kind, "admits": list(row.admits), "when": "once" if row.starts_at else "yearly"}
+    plain |= {
+        "kind": row.kind,
+        "admits": list(row.admits),
+        "when": "once" if row.starts_at else "yearly",
+    }
     plain |= {"starts": (sent["starts"] or "")[:16], "ends": (sent["ends"] or "")[:16]}
     for name in ("first", "last"):
         day = sent[name] or {}
-        by = "holiday" if "holiday" in day else "on" if "on" in day else "nth" if "nth" in day else "date"
+        by = (
+            "holiday"
+            if "holiday" in day
+            else "on"
+            if "on" in day
+            else "nth"
+            if "nth" in day
+            else "date"
+        )
         plain |= {f"{name}_{part}": str(value) for part, value in day.items()} | {f"{name}_by": by}
     return plain
 
@@ -130,6 +182,15 @@ def _shown_rule(row: MaintenanceWindow) -> dict[str, Any]:
         return base | {"repeat": "weekly", "days": days}
     if set(parts) <= {"FREQ", "INTERVAL"} and parts["FREQ"] == "DAILY":
         return base | {"repeat": "daily"}
-    if parts["FREQ"] == "MONTHLY" and set(parts) <= PLAIN_WEEKLY and len(days) == 1 and len(days[0]) > 2:
-        return base | {"repeat": "monthly", "nth": days[0][:-2].lstrip("+"), "nth_day": days[0][-2:]}
+    if (
+        parts["FREQ"] == "MONTHLY"
+        and set(parts) <= PLAIN_WEEKLY
+        and len(days) == 1
+        and len(days[0]) > 2
+    ):
+        return base | {
+            "repeat": "monthly",
+            "nth": days[0][:-2].lstrip("+"),
+            "nth_day": days[0][-2:],
+        }
     return base

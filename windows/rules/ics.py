@@ -1,4 +1,6 @@
-"""An .ics file as calendar rules: each event a freeze, a blackout or a window (item 9). Values in, values out; nothing is stored."""
+"""An .ics file as calendar rules: each event a freeze, a blackout or a window (item 9). Values in,
+values out; nothing is stored.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ AS = {"freeze": "closure", "blackout": "closure", "window": "window"}
 
 @dataclass
 class Read:
-    """What a file holds: the values of each rule that it would make, and what of it was left out, and why."""
+    """What a file holds: the values of each rule that it would make, and what of it was left out,
+    and why.
+    """
 
     edits: list[dict[str, Any]] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
@@ -35,7 +39,9 @@ class Read:
 
 
 def read(data: bytes, *, as_kind: str, now: datetime, scope: list[str], admits: list[str]) -> Read:
-    """The rules that the file's events make from `now` on. Raises Invalid when it is no calendar at all."""
+    """The rules that the file's events make from `now` on. Raises Invalid when it is no calendar at
+    all.
+    """
     if as_kind not in AS:
         raise Invalid(fields={"as": "Import as: choose freezes, blackouts or windows."})
     found, names = Read(), set[str]()
@@ -44,7 +50,9 @@ def read(data: bytes, *, as_kind: str, now: datetime, scope: list[str], admits: 
         try:
             for values in _values(event, as_kind, now, scope, admits):
                 if len(found.edits) >= MOST_RULES:
-                    found.left_out.append(f"Only the first {MOST_RULES} were taken; import the rest by itself.")
+                    found.left_out.append(
+                        f"Only the first {MOST_RULES} were taken; import the rest by itself."
+                    )
                     return found
                 values["name"] = _unique(name, values, names)
                 fields.clean(AS[as_kind], values)
@@ -53,8 +61,18 @@ def read(data: bytes, *, as_kind: str, now: datetime, scope: list[str], admits: 
             found.past += 1
         except Invalid as refused:
             found.left_out.append(f"“{name}”: {refused}")
-        except (reading.Wrong, ValueError, KeyError, TypeError, AttributeError, OverflowError) as problem:
-            found.left_out.append(f"“{name}”: {problem if isinstance(problem, reading.Wrong) else 'its times cannot be read'}")
+        except (
+            reading.Wrong,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            OverflowError,
+        ) as problem:
+            found.left_out.append(
+                f"“{name}”:"
+                f" {problem if isinstance(problem, reading.Wrong) else 'its times cannot be read'}"
+            )
     return found
 
 
@@ -68,31 +86,59 @@ def _events(data: bytes) -> Iterator[icalendar.Event]:
     try:
         calendars = icalendar.Calendar.from_ical(data, multiple=True)
         events = [event for found in calendars for event in found.walk("VEVENT")]
-    except (ValueError, IndexError, KeyError, TypeError, AttributeError, UnicodeDecodeError, RecursionError) as problem:
-        raise Invalid(fields={"file": f"File: this is not an iCalendar file that can be read ({str(problem)[:120]})."}) from None
+    except (
+        ValueError,
+        IndexError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        UnicodeDecodeError,
+        RecursionError,
+    ) as problem:
+        raise Invalid(
+            fields={
+                "file": (
+                    f"File: this is not an iCalendar file that can be read ({str(problem)[:120]})."
+                )
+            }
+        ) from None
     if not events:
-        raise Invalid(fields={"file": "File: it holds no events; choose an .ics file with VEVENTs."})
+        raise Invalid(
+            fields={"file": "File: it holds no events; choose an .ics file with VEVENTs."}
+        )
     if len(events) > MOST_EVENTS:
-        raise Invalid(fields={"file": f"File: it holds {len(events):,} events; at most {MOST_EVENTS:,} are taken."})
+        raise Invalid(
+            fields={
+                "file": f"File: it holds {len(events):,} events; at most {MOST_EVENTS:,} are taken."
+            }
+        )
     yield from (event for event in events if isinstance(event, icalendar.Event))
 
 
 def _name(event: icalendar.Event) -> str:
-    text = "".join(letter for letter in str(event.get("SUMMARY", "")) if letter.isprintable() or letter == " ")
+    text = "".join(
+        letter for letter in str(event.get("SUMMARY", "")) if letter.isprintable() or letter == " "
+    )
     return " ".join(text.split())[:60] or "Imported event"
 
 
 def _unique(name: str, values: dict[str, Any], names: set[str]) -> str:
     """No two rules of a kind share a name: the day, then a number, tells them apart."""
     day = str(values.get("starts") or values.get("begins"))[:10]
-    for candidate in (name, f"{name}, {day}", *(f"{name}, {day}, {number}" for number in range(2, 500))):
+    for candidate in (
+        name,
+        f"{name}, {day}",
+        *(f"{name}, {day}, {number}" for number in range(2, 500)),
+    ):
         if candidate not in names:
             names.add(candidate)
             return candidate
     return name
 
 
-def _values(event: icalendar.Event, as_kind: str, now: datetime, scope: list[str], admits: list[str]) -> Iterator[dict[str, Any]]:
+def _values(
+    event: icalendar.Event, as_kind: str, now: datetime, scope: list[str], admits: list[str]
+) -> Iterator[dict[str, Any]]:
     if "DTSTART" not in event:
         raise reading.Wrong("it has no start")
     if str(event.get("STATUS", "")).upper() == "CANCELLED":
@@ -102,10 +148,18 @@ def _values(event: icalendar.Event, as_kind: str, now: datetime, scope: list[str
         raise _Past
     for begin, end in spans:
         if as_kind != "window":
-            yield {"kind": as_kind, "starts": _said(begin), "ends": _said(end), "admits": admits, "scope": scope}
+            yield {
+                "kind": as_kind,
+                "starts": _said(begin),
+                "ends": _said(end),
+                "admits": admits,
+                "scope": scope,
+            }
             continue
         if end - begin > LONGEST_WINDOW:
-            raise reading.Wrong("a window lasts at most 24 hours; import it as a freeze, or make windows by hand")
+            raise reading.Wrong(
+                "a window lasts at most 24 hours; import it as a freeze, or make windows by hand"
+            )
         minutes = int((end - begin).total_seconds() // 60)
         yield {
             "rule": "",
@@ -133,7 +187,9 @@ def _spans(event: icalendar.Event, now: datetime) -> Iterator[tuple[datetime, da
         _check_rule(rule)
     alone = icalendar.Calendar()
     alone.add_component(event)
-    for occurrence in recurring_ical_events.of(alone, skip_bad_series=False).between(now, now + AHEAD)[:MOST_RULES]:
+    for occurrence in recurring_ical_events.of(alone, skip_bad_series=False).between(
+        now, now + AHEAD
+    )[:MOST_RULES]:
         yield _span(occurrence)
 
 
@@ -166,4 +222,8 @@ def _utc(at: date | datetime) -> datetime:
     """In UTC; a time without a zone is taken as UTC, a day begins at its midnight."""
     if not isinstance(at, datetime):
         return datetime.combine(at, time(0), UTC)
-    return (at if at.tzinfo else at.replace(tzinfo=ZoneInfo("UTC"))).astimezone(UTC).replace(second=0, microsecond=0)
+    return (
+        (at if at.tzinfo else at.replace(tzinfo=ZoneInfo("UTC")))
+        .astimezone(UTC)
+        .replace(second=0, microsecond=0)
+    )

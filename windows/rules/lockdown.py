@@ -1,7 +1,8 @@
-"""Lockdown: the change manager stops everything that is planned, now, and lifts it again. What is held resumes where it was (item 5).
+"""Lockdown: the change manager stops everything that is planned, now, and lifts it again. What is
+held resumes where it was (item 5).
 
-Nothing is unbooked and nothing is undone by it: `start` and the gate refuse, a running change's gate closes, rolling back is never
-refused (A30), and an emergency may go on (R74).
+Nothing is unbooked and nothing is undone by it: `start` and the gate refuse, a running change's
+gate closes, rolling back is never refused (A30), and an emergency may go on (R74).
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ SHOWN = 50
 
 @dataclass(frozen=True)
 class Held:
-    """What a lockdown stops: running changes, whose gate closes, and booked ones, the next first."""
+    """What a lockdown stops: running changes, whose gate closes, and booked ones, the next
+    first.
+    """
 
     running: list[ChangeRequest]
     booked: list[ChangeRequest]
@@ -48,13 +51,25 @@ def refusal(user: User) -> list[Reason]:
 
 def in_force() -> list[Closure]:
     """The lockdowns that hold now, the newest first."""
-    return list(Closure.objects.in_force().filter(kind=LOCKDOWN).select_related("made_by").order_by("-id"))
+    return list(
+        Closure.objects.in_force().filter(kind=LOCKDOWN).select_related("made_by").order_by("-id")
+    )
 
 
 def holds(scope: list[str], viewer: User) -> Held:
-    """What one of that scope stops, or would, as far as this person may see it: the first of each."""
-    seen = _concerned(scope).visible_to(viewer).select_related("requester", "implementer").order_by("slot_start", "id")
-    return Held(list(seen.filter(state__in=RUNNING)[:SHOWN]), list(seen.filter(state=State.SCHEDULED)[:SHOWN]))
+    """What one of that scope stops, or would, as far as this person may see it: the first
+    of each.
+    """
+    seen = (
+        _concerned(scope)
+        .visible_to(viewer)
+        .select_related("requester", "implementer")
+        .order_by("slot_start", "id")
+    )
+    return Held(
+        list(seen.filter(state__in=RUNNING)[:SHOWN]),
+        list(seen.filter(state=State.SCHEDULED)[:SHOWN]),
+    )
 
 
 def _concerned(scope: list[str], within: timedelta | None = None) -> ChangeQuerySet:
@@ -64,41 +79,69 @@ def _concerned(scope: list[str], within: timedelta | None = None) -> ChangeQuery
     soon &= Q(slot_start__lt=now + within) if within else Q()
     rows = ChangeRequest.objects.filter(Q(state__in=RUNNING) | soon).exclude(priority=EMERGENCY)
     if scope:
-        rows = rows.filter(pk__in=ChangeRequest.components.through.objects.filter(component__slug__in=scope).values("changerequest"))
+        rows = rows.filter(
+            pk__in=ChangeRequest.components.through.objects.filter(
+                component__slug__in=scope
+            ).values("changerequest")
+        )
     return rows
 
 
 @transaction.atomic
 def lock_down(*, actor: User, scope: list[str], reason: str) -> Closure:
-    """Stop all that is planned, on these components or on all, from now on until it is lifted; whoever it stops is told."""
+    """Stop all that is planned, on these components or on all, from now on until it is lifted;
+    whoever it stops is told.
+    """
     raise_refusal(refusal(actor))
-    reason = reading.said("reason", reason, "Reason", "say why everything stops; all whom it stops read it.")
+    reason = reading.said(
+        "reason", reason, "Reason", "say why everything stops; all whom it stops read it."
+    )
     try:
         scope = sorted({component.slug for component in cleaning.component_list(scope)})
     except reading.Wrong as problem:
         raise Invalid(fields={"scope": f"Components: {problem}"}) from None
-    on = f" of {', '.join(scope[:3])}{f' and {len(scope) - 3} more' if len(scope) > 3 else ''}" if scope else ""
+    on = (
+        f" of {', '.join(scope[:3])}{f' and {len(scope) - 3} more' if len(scope) > 3 else ''}"
+        if scope
+        else ""
+    )
     locks.edit_calendar()
     now = timezone.now()
     if any(set(row.scope) == set(scope) for row in in_force()):
         raise Blocked([Reason("settled", f"“The lockdown{on}” is in force already.")])
     made = Closure.objects.create(
-        name=f"the lockdown{on}"[:80], kind=LOCKDOWN, scope=scope, starts_at=now, since=now, made_by=actor, reason=reason
+        name=f"the lockdown{on}"[:80],
+        kind=LOCKDOWN,
+        scope=scope,
+        starts_at=now,
+        since=now,
+        made_by=actor,
+        reason=reason,
     )
     trail.record(
-        "calendar.lockdown", actor=actor, data={"rule": made.pk, "scope": scope, "reason": reason, **actor.as_stand_in(Role.CHANGE_MANAGER)}
+        "calendar.lockdown",
+        actor=actor,
+        data={
+            "rule": made.pk,
+            "scope": scope,
+            "reason": reason,
+            **actor.as_stand_in(Role.CHANGE_MANAGER),
+        },
     )
     _tell(
         made,
         f"Stopped: {made.name}",
-        f"{actor} stopped all planned work{on}: {reason}\n\nIt cannot start or go on until this is lifted. Its slot is kept.",
+        f"{actor} stopped all planned work{on}: {reason}\n\nIt cannot start or go on until this is"
+        " lifted. Its slot is kept.",
     )
     return made
 
 
 @transaction.atomic
 def lift(*, actor: User, key: int, reason: str) -> Closure:
-    """End a lockdown: what it held may go on where it was. Raises NotYours, Missing, Blocked (somebody was first)."""
+    """End a lockdown: what it held may go on where it was. Raises NotYours, Missing, Blocked
+    (somebody was first).
+    """
     raise_refusal(refusal(actor))
     locks.edit_calendar()
     locked = Closure.objects.select_for_update().filter(kind=LOCKDOWN)
@@ -106,19 +149,34 @@ def lift(*, actor: User, key: int, reason: str) -> Closure:
     if found is None:
         raise Missing([Reason("missing", "There is no such lockdown.")])
     if found.till is not None:
-        raise Blocked([Reason("settled", f"{found.ended_by} was first: it was lifted at {found.till:%H:%M} UTC.")])
-    reason = reading.said("reason", reason, "Reason", "say why work may go on; all whom it stopped read it.")
+        raise Blocked(
+            [
+                Reason(
+                    "settled",
+                    f"{found.ended_by} was first: it was lifted at {found.till:%H:%M} UTC.",
+                )
+            ]
+        )
+    reason = reading.said(
+        "reason", reason, "Reason", "say why work may go on; all whom it stopped read it."
+    )
     found.till, found.ended_by = timezone.now(), actor
     found.save(update_fields=["till", "ended_by"])
     trail.record(
         "calendar.lift",
         actor=actor,
-        data={"rule": found.pk, "scope": found.scope, "reason": reason, **actor.as_stand_in(Role.CHANGE_MANAGER)},
+        data={
+            "rule": found.pk,
+            "scope": found.scope,
+            "reason": reason,
+            **actor.as_stand_in(Role.CHANGE_MANAGER),
+        },
     )
     _tell(
         found,
         f"Lifted: {found.name}",
-        f"{actor} lifted {found.name}: {reason}\n\nWhat it held may go on where it was, as long as its window is open.",
+        f"{actor} lifted {found.name}: {reason}\n\nWhat it held may go on where it was, as long as"
+        " its window is open.",
     )
     return found
 
@@ -127,19 +185,35 @@ def _tell(lockdown: Closure, subject: str, body: str) -> None:
     """Whoever runs or is about to run what it stops, and change managers."""
     kind = "lockdown_lifted" if lockdown.till else "lockdown"
     held = _concerned(lockdown.scope, SOON).select_related("requester", "implementer")
-    people = {person for change in held for person in (change.requester, change.implementer) if person}
+    people = {
+        person for change in held for person in (change.requester, change.implementer) if person
+    }
     people |= set(User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True))
-    outbox.tell(people, kind=kind, occasion=f"{lockdown.pk}", subject=subject, body=body, path="/calendar/lockdown/")
+    outbox.tell(
+        people,
+        kind=kind,
+        occasion=f"{lockdown.pk}",
+        subject=subject,
+        body=body,
+        path="/calendar/lockdown/",
+    )
 
 
 def held_until_its_end(change: ChangeRequest) -> str:
-    """The name of a lockdown that held the change when its window passed, so that missing it is not its fault; empty if none did."""
+    """The name of a lockdown that held the change when its window passed, so that missing it is not
+    its fault; empty if none did.
+    """
     end = change.window_end or change.slot_end
     if end is None or change.slot_start is None:
         return ""
-    scope, last = scope_of(change), max(change.slot_start, end - change.plan_length)  # the last moment at which its plan still fitted
+    scope, last = (
+        scope_of(change),
+        max(change.slot_start, end - change.plan_length),
+    )  # the last moment at which its plan still fitted
     for closure in calendar_since(change.slot_start).closures:
         holds = closure.kind == LOCKDOWN and closure.shuts(change.priority, scope)
-        if holds and any(True for _ in closure.occurrences(last, max(end, last + timedelta(minutes=1)))):
+        if holds and any(
+            True for _ in closure.occurrences(last, max(end, last + timedelta(minutes=1)))
+        ):
             return closure.name
     return ""

@@ -1,7 +1,9 @@
-"""The rules of the calendar: saved, ended, and what an edit would do before it is (R72-R77, A5-A7, A27).
+"""The rules of the calendar: saved, ended, and what an edit would do before it is (R72-R77, A5-A7,
+A27).
 
-What narrows is in effect at once; what allows more waits as a proposal for its second person. Either way the booked changes that a
-rule no longer lets in are moved once it is stored (`windows.booking.enforcement`).
+What narrows is in effect at once; what allows more waits as a proposal for its second person.
+Either way the booked changes that a rule no longer lets in are moved once it is stored
+(`windows.booking.enforcement`).
 """
 
 from __future__ import annotations
@@ -35,7 +37,10 @@ from windows.models import Closure, FreezeException, MaintenanceWindow, current_
 from windows.rules import fields
 
 KIND = "calendar"  # of its proposals
-MODELS: dict[str, type[MaintenanceWindow] | type[Closure]] = {"window": MaintenanceWindow, "closure": Closure}
+MODELS: dict[str, type[MaintenanceWindow] | type[Closure]] = {
+    "window": MaintenanceWindow,
+    "closure": Closure,
+}
 MOST_RULES = 500
 SHOWN_DISPLACED = 50
 MOST_SHOWN_COMPONENTS = 8
@@ -44,14 +49,20 @@ Row = MaintenanceWindow | Closure
 
 @dataclass(frozen=True)
 class Edit:
-    """One rule and what becomes of it: `values` in place of the version `key`; no key: a new rule; no values: it ends."""
+    """One rule and what becomes of it: `values` in place of the version `key`; no key: a new rule;
+    no values: it ends.
+    """
 
     kind: str
     key: int | None = None
     values: Mapping[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        return {"kind": self.kind, "key": self.key, "values": dict(self.values) if self.values is not None else None}
+        return {
+            "kind": self.kind,
+            "key": self.key,
+            "values": dict(self.values) if self.values is not None else None,
+        }
 
 
 @dataclass(frozen=True)
@@ -77,22 +88,31 @@ class Consequence:
 
     @property
     def hidden(self) -> int:
-        """Displaced changes that are not listed: there are too many, or this person may not see them."""
+        """Displaced changes that are not listed: there are too many, or this person may not see
+        them.
+        """
         return self.displaced_count - len(self.displaced)
 
     @property
     def warnings(self) -> list[str]:
-        """What whoever saves it must know at once (item 1): a priority shut out for long, or for good."""
+        """What whoever saves it must know at once (item 1): a priority shut out for long, or for
+        good.
+        """
         found = []
         for effect in self.effects:
-            names = ", ".join(effect.priorities) + (f" on {', '.join(effect.components)}" if any(effect.components) else "")
+            names = ", ".join(effect.priorities) + (
+                f" on {', '.join(effect.components)}" if any(effect.components) else ""
+            )
             if effect.never and not effect.is_none:
                 found.append(f"{names} could not start at all within the next 400 days.")
             elif effect.too_long and effect.shut.after:
                 days = effects.length(effect.shut.after).days
                 found.append(f"{names} could not start for {days} days at a stretch.")
         if self.widens and self.effects and all(effect.is_none for effect in self.effects):
-            found.append("It opens nothing within 400 days: a freeze covers it, or another window is open then anyway.")
+            found.append(
+                "It opens nothing within 400 days: a freeze covers it, or another window is open"
+                " then anyway."
+            )
         return found
 
 
@@ -100,23 +120,39 @@ def edit_refusal(user: User) -> list[Reason]:
     """Why this person may not edit the calendar."""
     if user.may_write and user.has_role(Role.CHANGE_MANAGER):
         return []
-    return [Reason("not_yours", "The change manager edits windows and freezes; everybody may read them and see what an edit would do.")]
+    return [
+        Reason(
+            "not_yours",
+            "The change manager edits windows and freezes; everybody may read them and see what an"
+            " edit would do.",
+        )
+    ]
 
 
 def row_of(kind: str, key: int) -> Row:
     """A version in force. Raises Missing, or Stale when it has been edited or ended since."""
     model = MODELS.get(kind)
-    rows = model.objects.select_related("made_by", "ended_by") if model and 0 < key < 2**63 else None
+    rows = (
+        model.objects.select_related("made_by", "ended_by") if model and 0 < key < 2**63 else None
+    )
     found: Row | None = rows.filter(pk=key).first() if rows is not None else None
     if found is None:
         raise Missing([Reason("missing", "There is no such rule.")])
     if found.till is not None:
         who = f"{found.ended_by} " if found.ended_by else ""
-        raise Stale([Reason("stale", f"{who}edited or ended “{found.name}” since you opened it. Look at it as it is now.".strip())])
+        raise Stale(
+            [
+                Reason(
+                    "stale",
+                    f"{who}edited or ended “{found.name}” since you opened it. Look at it as it is"
+                    " now.".strip(),
+                )
+            ]
+        )
     return found
 
 
-# --- found right as they are ---------------------------------------------------------------------------------------------------------
+# --- found right as they are ----------------------------------------------------------------------
 
 
 #: Events that say that somebody who may has made the calendar theirs.
@@ -130,33 +166,44 @@ def is_looked_at() -> bool:
 
 @transaction.atomic
 def confirm(*, actor: User) -> None:
-    """The change manager finds the rules right as they stand: an installation's first look, kept in the trail. Twice is once."""
+    """The change manager finds the rules right as they stand: an installation's first look, kept in
+    the trail. Twice is once.
+    """
     raise_refusal(edit_refusal(actor))
     locks.edit_calendar()
     if not is_looked_at():
-        rules = [row.name for model in MODELS.values() for row in model.objects.in_force().order_by("pk")]
+        rules = [
+            row.name for model in MODELS.values() for row in model.objects.in_force().order_by("pk")
+        ]
         trail.record("calendar.confirm", actor=actor, data={"rules": rules})
 
 
-# --- saving --------------------------------------------------------------------------------------------------------------------------
+# --- saving ---------------------------------------------------------------------------------------
 
 
 @transaction.atomic
 def save(*, actor: User, edits: Sequence[Edit], reason: str) -> Proposal | None:
-    """Put the edits into effect, all or none; or, if any of them allows more than now, propose them (A27). The proposal, if so.
+    """Put the edits into effect, all or none; or, if any of them allows more than now, propose them
+    (A27). The proposal, if so.
 
     Raises NotYours, Stale (somebody edited the rule since), Invalid (fields, by name).
     """
     raise_refusal(edit_refusal(actor))
     _check_once(edits)
-    reason = reading.said("reason", reason, "Reason", "say why; whoever looks at the calendar reads it.")
+    reason = reading.said(
+        "reason", reason, "Reason", "say why; whoever looks at the calendar reads it."
+    )
     made = [_made(edit) for edit in edits]
     locks.edit_calendar()  # what takes time is done before
     now = timezone.now()
     ready = [_prepared(edit, new) for edit, new in zip(edits, made, strict=True)]
     _check_names(ready)
     _check_something_changes(ready)
-    lines = [line for old, new, _ in ready for line in widens(old.value() if old else None, new.value() if new else None, now)]
+    lines = [
+        line
+        for old, new, _ in ready
+        for line in widens(old.value() if old else None, new.value() if new else None, now)
+    ]
     if lines:
         return _propose(actor, ready, reason, lines)
     _apply(ready, actor=actor, confirmed_by=None, reason=reason)
@@ -174,7 +221,11 @@ def _made(edit: Edit) -> Row | None:
     """The version that an edit begins, unsaved; Invalid names what is wrong with it."""
     if edit.kind not in MODELS:
         raise Invalid(fields={"kind": "Kind: choose window or closure."})
-    return None if edit.values is None else fields.version(edit.kind, fields.clean(edit.kind, edit.values))
+    return (
+        None
+        if edit.values is None
+        else fields.version(edit.kind, fields.clean(edit.kind, edit.values))
+    )
 
 
 Prepared = tuple[Row | None, Row | None, Edit]
@@ -197,9 +248,17 @@ def _check_names(ready: Sequence[Prepared]) -> None:
         new = [made.name for _, made, edit in ready if made and edit.kind == kind]
         kept = model.objects.in_force().exclude(pk__in=gone)
         if new and kept.count() + len(new) > MOST_RULES:
-            raise Invalid(fields={"name": f"Name: there are {MOST_RULES} rules of this kind already; end some first."})
+            raise Invalid(
+                fields={
+                    "name": (
+                        f"Name: there are {MOST_RULES} rules of this kind already; end some first."
+                    )
+                }
+            )
         taken = set(kept.filter(name__in=new).values_list("name", flat=True))
-        twice = next((name for index, name in enumerate(new) if name in taken or name in new[:index]), None)
+        twice = next(
+            (name for index, name in enumerate(new) if name in taken or name in new[:index]), None
+        )
         if twice:
             raise Invalid(fields={"name": f"Name: “{twice}” is taken; choose another."})
 
@@ -210,9 +269,14 @@ def _check_something_changes(ready: Sequence[Prepared]) -> None:
 
 
 def _propose(actor: User, ready: Sequence[Prepared], reason: str, lines: list[str]) -> Proposal:
-    hands = openings.hands_in(new for _, new, _ in ready if isinstance(new, MaintenanceWindow) and new.is_once)
+    hands = openings.hands_in(
+        new for _, new, _ in ready if isinstance(new, MaintenanceWindow) and new.is_once
+    )
     if own := hands.get(actor.pk):
-        why = f"{own}, which you requested, edited or implement, asks for a time in this opening: another change manager proposes it."
+        why = (
+            f"{own}, which you requested, edited or implement, asks for a time in this opening:"
+            " another change manager proposes it."
+        )
         raise Blocked([Reason("own_opening", why)])
     names = ", ".join(dict.fromkeys(rule.name for old, new, _ in ready[:3] if (rule := new or old)))
     more = f" and {len(ready) - 3} more" if len(ready) > 3 else ""
@@ -220,11 +284,18 @@ def _propose(actor: User, ready: Sequence[Prepared], reason: str, lines: list[st
     if hands:
         payload |= {"barred": sorted(hands)}
     return second_person.propose(
-        actor=actor, kind=KIND, subject=f"Calendar: {names}{more}", reason=reason, widens=lines[:50], payload=payload
+        actor=actor,
+        kind=KIND,
+        subject=f"Calendar: {names}{more}",
+        reason=reason,
+        widens=lines[:50],
+        payload=payload,
     )
 
 
-def _apply(ready: Sequence[Prepared], *, actor: User, confirmed_by: User | None, reason: str) -> None:
+def _apply(
+    ready: Sequence[Prepared], *, actor: User, confirmed_by: User | None, reason: str
+) -> None:
     """End the old versions and begin the new ones, now; then move what no longer fits."""
     from windows.booking import enforcement
 
@@ -235,7 +306,13 @@ def _apply(ready: Sequence[Prepared], *, actor: User, confirmed_by: User | None,
             old.save(update_fields=["till", "ended_by"])
     for old, new, edit in ready:
         if new:
-            new.line, new.since, new.made_by, new.confirmed_by, new.reason = (old.first_key if old else 0), now, actor, confirmed_by, reason
+            new.line, new.since, new.made_by, new.confirmed_by, new.reason = (
+                (old.first_key if old else 0),
+                now,
+                actor,
+                confirmed_by,
+                reason,
+            )
             new.save()
         verb = "end" if new is None else "edit" if old else "add"
         trail.record(
@@ -254,49 +331,71 @@ def _apply(ready: Sequence[Prepared], *, actor: User, confirmed_by: User | None,
 
 
 def _carry_out(proposal: Proposal, actor: User) -> None:
-    """A second person has confirmed: it takes effect as it was proposed, if nobody has edited the rules meanwhile."""
+    """A second person has confirmed: it takes effect as it was proposed, if nobody has edited the
+    rules meanwhile.
+    """
     locks.edit_calendar()
     edits = [Edit(**edit) for edit in proposal.payload["edits"]]
     try:
-        raise_refusal(edit_refusal(proposal.author))  # whoever may edit no more proposes nothing any more
+        raise_refusal(
+            edit_refusal(proposal.author)
+        )  # whoever may edit no more proposes nothing any more
         _check_once(edits)
         ready = [_prepared(edit, _made(edit)) for edit in edits]
         _check_names(ready)
     except (Stale, Missing, Invalid, NotYours) as refused:
-        why = f"It cannot be carried out any more: {refused} Decline it, or let {proposal.author} withdraw it."
+        why = (
+            f"It cannot be carried out any more: {refused} Decline it, or let {proposal.author}"
+            " withdraw it."
+        )
         raise Blocked([Reason("overtaken", why)]) from None
     _apply(ready, actor=proposal.author, confirmed_by=actor, reason=proposal.reason)
 
 
 def _second_refusal(proposal: Proposal, second: User) -> list[Reason]:
-    """Whoever had a hand in a change that the opening was proposed for; who gets one later is refused where it is booked (A37)."""
+    """Whoever had a hand in a change that the opening was proposed for; who gets one later is
+    refused where it is booked (A37).
+    """
     if second.pk not in proposal.payload.get("barred", ()):
         return []
-    why = "A change that you requested, edited or implement asks for a time in this opening: it takes somebody else to confirm it."
+    why = (
+        "A change that you requested, edited or implement asks for a time in this opening: it takes"
+        " somebody else to confirm it."
+    )
     return [Reason("own_change", why)]
 
 
 proposals_kind = second_person.Kind(carry_out=_carry_out, second_refusal=_second_refusal)
 
 
-# --- consequences --------------------------------------------------------------------------------------------------------------------
+# --- consequences ---------------------------------------------------------------------------------
 
 
 def consequence(edits: Sequence[Edit], actor: User) -> Consequence:
-    """What the edits would do; anybody may look. A fixed number of queries, and nothing is stored."""
+    """What the edits would do; anybody may look. A fixed number of queries, and nothing is
+    stored.
+    """
     now, before = timezone.now(), current_calendar()
     _check_once(edits)
     ready = [_prepared(edit, _made(edit)) for edit in edits]
     _check_names(ready)
     after = _edited(before, ready)
-    lines = [line for old, new, _ in ready for line in widens(old.value() if old else None, new.value() if new else None, now)]
+    lines = [
+        line
+        for old, new, _ in ready
+        for line in widens(old.value() if old else None, new.value() if new else None, now)
+    ]
     found = Consequence(before, after, lines, _effects(before, after, ready, now))
     _displaced(found, actor, now)
     return found
 
 
-def _effects(before: Calendar, after: Calendar, ready: Sequence[Prepared], now: datetime) -> list[effects.Effect]:
-    """The effect on everything, if a rule is for everything, and on each component that the rules name; those alike are one."""
+def _effects(
+    before: Calendar, after: Calendar, ready: Sequence[Prepared], now: datetime
+) -> list[effects.Effect]:
+    """The effect on everything, if a rule is for everything, and on each component that the rules
+    name; those alike are one.
+    """
     touched = [rule for old, new, _ in ready for rule in (old, new) if rule]
     named = sorted(frozenset().union(*(rule.scope for rule in touched)))[:MOST_SHOWN_COMPONENTS]
     everything = [""] if any(not rule.scope for rule in touched) else []
@@ -314,41 +413,77 @@ def _effects(before: Calendar, after: Calendar, ready: Sequence[Prepared], now: 
 def _edited(before: Calendar, ready: Sequence[Prepared]) -> Calendar:
     """The calendar with the edits in it."""
     gone = [old.value() for old, _, _ in ready if old]
-    return Calendar.of([*(rule for rule in before.rules if rule not in gone), *(new.value() for _, new, _ in ready if new)])
+    return Calendar.of(
+        [
+            *(rule for rule in before.rules if rule not in gone),
+            *(new.value() for _, new, _ in ready if new),
+        ]
+    )
 
 
 def _displaced(found: Consequence, actor: User, now: datetime) -> None:
-    """The booked changes that the edit shuts out, in the order of their slots, each with the slot that it would get in its turn."""
+    """The booked changes that the edit shuts out, in the order of their slots, each with the slot
+    that it would get in its turn.
+    """
     book = Book(now, now + HORIZON)
-    waiting = [change for change in book.changes if change.state == State.SCHEDULED and not change.is_emergency]
-    granted = set(FreezeException.objects.filter(slot_start__gte=now).values_list("change", "slot_start"))
-    was, will = Openness(found.before, now, now + HORIZON), Openness(found.after, now, now + HORIZON)
-    shut = [(change, reasons) for change in waiting if (reasons := _shut_out(change, was, will, granted))]
+    waiting = [
+        change
+        for change in book.changes
+        if change.state == State.SCHEDULED and not change.is_emergency
+    ]
+    granted = set(
+        FreezeException.objects.filter(slot_start__gte=now).values_list("change", "slot_start")
+    )
+    was, will = (
+        Openness(found.before, now, now + HORIZON),
+        Openness(found.after, now, now + HORIZON),
+    )
+    shut = [
+        (change, reasons)
+        for change in waiting
+        if (reasons := _shut_out(change, was, will, granted))
+    ]
     found.displaced_count = len(shut)
     slots = {change.pk: change.slot_start for change, _ in shut}
     for change, _ in shut:
-        change.slot_start = change.slot_end = None  # the book holds the same objects: its slot is free for the others
-    visible = set(ChangeRequest.objects.visible_to(actor).filter(pk__in=slots).values_list("pk", flat=True))
+        change.slot_start = change.slot_end = (
+            None  # the book holds the same objects: its slot is free for the others
+        )
+    visible = set(
+        ChangeRequest.objects.visible_to(actor).filter(pk__in=slots).values_list("pk", flat=True)
+    )
     for change, reasons in [pair for pair in shut if pair[0].pk in visible][:SHOWN_DISPLACED]:
         start = _next_start(change, found.after, book, now)
         change.slot_start, change.slot_end = start, start + change.plan_length if start else None
         found.displaced.append(Displaced(change, slots[change.pk], reasons, start))
 
 
-def _shut_out(change: ChangeRequest, was: Openness, will: Openness, granted: set[tuple[int, datetime]]) -> tuple[Reason, ...]:
+def _shut_out(
+    change: ChangeRequest, was: Openness, will: Openness, granted: set[tuple[int, datetime]]
+) -> tuple[Reason, ...]:
     """Why the edit lets its slot in no longer; empty if it does, or did not before either."""
     if will.holds(change):
         return ()
-    lifted = lifted_for(change, change.slot_start) if (change.pk, change.slot_start) in granted else frozenset()
+    lifted = (
+        lifted_for(change, change.slot_start)
+        if (change.pk, change.slot_start) in granted
+        else frozenset()
+    )
     if not was.holds(change) and not (lifted and not was.reasons(change, lifted)):
         return ()
     return will.reasons(change, lifted)
 
 
-def _next_start(change: ChangeRequest, calendar: Calendar, book: Book, now: datetime) -> datetime | None:
+def _next_start(
+    change: ChangeRequest, calendar: Calendar, book: Book, now: datetime
+) -> datetime | None:
     plan = Plan.of(change)
     after = plan.earliest(now + NOTICE)
     until = after + SEARCH
-    taken = [slot for slot in book.taken(plan) if slot.start and slot.end and slot.end > after - AROUND and slot.start < until]
+    taken = [
+        slot
+        for slot in book.taken(plan)
+        if slot.start and slot.end and slot.end > after - AROUND and slot.start < until
+    ]
     starts, _ = fitting(after, 1, Around(plan, after, until, calendar=calendar, taken=taken))
     return starts[0] if starts else None

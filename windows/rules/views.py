@@ -1,4 +1,6 @@
-"""The calendar's rules: read by everybody, edited by the change manager with the consequence before their eyes; lockdown; import."""
+"""The calendar's rules: read by everybody, edited by the change manager with the consequence before
+their eyes; lockdown; import.
+"""
 
 from __future__ import annotations
 
@@ -26,16 +28,29 @@ from windows.rules.wording import MONTHS, NTH, WEEKDAYS, say, say_for
 
 PER_PAGE = 30
 SHOWN_NEXT = 14
-REPEATS = [("weekly", "Weekly"), ("daily", "Daily"), ("monthly", "Monthly, by weekday"), ("rule", "By a rule of its own")]
-NAMES = {"window": "maintenance window", "opening": "one-off opening", "closing": "freeze or blackout"}
+REPEATS = [
+    ("weekly", "Weekly"),
+    ("daily", "Daily"),
+    ("monthly", "Monthly, by weekday"),
+    ("rule", "By a rule of its own"),
+]
+NAMES = {
+    "window": "maintenance window",
+    "opening": "one-off opening",
+    "closing": "freeze or blackout",
+}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def index(request: Request) -> HttpResponse:
-    """Every rule in force, what waits for a second person, and what was edited lately; posted, they are found right as they are."""
+    """Every rule in force, what waits for a second person, and what was edited lately; posted, they
+    are found right as they are.
+    """
     if request.method == "POST":
         rules.confirm(actor=request.user)
-        messages.success(request, "The rules are yours as they stand; the trail says that you looked.")
+        messages.success(
+            request, "The rules are yours as they stand; the trail says that you looked."
+        )
         return redirect("windows:rules")
     now = timezone.now()
     windows = list(MaintenanceWindow.objects.in_force().select_related("made_by"))
@@ -44,10 +59,22 @@ def index(request: Request) -> HttpResponse:
     context = {
         "groups": [
             ("Maintenance windows", "window", [_line(row) for row in windows if row.rule]),
-            ("One-off openings", "opening", [_line(row) for row in windows if not row.rule and _is_ahead(row)]),
-            ("Freezes and blackouts", "closing", [_line(row) for row in closures if not row.ends_at or row.ends_at > now]),
+            (
+                "One-off openings",
+                "opening",
+                [_line(row) for row in windows if not row.rule and _is_ahead(row)],
+            ),
+            (
+                "Freezes and blackouts",
+                "closing",
+                [_line(row) for row in closures if not row.ends_at or row.ends_at > now],
+            ),
         ],
-        "waiting": Proposal.objects.filter(kind=rules.KIND, state="open").select_related("author").order_by("id")[:PER_PAGE],
+        "waiting": (
+            Proposal.objects.filter(kind=rules.KIND, state="open")
+            .select_related("author")
+            .order_by("id")[:PER_PAGE]
+        ),
         "ended": sorted(ended, key=lambda row: row.till, reverse=True)[:10],
         "lockdowns": lockdown.in_force(),
         "may_edit": not rules.edit_refusal(request.user),
@@ -57,14 +84,19 @@ def index(request: Request) -> HttpResponse:
 
 
 def _ended(model: type[MaintenanceWindow] | type[Closure]) -> list[Any]:
-    rows = model.objects.filter(till__isnull=False).select_related("ended_by").order_by("-till")[:10]
+    rows = (
+        model.objects.filter(till__isnull=False).select_related("ended_by").order_by("-till")[:10]
+    )
     for row in rows:
         row.said = say(row)
     return list(rows)
 
 
 def _is_ahead(row: MaintenanceWindow) -> bool:
-    return next(iter(row.value().occurrences(timezone.now(), timezone.now() + HORIZON)), None) is not None
+    return (
+        next(iter(row.value().occurrences(timezone.now(), timezone.now() + HORIZON)), None)
+        is not None
+    )
 
 
 def _line(row: MaintenanceWindow | Closure) -> dict[str, Any]:
@@ -74,7 +106,7 @@ def _line(row: MaintenanceWindow | Closure) -> dict[str, Any]:
     return {"row": row, "kind": kind, "said": say(row), "whom": say_for(row), "next": coming}
 
 
-# --- the editor ------------------------------------------------------------------------------------------------------------------------
+# --- the editor -----------------------------------------------------------------------------------
 
 
 def new(request: Request, kind: str) -> HttpResponse:
@@ -85,7 +117,9 @@ def new(request: Request, kind: str) -> HttpResponse:
         return _saved(request, kind, None)
     shown = forms.shown(kind, None)
     preset = {
-        name: request.GET[name][:200] for name in ("name", "begins_day", "begins_time", "minutes", "scope", "reason") if name in request.GET
+        name: request.GET[name][:200]
+        for name in ("name", "begins_day", "begins_time", "minutes", "scope", "reason")
+        if name in request.GET
     }
     return _editor(request, kind, None, shown | preset)
 
@@ -107,35 +141,58 @@ def edit(request: Request, model: str, key: int) -> HttpResponse:
 
 
 def _as_it_is_now(request: Request, model: str, old: MaintenanceWindow | Closure) -> HttpResponse:
-    """The address of an earlier version: on to the one in force, or to the list, which says who ended it."""
-    current = next((row for row in rules.MODELS[model].objects.in_force() if row.first_key == old.first_key), None)
+    """The address of an earlier version: on to the one in force, or to the list, which says who
+    ended it.
+    """
+    current = next(
+        (row for row in rules.MODELS[model].objects.in_force() if row.first_key == old.first_key),
+        None,
+    )
     if current is not None:
         return redirect("windows:rule", model=model, key=current.pk)
-    messages.info(request, f"“{old.name}” was ended{f' by {old.ended_by}' if old.ended_by else ''}.")
+    messages.info(
+        request, f"“{old.name}” was ended{f' by {old.ended_by}' if old.ended_by else ''}."
+    )
     return redirect("windows:rules")
 
 
 def _saved(request: Request, kind: str, row: MaintenanceWindow | Closure | None) -> HttpResponse:
-    """Save, or end, what the form says. A refusal shows the form again with everything that was typed."""
+    """Save, or end, what the form says. A refusal shows the form again with everything that was
+    typed.
+    """
     typed = forms.typed(request.POST)
     ends = request.POST.get("intent") == "end" and row is not None
-    edit = rules.Edit(forms.KINDS[kind], row.pk if row else None, None if ends else forms.values(kind, typed))
+    edit = rules.Edit(
+        forms.KINDS[kind], row.pk if row else None, None if ends else forms.values(kind, typed)
+    )
     try:
         raise_refusal(rules.edit_refusal(request.user))
-        reason = reading.said("reason", request.POST.get("reason", ""), "Reason", "say why; whoever looks at the calendar reads it.")
+        reason = reading.said(
+            "reason",
+            request.POST.get("reason", ""),
+            "Reason",
+            "say why; whoever looks at the calendar reads it.",
+        )
         found = rules.consequence([edit], request.user)
-        if (ends or (found.displaced_count and not found.widens)) and request.POST.get("seen") != str(found.displaced_count):
+        if (ends or (found.displaced_count and not found.widens)) and request.POST.get(
+            "seen"
+        ) != str(found.displaced_count):
             return _editor(request, kind, row, typed, asks=found, ends=ends)
         proposal = rules.save(actor=request.user, edits=[edit], reason=reason)
     except Refused as refused:
         record_refusal(request, refused)
         return _editor(request, kind, row, typed, refused)
     if proposal:
-        messages.success(request, "It allows more than now, so it waits for a second person; whoever can confirm it has been told.")
+        messages.success(
+            request,
+            "It allows more than now, so it waits for a second person; whoever can confirm it has"
+            " been told.",
+        )
         return redirect(proposal)
     count = found.displaced_count
     lost = (
-        f"{count} change{'s lose their slots' if count > 1 else ' loses its slot'}; their people are told."
+        f"{count} change{'s lose their slots' if count > 1 else ' loses its slot'}; their people"
+        " are told."
         if count
         else "Nobody loses a slot."
     )
@@ -153,7 +210,9 @@ def _editor(
     asks: rules.Consequence | None = None,
     ends: bool = False,
 ) -> HttpResponse:
-    """The form; with `asks` it says what would happen and asks once more, before anybody loses a slot or a rule ends."""
+    """The form; with `asks` it says what would happen and asks once more, before anybody loses a
+    slot or a rule ends.
+    """
     errors = refused.fields if isinstance(refused, Invalid) else {}
     context = {
         "kind": kind,
@@ -173,14 +232,22 @@ def _editor(
         "nths": list(NTH.items()),
         "priorities": PLANNED,
         "countries": days.countries(),
-        "holidays": {name: days.holiday_names(typed.get(f"{name}_country", "")) for name in ("first", "last")},
+        "holidays": {
+            name: days.holiday_names(typed.get(f"{name}_country", "")) for name in ("first", "last")
+        },
         **NO_CONSEQUENCE,
         "versions": _versions(row),
         "asks": asks,
         "ends": ends,
-        **({"consequence": asks} if asks else _consequence(request, kind, row.pk if row else None, typed, strict=False)),
+        **(
+            {"consequence": asks}
+            if asks
+            else _consequence(request, kind, row.pk if row else None, typed, strict=False)
+        ),
     }
-    return render(request, "windows/rules/rule.html", context, status=status_of(refused) if refused else 200)
+    return render(
+        request, "windows/rules/rule.html", context, status=status_of(refused) if refused else 200
+    )
 
 
 def _versions(row: MaintenanceWindow | Closure | None) -> list[Any]:
@@ -188,7 +255,11 @@ def _versions(row: MaintenanceWindow | Closure | None) -> list[Any]:
     if row is None:
         return []
     model = type(row)
-    found = model.objects.filter(till__isnull=False).select_related("made_by", "ended_by").order_by("-id")
+    found = (
+        model.objects.filter(till__isnull=False)
+        .select_related("made_by", "ended_by")
+        .order_by("-id")
+    )
     lines = list((found.filter(line=row.first_key) | found.filter(pk=row.first_key))[:10])
     for line in lines:
         line.said = say(line)
@@ -203,7 +274,9 @@ def preview(request: Request, kind: str) -> HttpResponse:
     typed = forms.typed(request.POST)
     key = key_of(request.POST.get("key", ""))
     context = {
-        "countries_of": {name: days.holiday_names(typed.get(f"{name}_country", "")) for name in ("first", "last")},
+        "countries_of": {
+            name: days.holiday_names(typed.get(f"{name}_country", "")) for name in ("first", "last")
+        },
         "is_closing": kind == "closing",
         "may_edit": not rules.edit_refusal(request.user),
         **_consequence(request, kind, key or None, typed, strict=True),
@@ -212,11 +285,21 @@ def preview(request: Request, kind: str) -> HttpResponse:
 
 
 #: What a page says of a rule that nobody has written yet.
-NO_CONSEQUENCE: dict[str, Any] = {"consequence": None, "occurrences": [], "occurrence_count": 0, "is_past": False, "missing": {}}
+NO_CONSEQUENCE: dict[str, Any] = {
+    "consequence": None,
+    "occurrences": [],
+    "occurrence_count": 0,
+    "is_past": False,
+    "missing": {},
+}
 
 
-def _consequence(request: Request, kind: str, key: int | None, typed: dict[str, Any], *, strict: bool) -> dict[str, Any]:
-    """The consequence of what is typed so far, the occurrences of the year ahead, or what keeps it from being a rule."""
+def _consequence(
+    request: Request, kind: str, key: int | None, typed: dict[str, Any], *, strict: bool
+) -> dict[str, Any]:
+    """The consequence of what is typed so far, the occurrences of the year ahead, or what keeps it
+    from being a rule.
+    """
     edit = rules.Edit(forms.KINDS[kind], key, forms.values(kind, typed))
     if not strict and not typed.get("name"):
         return NO_CONSEQUENCE
@@ -232,7 +315,9 @@ def _consequence(request: Request, kind: str, key: int | None, typed: dict[str, 
         return NO_CONSEQUENCE | {"missing": {"": str(refused)}}
     return {
         "consequence": found,
-        "occurrences": [(occurrence, _shut_by(occurrence, found)) for occurrence in occurrences[:SHOWN_NEXT]],
+        "occurrences": [
+            (occurrence, _shut_by(occurrence, found)) for occurrence in occurrences[:SHOWN_NEXT]
+        ],
         "occurrence_count": len(occurrences),
         "is_past": next(iter(rule.occurrences(now, now + fields.LOOKED_AHEAD)), None) is None,
         "missing": {},
@@ -245,13 +330,19 @@ def _shut_by(occurrence: Occurrence, found: rules.Consequence) -> str:
         return ""
     over = closure_occurrences(found.after, occurrence.start, occurrence.end)
     whole = [c for c in over if c.start <= occurrence.start and occurrence.end <= c.end]
-    names = [c.name for c in whole if all(c.shuts(priority, occurrence.rule.scope) for priority in occurrence.priorities)]
+    names = [
+        c.name
+        for c in whole
+        if all(c.shuts(priority, occurrence.rule.scope) for priority in occurrence.priorities)
+    ]
     return ", ".join(names)
 
 
 @require_safe
 def proposed(request: Request, key: int) -> HttpResponse:
-    """What a proposal about the calendar would do, as things stand now, for whoever is to confirm it."""
+    """What a proposal about the calendar would do, as things stand now, for whoever is to confirm
+    it.
+    """
     proposal = get_object_or_404(Proposal.objects.select_related("author"), pk=key, kind=rules.KIND)
     edits = [rules.Edit(**edit) for edit in proposal.payload["edits"]]
     may_answer = not second_person.answer_refusal(proposal, request.user)
@@ -265,7 +356,11 @@ def proposed(request: Request, key: int) -> HttpResponse:
     }
     try:
         context["lines"] = [_proposed_line(edit) for edit in edits]
-        context["consequence"] = rules.consequence(edits, request.user) if proposal.state == Proposal.State.OPEN else None
+        context["consequence"] = (
+            rules.consequence(edits, request.user)
+            if proposal.state == Proposal.State.OPEN
+            else None
+        )
     except Refused as refused:
         context["overtaken"] = str(refused)
     return render(request, "windows/rules/proposed.html", context)
@@ -275,7 +370,11 @@ def _proposed_line(edit: rules.Edit) -> dict[str, Any]:
     """An edit in words: the rule before and after."""
     model = rules.MODELS[edit.kind]
     before = model.objects.filter(pk=edit.key).first() if edit.key else None
-    after = fields.version(edit.kind, fields.clean(edit.kind, edit.values)) if edit.values is not None else None
+    after = (
+        fields.version(edit.kind, fields.clean(edit.kind, edit.values))
+        if edit.values is not None
+        else None
+    )
     return {
         "name": after.name if after else before.name if before else "",
         "before": f"{say(before)}; {say_for(before)}" if before else "",
@@ -283,7 +382,7 @@ def _proposed_line(edit: rules.Edit) -> dict[str, Any]:
     }
 
 
-# --- lockdown --------------------------------------------------------------------------------------------------------------------------
+# --- lockdown -------------------------------------------------------------------------------------
 
 
 def lockdowns(request: Request) -> HttpResponse:
@@ -300,14 +399,23 @@ def lockdowns(request: Request) -> HttpResponse:
     known = refused.fields if isinstance(refused, Invalid) else {}
     context = {
         "found": [(row, lockdown.holds(row.scope, request.user)) for row in lockdown.in_force()],
-        "would": lockdown.holds([], request.user) if not scope or "scope" in known else lockdown.holds(scope, request.user),
+        "would": (
+            lockdown.holds([], request.user)
+            if not scope or "scope" in known
+            else lockdown.holds(scope, request.user)
+        ),
         "may": not lockdown.refusal(request.user),
         "refused": refused,
         "errors": Fields(known),
         "values": Fields({"components": typed, "reason": request.POST.get("reason", "")}),
         "lifting": request.POST.get("key", ""),
     }
-    return render(request, "windows/rules/lockdown.html", context, status=status_of(refused) if refused else 200)
+    return render(
+        request,
+        "windows/rules/lockdown.html",
+        context,
+        status=status_of(refused) if refused else 200,
+    )
 
 
 def _locked_or_lifted(request: Request) -> HttpResponse:
@@ -315,7 +423,9 @@ def _locked_or_lifted(request: Request) -> HttpResponse:
     reason, key = request.POST.get("reason", ""), request.POST.get("key", "")
     if key:
         found = lockdown.lift(actor=request.user, key=key_of(key), reason=reason)
-        messages.success(request, f"{found.name[:1].upper()}{found.name[1:]} is lifted; what it held may go on.")
+        messages.success(
+            request, f"{found.name[:1].upper()}{found.name[1:]} is lifted; what it held may go on."
+        )
     else:
         scope = reading.names(request.POST.get("components", ""))
         made = lockdown.lock_down(actor=request.user, scope=scope, reason=reason)

@@ -35,7 +35,9 @@ def say_rule(row: MaintenanceWindow) -> str:
     begins = row.begins
     ends = begins + timedelta(minutes=row.minutes)
     until = "24:00" if f"{ends:%H:%M}" == "00:00" else f"{ends:%H:%M}"
-    hours = f"{begins:%H:%M} to {until} {row.zone}" + (" the next day" if ends.date() > begins.date() and until != "24:00" else "")
+    hours = f"{begins:%H:%M} to {until} {row.zone}" + (
+        " the next day" if ends.date() > begins.date() and until != "24:00" else ""
+    )
     if not row.rule:
         return f"once, {say_date(begins)}, {hours}"
     last = f", until {say_date(row.until)}" if row.until else ""
@@ -55,14 +57,19 @@ def _recurs(row: MaintenanceWindow) -> str:
         names = listed([WEEKDAYS[day] for day in days]) if days else f"{row.begins:%A}"
         return f"every {names}" if every == 1 else f"{often} on {names}"
     if freq == "MONTHLY" and days and all(len(day) > 2 for day in days):
-        return f"{often} on the {listed([f'{NTH.get(int(day[:-2]), day[:-2])} {WEEKDAYS[day[-2:]]}' for day in days])}"
+        named = [f"{NTH.get(int(day[:-2]), day[:-2])} {WEEKDAYS[day[-2:]]}" for day in days]
+        return f"{often} on the {listed(named)}"
     return f"{often} on {listed([WEEKDAYS.get(day, day) for day in days])}" if days else often
 
 
 def say_closure(row: Closure) -> str:
     """When a freeze or blackout holds."""
     if row.starts_at is not None:
-        return f"{say_instant(row.starts_at)} to {say_instant(row.ends_at)}" if row.ends_at else f"since {say_instant(row.starts_at)}"
+        return (
+            f"{say_instant(row.starts_at)} to {say_instant(row.ends_at)}"
+            if row.ends_at
+            else f"since {say_instant(row.starts_at)}"
+        )
     first, last = say_a_day(row.first or {}), say_a_day(row.last or {})
     return first if row.first == row.last else f"{first} to {last}"
 
@@ -70,7 +77,11 @@ def say_closure(row: Closure) -> str:
 def say_a_day(day: dict[str, Any]) -> str:
     """A day as `windows.calendar.recurrence.Day` takes it."""
     offset = day.get("offset", 0)
-    moved = f"{abs(offset)} day{'s' if abs(offset) > 1 else ''} {'after' if offset > 0 else 'before'} " if offset else ""
+    moved = (
+        f"{abs(offset)} day{'s' if abs(offset) > 1 else ''} {'after' if offset > 0 else 'before'} "
+        if offset
+        else ""
+    )
     if day.get("holiday"):
         return f"{moved}{day['holiday']} ({day['country']})"
     if day.get("on"):
@@ -87,7 +98,13 @@ def say(row: MaintenanceWindow | Closure) -> str:
 
 def say_for(row: MaintenanceWindow | Closure) -> str:
     """For whom: priorities, components, places."""
-    who = ", ".join(row.priorities) if isinstance(row, MaintenanceWindow) else f"only {', '.join(row.admits) or 'nobody'}"
+    who = (
+        ", ".join(row.priorities)
+        if isinstance(row, MaintenanceWindow)
+        else f"only {', '.join(row.admits) or 'nobody'}"
+    )
     where = f", on {', '.join(row.scope)}" if row.scope else ""
-    places = f", {row.capacity} places" if isinstance(row, MaintenanceWindow) and row.capacity else ""
+    places = (
+        f", {row.capacity} places" if isinstance(row, MaintenanceWindow) and row.capacity else ""
+    )
     return f"{who}{where}{places}"

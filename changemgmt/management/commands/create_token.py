@@ -26,6 +26,13 @@ class Command(BaseCommand):
         user = User.objects.filter(username=options["username"], is_active=True).first()
         if user is None:
             raise CommandError(f"there is no active user {options['username']!r}")
-        token, secret = ApiToken.make(user=user, name=options["name"], scope=options["scope"], lifetime=timedelta(days=options["days"]))
-        trail.record("token.create", data={"token": token.pk, "user": user.pk, "scope": token.scope})
+        token, secret = ApiToken.make(
+            user=user,
+            name=options["name"],
+            scope=options["scope"],
+            lifetime=timedelta(days=options["days"]),
+        )
+        trail.record(
+            "token.create", data={"token": token.pk, "user": user.pk, "scope": token.scope}
+        )
         self.stdout.write(secret)

@@ -25,15 +25,26 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         url, now = options["url"], timezone.now()
         if options["demo"]:
-            line = f"Ready: {url}/ · sign in as engineer, devops-lead, change-manager, … with password {password()} (one click each on the page)"
-            frozen = [c for c in closure_occurrences(current_calendar(), now, now + timedelta(seconds=1)) if c.shuts("P2", frozenset())]
+            line = (
+                f"Ready: {url}/ · sign in as engineer, devops-lead, change-manager, … with password"
+                f" {password()} (one click each on the page)"
+            )
+            frozen = [
+                c
+                for c in closure_occurrences(current_calendar(), now, now + timedelta(seconds=1))
+                if c.shuts("P2", frozenset())
+            ]
             if frozen and not clock.is_set():
-                line += f" · today lies in {frozen[0].name}; to see a window open: CHANGEMGMT_CLOCK=2026-10-06T01:50Z script/server"
+                line += (
+                    f" · today lies in {frozen[0].name}; to see a window open:"
+                    " CHANGEMGMT_CLOCK=2026-10-06T01:50Z script/server"
+                )
         elif not setup.is_needed():
             line = f"Ready: {url}/"
         else:
             line = (
-                f"Ready: {url}/ · nobody can sign in yet. Make the first administrator: {url}{setup.make_link()} "
-                "(works once, for 24 hours; script/manage setup_link prints a new one). Its home then says what is still missing."
+                f"Ready: {url}/ · nobody can sign in yet. Make the first administrator:"
+                f" {url}{setup.make_link()} (works once, for 24 hours; script/manage setup_link"
+                " prints a new one). Its home then says what is still missing."
             )
         self.stdout.write(line)

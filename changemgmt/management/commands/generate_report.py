@@ -23,6 +23,10 @@ class Command(BaseCommand):
         try:
             month = date.fromisoformat(f"{options['period']}-01")
         except ValueError:
-            raise CommandError(f"{options['period']!r} is no month; write it like 2026-10.") from None
+            raise CommandError(
+                f"{options['period']!r} is no month; write it like 2026-10."
+            ) from None
         reporting.make(month)
-        self.stdout.write(json.dumps(plain(reporting.report_for(month)), ensure_ascii=False, indent=1))
+        self.stdout.write(
+            json.dumps(plain(reporting.report_for(month)), ensure_ascii=False, indent=1)
+        )

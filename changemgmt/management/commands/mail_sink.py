@@ -34,7 +34,9 @@ class Command(BaseCommand):
         parser.add_argument("folder")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        controller = Controller(Sink(Path(options["folder"])), hostname="127.0.0.1", port=options["port"])
+        controller = Controller(
+            Sink(Path(options["folder"])), hostname="127.0.0.1", port=options["port"]
+        )
         controller.start()
         stop = threading.Event()
         for name in (signal.SIGINT, signal.SIGTERM):

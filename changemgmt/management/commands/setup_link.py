@@ -1,4 +1,6 @@
-"""`setup_link`: prints the one address by which the first administrator of an installation makes themselves."""
+"""`setup_link`: prints the one address by which the first administrator of an installation makes
+themselves.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,10 @@ from language.refusal import Missing
 
 
 class Command(BaseCommand):
-    help = "Print the set-up link: one use, 24 hours; a new one replaces the old; ends with the first administrator."
+    help = (
+        "Print the set-up link: one use, 24 hours; a new one replaces the old; ends with the first"
+        " administrator."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

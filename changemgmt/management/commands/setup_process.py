@@ -1,4 +1,6 @@
-"""`setup_process`: what the process document states. Idempotent; an edit made since is never overwritten."""
+"""`setup_process`: what the process document states. Idempotent; an edit made since is never
+overwritten.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,21 @@ from approvals.policy.policy import DEFAULT
 from changemgmt.process import CLOSURES, WINDOWS
 from windows.models import Closure, MaintenanceWindow
 
-#: Role → permissions (app.codename). What is not listed is decided by the role itself, in the verb's guard.
-READ = ["requests.view_changerequest", "requests.view_component", "reports.view_monthlyreport", "windows.view_maintenancewindow"]
+#: Role → permissions (app.codename). What is not listed is decided by the role itself, in the
+#: verb's guard.
+READ = [
+    "requests.view_changerequest",
+    "requests.view_component",
+    "reports.view_monthlyreport",
+    "windows.view_maintenancewindow",
+]
 REQUEST = ["requests.add_changerequest", "requests.change_changerequest", "requests.add_comment"]
-OPERATE = ["implementation.change_checklistitem", "implementation.add_check", "implementation.add_issue", "implementation.add_logentry"]
+OPERATE = [
+    "implementation.change_checklistitem",
+    "implementation.add_check",
+    "implementation.add_issue",
+    "implementation.add_logentry",
+]
 MANAGE = [
     "requests.add_component",
     "requests.change_component",
@@ -47,7 +60,10 @@ PERMISSIONS: dict[str, list[str]] = {
 
 
 class Command(BaseCommand):
-    help = "Roles and permissions, default policy, windows, freezes and blackouts: everything that the process document states."
+    help = (
+        "Roles and permissions, default policy, windows, freezes and blackouts: everything that the"
+        " process document states."
+    )
 
     @transaction.atomic
     def handle(self, *args: Any, **options: Any) -> None:
@@ -58,7 +74,9 @@ class Command(BaseCommand):
         wanted = {name for names in PERMISSIONS.values() for name in names}
         known = {
             f"{p.content_type.app_label}.{p.codename}": p
-            for p in Permission.objects.select_related("content_type").filter(Q(codename__in=[name.split(".")[1] for name in wanted]))
+            for p in Permission.objects.select_related("content_type").filter(
+                Q(codename__in=[name.split(".")[1] for name in wanted])
+            )
         }
         made = 0
         for role in Role:

@@ -1,4 +1,6 @@
-"""`tick [--at ISO]`: do everything that is due by an instant; Celery beat calls the same function every 30 seconds."""
+"""`tick [--at ISO]`: do everything that is due by an instant; Celery beat calls the same function
+every 30 seconds.
+"""
 
 from __future__ import annotations
 
@@ -21,5 +23,7 @@ class Command(BaseCommand):
         try:
             at = clock.parse(options["at"]) if options["at"] else None
         except ValueError:
-            raise CommandError(f"--at {options['at']!r} is no ISO instant; write it like 2026-10-06T04:00Z.") from None
+            raise CommandError(
+                f"--at {options['at']!r} is no ISO instant; write it like 2026-10-06T04:00Z."
+            ) from None
         self.stdout.write(json.dumps(tick(at)))

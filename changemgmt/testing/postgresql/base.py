@@ -1,7 +1,8 @@
 """PostgreSQL for tests with real transactions: a flush that the append-only trail does not refuse.
 
-Django empties tables with TRUNCATE between such tests, which the trail's trigger forbids. This flush switches triggers off for
-its own transaction alone; nothing else about the database differs from production.
+Django empties tables with TRUNCATE between such tests, which the trail's trigger forbids. This
+flush switches triggers off for its own transaction alone; nothing else about the database differs
+from production.
 """
 
 from django.db.backends.postgresql.base import DatabaseWrapper as PostgresqlWrapper

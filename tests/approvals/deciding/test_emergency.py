@@ -1,4 +1,6 @@
-"""Emergencies: deputies called in their order, and the start before anybody answered (A3, A4, R2, R3, R4)."""
+"""Emergencies: deputies called in their order, and the start before anybody answered (A3, A4, R2,
+R3, R4).
+"""
 
 from __future__ import annotations
 
@@ -23,16 +25,24 @@ Sit = Callable[[str], Desk]
 
 def asked() -> list[str]:
     """Everybody who has been told that the authorisation waits, in the order in which they were."""
-    return list(Message.objects.filter(kind="approval_waiting").order_by("id").values_list("recipient__username", flat=True))
+    return list(
+        Message.objects.filter(kind="approval_waiting")
+        .order_by("id")
+        .values_list("recipient__username", flat=True)
+    )
 
 
 def test_the_next_contact_is_called_every_five_minutes(desk: Sit, at: Any) -> None:
-    """A3: first the first on duty (and the CTO); then the next in order, nobody twice; each call has its event; an answer ends it."""
+    """A3: first the first on duty (and the CTO); then the next in order, nobody twice; each call
+    has its event; an answer ends it.
+    """
     at("2026-10-01T02:00Z")
     for order, username in ((2, "senior-devops"), (3, "devops-lead")):
         person = User.objects.get(username=username)
         person.groups.add(*User.objects.get(username="emergency-contact").groups.all())
-        Duty.objects.create(kind="emergency-contact", user=person, order=order, starts_at="2026-01-01T00:00Z")
+        Duty.objects.create(
+            kind="emergency-contact", user=person, order=order, starts_at="2026-01-01T00:00Z"
+        )
     number = str(desk("engineer").submit("P0")["id"])
     assert sorted(asked()) == ["cto", "emergency-contact"]
     assert tick()["deputies"] == 0
@@ -56,8 +66,13 @@ CALLED = {"reason": "Called the CTO at 01:50 and at 01:55, no answer"}
 def start_before(desk: Sit, at: Any, requester: str = "engineer") -> str:
     at("2026-10-01T02:00Z")
     number = str(desk(requester).submit("P0")["id"])
-    assert desk("oncall").get(f"/gate/{number}")["allow"] is False, "a pipeline starts nothing that nobody has authorised"
-    assert {item["name"]: item["allowed"] for item in desk("oncall").get(f"/changes/{number}/actions")["items"]}["start"] is True
+    assert desk("oncall").get(f"/gate/{number}")["allow"] is False, (
+        "a pipeline starts nothing that nobody has authorised"
+    )
+    assert {
+        item["name"]: item["allowed"]
+        for item in desk("oncall").get(f"/changes/{number}/actions")["items"]
+    }["start"] is True
     refused = desk("oncall").post(f"/changes/{number}/start", expect=422)
     assert [error["field"] for error in refused["errors"]] == ["reason"]
     started = desk("oncall").post(f"/changes/{number}/start", CALLED)
@@ -66,19 +81,32 @@ def start_before(desk: Sit, at: Any, requester: str = "engineer") -> str:
 
 
 def step_of(desk: Sit, number: str) -> int:
-    return int(next(step["id"] for step in desk("cto").steps(number) if step["kind"] == "emergency"))
+    return int(
+        next(step["id"] for step in desk("cto").steps(number) if step["kind"] == "emergency")
+    )
 
 
-def test_only_the_on_call_engineer_on_duty_starts_before_it_is_authorised(desk: Sit, at: Any) -> None:
-    """A33: on by default, also as requester; nobody else, not off duty, no planned change; the policy switches it off, which narrows."""
+def test_only_the_on_call_engineer_on_duty_starts_before_it_is_authorised(
+    desk: Sit, at: Any
+) -> None:
+    """A33: on by default, also as requester; nobody else, not off duty, no planned change; the
+    policy switches it off, which narrows.
+    """
     assert start_before(desk, at, "oncall")
     number = str(desk("engineer").submit("P0")["id"])
     for other in ("devops", "senior-devops", "devops-lead"):
         refused = desk(other).post(f"/changes/{number}/start", CALLED, expect=409)
         assert "on-call engineer on duty" in refused["detail"]
-    desk("cto").post(f"/changes/{number}/steps/{step_of(desk, number)}/confirmation", {"answer": "ratified"}, expect=409)
+    desk("cto").post(
+        f"/changes/{number}/steps/{step_of(desk, number)}/confirmation",
+        {"answer": "ratified"},
+        expect=409,
+    )
     Duty.objects.filter(kind="on-call").update(ends_at="2026-10-01T01:59Z")
-    assert desk("oncall").post(f"/changes/{number}/start", CALLED, expect=409)["code"] == "not_approved"
+    assert (
+        desk("oncall").post(f"/changes/{number}/start", CALLED, expect=409)["code"]
+        == "not_approved"
+    )
     Duty.objects.filter(kind="on-call").update(ends_at=None)
     rules = Policy.objects.get().rules
     Policy.objects.update(rules=rules | {"P0": rules["P0"] | {"starts_before": False}})
@@ -88,7 +116,9 @@ def test_only_the_on_call_engineer_on_duty_starts_before_it_is_authorised(desk: 
 
 
 def test_cto_and_contact_are_paged_every_15_minutes_until_one_answers(desk: Sit, at: Any) -> None:
-    """A33: at once, then at :15 and :30; after a pause once and not in a burst; an answer ends it."""
+    """A33: at once, then at :15 and :30; after a pause once and not in a burst; an answer
+    ends it.
+    """
     number = start_before(desk, at)
 
     def paged() -> int:
@@ -105,14 +135,18 @@ def test_cto_and_contact_are_paged_every_15_minutes_until_one_answers(desk: Sit,
     at("2026-10-01T06:00:00Z")
     tick(), tick()
     assert paged() == 3
-    desk("emergency-contact").post(f"/changes/{number}/steps/{step_of(desk, number)}/confirmation", {"answer": "ratified"})
+    desk("emergency-contact").post(
+        f"/changes/{number}/steps/{step_of(desk, number)}/confirmation", {"answer": "ratified"}
+    )
     at("2026-10-01T06:15:00Z")
     tick()
     assert paged() == 3
 
 
 def test_a_start_before_authorisation_is_ratified_and_reported(desk: Sit, at: Any) -> None:
-    """A4: by whoever could have authorised it, by nobody else, once; it is owed until then, and the report names it."""
+    """A4: by whoever could have authorised it, by nobody else, once; it is owed until then, and the
+    report names it.
+    """
     number = start_before(desk, at)
     planned = str(desk("engineer").submit("P2")["id"])
     desk("devops").post(f"/changes/{planned}/start", expect=409)
@@ -126,13 +160,22 @@ def test_a_start_before_authorisation_is_ratified_and_reported(desk: Sit, at: An
     desk("cto").decide(number, "emergency", expect=409)
     client = Client()
     client.force_login(User.objects.get(username="cto"))
-    assert "started before anybody authorised it" in client.get(f"/changes/{number}/").content.decode()
+    assert (
+        "started before anybody authorised it" in client.get(f"/changes/{number}/").content.decode()
+    )
     assert "Ratify or not" in client.get("/approvals/").content.decode()
     desk("oncall").post(f"/changes/{number}/fail", {"reason": "It did not help"})
     owed = desk("change-manager").post(f"/changes/{number}/close", expect=409)["reasons"]
     assert "ratification" in [reason["code"] for reason in owed]
-    step_of_cto = int(next(step["id"] for step in desk("cto").steps(number) if step["kind"] == "emergency"))
-    assert client.post(f"/changes/{number}/act/ratify", {"step": step_of_cto, "answer": "ratified"}).status_code == 302
+    step_of_cto = int(
+        next(step["id"] for step in desk("cto").steps(number) if step["kind"] == "emergency")
+    )
+    assert (
+        client.post(
+            f"/changes/{number}/act/ratify", {"step": step_of_cto, "answer": "ratified"}
+        ).status_code
+        == 302
+    )
     desk("emergency-contact").post(path, {"answer": "not_ratified"}, expect=409)
     owed = desk("change-manager").post(f"/changes/{number}/close", expect=409)["reasons"]
     assert "ratification" not in [reason["code"] for reason in owed]
@@ -141,10 +184,16 @@ def test_a_start_before_authorisation_is_ratified_and_reported(desk: Sit, at: An
     assert Event.objects.get(action="approval.ratify").data["answer"] == "ratified"
 
 
-def test_a_start_that_is_not_ratified_alerts_and_one_unanswered_is_escalated(desk: Sit, at: Any) -> None:
-    """A4: “not ratified” changes nothing of the run; no answer within 24 hours is told once, also after days without a worker."""
+def test_a_start_that_is_not_ratified_alerts_and_one_unanswered_is_escalated(
+    desk: Sit, at: Any
+) -> None:
+    """A4: “not ratified” changes nothing of the run; no answer within 24 hours is told once, also
+    after days without a worker.
+    """
     first, second = start_before(desk, at), start_before(desk, at)
-    desk("cto").post(f"/changes/{first}/steps/{step_of(desk, first)}/confirmation", {"answer": "not_ratified"})
+    desk("cto").post(
+        f"/changes/{first}/steps/{step_of(desk, first)}/confirmation", {"answer": "not_ratified"}
+    )
     assert desk("oncall").get(f"/changes/{first}")["state"] == "implementing"
     assert "did not ratify" in Message.objects.filter(kind="ratification").latest("id").subject
     at("2026-10-02T01:59Z")
@@ -153,9 +202,15 @@ def test_a_start_that_is_not_ratified_alerts_and_one_unanswered_is_escalated(des
     assert [tick()["overdue_ratifications"], tick()["overdue_ratifications"]] == [1, 0]
     overdue = Event.objects.get(action="approval.ratification_overdue")
     assert overdue.change_id == ChangeRequest.objects.get(number=second).pk
-    desk("cto").post(f"/changes/{second}/steps/{step_of(desk, second)}/confirmation", {"answer": "ratified"})
+    desk("cto").post(
+        f"/changes/{second}/steps/{step_of(desk, second)}/confirmation", {"answer": "ratified"}
+    )
     assert Event.objects.filter(action="approval.ratify").latest("id").data["late"] is True
-    desk("cto").post(f"/changes/{second}/steps/{step_of(desk, second)}/confirmation", {"answer": "maybe"}, expect=422)
+    desk("cto").post(
+        f"/changes/{second}/steps/{step_of(desk, second)}/confirmation",
+        {"answer": "maybe"},
+        expect=422,
+    )
 
 
 def test_whoever_requested_it_ratifies_nothing(desk: Sit, at: Any) -> None:
@@ -163,12 +218,18 @@ def test_whoever_requested_it_ratifies_nothing(desk: Sit, at: Any) -> None:
     at("2026-10-01T02:00Z")
     number = str(desk("cto").submit("P0")["id"])
     desk("oncall").post(f"/changes/{number}/start", CALLED)
-    refusal = desk("cto").post(f"/changes/{number}/steps/{step_of(desk, number)}/confirmation", {"answer": "ratified"}, expect=403)
+    refusal = desk("cto").post(
+        f"/changes/{number}/steps/{step_of(desk, number)}/confirmation",
+        {"answer": "ratified"},
+        expect=403,
+    )
     assert refusal["code"] == "own_change"
 
 
 def test_a_half_given_review_does_not_count_after_an_escalation(desk: Sit, at: Any) -> None:
-    """A2: the policy asks two technical reviewers, one of whom approved before it became a P0: the review is still owed afterwards."""
+    """A2: the policy asks two technical reviewers, one of whom approved before it became a P0: the
+    review is still owed afterwards.
+    """
     at("2026-10-01T09:00Z")
     rules = Policy.objects.get().rules
     rules["P2"]["stages"][0][0]["needed"] = 2
@@ -176,8 +237,13 @@ def test_a_half_given_review_does_not_count_after_an_escalation(desk: Sit, at: A
     number = str(desk("engineer").submit("P2")["id"])
     desk("tech-lead").decide(number, "technical")
     desk("product-manager").decide(number, "business")
-    desk("engineer").post(f"/changes/{number}/escalate", {"reason": "Down", "emergency_kind": "outage", "emergency_reference": "INC-1"})
+    desk("engineer").post(
+        f"/changes/{number}/escalate",
+        {"reason": "Down", "emergency_kind": "outage", "emergency_reference": "INC-1"},
+    )
     desk("cto").decide(number, "emergency")
     desk("oncall").post(f"/changes/{number}/start")
     desk("oncall").post(f"/changes/{number}/fail", {"reason": "It did not help"})
-    assert set(Step.objects.filter(change__number=number, deferred=True).values_list("kind", flat=True)) == {"technical"}
+    assert set(
+        Step.objects.filter(change__number=number, deferred=True).values_list("kind", flat=True)
+    ) == {"technical"}

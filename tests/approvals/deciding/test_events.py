@@ -28,7 +28,9 @@ def october(at: Any) -> None:
 
 
 def trail(desk: Sit, number: str, *, after: str = "") -> list[Said]:
-    """The change's events, instants to the minute in UTC; of a fingerprint that it is one. What a round says, tests/audit/test_words.py does."""
+    """The change's events, instants to the minute in UTC; of a fingerprint that it is one. What a
+    round says, tests/audit/test_words.py does.
+    """
     events = desk("auditor").get(f"/audit?change={number}&limit=200")["items"]
     assert {event["change"] for event in events} == {number}
     events = [event for event in events if event["action"] != "approval.open_round"]
@@ -119,7 +121,11 @@ def test_verdicts_and_approval_carry_the_fingerprint_of_what_was_submitted(desk:
     desk("tech-lead").decide(number, "technical")
     engineer.patch(f"/changes/{number}", {"version": 2, "reason": FULL["reason"]})
     events = desk("auditor").get(f"/audit?change={number}&limit=200")["items"]
-    hashes = [e["data"]["content_hash"] for e in events if e["action"] not in ("change.create", "approval.open_round")]
+    hashes = [
+        e["data"]["content_hash"]
+        for e in events
+        if e["action"] not in ("change.create", "approval.open_round")
+    ]
     assert len(hashes) == 1 + 4 + 1 + 2 + 1
     assert len(set(hashes[:6])) == 1
     assert hashes[6] == hashes[7] != hashes[0]
@@ -148,7 +154,9 @@ def test_a_no_says_who_at_which_step_and_why(
         (
             "approval.decide",
             "product-manager",
-            decided(desk, number, "business", "product-manager", verdict, comment="Not this quarter."),
+            decided(
+                desk, number, "business", "product-manager", verdict, comment="Not this quarter."
+            ),
         ),
         (action, "product-manager", move),
     ]
@@ -164,7 +172,14 @@ def test_a_waived_review_and_a_second_round(desk: Sit) -> None:
     move = {"from": "in_review", "to": "changes_requested", "step": steps["technical"]}
     again = {"from": "changes_requested", "to": "in_review", "round": 2}
     waived, asked = (
-        {"step": steps[kind], "kind": kind, "round": 1, "verdict": verdict, "role": role, "comment": comment}
+        {
+            "step": steps[kind],
+            "kind": kind,
+            "round": 1,
+            "verdict": verdict,
+            "role": role,
+            "comment": comment,
+        }
         | {"checklist": dict.fromkeys(TICKS[kind], True)}
         for kind, verdict, role, comment in (
             ("security", "waive", "security-engineer", "Texts only."),

@@ -1,4 +1,6 @@
-"""“Not applicable” is an answer, not a way round (A34, X23), and the evidence of an earlier change."""
+"""“Not applicable” is an answer, not a way round (A34, X23), and the evidence of an earlier
+change.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def errors(problem: dict[str, Any]) -> list[str]:
     return sorted(error["field"] for error in problem["errors"])
 
 
-def approve(desk: Sit, who: str, number: str, kind: str, answers: dict[str, Any], expect: int = 422) -> Any:
+def approve(
+    desk: Sit, who: str, number: str, kind: str, answers: dict[str, Any], expect: int = 422
+) -> Any:
     return desk(who).decide(number, kind, checklist=answers, expect=expect)
 
 
@@ -37,13 +41,21 @@ def approve(desk: Sit, who: str, number: str, kind: str, answers: dict[str, Any]
         ("product-manager", "business", ["B1", "B2", "B3", "B4"], ["B1"]),
     ],
 )
-def test_some_items_are_always_judged(desk: Sit, who: str, kind: str, all_items: list[str], never: list[str]) -> None:
-    """A34, R38, R39, R45, R50: T1, T2, S1 and B1 are never not applicable; all others may be, with a sentence."""
+def test_some_items_are_always_judged(
+    desk: Sit, who: str, kind: str, all_items: list[str], never: list[str]
+) -> None:
+    """A34, R38, R39, R45, R50: T1, T2, S1 and B1 are never not applicable; all others may be, with
+    a sentence.
+    """
     number = str(desk("engineer").submit("P2", affects_network=True)["id"])
-    assert errors(approve(desk, who, number, kind, dict.fromkeys(all_items, WHY))) == [f"checklist.{key}" for key in never]
+    assert errors(approve(desk, who, number, kind, dict.fromkeys(all_items, WHY))) == [
+        f"checklist.{key}" for key in never
+    ]
     for note in ("x", "small", "n/a", "not needed", ". . . .", "1 2 3 4"):
         answers = dict.fromkeys(all_items, True) | {all_items[-1]: {"not_applicable": note}}
-        assert errors(approve(desk, who, number, kind, answers)) == [f"checklist.{all_items[-1]}"], note
+        assert errors(approve(desk, who, number, kind, answers)) == [
+            f"checklist.{all_items[-1]}"
+        ], note
     answers = {key: True if key in never else WHY for key in all_items}
     assert approve(desk, who, number, kind, answers, expect=200)["state"] == "approved"
 
@@ -53,8 +65,12 @@ def test_a_p3_without_evidence_is_not_passed(desk: Sit) -> None:
     bare = str(desk("engineer").submit("P3", rollback_tested=None)["id"])
     ticks: dict[str, Any] = dict.fromkeys(["T1", "T2", "T3", "T4", "T5", "T6"], True)
     refused = approve(desk, "tech-lead", bare, "technical", ticks)
-    assert [(e["field"], "no evidence yet" in e["message"]) for e in refused["errors"]] == [("checklist.T2", True)]
-    assert errors(approve(desk, "tech-lead", bare, "technical", ticks | {"T2": WHY})) == ["checklist.T2"]
+    assert [(e["field"], "no evidence yet" in e["message"]) for e in refused["errors"]] == [
+        ("checklist.T2", True)
+    ]
+    assert errors(approve(desk, "tech-lead", bare, "technical", ticks | {"T2": WHY})) == [
+        "checklist.T2"
+    ]
     version = desk("engineer").get(f"/changes/{bare}")["version"]
     shown = {"what": "Went back to 3.1", "where": "staging", "when": "2026-09-30"}
     desk("engineer").patch(f"/changes/{bare}", {"version": version, "rollback_tested": shown})
@@ -62,7 +78,9 @@ def test_a_p3_without_evidence_is_not_passed(desk: Sit) -> None:
 
 
 def test_the_sign_off_reads_what_was_spared_and_the_report_counts_it(desk: Sit, at: Any) -> None:
-    """A34: the card of the next stage says which items were so answered, and why; the event names them."""
+    """A34: the card of the next stage says which items were so answered, and why; the event names
+    them.
+    """
     at("2026-10-01T09:00Z")
     number = str(desk("engineer").submit("P3")["id"])
     ticks: dict[str, Any] = dict.fromkeys(["T1", "T2", "T3", "T4", "T5", "T6"], True) | {"T4": WHY}
@@ -102,15 +120,23 @@ class TestAnEarlierChange:
         answer: dict[str, Any] = desk("engineer").call("POST", f"/changes/{made['id']}/submit", {})
         return answer
 
-    def test_it_counts_when_all_is_alike_and_the_card_shows_its_age(self, desk: Sit, at: Any) -> None:
+    def test_it_counts_when_all_is_alike_and_the_card_shows_its_age(
+        self, desk: Sit, at: Any
+    ) -> None:
         at("2026-10-01T09:00Z")
         earlier = str(desk("engineer2").submit("P2")["id"])
         at("2026-10-11T09:00Z")
-        later = self.pointing(desk, earlier, requested_date="2026-10-12", rollback_plan=f"  {self.PLAN} ")
+        later = self.pointing(
+            desk, earlier, requested_date="2026-10-12", rollback_plan=f"  {self.PLAN} "
+        )
         assert later["state"] == "in_review"
-        step = next(s["id"] for s in desk("tech-lead").steps(later["id"]) if s["kind"] == "technical")
+        step = next(
+            s["id"] for s in desk("tech-lead").steps(later["id"]) if s["kind"] == "technical"
+        )
         desk("tech-lead").client.force_login(desk("tech-lead").user)
-        card = " ".join(desk("tech-lead").client.get(f"/approvals/{step}/").content.decode().split())
+        card = " ".join(
+            desk("tech-lead").client.get(f"/approvals/{step}/").content.decode().split()
+        )
         assert f">{earlier}</a>, 11 d" in card, "its words name 30 September"
         assert desk("tech-lead").decide(later["id"], "technical")["state"] == "approved"
 
@@ -122,7 +148,9 @@ class TestAnEarlierChange:
             ({"rollback_plan": "Something else"}, "reads otherwise"),
         ],
     )
-    def test_what_is_not_alike_proves_nothing(self, desk: Sit, at: Any, more: dict[str, Any], said: str) -> None:
+    def test_what_is_not_alike_proves_nothing(
+        self, desk: Sit, at: Any, more: dict[str, Any], said: str
+    ) -> None:
         at("2026-10-01T09:00Z")
         earlier = str(desk("engineer2").submit("P2")["id"])
         refused = self.pointing(desk, earlier, **more)
@@ -135,7 +163,9 @@ class TestAnEarlierChange:
         second = self.pointing(desk, first)
         assert errors(self.pointing(desk, str(second["id"]))) == ["rollback_tested"]
         hidden = str(desk("engineer2").submit("P2", confidential=True)["id"])
-        absent = self.pointing(desk, "CR-2026-10-01-999")["detail"].replace("CR-2026-10-01-999", "N")
+        absent = self.pointing(desk, "CR-2026-10-01-999")["detail"].replace(
+            "CR-2026-10-01-999", "N"
+        )
         assert self.pointing(desk, hidden)["detail"].replace(hidden, "N") == absent
 
     @pytest.mark.parametrize(("day", "counts"), [("2027-03-29", True), ("2027-03-30", False)])

@@ -1,4 +1,6 @@
-"""Suggested text (issue 3 item 6): worded by a reviewer, taken over by the requester, whose it then is; the suggester stays free to decide."""
+"""Suggested text (issue 3 item 6): worded by a reviewer, taken over by the requester, whose it then
+is; the suggester stays free to decide.
+"""
 
 from __future__ import annotations
 
@@ -25,19 +27,34 @@ def browser(username: str) -> Client:
     return client
 
 
-def suggest(username: str, number: str, text: str = BETTER, field: str = "rollback_plan", expect: int = 302, comment: str = "") -> str:
-    answer = browser(username).post(f"/changes/{number}/suggest/{field}", {"text": text, "comment": comment})
+def suggest(
+    username: str,
+    number: str,
+    text: str = BETTER,
+    field: str = "rollback_plan",
+    expect: int = 302,
+    comment: str = "",
+) -> str:
+    answer = browser(username).post(
+        f"/changes/{number}/suggest/{field}", {"text": text, "comment": comment}
+    )
     assert answer.status_code == expect, answer.content.decode()[:1500]
     return answer.content.decode()
 
 
 def answer(username: str, number: str, verb: str = "accept", version: int = 1) -> int:
     key = Suggestion.objects.latest("id").pk
-    return int(browser(username).post(f"/changes/{number}/act/{verb}-suggestion", {"suggestion": key, "version": version}).status_code)
+    return int(
+        browser(username)
+        .post(f"/changes/{number}/act/{verb}-suggestion", {"suggestion": key, "version": version})
+        .status_code
+    )
 
 
 def test_the_requester_takes_it_over_and_the_suggester_decides(desk: Sit, at: Any) -> None:
-    """One click: an edit by the requester, a new round; the suggester is no author and approves it; both see the difference first."""
+    """One click: an edit by the requester, a new round; the suggester is no author and approves it;
+    both see the difference first.
+    """
     at("2026-10-01T09:00Z")
     number = str(desk("engineer").submit("P3")["id"])
     page = browser("tech-lead").get(f"/changes/{number}/suggest/rollback_plan").content.decode()
@@ -51,7 +68,9 @@ def test_the_requester_takes_it_over_and_the_suggester_decides(desk: Sit, at: An
     assert answer("engineer", number) == 302
     change = ChangeRequest.objects.get(number=number)
     assert (change.rollback_plan, change.round, change.version) == (BETTER, 2, 2)
-    assert set(Author.objects.filter(change=change).values_list("user__username", flat=True)) == {"engineer"}
+    assert set(Author.objects.filter(change=change).values_list("user__username", flat=True)) == {
+        "engineer"
+    }
     assert Event.objects.get(action="change.revise").actor.username == "engineer"
     desk("tech-lead").decide(number, "technical")
     desk("devops").decide(number, "sign_off")
@@ -60,12 +79,19 @@ def test_the_requester_takes_it_over_and_the_suggester_decides(desk: Sit, at: An
 
 
 def test_nobody_takes_over_for_the_requester(desk: Sit, at: Any) -> None:
-    """Self-approval by suggestion: its author, a manager, a superuser cannot make it content; nor an older version, nor twice."""
+    """Self-approval by suggestion: its author, a manager, a superuser cannot make it content; nor
+    an older version, nor twice.
+    """
     at("2026-10-01T09:00Z")
     number = str(desk("engineer").submit("P2")["id"])
     suggest("tech-lead", number)
-    assert [answer(name, number) for name in ("tech-lead", "change-manager", "admin", "devops")] == [403] * 4
-    assert [answer(name, number, "decline") for name in ("tech-lead", "change-manager")] == [403, 403]
+    assert [
+        answer(name, number) for name in ("tech-lead", "change-manager", "admin", "devops")
+    ] == [403] * 4
+    assert [answer(name, number, "decline") for name in ("tech-lead", "change-manager")] == [
+        403,
+        403,
+    ]
     assert answer("engineer", number, version=7) == 412
     assert answer("engineer", number, "decline") == 302
     assert answer("engineer", number) == 409
@@ -79,19 +105,25 @@ def test_what_has_changed_since_is_not_written_over(desk: Sit, at: Any) -> None:
     at("2026-10-01T09:00Z")
     number = str(desk("engineer").submit("P2")["id"])
     suggest("tech-lead", number)
-    desk("engineer").patch(f"/changes/{number}", {"version": 1, "rollback_plan": "Something else\nentirely"})
+    desk("engineer").patch(
+        f"/changes/{number}", {"version": 1, "rollback_plan": "Something else\nentirely"}
+    )
     assert answer("engineer", number, version=2) == 409
     assert ChangeRequest.objects.get(number=number).rollback_plan == "Something else\nentirely"
 
 
 def test_what_cannot_be_suggested(desk: Sit, at: Any) -> None:
-    """The same text, none, too much, another field, one's own change, a reader, one not in review, an invisible one; typed text is kept."""
+    """The same text, none, too much, another field, one's own change, a reader, one not in review,
+    an invisible one; typed text is kept.
+    """
     at("2026-10-01T09:00Z")
     number = str(desk("engineer").submit("P2")["id"])
     same = ChangeRequest.objects.get(number=number).rollback_plan
     for text in (same, "", "x" * 20_001):
         suggest("tech-lead", number, text, expect=422)
-    assert "Kept &lt;as typed&gt;" in suggest("tech-lead", number, same, expect=422, comment="Kept <as typed>")
+    assert "Kept &lt;as typed&gt;" in suggest(
+        "tech-lead", number, same, expect=422, comment="Kept <as typed>"
+    )
     suggest("tech-lead", number, field="priority", expect=404)
     suggest("tech-lead", number, field="state", expect=404)
     suggest("engineer", number, expect=403)

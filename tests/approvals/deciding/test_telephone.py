@@ -1,4 +1,6 @@
-"""An emergency authorised by telephone: recorded by the on-call engineer, confirmed or denied by the person named (A4)."""
+"""An emergency authorised by telephone: recorded by the on-call engineer, confirmed or denied by
+the person named (A4).
+"""
 
 from __future__ import annotations
 
@@ -28,13 +30,17 @@ def emergency(desk: Sit, at: Any) -> str:
     return str(desk("engineer").submit("P0")["id"])
 
 
-def record(desk: Sit, number: str, name: str = "cto", who: str = "oncall", expect: int = 200, **more: Any) -> Any:
+def record(
+    desk: Sit, number: str, name: str = "cto", who: str = "oncall", expect: int = 200, **more: Any
+) -> Any:
     return desk(who).decide(number, "emergency", expect=expect, on_behalf_of=name, **more)
 
 
 def confirm(desk: Sit, number: str, answer: str, who: str = "cto", expect: int = 200) -> Any:
     step = next(s for s in desk(who).steps(number) if s["kind"] == "emergency" and s["decisions"])
-    return desk(who).post(f"/changes/{number}/steps/{step['id']}/confirmation", {"answer": answer}, expect=expect)
+    return desk(who).post(
+        f"/changes/{number}/steps/{step['id']}/confirmation", {"answer": answer}, expect=expect
+    )
 
 
 def told(username: str, kind: str) -> int:
@@ -71,7 +77,9 @@ def test_a_denied_one_stops_a_start_that_was_not_made(desk: Sit, emergency: str)
     assert desk("oncall").post(f"/changes/{emergency}/start")["state"] == "implementing"
 
 
-def test_denied_after_the_start_it_goes_on_and_is_reported(desk: Sit, emergency: str, at: Any) -> None:
+def test_denied_after_the_start_it_goes_on_and_is_reported(
+    desk: Sit, emergency: str, at: Any
+) -> None:
     """A4, A30: nobody's run is cut off; the report names it."""
     record(desk, emergency)
     desk("oncall").post(f"/changes/{emergency}/start")
@@ -83,7 +91,9 @@ def test_denied_after_the_start_it_goes_on_and_is_reported(desk: Sit, emergency:
     assert report["exceptions"]["phone_approvals_unconfirmed"] == 1
 
 
-def test_a_denied_one_that_never_ran_is_reported_in_the_month_of_the_denial(desk: Sit, emergency: str, at: Any) -> None:
+def test_a_denied_one_that_never_ran_is_reported_in_the_month_of_the_denial(
+    desk: Sit, emergency: str, at: Any
+) -> None:
     """A4."""
     record(desk, emergency)
     confirm(desk, emergency, "not_approved")
@@ -106,14 +116,18 @@ def test_no_answer_is_escalated_once(desk: Sit, emergency: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["engineer", "tech-lead", "nobody-here", "oncall"])
-def test_only_somebody_who_could_have_approved_is_named(desk: Sit, emergency: str, name: str) -> None:
+def test_only_somebody_who_could_have_approved_is_named(
+    desk: Sit, emergency: str, name: str
+) -> None:
     """A4, F37: neither the requester, nor somebody without the role, nor oneself."""
     problem = record(desk, emergency, name=name, expect=422)
     assert problem["errors"][0]["field"] == "on_behalf_of"
     assert not Decision.objects.filter(change__number=emergency).exists()
 
 
-def test_only_the_on_call_engineer_records_it_and_only_an_approval_of_an_emergency(desk: Sit, emergency: str) -> None:
+def test_only_the_on_call_engineer_records_it_and_only_an_approval_of_an_emergency(
+    desk: Sit, emergency: str
+) -> None:
     """A4."""
     record(desk, emergency, who="devops", expect=403)
     record(desk, emergency, who="auditor", expect=403)
@@ -146,27 +160,38 @@ def test_only_the_person_named_answers_and_a_token_never(desk: Sit, emergency: s
     step = record(desk, emergency)
     confirm(desk, emergency, "approved", who="oncall", expect=403)
     confirm(desk, emergency, "ratified", expect=422)
-    secret = desk("cto").user.api_tokens.model.make(user=desk("cto").user, name="x", scope="write")[1]
+    secret = desk("cto").user.api_tokens.model.make(user=desk("cto").user, name="x", scope="write")[
+        1
+    ]
     path = f"/changes/{emergency}/steps/{step['id']}/confirmation"
-    desk("cto").call("POST", path, {"answer": "approved"}, expect=403, authorization=f"Bearer {secret}")
+    desk("cto").call(
+        "POST", path, {"answer": "approved"}, expect=403, authorization=f"Bearer {secret}"
+    )
 
 
-def test_the_database_refuses_a_requester_as_recorder_or_as_person_named(desk: Sit, emergency: str) -> None:
+def test_the_database_refuses_a_requester_as_recorder_or_as_person_named(
+    desk: Sit, emergency: str
+) -> None:
     """F35: raw SQL too."""
     change = ChangeRequest.objects.get(number=emergency)
     step = change.steps.get(kind="emergency")
     people = {name: User.objects.get(username=name).pk for name in ("engineer", "oncall", "cto")}
     sql = (
-        "INSERT INTO approvals_decision (step_id, change_id, round, stage, deferred, actor_id, on_behalf_of_id, role, roles_held, verdict,"
-        " comment, checklist, content_hash, at) VALUES (%s, %s, 1, 1, false, %s, %s, 'cto', '{cto}', 'approve', '', '{}', '', %s)"
+        "INSERT INTO approvals_decision (step_id, change_id, round, stage, deferred, actor_id,"
+        " on_behalf_of_id, role, roles_held, verdict, comment, checklist, content_hash, at) VALUES"
+        " (%s, %s, 1, 1, false, %s, %s, 'cto', '{cto}', 'approve', '', '{}', '', %s)"
     )
     for recorder, named in (("engineer", "cto"), ("oncall", "engineer"), ("oncall", "oncall")):
         with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(sql, [step.pk, change.pk, people[recorder], people[named], timezone.now()])
+            cursor.execute(
+                sql, [step.pk, change.pk, people[recorder], people[named], timezone.now()]
+            )
 
 
 def test_by_click(desk: Sit, emergency: str) -> None:
-    """A4 on the page: the on-call engineer picks the person, who is asked on home, queue and the change's page."""
+    """A4 on the page: the on-call engineer picks the person, who is asked on home, queue and the
+    change's page.
+    """
     oncall, cto = desk("oncall").client, desk("cto").client
     oncall.force_login(desk("oncall").user)
     cto.force_login(desk("cto").user)
@@ -175,13 +200,28 @@ def test_by_click(desk: Sit, emergency: str) -> None:
     assert "Record the approval" in html
     assert "tel:" in html
     step = ChangeRequest.objects.get(number=emergency).steps.get(kind="emergency")
-    form = {"verdict": "approve", "version": "1", "on_behalf_of": "tech-lead", "comment": "Called at 01:55"}
+    form = {
+        "verdict": "approve",
+        "version": "1",
+        "on_behalf_of": "tech-lead",
+        "comment": "Called at 01:55",
+    }
     refused = oncall.post(f"{page}decide/{step.pk}", form)
     assert refused.status_code == 422
     assert "Called at 01:55" in refused.content.decode()
     version = ChangeRequest.objects.get(number=emergency).version
-    assert oncall.post(f"{page}decide/{step.pk}", {**form, "version": str(version), "on_behalf_of": "cto"}).status_code == 302
+    assert (
+        oncall.post(
+            f"{page}decide/{step.pk}", {**form, "version": str(version), "on_behalf_of": "cto"}
+        ).status_code
+        == 302
+    )
     for place in ("/", "/approvals/", page):
         assert "by telephone?" in cto.get(place).content.decode(), place
-    assert cto.post(f"{page}act/confirm-phone", {"step": str(step.pk), "answer": "approved"}).status_code == 302
+    assert (
+        cto.post(
+            f"{page}act/confirm-phone", {"step": str(step.pk), "answer": "approved"}
+        ).status_code
+        == 302
+    )
     assert "confirmed the approval by telephone" in cto.get(page).content.decode()

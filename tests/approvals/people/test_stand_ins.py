@@ -1,4 +1,6 @@
-"""Two people give a third another's role for at most 14 days; it ends by itself, and every decision by it says so (A45)."""
+"""Two people give a third another's role for at most 14 days; it ends by itself, and every decision
+by it says so (A45).
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,13 @@ def browser(username: str) -> Client:
 
 def ask(who: str, expect: int = 302, **more: str) -> Any:
     """By page: `who` proposes that engineer2 is tech lead instead of tech-lead."""
-    body = {"username": "engineer2", "role": "tech-lead", "instead_of": "tech-lead", "ends_at": UNTIL, "reason": "Ill since Monday"} | more
+    body = {
+        "username": "engineer2",
+        "role": "tech-lead",
+        "instead_of": "tech-lead",
+        "ends_at": UNTIL,
+        "reason": "Ill since Monday",
+    } | more
     answer = browser(who).post("/settings/stand-ins/", body)
     assert answer.status_code == expect, answer.content.decode()[:2000]
     return answer
@@ -64,13 +72,19 @@ def test_change_manager_and_cto_give_it_and_the_decision_says_so(desk: Sit) -> N
     assert told("stand_in_given") == ["change-manager", "cto", "engineer2", "tech-lead"]
     desk("engineer2").decide(number, "technical")
     (step,) = [step for step in desk("engineer").steps(number) if step["kind"] == "technical"]
-    assert [(d["by"], d["role"], d["stand_in_for"]) for d in step["decisions"]] == [("engineer2", "tech-lead", "tech-lead")]
+    assert [(d["by"], d["role"], d["stand_in_for"]) for d in step["decisions"]] == [
+        ("engineer2", "tech-lead", "tech-lead")
+    ]
     lead = str(person("tech-lead"))
     assert f"stand-in for {lead}" in browser("engineer").get(f"/changes/{number}/").content.decode()
     (event,) = desk("auditor").get(f"/audit?change={number}&action=approval.decide")["items"]
     assert event["data"]["stand_in"] == StandIn.objects.get().pk
     (gave,) = Event.objects.filter(action="stand_in.give").select_related("words")
-    assert (gave.actor, gave.said["confirmed_by"], gave.said["reason"]) == (person("change-manager"), person("cto").pk, "Ill since Monday")
+    assert (gave.actor, gave.said["confirmed_by"], gave.said["reason"]) == (
+        person("change-manager"),
+        person("cto").pk,
+        "Ill since Monday",
+    )
 
 
 def test_a_decision_by_ones_own_role_names_no_stand_in(desk: Sit) -> None:
@@ -79,15 +93,30 @@ def test_a_decision_by_ones_own_role_names_no_stand_in(desk: Sit) -> None:
     desk("tech-lead").decide(number, "technical")
     assert Decision.objects.get().said_by == str(person("tech-lead"))
     desk("engineer2").decide(number, "business")
-    assert Decision.objects.latest("pk").said_by == f"{person('engineer2')}, stand-in for {person('product-manager')}"
+    assert (
+        Decision.objects.latest("pk").said_by
+        == f"{person('engineer2')}, stand-in for {person('product-manager')}"
+    )
 
 
-@pytest.mark.parametrize(("asks", "seconds"), [("change-manager", ["cto"]), ("cto", ["change-manager"])])
+@pytest.mark.parametrize(
+    ("asks", "seconds"), [("change-manager", ["cto"]), ("cto", ["change-manager"])]
+)
 def test_the_other_of_the_two_confirms(desk: Sit, asks: str, seconds: list[str]) -> None:
     """A45: change manager and CTO together, and nobody else."""
     ask(asks)
     key, could = Proposal.objects.get().pk, []
-    for who in ("change-manager", "cto", "devops-lead", "eng-manager", "engineer2", "tech-lead", "auditor", "admin", "manager"):
+    for who in (
+        "change-manager",
+        "cto",
+        "devops-lead",
+        "eng-manager",
+        "engineer2",
+        "tech-lead",
+        "auditor",
+        "admin",
+        "manager",
+    ):
         with transaction.atomic():
             desk(who).call("POST", f"/proposals/{key}/confirm", {})
             could += [who] if desk(who).status == 200 else []
@@ -95,7 +124,9 @@ def test_the_other_of_the_two_confirms(desk: Sit, asks: str, seconds: list[str])
     assert could == seconds
 
 
-@pytest.mark.parametrize("who", ["engineer", "tech-lead", "eng-manager", "auditor", "manager", "admin", "oncall"])
+@pytest.mark.parametrize(
+    "who", ["engineer", "tech-lead", "eng-manager", "auditor", "manager", "admin", "oncall"]
+)
 def test_nobody_else_asks_for_one(desk: Sit, who: str) -> None:
     ask(who, expect=403)
     assert not Proposal.objects.exists()
@@ -104,8 +135,14 @@ def test_nobody_else_asks_for_one(desk: Sit, who: str) -> None:
 def test_the_change_managers_own_role_is_given_by_cto_and_devops_lead(desk: Sit) -> None:
     """A45."""
     own = {"role": "change-manager", "instead_of": "change-manager"}
-    assert "is given by CTO and DevOps lead together" in ask("change-manager", expect=422, **own).content.decode()
-    assert "is given by Change manager and CTO together" in ask("devops-lead", expect=422).content.decode()
+    assert (
+        "is given by CTO and DevOps lead together"
+        in ask("change-manager", expect=422, **own).content.decode()
+    )
+    assert (
+        "is given by Change manager and CTO together"
+        in ask("devops-lead", expect=422).content.decode()
+    )
     ask("devops-lead", **own)
     key = Proposal.objects.get().pk
     desk("change-manager").post(f"/proposals/{key}/confirm", expect=403)
@@ -114,7 +151,8 @@ def test_the_change_managers_own_role_is_given_by_cto_and_devops_lead(desk: Sit)
 
 
 @pytest.mark.parametrize(("until", "expect"), [
-    ("2026-10-15T09:00Z", 302), ("2026-10-15T09:01Z", 422), ("2026-10-01T09:01Z", 302), ("2026-10-01T09:00Z", 422), ("", 422), ("soon", 422),
+    ("2026-10-15T09:00Z", 302), ("2026-10-15T09:01Z", 422), ("2026-10-01T09:01Z", 302),
+    ("2026-10-01T09:00Z", 422), ("", 422), ("soon", 422),
 ])  # fmt: skip
 def test_it_lasts_at_most_14_days(desk: Sit, until: str, expect: int) -> None:
     """A45: one step either side of now and of 14 days."""
@@ -132,14 +170,18 @@ def test_it_ends_by_itself_at_its_instant(desk: Sit, at: Any) -> None:
     assert why(desk("engineer2").decide(number, "technical", expect=403)) == ["not_yours"]
     assert (tick()["stand_ins"], tick()["stand_ins"]) == (1, 0)
     row.refresh_from_db()
-    assert (row.ended_at, row.ended_by) == (datetime.fromisoformat("2026-10-10T09:00:00+00:00"), None)
+    assert (row.ended_at, row.ended_by) == (
+        datetime.fromisoformat("2026-10-10T09:00:00+00:00"),
+        None,
+    )
     assert not person("engineer2").groups.filter(name="tech-lead").exists()
     assert told("stand_in_ended") == ["change-manager", "cto", "engineer2", "tech-lead"]
     assert person("tech-lead").has_role("tech-lead")
 
 
 @pytest.mark.parametrize(("who", "expect"), [
-    ("engineer2", 302), ("tech-lead", 302), ("change-manager", 302), ("cto", 302), ("devops-lead", 403), ("engineer", 403), ("auditor", 403), ("admin", 403),
+    ("engineer2", 302), ("tech-lead", 302), ("change-manager", 302), ("cto", 302),
+    ("devops-lead", 403), ("engineer", 403), ("auditor", 403), ("admin", 403),
 ])  # fmt: skip
 def test_who_ends_it_before_its_time(desk: Sit, who: str, expect: int) -> None:
     """A45: whoever is concerned or could give it; it stops at the next click."""
@@ -151,9 +193,12 @@ def test_who_ends_it_before_its_time(desk: Sit, who: str, expect: int) -> None:
 
 
 @pytest.mark.parametrize(("wrong", "field"), [
-    ({"username": "change-manager"}, "username"), ({"username": "auditor"}, "username"), ({"username": "senior-devops", "role": "senior-devops-engineer"}, "username"),
-    ({"username": "nobody"}, "username"), ({"username": ""}, "username"), ({"role": "auditor"}, "role"), ({"role": "manager"}, "role"), ({"role": "king"}, "role"),
-    ({"role": ""}, "role"), ({"instead_of": "engineer"}, "instead_of"), ({"instead_of": "engineer2"}, "instead_of"), ({"instead_of": ""}, "instead_of"),
+    ({"username": "change-manager"}, "username"), ({"username": "auditor"}, "username"),
+    ({"username": "senior-devops", "role": "senior-devops-engineer"}, "username"),
+    ({"username": "nobody"}, "username"), ({"username": ""}, "username"),
+    ({"role": "auditor"}, "role"), ({"role": "manager"}, "role"), ({"role": "king"}, "role"),
+    ({"role": ""}, "role"), ({"instead_of": "engineer"}, "instead_of"),
+    ({"instead_of": "engineer2"}, "instead_of"), ({"instead_of": ""}, "instead_of"),
     ({"reason": " "}, "reason"), ({"reason": "x" * 2001}, "reason"),
 ])  # fmt: skip
 def test_what_is_wrong_is_said_at_its_field(desk: Sit, wrong: dict[str, str], field: str) -> None:
@@ -204,22 +249,38 @@ def test_overtaken_is_said_and_changes_nothing(desk: Sit, at: Any) -> None:
 
 
 @pytest.mark.parametrize("change", [
-    {"confirmed_by": "change-manager"}, {"given_by": "engineer2"}, {"confirmed_by": "engineer2"}, {"instead_of": "engineer2"}, {"days": 15}, {"days": 0},
+    {"confirmed_by": "change-manager"}, {"given_by": "engineer2"}, {"confirmed_by": "engineer2"},
+    {"instead_of": "engineer2"}, {"days": 15}, {"days": 0},
 ])  # fmt: skip
 def test_the_database_refuses_what_the_rule_forbids(change: dict[str, Any]) -> None:
     """A45: two different people, neither of them the third, at most 14 days."""
     start = datetime.fromisoformat("2026-10-01T09:00:00+00:00")
-    values = {"user": "engineer2", "instead_of": "tech-lead", "given_by": "change-manager", "confirmed_by": "cto", "days": 14} | change
-    people = {name: person(str(values[name])) for name in ("user", "instead_of", "given_by", "confirmed_by")}
+    values = {
+        "user": "engineer2",
+        "instead_of": "tech-lead",
+        "given_by": "change-manager",
+        "confirmed_by": "cto",
+        "days": 14,
+    } | change
+    people = {
+        name: person(str(values[name]))
+        for name in ("user", "instead_of", "given_by", "confirmed_by")
+    }
     ends_at = start + timedelta(days=int(str(values["days"])))
     with pytest.raises(Error), transaction.atomic():
-        StandIn.objects.create(role="tech-lead", starts_at=start, ends_at=ends_at, reason="x", **people)
+        StandIn.objects.create(
+            role="tech-lead", starts_at=start, ends_at=ends_at, reason="x", **people
+        )
 
 
 def test_the_report_counts_its_decisions(desk: Sit, at: Any) -> None:
     """A45: reported, by the change."""
     given(desk)
-    number = str(desk("engineer").submit("P3", implementer="devops", requested_window={"start": "2026-10-06T02:00Z"})["id"])
+    number = str(
+        desk("engineer").submit(
+            "P3", implementer="devops", requested_window={"start": "2026-10-06T02:00Z"}
+        )["id"]
+    )
     desk("engineer2").decide(number, "technical")
     desk("devops2").decide(number, "sign_off")
     at("2026-10-06T02:00Z")
@@ -244,7 +305,11 @@ def test_a_persons_roles_cost_one_query(desk: Sit) -> None:
         assert found.holds_itself("engineer")
     assert len(queries) == 1
     key = StandIn.objects.latest("pk").pk
-    assert (found.as_stand_in("tech-lead"), found.as_stand_in("tech-lead", "engineer"), found.as_stand_in("cto")) == (
+    assert (
+        found.as_stand_in("tech-lead"),
+        found.as_stand_in("tech-lead", "engineer"),
+        found.as_stand_in("cto"),
+    ) == (
         {"stand_in": key},
         {},
         {},

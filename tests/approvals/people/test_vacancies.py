@@ -29,7 +29,9 @@ def committing(django_capture_on_commit_callbacks: Any) -> Any:
 
 
 def root() -> User:
-    return User.objects.filter(username="root").first() or User.objects.create_superuser("root", "r@example.com", "x")
+    return User.objects.filter(username="root").first() or User.objects.create_superuser(
+        "root", "r@example.com", "x"
+    )
 
 
 def gone(username: str) -> None:
@@ -43,7 +45,9 @@ def messages() -> list[tuple[str, str]]:
 
 def page(desk: Desk, path: str, body: dict[str, Any] | None = None) -> str:
     desk.client.force_login(desk.user)
-    answer = desk.client.post(path, body, follow=True) if body is not None else desk.client.get(path)
+    answer = (
+        desk.client.post(path, body, follow=True) if body is not None else desk.client.get(path)
+    )
     return " ".join(answer.content.decode().split())
 
 
@@ -62,7 +66,11 @@ def test_submitting_names_who_was_told(desk: Sit) -> None:
 def test_where_nobody_reviews_that_is_said_at_submission(desk: Sit) -> None:
     """X8, A43: message, page and mail say so, with the remedy, and nothing promises a date."""
     gone("tech-lead"), gone("senior-devops")
-    form = page(desk("engineer"), "/changes/preview", {"priority": "P2", "components": "search", "estimated_minutes": "30"})
+    form = page(
+        desk("engineer"),
+        "/changes/preview",
+        {"priority": "P2", "components": "search", "estimated_minutes": "30"},
+    )
     assert "Nobody can give the technical review" in form
     assert "Live probably" not in form
     number = str(desk("engineer").create("P2")["id"])
@@ -71,7 +79,10 @@ def test_where_nobody_reviews_that_is_said_at_submission(desk: Sit) -> None:
     assert "Nobody can give the technical review" in said
     assert "Live probably" not in said
     assert sorted(who for who, _ in messages()) == ["change-manager", "engineer"]
-    assert Message.objects.filter(kind="nobody_can_decide", body__contains="/settings/people/").count() == 2
+    assert (
+        Message.objects.filter(kind="nobody_can_decide", body__contains="/settings/people/").count()
+        == 2
+    )
 
 
 def test_a_signature_that_waits_is_looked_at_too(desk: Sit) -> None:
@@ -82,20 +93,33 @@ def test_a_signature_that_waits_is_looked_at_too(desk: Sit) -> None:
 
 
 @pytest.mark.parametrize("event", ["deactivated", "role taken", "delegated to the requester"])
-def test_when_somebody_goes_it_is_told_at_once_and_once(desk: Sit, committing: Any, event: str) -> None:
-    """X9, A43: the only engineering manager goes while the sign-off is open; one message a person, nothing again by the tick."""
+def test_when_somebody_goes_it_is_told_at_once_and_once(
+    desk: Sit, committing: Any, event: str
+) -> None:
+    """X9, A43: the only engineering manager goes while the sign-off is open; one message a person,
+    nothing again by the tick.
+    """
     number = str(desk("engineer").submit("P2")["id"])
     desk("tech-lead").decide(number, "technical")
     desk("product-manager").decide(number, "business")
     desk("devops-lead").decide(number, "sign_off")
     other = str(desk("engineer").submit("P2")["id"])
     person = User.objects.get(username="eng-manager")
-    facts = {"username": person.username, "name": person.name, "email": person.email, "phone": person.phone}
+    facts = {
+        "username": person.username,
+        "name": person.name,
+        "email": person.email,
+        "phone": person.phone,
+    }
     with committing():
         if event == "deactivated":
-            registry.save_person(actor=root(), person=person, roles=["engineering-manager"], is_active=False, **facts)
+            registry.save_person(
+                actor=root(), person=person, roles=["engineering-manager"], is_active=False, **facts
+            )
         elif event == "role taken":
-            registry.save_person(actor=root(), person=person, roles=["engineer"], is_active=True, **facts)
+            registry.save_person(
+                actor=root(), person=person, roles=["engineer"], is_active=True, **facts
+            )
         else:
             person.groups.clear()
             registry.people_changed.send(User)
@@ -142,7 +166,9 @@ def test_it_is_told_again_only_after_somebody_was_there(desk: Sit, at: Any) -> N
 def test_a_delegate_is_somebody_who_is_there(desk: Sit) -> None:
     """A43: whoever delegated is away, and yet nothing is vacant."""
     giver, receiver = (User.objects.get(username=name) for name in ("eng-manager", "tech-lead"))
-    Delegation.objects.create(giver=giver, receiver=receiver, starts_at="2026-09-01T00:00Z", ends_at="2026-11-01T00:00Z")
+    Delegation.objects.create(
+        giver=giver, receiver=receiver, starts_at="2026-09-01T00:00Z", ends_at="2026-11-01T00:00Z"
+    )
     desk("engineer").submit("P2")
     assert messages() == []
 
@@ -152,4 +178,6 @@ def test_an_emergency_without_cto_and_contact_says_so(desk: Sit) -> None:
     gone("cto")
     Duty.objects.filter(kind="emergency-contact").update(ends_at="2026-09-30T00:00Z")
     number = str(desk("engineer").submit("P0")["id"])
-    assert [subject for _, subject in messages()] == [f"{number} waits for nobody: emergency authorisation"] * 2
+    assert [subject for _, subject in messages()] == [
+        f"{number} waits for nobody: emergency authorisation"
+    ] * 2

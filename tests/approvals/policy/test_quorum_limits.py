@@ -1,4 +1,6 @@
-"""Quorums by hand: how many people, who still helps, in which role somebody decides, and how it is said (A2, A3)."""
+"""Quorums by hand: how many people, who still helps, in which role somebody decides, and how it is
+said (A2, A3).
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,20 @@ def held(*roles: str) -> frozenset[str]:
         (BOTH, {1: held("engineering-manager")}, 1, False),
         (BOTH, {1: held("engineering-manager", "devops-lead")}, 1, False),
         (BOTH, {1: held("engineering-manager"), 2: held("engineering-manager")}, 1, False),
-        (BOTH, {1: held("engineering-manager", "devops-lead"), 2: held("engineering-manager")}, 2, True),
+        (
+            BOTH,
+            {1: held("engineering-manager", "devops-lead"), 2: held("engineering-manager")},
+            2,
+            True,
+        ),
     ],
 )
 def test_and_takes_different_people_and_or_takes_as_many_as_it_says(
     quorum: Quorum, approvals: dict[int, frozenset[str]], filled: int, met: bool
 ) -> None:
-    """R7, R37: "Engineering manager and DevOps lead" are two people, whoever holds both roles; "or" is any one."""
+    """R7, R37: "Engineering manager and DevOps lead" are two people, whoever holds both roles; "or"
+    is any one.
+    """
     assert (quorum.filled(approvals), quorum.is_met(approvals)) == (filled, met)
 
 
@@ -60,18 +69,40 @@ def test_whoever_brings_nothing_new_does_not_help() -> None:
         (EITHER, {1: held("tech-lead")}, held("senior-devops-engineer", "tech-lead"), "tech-lead"),
         (EITHER, {}, held("cto"), ""),
         (BOTH, {}, held("engineering-manager", "devops-lead"), "engineering-manager"),
-        (BOTH, {1: held("engineering-manager")}, held("engineering-manager", "devops-lead"), "devops-lead"),
-        (BOTH, {1: held("devops-lead")}, held("engineering-manager", "devops-lead"), "engineering-manager"),
+        (
+            BOTH,
+            {1: held("engineering-manager")},
+            held("engineering-manager", "devops-lead"),
+            "devops-lead",
+        ),
+        (
+            BOTH,
+            {1: held("devops-lead")},
+            held("engineering-manager", "devops-lead"),
+            "engineering-manager",
+        ),
         (BOTH, {1: held("engineering-manager", "devops-lead")}, held("devops-lead"), "devops-lead"),
-        (BOTH, {1: held("engineering-manager", "devops-lead")}, held("engineering-manager"), "engineering-manager"),
-        (BOTH, {1: held("engineering-manager")}, held("engineering-manager"), "engineering-manager"),
+        (
+            BOTH,
+            {1: held("engineering-manager", "devops-lead")},
+            held("engineering-manager"),
+            "engineering-manager",
+        ),
+        (
+            BOTH,
+            {1: held("engineering-manager")},
+            held("engineering-manager"),
+            "engineering-manager",
+        ),
         (BOTH, {1: held("engineering-manager")}, held(), ""),
     ],
 )
 def test_somebody_decides_in_the_first_role_that_still_needs_a_person(
     quorum: Quorum, approvals: dict[int, frozenset[str]], has: frozenset[str], role: str
 ) -> None:
-    """R7: with both roles one sits where nobody sits yet; who holds none of the step's roles has none."""
+    """R7: with both roles one sits where nobody sits yet; who holds none of the step's roles has
+    none.
+    """
     assert quorum.acting_role(approvals, has) == role
 
 
@@ -86,10 +117,16 @@ def test_somebody_decides_in_the_first_role_that_still_needs_a_person(
         (TWO, None, "two different people, each Tech lead or Senior DevOps engineer"),
         (Quorum(ANY, ("cto",), 5), None, "five different people, each CTO"),
         (Quorum(ANY, ("cto",), 6), None, "6 different people, each CTO"),
-        (Quorum(ALL, ("engineering-manager", "devops-lead"), 2), None, "Engineering manager and DevOps lead"),
+        (
+            Quorum(ALL, ("engineering-manager", "devops-lead"), 2),
+            None,
+            "Engineering manager and DevOps lead",
+        ),
     ],
 )
-def test_a_quorum_is_said_as_people_say_it(quorum: Quorum, roles: list[str] | None, words: str) -> None:
+def test_a_quorum_is_said_as_people_say_it(
+    quorum: Quorum, roles: list[str] | None, words: str
+) -> None:
     """R3, R7, R37: "and" is all of them, "or" any of them; only whoever is still asked is named."""
     assert quorum.words(roles) == words
 

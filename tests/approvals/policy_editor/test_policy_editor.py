@@ -1,4 +1,6 @@
-"""Policy as data: drafts, versions, the second person, the trial on past changes and the simulator (issue 3 item 1, A2, A27)."""
+"""Policy as data: drafts, versions, the second person, the trial on past changes and the simulator
+(issue 3 item 1, A2, A27).
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,10 @@ class Editor:
             "needed": step["needed"],
             "when": [trigger for trigger in step["when"] if not trigger.startswith("component:")],
             "checklist": "\n".join(f"{item['key']}: {item['text']}" for item in step["checklist"]),
-            **{name: "" if step[name] is None else step[name] for name in ("due_hours", "remind_hours", "escalate_hours")},
+            **{
+                name: "" if step[name] is None else step[name]
+                for name in ("due_hours", "remind_hours", "escalate_hours")
+            },
         }
         verb = str(more.pop("verb", "save"))
         return self.edit(verb, expect, priority=priority, place=place, **(values | more))
@@ -68,14 +73,17 @@ class Editor:
 
     def publish(self, expect: int = 302, reason: str = "We learned", **more: Any) -> str:
         answer = self.client.post(
-            f"{BASE}drafts/{self.key}/publish", {"revision": self.draft.revision, "reason": reason, "verb": "publish", **more}
+            f"{BASE}drafts/{self.key}/publish",
+            {"revision": self.draft.revision, "reason": reason, "verb": "publish", **more},
         )
         assert answer.status_code == expect, answer.content.decode()[:3000]
         return answer.content.decode()
 
 
 def test_what_narrows_is_in_effect_at_once_and_for_new_rounds_only(desk: Sit, at: Any) -> None:
-    """A2: a round under way keeps its copy; the next round, and every other change, is asked by the new version."""
+    """A2: a round under way keeps its copy; the next round, and every other change, is asked by the
+    new version.
+    """
     at("2026-10-01T09:00Z")
     under_way = str(desk("engineer").submit("P2")["id"])
     editor = Editor()
@@ -84,23 +92,36 @@ def test_what_narrows_is_in_effect_at_once_and_for_new_rounds_only(desk: Sit, at
     policy = Policy.objects.get(version=2)
     assert (str(policy.published_by), policy.confirmed_by) == ("Noor Rahman", None)
     assert not Proposal.objects.exists()
-    assert [step["needed"] for step in desk("engineer").steps(under_way) if step["kind"] == "technical"] == [1]
+    assert [
+        step["needed"] for step in desk("engineer").steps(under_way) if step["kind"] == "technical"
+    ] == [1]
     new = str(desk("engineer").submit("P2")["id"])
     desk("tech-lead").decide(new, "technical")
     assert [s["state"] for s in desk("engineer").steps(new) if s["kind"] == "technical"] == ["open"]
     assert desk("tech-lead").decide(new, "technical", expect=409)["reasons"][0]["code"] == "decided"
     desk("senior-devops").decide(new, "technical")
-    assert [s["state"] for s in desk("engineer").steps(new) if s["kind"] == "technical"] == ["approved"]
+    assert [s["state"] for s in desk("engineer").steps(new) if s["kind"] == "technical"] == [
+        "approved"
+    ]
     version = desk("engineer").get(f"/changes/{under_way}")["version"]
-    desk("engineer").patch(f"/changes/{under_way}", {"version": version, "summary": "Search: another summary"})
-    assert [s["needed"] for s in desk("engineer").steps(under_way) if s["kind"] == "technical" and s["round"] == 2] == [2]
+    desk("engineer").patch(
+        f"/changes/{under_way}", {"version": version, "summary": "Search: another summary"}
+    )
+    assert [
+        s["needed"]
+        for s in desk("engineer").steps(under_way)
+        if s["kind"] == "technical" and s["round"] == 2
+    ] == [2]
     assert Event.objects.get(action="policy.publish").data["changes"] == [
-        "P2: technical review: by two different people, each Senior DevOps engineer or Tech lead, instead of Senior DevOps engineer or Tech lead."
+        "P2: technical review: by two different people, each Senior DevOps engineer or Tech lead,"
+        " instead of Senior DevOps engineer or Tech lead."
     ]
 
 
 def test_what_widens_takes_a_second_person(desk: Sit, at: Any) -> None:
-    """A27: in effect only when somebody else confirms it; not its author, not whoever may not; once; the trail names both."""
+    """A27: in effect only when somebody else confirms it; not its author, not whoever may not;
+    once; the trail names both.
+    """
     at("2026-10-01T09:00Z")
     editor = Editor("Engineers sign off P3")
     editor.save("P3-2-0", roles=["engineer", "devops-lead"])
@@ -109,25 +130,51 @@ def test_what_widens_takes_a_second_person(desk: Sit, at: Any) -> None:
     found = Proposal.objects.get()
     assert found.widens == [
         "P3: lets one more role decide, and see what is confidential: Engineer.",
-        "P3: sign-off: by Engineer or DevOps lead, instead of DevOps engineer, Senior DevOps engineer or DevOps lead.",
+        (
+            "P3: sign-off: by Engineer or DevOps lead, instead of DevOps engineer, Senior DevOps"
+            " engineer or DevOps lead."
+        ),
     ]
-    assert set(Message.objects.filter(kind="proposal").values_list("recipient__username", flat=True)) == {"devops-lead", "cto"}
+    assert set(
+        Message.objects.filter(kind="proposal").values_list("recipient__username", flat=True)
+    ) == {"devops-lead", "cto"}
     assert editor.save("P3-2-0", expect=409, needed=2).count("waits for its second person") >= 1
-    for name, status in (("change-manager", 403), ("engineer", 403), ("auditor", 403), ("manager", 403), ("admin", 403)):
+    for name, status in (
+        ("change-manager", 403),
+        ("engineer", 403),
+        ("auditor", 403),
+        ("manager", 403),
+        ("admin", 403),
+    ):
         desk(name).post(f"/proposals/{found.pk}/confirm", expect=status)
-        assert browser(name).post(f"/settings/proposals/{found.pk}/answer", {"verb": "confirm"}).status_code == status
+        assert (
+            browser(name)
+            .post(f"/settings/proposals/{found.pk}/answer", {"verb": "confirm"})
+            .status_code
+            == status
+        )
     assert desk("engineer").get("/proposals")["items"][0]["widens"] == found.widens
     answered = desk("cto").post(f"/proposals/{found.pk}/confirm")
     assert (answered["state"], answered["answered_by"]) == ("confirmed", "cto")
     assert (
-        desk("devops-lead").post(f"/proposals/{found.pk}/confirm", expect=409)["reasons"][0]["message"].startswith("Helen Park was first")
+        desk("devops-lead")
+        .post(f"/proposals/{found.pk}/confirm", expect=409)["reasons"][0]["message"]
+        .startswith("Helen Park was first")
     )
     policy = Policy.objects.get(version=2)
     assert (str(policy.published_by), str(policy.confirmed_by)) == ("Noor Rahman", "Helen Park")
     assert desk("engineer").get("/proposals")["items"] == []
     assert editor.draft.state == "published"
-    actions = list(Event.objects.filter(action__regex="^(proposal|policy)").order_by("id").values_list("action", "actor__username"))
-    assert actions[-3:] == [("proposal.create", "change-manager"), ("policy.publish", "cto"), ("proposal.confirm", "cto")]
+    actions = list(
+        Event.objects.filter(action__regex="^(proposal|policy)")
+        .order_by("id")
+        .values_list("action", "actor__username")
+    )
+    assert actions[-3:] == [
+        ("proposal.create", "change-manager"),
+        ("policy.publish", "cto"),
+        ("proposal.confirm", "cto"),
+    ]
 
 
 def test_declined_or_withdrawn_it_goes_back_to_its_author(desk: Sit, at: Any) -> None:
@@ -140,7 +187,9 @@ def test_declined_or_withdrawn_it_goes_back_to_its_author(desk: Sit, at: Any) ->
     editor.publish()
     key = Proposal.objects.get().pk
     desk("cto").post(f"/proposals/{key}/decline", {"reason": " "}, expect=422)
-    page = browser("cto").post(f"/settings/proposals/{key}/answer", {"verb": "decline", "reason": ""})
+    page = browser("cto").post(
+        f"/settings/proposals/{key}/answer", {"verb": "decline", "reason": ""}
+    )
     assert page.status_code == 422
     assert "say why you decline" in page.content.decode()
     desk("cto").post(f"/proposals/{key}/decline", {"reason": "Engineers do not carry the pager"})
@@ -148,18 +197,30 @@ def test_declined_or_withdrawn_it_goes_back_to_its_author(desk: Sit, at: Any) ->
     assert "pager" in Message.objects.get(kind="proposal_answered").body
     editor.publish()
     second = Proposal.objects.latest("id").pk
-    assert browser("devops-lead").post(f"/settings/proposals/{second}/answer", {"verb": "withdraw"}).status_code == 403
-    assert editor.client.post(f"/settings/proposals/{second}/answer", {"verb": "withdraw"}).status_code == 302
+    assert (
+        browser("devops-lead")
+        .post(f"/settings/proposals/{second}/answer", {"verb": "withdraw"})
+        .status_code
+        == 403
+    )
+    assert (
+        editor.client.post(f"/settings/proposals/{second}/answer", {"verb": "withdraw"}).status_code
+        == 302
+    )
     assert editor.draft.state == "editing"
     assert Policy.objects.count() == 1
     _, secret = ApiToken.make(user=User.objects.get(username="cto"), name="x", scope="write")
-    answer = Client().post(f"/api/v1/proposals/{second}/confirm", HTTP_AUTHORIZATION=f"Bearer {secret}")
+    answer = Client().post(
+        f"/api/v1/proposals/{second}/confirm", HTTP_AUTHORIZATION=f"Bearer {secret}"
+    )
     assert answer.status_code == 403
     assert answer.json()["code"] == "session_needed"
 
 
 def test_two_drafts_cannot_both_win_unseen(desk: Sit, at: Any) -> None:
-    """What is published was compared with what it replaces: the second draft, or its confirmation, is refused until that was done again."""
+    """What is published was compared with what it replaces: the second draft, or its confirmation,
+    is refused until that was done again.
+    """
     at("2026-10-01T09:00Z")
     first, second = Editor("First"), Editor("Second")
     first.save("P2-1-0", needed=2)
@@ -167,25 +228,37 @@ def test_two_drafts_cannot_both_win_unseen(desk: Sit, at: Any) -> None:
     second.publish()
     key = Proposal.objects.get().pk
     first.publish()
-    assert desk("cto").post(f"/proposals/{key}/confirm", expect=409)["reasons"][0]["code"] == "based_on"
+    assert (
+        desk("cto").post(f"/proposals/{key}/confirm", expect=409)["reasons"][0]["code"]
+        == "based_on"
+    )
     assert Proposal.objects.get().state == "open"
     second.client.post(f"/settings/proposals/{key}/answer", {"verb": "withdraw"})
     assert "compare this draft with it first" in second.publish(expect=409)
-    assert second.client.post(f"{BASE}drafts/{second.key}/publish", {"verb": "rebase"}).status_code == 302
-    assert second.draft.rules["P2"]["stages"][0][0]["needed"] == 2, "what only the first changed was brought in"
+    assert (
+        second.client.post(f"{BASE}drafts/{second.key}/publish", {"verb": "rebase"}).status_code
+        == 302
+    )
+    assert second.draft.rules["P2"]["stages"][0][0]["needed"] == 2, (
+        "what only the first changed was brought in"
+    )
     second.publish()
     assert all(line.startswith("P3: ") for line in Proposal.objects.latest("id").widens)
 
 
 def test_nobody_writes_over_anothers_edit_and_nothing_typed_is_lost(desk: Sit, at: Any) -> None:
-    """F-typed text: an edit of an older revision is refused and comes back as typed; so does a step that is wrong."""
+    """F-typed text: an edit of an older revision is refused and comes back as typed; so does a step
+    that is wrong.
+    """
     at("2026-10-01T09:00Z")
     editor = Editor()
     editor.save("P2-1-0", needed=2)
     page = editor.save("P2-1-0", expect=412, revision=1, checklist="T1: Typed with care")
     assert "edited this draft since you opened it" in page
     assert "Typed with care" in page
-    page = editor.save("P2-1-0", expect=422, roles=[], checklist="T1: Typed with care\nNext without key")
+    page = editor.save(
+        "P2-1-0", expect=422, roles=[], checklist="T1: Typed with care\nNext without key"
+    )
     assert "name at least one role" in page
     assert "P2, stage 1, technical review: name at least one role" in page
     assert 'href="#step-P2-1-0"' in page
@@ -195,9 +268,18 @@ def test_nobody_writes_over_anothers_edit_and_nothing_typed_is_lost(desk: Sit, a
     long = "\n".join(f"Item {n}" for n in range(300))
     assert "at most 20 checklist items" in editor.save("P2-1-0", expect=422, checklist=long)
     editor.edit("add", expect=302, priority="P0", stage="0", kind="sign_off")
-    assert "only reviews are owed after an emergency" in editor.client.get(f"{BASE}drafts/{editor.key}/").content.decode()
+    assert (
+        "only reviews are owed after an emergency"
+        in editor.client.get(f"{BASE}drafts/{editor.key}/").content.decode()
+    )
     editor.edit("remove", priority="P0", place="P0-0-3")
-    for values in ({"needed": "x"}, {"components": "nowhere"}, {"due_hours": "-3"}, {"checklist": "T1: a\nT1: b"}, {"roles": ["manager"]}):
+    for values in (
+        {"needed": "x"},
+        {"components": "nowhere"},
+        {"due_hours": "-3"},
+        {"checklist": "T1: a\nT1: b"},
+        {"roles": ["manager"]},
+    ):
         editor.save("P2-1-0", expect=422, **values)
     for verb, values in (("remove", {"place": "P2-9-9"}), ("save", {"place": "<x>"})):
         editor.edit(verb, expect=404, **values)
@@ -208,7 +290,9 @@ def test_nobody_writes_over_anothers_edit_and_nothing_typed_is_lost(desk: Sit, a
 
 
 def test_stages_and_steps_are_added_moved_copied_and_removed(desk: Sit, at: Any) -> None:
-    """A2: ordered stages of parallel steps, per priority; an empty stage goes; a change is asked stage after stage, however many."""
+    """A2: ordered stages of parallel steps, per priority; an empty stage goes; a change is asked
+    stage after stage, however many.
+    """
     at("2026-10-01T09:00Z")
     editor = Editor()
     editor.edit("add_stage", priority="P3", kind="business")
@@ -220,40 +304,79 @@ def test_stages_and_steps_are_added_moved_copied_and_removed(desk: Sit, at: Any)
     editor.edit("copy", priority="P2", source="P3")
     assert editor.draft.rules["P2"] == editor.draft.rules["P3"]
     editor.save("P3-4-0", components="search", when=["security_answers"])
-    assert editor.draft.rules["P3"]["stages"][3][0]["when"] == ["security_answers", "component:search"]
-    assert "P3: its last stage needs a step that is asked always" in editor.client.get(f"{BASE}drafts/{editor.key}/").content.decode()
+    assert editor.draft.rules["P3"]["stages"][3][0]["when"] == [
+        "security_answers",
+        "component:search",
+    ]
+    assert (
+        "P3: its last stage needs a step that is asked always"
+        in editor.client.get(f"{BASE}drafts/{editor.key}/").content.decode()
+    )
     editor.save("P3-4-0", when=[])
     editor.save("P2-4-0", when=[])
     editor.publish()
     desk("cto").post(f"/proposals/{Proposal.objects.get().pk}/confirm")
     number = str(desk("engineer").submit("P3")["id"])
-    for who, kind in (("tech-lead", "technical"), ("devops", "sign_off"), ("product-manager", "business"), ("security", "security")):
+    for who, kind in (
+        ("tech-lead", "technical"),
+        ("devops", "sign_off"),
+        ("product-manager", "business"),
+        ("security", "security"),
+    ):
         assert [s["kind"] for s in desk("engineer").steps(number, "open")] == [kind]
         desk(who).decide(number, kind)
     assert desk("engineer").get(f"/changes/{number}")["state"] == "scheduled"
 
 
 def test_only_change_managers_edit_and_everybody_reads(desk: Sit, at: Any) -> None:
-    """A26: the change manager owns the policy; everybody signed in may read versions, drafts, trial and simulator."""
+    """A26: the change manager owns the policy; everybody signed in may read versions, drafts, trial
+    and simulator.
+    """
     at("2026-10-01T09:00Z")
     editor = Editor()
     for name in ("engineer", "cto", "auditor", "admin", "devops-lead"):
         client = browser(name)
-        for path in (BASE, f"{BASE}versions/1/", f"{BASE}drafts/{editor.key}/", f"{BASE}drafts/{editor.key}/trial/", f"{BASE}simulator/"):
+        for path in (
+            BASE,
+            f"{BASE}versions/1/",
+            f"{BASE}drafts/{editor.key}/",
+            f"{BASE}drafts/{editor.key}/trial/",
+            f"{BASE}simulator/",
+        ):
             assert client.get(path).status_code == 200, (name, path)
         assert "Save this step" not in client.get(f"{BASE}drafts/{editor.key}/").content.decode()
         assert client.post(f"{BASE}drafts/new", {"title": "Mine"}).status_code == 403
-        assert client.post(f"{BASE}drafts/{editor.key}/edit", {"verb": "remove", "place": "P2-1-0", "revision": 1}).status_code == 403
-        assert client.post(f"{BASE}drafts/{editor.key}/publish", {"revision": 1, "reason": "x"}).status_code == 403
-        assert Event.objects.filter(action="access.refused", actor__username=name).count() == 3, "promise 4"
-    assert editor.client.post(f"{BASE}drafts/{editor.key}/publish", {"verb": "discard"}).status_code == 302
+        assert (
+            client.post(
+                f"{BASE}drafts/{editor.key}/edit",
+                {"verb": "remove", "place": "P2-1-0", "revision": 1},
+            ).status_code
+            == 403
+        )
+        assert (
+            client.post(
+                f"{BASE}drafts/{editor.key}/publish", {"revision": 1, "reason": "x"}
+            ).status_code
+            == 403
+        )
+        assert Event.objects.filter(action="access.refused", actor__username=name).count() == 3, (
+            "promise 4"
+        )
+    assert (
+        editor.client.post(f"{BASE}drafts/{editor.key}/publish", {"verb": "discard"}).status_code
+        == 302
+    )
     editor.edit("remove", expect=409, priority="P2", place="P2-1-0")
 
 
 def test_a_draft_is_tried_out_on_real_past_changes(desk: Sit, at: Any) -> None:
-    """Issue 3 item 1: “these would have needed a security review”, each named; confidential ones only for who may see them; two statements more."""
+    """Issue 3 item 1: “these would have needed a security review”, each named; confidential ones
+    only for who may see them; two statements more.
+    """
     at("2026-10-01T09:00Z")
-    risky = [str(desk("engineer").submit("P2", risk="high", strategy="canary")["id"]) for _ in range(3)]
+    risky = [
+        str(desk("engineer").submit("P2", risk="high", strategy="canary")["id"]) for _ in range(3)
+    ]
     for _ in range(2):
         desk("engineer").submit("P2", risk="low")
     desk("engineer").submit("P2", risk="high", strategy="canary", confidential=True)
@@ -283,7 +406,9 @@ def test_a_draft_is_tried_out_on_real_past_changes(desk: Sit, at: Any) -> None:
 
 
 def test_the_trial_asks_what_a_submission_would_ask(desk: Sit, at: Any) -> None:
-    """One rule: submitting a change under the published draft opens the steps that the trial announced for its like."""
+    """One rule: submitting a change under the published draft opens the steps that the trial
+    announced for its like.
+    """
     at("2026-10-01T09:00Z")
     number = str(desk("engineer").submit("P3", components=["search"])["id"])
     editor = Editor()
@@ -297,7 +422,9 @@ def test_the_trial_asks_what_a_submission_would_ask(desk: Sit, at: Any) -> None:
 
 
 def test_the_simulator_names_who_could_decide_and_warns(desk: Sit, at: Any) -> None:
-    """A3: steps, people and where it would be stuck: nobody holds the role, or one person would have to decide twice in a stage."""
+    """A3: steps, people and where it would be stuck: nobody holds the role, or one person would
+    have to decide twice in a stage.
+    """
     at("2026-10-01T09:00Z")
     client = browser("engineer")
     page = client.get(f"{BASE}simulator/?priority=P1&security=on").content.decode()
@@ -306,7 +433,10 @@ def test_the_simulator_names_who_could_decide_and_warns(desk: Sit, at: Any) -> N
     page = client.get(f"{BASE}simulator/?priority=P1&requester=devops-lead").content.decode()
     assert "It would be stuck: nobody eligible is DevOps lead today." in page
     User.objects.get(username="security").groups.clear()
-    assert "Nobody could: it needs Security engineer" in client.get(f"{BASE}simulator/?security=on").content.decode()
+    assert (
+        "Nobody could: it needs Security engineer"
+        in client.get(f"{BASE}simulator/?security=on").content.decode()
+    )
     editor = Editor()
     editor.save("P2-2-0", roles=["tech-lead"], mode="any", needed=3)
     page = client.get(f"{BASE}simulator/?draft={editor.key}").content.decode()
@@ -319,7 +449,10 @@ def test_the_simulator_names_who_could_decide_and_warns(desk: Sit, at: Any) -> N
     assert client.get(f"{BASE}simulator/?requester=nobody").status_code == 422
     assert client.get(f"{BASE}simulator/?draft=999999").status_code == 404
     for name in ("emergency-contact", "cto"):
-        assert User.objects.get(username=name).name in client.get(f"{BASE}simulator/?priority=P0").content.decode()
+        assert (
+            User.objects.get(username=name).name
+            in client.get(f"{BASE}simulator/?priority=P0").content.decode()
+        )
 
 
 def test_hours_of_the_policy_remind_and_escalate(desk: Sit, at: Any) -> None:
@@ -343,15 +476,22 @@ def test_hours_of_the_policy_remind_and_escalate(desk: Sit, at: Any) -> None:
     assert ChangeRequest.objects.get(number=number).state == "in_review"
 
 
-def test_a_draft_says_where_changes_would_be_stuck_what_else_it_changes_and_why_it_was_declined(desk: Sit, at: Any) -> None:
-    """A3, A27: beside Publish who is missing today; the second person reads every change; the author reads the decline on the draft."""
+def test_a_draft_says_where_changes_would_be_stuck_what_else_it_changes_and_why_it_was_declined(
+    desk: Sit, at: Any
+) -> None:
+    """A3, A27: beside Publish who is missing today; the second person reads every change; the
+    author reads the decline on the draft.
+    """
     at("2026-10-01T09:00Z")
     editor = Editor()
     editor.save("P2-1-0", roles=["tech-lead"], needed=2, due_hours="30")
     editor.save("P3-2-0", roles=["engineer"])
     page = f"{BASE}drafts/{editor.key}/"
     html = editor.client.get(page).content.decode()
-    assert "P2, technical review: It would be stuck: it takes 2 different people, and only 1 can be found today" in html
+    assert (
+        "P2, technical review: It would be stuck: it takes 2 different people, and only 1 can be"
+        " found today" in html
+    )
     editor.publish()
     key = Proposal.objects.get().pk
     assert (

@@ -1,4 +1,6 @@
-"""Whoever looks at a change in review reads whom it waits for, by name, and what happens meanwhile (X18)."""
+"""Whoever looks at a change in review reads whom it waits for, by name, and what happens meanwhile
+(X18).
+"""
 
 from __future__ import annotations
 
@@ -39,12 +41,19 @@ def test_a_p3_names_who_could_review_it(desk: Sit) -> None:
     """X18, R37: the case of the findings, as its requester reads it."""
     number = str(desk("engineer").submit("P3")["id"])
     both = " or ".join(sorted([name("senior-devops"), name("tech-lead")]))
-    assert f"It waits for the technical review by Senior DevOps engineer or Tech lead ({both})." in bar("engineer", number)
-    assert "Expected by Sat 3 Oct 2026, 09:00 UTC; whoever has not answered is reminded" in bar("engineer", number)
+    assert (
+        f"It waits for the technical review by Senior DevOps engineer or Tech lead ({both})."
+        in bar("engineer", number)
+    )
+    assert "Expected by Sat 3 Oct 2026, 09:00 UTC; whoever has not answered is reminded" in bar(
+        "engineer", number
+    )
 
 
 def test_each_open_step_names_its_own(desk: Sit) -> None:
-    """A43: who requested it is not named, nor who has decided in the stage, nor who is not active."""
+    """A43: who requested it is not named, nor who has decided in the stage, nor who is not
+    active.
+    """
     number = str(desk("engineer").submit("P2")["id"])
     desk("eng-manager").decide(number, "business")
     User.objects.filter(username="senior-devops").update(is_active=False)
@@ -57,11 +66,13 @@ def test_each_open_step_names_its_own(desk: Sit) -> None:
 
 def test_more_than_three_are_counted(desk: Sit) -> None:
     for index in range(4):
-        User.objects.create_user(f"lead{index}", email=f"l{index}@example.com", name=f"Lead {index}").groups.set(
-            Group.objects.filter(name="tech-lead")
-        )
+        User.objects.create_user(
+            f"lead{index}", email=f"l{index}@example.com", name=f"Lead {index}"
+        ).groups.set(Group.objects.filter(name="tech-lead"))
     number = str(desk("engineer").submit("P3")["id"])
-    first = sorted([name("senior-devops"), name("tech-lead"), *(f"Lead {index}" for index in range(4))])[:3]
+    first = sorted(
+        [name("senior-devops"), name("tech-lead"), *(f"Lead {index}" for index in range(4))]
+    )[:3]
     assert f"({', '.join(first)} or 3 more)" in bar("engineer", number)
 
 
@@ -75,13 +86,27 @@ def test_past_its_time_it_says_so(desk: Sit, at: Any) -> None:
 
 
 def test_it_promises_only_what_is_still_to_come(desk: Sit, at: Any) -> None:
-    """A2: reminded after 24 hours, the change manager told after 72; one second before each the sentence before."""
+    """A2: reminded after 24 hours, the change manager told after 72; one second before each the
+    sentence before.
+    """
     number = str(desk("engineer").submit("P3")["id"])
     for instant, said in (
-        ("2026-10-02T08:59:59Z", "whoever has not answered is reminded, and later the change manager is told."),
-        ("2026-10-02T09:00:00Z", "whoever has not answered has been reminded; later the change manager is told."),
-        ("2026-10-04T08:59:59Z", "whoever has not answered has been reminded; later the change manager is told."),
-        ("2026-10-04T09:00:00Z", "whoever has not answered has been reminded, and the change manager told."),
+        (
+            "2026-10-02T08:59:59Z",
+            "whoever has not answered is reminded, and later the change manager is told.",
+        ),
+        (
+            "2026-10-02T09:00:00Z",
+            "whoever has not answered has been reminded; later the change manager is told.",
+        ),
+        (
+            "2026-10-04T08:59:59Z",
+            "whoever has not answered has been reminded; later the change manager is told.",
+        ),
+        (
+            "2026-10-04T09:00:00Z",
+            "whoever has not answered has been reminded, and the change manager told.",
+        ),
     ):
         at(instant)
         tick()
@@ -91,7 +116,10 @@ def test_it_promises_only_what_is_still_to_come(desk: Sit, at: Any) -> None:
 def test_names_cost_three_statements_however_many_steps(desk: Sit) -> None:
     from django.db import connection
 
-    number, many = str(desk("engineer").submit("P3")["id"]), str(desk("engineer").submit("P2", components=["payments"])["id"])
+    number, many = (
+        str(desk("engineer").submit("P3")["id"]),
+        str(desk("engineer").submit("P2", components=["payments"])["id"]),
+    )
     client = Client()
     client.force_login(User.objects.get(username="engineer"))
     counts = []

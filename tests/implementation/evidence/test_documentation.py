@@ -110,7 +110,12 @@ def test_implementer_requester_and_change_manager_document(desk: Sit, road: Road
             assert desk(person).status in (200, 403)
             if desk(person).status == 200:
                 may.add(person)
-                data = {"version": 1, "fields": ["estimated_minutes"], "late": False, "content": {"estimated_minutes": 20}}
+                data = {
+                    "version": 1,
+                    "fields": ["estimated_minutes"],
+                    "late": False,
+                    "content": {"estimated_minutes": 20},
+                }
                 ((_, actor, at, said),) = road.events(number, "implementation.document")
                 assert (actor, at, said) == (person, MORNING, data)
     assert may == {"devops", "engineer", "change-manager"}
@@ -147,9 +152,11 @@ def last_things(desk: Sit, number: str) -> dict[str, Any]:
     review = {"summary": "The pool was too small", "runbook_updated": True}
     return {
         "review": lambda: desk("devops").put(f"/changes/{number}/review", review),
-        "confirmation": lambda: desk("change-manager").post(
-            f"/changes/{number}/review/confirmation",
-            {"p0_justified": True},
+        "confirmation": (
+            lambda: desk("change-manager").post(
+                f"/changes/{number}/review/confirmation",
+                {"p0_justified": True},
+            )
         ),
         "documentation": lambda: supply(desk, number, **OWED),
         "technical": lambda: desk("tech-lead").decide(number, "technical"),
@@ -186,8 +193,9 @@ def test_what_an_emergency_owes_is_named_to_who_would_close_it(desk: Sit, road: 
     refusal = desk("change-manager").post(f"/changes/{number}/close", expect=409)
     said = [message for _, message in why(refusal, "message")]
     assert why(refusal) == ["review", "documentation", *["deferred_review"] * 3]
-    assert said[1] == (
-        "The emergency's documentation lacks: rollback evidence, rollback time, testing plan,"
+    assert (
+        said[1]
+        == "The emergency's documentation lacks: rollback evidence, rollback time, testing plan,"
         " dependencies, downtime required, user impact, performance impact, security impact,"
         " requested date, estimated duration."
     )

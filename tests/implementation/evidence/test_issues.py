@@ -46,7 +46,12 @@ def test_issues_are_numbered_within_their_change(desk: Sit, road: Road) -> None:
     first = road.implementing()
     numbers = [issue(desk, first, severity=severity)["n"] for severity in ("P3", "P0")]
     second = road.implementing("P0")
-    assert [*numbers, issue(desk, second)["n"], issue(desk, first, link="fixed_by")["n"]] == [1, 2, 1, 3]
+    assert [*numbers, issue(desk, second)["n"], issue(desk, first, link="fixed_by")["n"]] == [
+        1,
+        2,
+        1,
+        3,
+    ]
     desk("devops").patch(f"/changes/{second}/issues/2", {"severity": "P0"}, expect=404)
 
 

@@ -67,7 +67,12 @@ def test_a_review_says_what_was_written_by_whom_and_when(desk: Sit, road: Road) 
     }
     ((_, actor, at, data),) = road.events(number, "implementation.review")
     assert (actor, at) == ("engineer", "2026-10-06T08:00:00Z")
-    assert data == REVIEW | {"review": data["review"], "version": 1, "late": False, "runbook_updated": None}
+    assert data == REVIEW | {
+        "review": data["review"],
+        "version": 1,
+        "late": False,
+        "runbook_updated": None,
+    }
     shown = road.page(number, "engineer2").split('id="review"')[1].split("</section>")[0]
     for said in REVIEW.values():
         assert said in shown
@@ -216,7 +221,11 @@ def test_a_confirmed_review_is_settled(desk: Sit, road: Road) -> None:
     number = road.failed("P0", testing_plan="")
     write(desk, number, runbook_updated=False)
     found = write(desk, number, "engineer", summary="It was the cache", runbook_updated=True)
-    assert (found["summary"], found["written_by"], found["revised_by"]) == ("It was the cache", "devops", "engineer")
+    assert (found["summary"], found["written_by"], found["revised_by"]) == (
+        "It was the cache",
+        "devops",
+        "engineer",
+    )
     assert (found["runbook_updated"], found["written_at"]) == (True, MORNING)
     confirm(desk, number, "change-manager", p0_justified=True)
     refusal = write(desk, number, summary="No", runbook_updated=True, expect=409)
@@ -297,13 +306,21 @@ def test_a_failure_after_completion_owes_a_new_review(desk: Sit, road: Road) -> 
     ("P0", "completed", {"change-manager", "emergency-contact"}),
     ("P0", "failed", {"change-manager", "emergency-contact"}),
 ])  # fmt: skip
-def test_a_confirmation_waits_at_home_for_whoever_may_give_it(desk: Sit, road: Road, priority: str, end: str, who: set[str]) -> None:
-    """A13, A37, X6: by table of the demo users; nobody finds it there whom the service then refuses. The CTO authorised the P0."""
+def test_a_confirmation_waits_at_home_for_whoever_may_give_it(
+    desk: Sit, road: Road, priority: str, end: str, who: set[str]
+) -> None:
+    """A13, A37, X6: by table of the demo users; nobody finds it there whom the service then
+    refuses. The CTO authorised the P0.
+    """
     number = getattr(road, end)(priority)
     write(desk, number, runbook_updated=True)
     found = set()
     for username in EVERYBODY:
-        shown = [row["change"].number for row in context_for(User.objects.get(username=username)).get("reviews", []) if row["confirm"]]
+        shown = [
+            row["change"].number
+            for row in context_for(User.objects.get(username=username)).get("reviews", [])
+            if row["confirm"]
+        ]
         found |= {username} if number in shown else set()
     assert found == who
     for username in sorted(found):
@@ -315,21 +332,33 @@ def test_whoever_edited_the_change_finds_no_confirmation_at_home(desk: Sit, road
     """A37: an author of its content, and whoever wrote any version of the review."""
     number = road.failed("P2")
     write(desk, number)
-    Author.objects.create(change=ChangeRequest.objects.get(number=number), user=User.objects.get(username="tech-lead"))
+    Author.objects.create(
+        change=ChangeRequest.objects.get(number=number), user=User.objects.get(username="tech-lead")
+    )
     write(desk, number, "change-manager", summary="It was the cache")
     for username, there in (("tech-lead", False), ("change-manager", False), ("eng-manager", True)):
-        shown = [row["change"].number for row in context_for(User.objects.get(username=username))["reviews"]]
+        shown = [
+            row["change"].number
+            for row in context_for(User.objects.get(username=username))["reviews"]
+        ]
         assert (number in shown) == there
 
 
-@pytest.mark.parametrize("writes", [("change-manager",), ("change-manager", "devops"), ("devops", "change-manager")])
-def test_whoever_wrote_any_version_of_it_does_not_confirm_it(desk: Sit, road: Road, writes: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "writes", [("change-manager",), ("change-manager", "devops"), ("devops", "change-manager")]
+)
+def test_whoever_wrote_any_version_of_it_does_not_confirm_it(
+    desk: Sit, road: Road, writes: tuple[str, ...]
+) -> None:
     """A13, A37, A41: the second person of a review is none of its writers, first or last."""
     number = road.failed()
     for version, who in enumerate(writes):
         write(desk, number, who, summary=f"Version {version}")
     assert why(confirm(desk, number, "change-manager", expect=403)) == ["own_change"]
-    assert number not in [row["change"].number for row in context_for(User.objects.get(username="change-manager"))["reviews"]]
+    assert number not in [
+        row["change"].number
+        for row in context_for(User.objects.get(username="change-manager"))["reviews"]
+    ]
     assert road.state(number) == "failed"
     confirm(desk, number, "tech-lead")
     assert road.state(number) == "closed"

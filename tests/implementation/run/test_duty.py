@@ -1,4 +1,6 @@
-"""Before a signature bars somebody from the run it says so, and a booking warns when nobody is there to start it (A37)."""
+"""Before a signature bars somebody from the run it says so, and a booking warns when nobody is
+there to start it (A37).
+"""
 
 from __future__ import annotations
 
@@ -48,11 +50,15 @@ def on_duty(*usernames: str, since: str = "2026-01-01T00:00Z", until: str | None
     Duty.objects.filter(kind=Duty.Kind.ON_CALL).delete()
     for order, username in enumerate(usernames):
         person = User.objects.get(username=username)
-        Duty.objects.create(kind=Duty.Kind.ON_CALL, user=person, order=order, starts_at=since, ends_at=until)
+        Duty.objects.create(
+            kind=Duty.Kind.ON_CALL, user=person, order=order, starts_at=since, ends_at=until
+        )
 
 
 def test_the_card_says_that_signing_bars_from_running(desk: Sit) -> None:
-    """A37: on the change and on the card of the queue; with who is on duty at the window asked for."""
+    """A37: on the change and on the card of the queue; with who is on duty at the window
+    asked for.
+    """
     number = reviewed(desk, requested_window={"start": "2026-10-06T02:00Z"})
     said = f"{BARS}on duty then: {name('oncall')}."
     assert said in bar("devops", number)
@@ -69,7 +75,9 @@ def test_without_a_slot_it_names_who_is_on_call_now(desk: Sit) -> None:
 
 
 def test_it_is_said_only_where_it_is_so(desk: Sit) -> None:
-    """A2: two sign-offs bar nobody; nor does a review; nor is whoever runs nothing told of it, or where another implements."""
+    """A2: two sign-offs bar nobody; nor does a review; nor is whoever runs nothing told of it, or
+    where another implements.
+    """
     number = reviewed(desk, "P2")
     assert BARS not in bar("devops-lead", number)
     review = str(desk("engineer").submit("P3")["id"])
@@ -101,12 +109,19 @@ def booked(number: str) -> str:
     return unescape(client.get(f"/changes/{number}/").content.decode())
 
 
-NOBODY = "Nobody who may start it is on duty then (Tue 6 Oct 2026, 02:00 UTC): name an implementer, or see to the on-call duty."
+NOBODY = (
+    "Nobody who may start it is on duty then (Tue 6 Oct 2026, 02:00 UTC): name an implementer, or"
+    " see to the on-call duty."
+)
 
 
-@pytest.mark.parametrize(("until", "warned"), [("2026-10-06T02:00Z", True), ("2026-10-06T02:00:01Z", False)])
+@pytest.mark.parametrize(
+    ("until", "warned"), [("2026-10-06T02:00Z", True), ("2026-10-06T02:00:01Z", False)]
+)
 def test_a_booking_warns_when_nobody_is_on_duty(desk: Sit, until: str, warned: bool) -> None:
-    """A37: at the slot's instant, one second either side; said with the booking, and as long as it stands."""
+    """A37: at the slot's instant, one second either side; said with the booking, and as long as it
+    stands.
+    """
     number = approved(desk)
     on_duty("oncall", until=until)
     assert booked(number).count(NOBODY) == (2 if warned else 0)

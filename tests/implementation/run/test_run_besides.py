@@ -1,4 +1,6 @@
-"""What the decisions of November ask of a run: second persons, the gate of a rollback, causes before issues."""
+"""What the decisions of November ask of a run: second persons, the gate of a rollback, causes
+before issues.
+"""
 
 from __future__ import annotations
 
@@ -106,7 +108,9 @@ def test_a_cause_comes_before_its_issue(desk: Sit, road: Road, detected: str, st
 
 @pytest.mark.parametrize("verb", ["finish", "roll-back", "fail"])
 def test_an_implementer_who_audits_by_now_runs_nothing_more(desk: Sit, at: Any, verb: str) -> None:
-    """A26, A28: whoever holds auditor changes nothing, also what they began themselves; a colleague takes it over."""
+    """A26, A28: whoever holds auditor changes nothing, also what they began themselves; a colleague
+    takes it over.
+    """
     number = Road(desk, at).implementing()
     devops = desk("devops")
     devops.tick_off(number, "start", "during")
@@ -119,11 +123,18 @@ def test_an_implementer_who_audits_by_now_runs_nothing_more(desk: Sit, at: Any, 
 
 @pytest.mark.parametrize(("ended", "word"), [("rolled_back", "rolled back"), ("failed", "failed")])
 @pytest.mark.parametrize("verb", ["roll-back", "fail"])
-def test_what_ended_otherwise_is_not_ended_again(desk: Sit, at: Any, ended: str, word: str, verb: str) -> None:
+def test_what_ended_otherwise_is_not_ended_again(
+    desk: Sit, at: Any, ended: str, word: str, verb: str
+) -> None:
     """A30: only what was completed is reopened; closed or not, the first end stands."""
     road = Road(desk, at)
     number = getattr(road, ended)()
-    assert desk("devops").post(f"/changes/{number}/{verb}", {"reason": "Once more"}, expect=409)["code"] == "state"
+    assert (
+        desk("devops").post(f"/changes/{number}/{verb}", {"reason": "Once more"}, expect=409)[
+            "code"
+        ]
+        == "state"
+    )
     desk("devops").put(f"/changes/{number}/review", REVIEW)
     desk("tech-lead").post(f"/changes/{number}/review/confirmation")
     assert road.state(number) == "closed"

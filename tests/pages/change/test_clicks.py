@@ -1,4 +1,6 @@
-"""What people do on a change by click: declared once, asked for by the pages under the same name."""
+"""What people do on a change by click: declared once, asked for by the pages under the same
+name.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ Sit = Callable[[str], Desk]
 
 
 def test_every_form_of_the_pages_asks_for_a_click_that_is_declared() -> None:
-    """house.md: a click is one function beside its subject; a button whose verb nobody declares would be a 404."""
+    """house.md: a click is one function beside its subject; a button whose verb nobody declares
+    would be a 404.
+    """
     found: set[str] = set()
     for page in (ROOT / "templates").rglob("*.html"):
         found |= set(re.findall(r'action="[^"]*act/([a-z_-]+)"', page.read_text()))
@@ -32,15 +36,30 @@ def test_no_two_clicks_have_one_name() -> None:
 
 @pytest.mark.parametrize(
     ("sent", "key", "answer"),
-    [("n=7&yes=yes", 7, True), ("n=-7&yes=no", 0, False), ("n=7.0&yes=maybe", 0, None), ("", 0, None), ("n=&yes=", 0, None)],
+    [
+        ("n=7&yes=yes", 7, True),
+        ("n=-7&yes=no", 0, False),
+        ("n=7.0&yes=maybe", 0, None),
+        ("", 0, None),
+        ("n=&yes=", 0, None),
+    ],
 )
-def test_what_a_form_sent_is_read_without_surprise(sent: str, key: int, answer: bool | None) -> None:
+def test_what_a_form_sent_is_read_without_surprise(
+    sent: str, key: int, answer: bool | None
+) -> None:
     posted = Posted(QueryDict(sent))
-    assert (posted.key("n"), posted.answer("yes"), posted.text("nothing"), posted.text("nothing", "note")) == (key, answer, "", "note")
+    assert (
+        posted.key("n"),
+        posted.answer("yes"),
+        posted.text("nothing"),
+        posted.text("nothing", "note"),
+    ) == (key, answer, "", "note")
 
 
 @pytest.mark.django_db
-def test_clone_and_split_land_on_the_form_of_what_they_made(desk: Sit, at: Callable[[str], None]) -> None:
+def test_clone_and_split_land_on_the_form_of_what_they_made(
+    desk: Sit, at: Callable[[str], None]
+) -> None:
     """A copy is a draft that its author fills in next; a next part waits for the one before it."""
     at("2026-10-01T09:00Z")
     number = str(desk("engineer").create("P2")["id"])

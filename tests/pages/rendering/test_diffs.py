@@ -1,4 +1,6 @@
-"""What became of a text: word by word, whatever its length (X19's neighbour: a flood of text is shown in time)."""
+"""What became of a text: word by word, whatever its length (X19's neighbour: a flood of text is
+shown in time).
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,11 @@ def test_what_was_changed_is_marked_word_by_word() -> None:
     assert "<del>20</del>" in shown
     assert "<ins>30</ins>" in shown
     assert shown.count("<div >one</div>") == shown.count("<div >three</div>") == 1
-    assert diff("a", "a\nb").split("\n") == ["    <div >a</div>", '    <div class="add"><ins>b</ins></div>', ""]
+    assert diff("a", "a\nb").split("\n") == [
+        "    <div >a</div>",
+        '    <div class="add"><ins>b</ins></div>',
+        "",
+    ]
     assert diff(None, None) == ""
 
 

@@ -1,4 +1,6 @@
-"""The templates' environment is strict: what nobody handed in, or nobody called, is told, never shown (issue 12, item 4)."""
+"""The templates' environment is strict: what nobody handed in, or nobody called, is told, never
+shown (issue 12, item 4).
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def test_a_name_that_nobody_handed_in_is_an_error(strict: Environment) -> None:
         shown(strict, "{{ held.absent }}", held={})
 
 
-def test_in_production_it_is_logged_and_shows_nothing(settings: object, caplog: pytest.LogCaptureFixture) -> None:
+def test_in_production_it_is_logged_and_shows_nothing(
+    settings: object, caplog: pytest.LogCaptureFixture
+) -> None:
     settings.TEMPLATES_STRICT = False  # type: ignore[attr-defined]
     lenient = made.environment()
     assert shown(lenient, "[{{ absent }}{{ held.absent.deeper }}]", held={}) == "[]"
@@ -63,15 +67,26 @@ def test_every_template_compiles(strict: Environment) -> None:
 def test_the_query_keeps_what_was_chosen_and_begins_at_the_first_page(strict: Environment) -> None:
     request = RequestFactory().get("/changes/?state=open&cursor=abc&q=a%26b")
     source = "{{ query_string(state='', cursor='next', page=2)|safe }} {{ query_string()|safe }}"
-    assert shown(strict, source, request=request) == "?q=a%26b&cursor=next&page=2 ?state=open&q=a%26b"
+    assert (
+        shown(strict, source, request=request) == "?q=a%26b&cursor=next&page=2 ?state=open&q=a%26b"
+    )
     assert shown(strict, "{{ query_string(q='') }}", request=RequestFactory().get("/?q=a")) == "?"
 
 
 @pytest.mark.parametrize(
-    ("path", "name", "expected"), [("/", "home", "True"), ("/changes/", "home", "False"), ("/changes/new", "requests:index", "True")]
+    ("path", "name", "expected"),
+    [
+        ("/", "home", "True"),
+        ("/changes/", "home", "False"),
+        ("/changes/new", "requests:index", "True"),
+    ],
 )
-def test_the_menu_knows_where_one_is(strict: Environment, path: str, name: str, expected: str) -> None:
-    assert shown(strict, "{{ here(name) }}", request=RequestFactory().get(path), name=name) == expected
+def test_the_menu_knows_where_one_is(
+    strict: Environment, path: str, name: str, expected: str
+) -> None:
+    assert (
+        shown(strict, "{{ here(name) }}", request=RequestFactory().get(path), name=name) == expected
+    )
 
 
 def test_the_sprite_holds_the_icons_that_pages_name_and_no_other(strict: Environment) -> None:
@@ -84,8 +99,14 @@ def test_the_sprite_holds_the_icons_that_pages_name_and_no_other(strict: Environ
 
 
 def test_only_allauths_own_texts_are_rendered_by_the_other_engine() -> None:
-    """One engine draws pages; Django's has no folder of ours, and what allauth says in passing (`*.txt`) is all that it renders."""
+    """One engine draws pages; Django's has no folder of ours, and what allauth says in passing
+    (`*.txt`) is all that it renders.
+    """
     django = settings.TEMPLATES[1]
-    assert (django["BACKEND"], django.get("DIRS", []), django["APP_DIRS"]) == ("django.template.backends.django.DjangoTemplates", [], True)
+    assert (django["BACKEND"], django.get("DIRS", []), django["APP_DIRS"]) == (
+        "django.template.backends.django.DjangoTemplates",
+        [],
+        True,
+    )
     apps = Path(settings.BASE_DIR).glob("*/templates")
     assert not list(apps)

@@ -33,7 +33,10 @@ def drawn(name: str, *args: object) -> str:
 )
 def test_an_instant_is_a_time_element(at: Clock, name: str, said: str) -> None:
     at("2026-10-06T00:00:09Z")
-    assert drawn(name, AT) == f'<time datetime="2026-10-06T02:05:09Z" title="2026-10-06 02:05:09 UTC">{said}</time>'
+    assert (
+        drawn(name, AT)
+        == f'<time datetime="2026-10-06T02:05:09Z" title="2026-10-06 02:05:09 UTC">{said}</time>'
+    )
     assert drawn(name, None) == ""
 
 
@@ -43,7 +46,10 @@ def test_a_span_says_its_day_once(at: Clock) -> None:
     assert drawn("span", AT, None) == drawn("span", None, AT) == ""
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(0, "now"), (0.9, "now"), (-0.9, "now"), (60, "in 1 min"), (-60, "1 min ago")])
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "now"), (0.9, "now"), (-0.9, "now"), (60, "in 1 min"), (-60, "1 min ago")],
+)
 def test_relative(at: Clock, seconds: float, said: str) -> None:
     at("2026-10-06T02:05:09Z")
     assert instants.say_relative(AT + timedelta(seconds=seconds)) == said

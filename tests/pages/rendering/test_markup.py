@@ -14,7 +14,10 @@ from pages.rendering.markup import markdown, steps
         ("# a", "<h4>a</h4>"),
         ("### a", "<h3>a</h3>"),
         ("3. a", '<ol start="3">\n<li>a</li>\n</ol>'),
-        ("[a](https://example.com)", '<p><a href="https://example.com" rel="noopener noreferrer">a</a></p>'),
+        (
+            "[a](https://example.com)",
+            '<p><a href="https://example.com" rel="noopener noreferrer">a</a></p>',
+        ),
         ("[a](javascript:alert(1))", "<p>[a](javascript:alert(1))</p>"),
         ("<script>alert(1)</script>", "<p>&lt;script&gt;alert(1)&lt;/script&gt;</p>"),
         ("![a](https://example.com/a.png)", "<p></p>"),

@@ -1,4 +1,6 @@
-"""A form that saves itself while its sender presses the button (a draft's own saves never stand in each other's way)."""
+"""A form that saves itself while its sender presses the button (a draft's own saves never stand in
+each other's way).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ Sit = Callable[[str], Desk]
 
 @pytest.mark.django_db(transaction=True)
 def test_a_save_that_is_under_way_does_not_refuse_the_next(desk: Sit) -> None:
-    """Eight saves of one draft at once, six times over: none is told that somebody else has edited it."""
+    """Eight saves of one draft at once, six times over: none is told that somebody else has edited
+    it.
+    """
     engineer = desk("engineer")
     number = engineer.create("P3", requested_date=None)["id"]
     answers: list[tuple[int, str]] = []
@@ -48,7 +52,9 @@ def test_the_form_says_what_submitting_has_done(desk: Sit, at: Any) -> None:
     made = desk("engineer").create("P2")
     client = desk("engineer").client
     page = client.post(
-        f"/changes/{made['id']}/edit", {"version": "1", "intent": "submit", "summary": "Search: refresh it sooner"}, follow=True
+        f"/changes/{made['id']}/edit",
+        {"version": "1", "intent": "submit", "summary": "Search: refresh it sooner"},
+        follow=True,
     )
     html = page.content.decode()
     assert f"{made['id']} is submitted." in html

@@ -1,4 +1,6 @@
-"""An edit that voids approvals keeps the booking as a hold on its slot until the round ends (A35)."""
+"""An edit that voids approvals keeps the booking as a hold on its slot until the round ends
+(A35).
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def edited(desk: Sit, **edit: Any) -> str:
     approve(desk, number)
     found = me.get(f"/changes/{number}")
     assert found["slot"]["start"] == SLOT
-    after = me.patch(f"/changes/{number}", {"version": found["version"], **(edit or {"reason": "Said better"})})
+    after = me.patch(
+        f"/changes/{number}", {"version": found["version"], **(edit or {"reason": "Said better"})}
+    )
     assert (after["state"], after["slot"]) == ("in_review", None)
     return number
 
@@ -49,7 +53,10 @@ def rival(desk: Sit, start: str = SLOT) -> str:
 
 def test_nobody_else_takes_the_slot_and_the_next_approval_books_it(desk: Sit) -> None:
     number = edited(desk)
-    assert desk("engineer").get(f"/changes/{number}")["hold"] == {"start": SLOT, "end": "2026-10-06T02:45:00Z"}
+    assert desk("engineer").get(f"/changes/{number}")["hold"] == {
+        "start": SLOT,
+        "end": "2026-10-06T02:45:00Z",
+    }
     assert rival(desk) == "approved", "it is held"
     approve(desk, number)
     again = desk("engineer").get(f"/changes/{number}")
@@ -81,7 +88,11 @@ def test_the_end_of_the_round_gives_it_free(desk: Sit, ending: str) -> None:
     if ending == "cancel":
         desk("engineer").post(f"/changes/{number}/cancel", {"reason": "Not needed"})
     elif ending == "escalate":
-        emergency = {"reason": "It is down", "emergency_kind": "outage", "emergency_reference": "INC-1"}
+        emergency = {
+            "reason": "It is down",
+            "emergency_kind": "outage",
+            "emergency_reference": "INC-1",
+        }
         desk("engineer").post(f"/changes/{number}/escalate", emergency)
     else:
         desk("tech-lead").decide(number, "technical", ending, comment="No")
@@ -99,7 +110,12 @@ def test_who_approved_before_says_still_right_with_one_click(desk: Sit) -> None:
     assert "Still right" in card
     assert "Said much better" in card
     version = lead.get(f"/changes/{number}")["version"]
-    assert lead.client.post(f"/approvals/{step}/", {"verdict": "still_right", "version": version}).status_code == 302
+    assert (
+        lead.client.post(
+            f"/approvals/{step}/", {"verdict": "still_right", "version": version}
+        ).status_code
+        == 302
+    )
     given = next(s for s in lead.steps(number) if s["id"] == step)
     assert (given["state"], given["decisions"][0]["verdict"]) == ("approved", "approve")
     desk("senior-devops").client.force_login(desk("senior-devops").user)

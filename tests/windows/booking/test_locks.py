@@ -1,4 +1,6 @@
-"""Whoever books or starts by the calendar, and whoever edits it, come one after the other: real threads, real transactions."""
+"""Whoever books or starts by the calendar, and whoever edits it, come one after the other: real
+threads, real transactions.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ Act = Callable[[], Any]
 
 
 class Held:
-    """Wraps a function: after one of its calls, the caller's transaction stays open until it is let go."""
+    """Wraps a function: after one of its calls, the caller's transaction stays open until it is let
+    go.
+    """
 
     def __init__(self, wrapped: Callable[..., Any], chosen: Callable[..., bool]) -> None:
         self.wrapped, self.chosen = wrapped, chosen
@@ -37,7 +41,9 @@ class Held:
 
 
 def second_waits_for_first(held: Held, first: Act, second: Act) -> None:
-    """The first does its work and does not commit; the second has to wait for it, and then both are done."""
+    """The first does its work and does not commit; the second has to wait for it, and then both are
+    done.
+    """
     failed: list[BaseException] = []
 
     def run(act: Act) -> None:
@@ -82,12 +88,16 @@ def slot(desk: Sit, at: Any) -> tuple[str, Act, Act]:
     booker, manager = desk("devops"), desk("change-manager")
     return (
         number,
-        lambda: booker.post(f"/changes/{number}/schedule", {"start": "2026-10-06T02:00Z"}, expect=None),
+        lambda: booker.post(
+            f"/changes/{number}/schedule", {"start": "2026-10-06T02:00Z"}, expect=None
+        ),
         lambda: save(lambda _: manager, edit),
     )
 
 
-def test_an_edit_waits_for_a_booking_and_then_displaces_it(slot: Any, desk: Sit, monkeypatch: Any) -> None:
+def test_an_edit_waits_for_a_booking_and_then_displaces_it(
+    slot: Any, desk: Sit, monkeypatch: Any
+) -> None:
     """Promise 2: a booking that looked at the calendar before the edit is seen by the edit."""
     number, book, edit = slot
     held = Held(lifecycle.perform, lambda change, name: name == "schedule")
@@ -129,8 +139,13 @@ def test_a_lockdown_waits_for_a_start(run: Any, desk: Sit, monkeypatch: Any) -> 
     held = Held(lifecycle.perform, lambda change, name: name == "start")
     monkeypatch.setattr(lifecycle, "perform", held)
     second_waits_for_first(held, start, stop)
-    assert (desk("devops").status, ChangeRequest.objects.get(number=number).state) == (200, "implementing")
-    assert Message.objects.filter(kind="lockdown", recipient__username="devops").exists(), "who implements it reads that it is stopped"
+    assert (desk("devops").status, ChangeRequest.objects.get(number=number).state) == (
+        200,
+        "implementing",
+    )
+    assert Message.objects.filter(kind="lockdown", recipient__username="devops").exists(), (
+        "who implements it reads that it is stopped"
+    )
 
 
 def test_a_start_waits_for_a_lockdown_and_obeys_it(run: Any, desk: Sit, monkeypatch: Any) -> None:
@@ -139,4 +154,7 @@ def test_a_start_waits_for_a_lockdown_and_obeys_it(run: Any, desk: Sit, monkeypa
     held = Held(trail.record, lambda action: action == "calendar.lockdown")
     monkeypatch.setattr(trail, "record", held)
     second_waits_for_first(held, stop, start)
-    assert (desk("devops").status, ChangeRequest.objects.get(number=number).state) == (409, "scheduled")
+    assert (desk("devops").status, ChangeRequest.objects.get(number=number).state) == (
+        409,
+        "scheduled",
+    )

@@ -1,8 +1,10 @@
-"""A second opinion on the calendar, written from its description alone and in another way than the product.
+"""A second opinion on the calendar, written from its description alone and in another way than the
+product.
 
-Times are whole seconds since 1970. A rule is asked about one date after another, whether it opens on it; local times are turned into
-instants by trying offsets; nothing is merged or swept: every instant at which anything begins or ends cuts time into pieces, and the
-middle of each piece is asked which rules cover it.
+Times are whole seconds since 1970. A rule is asked about one date after another, whether it opens
+on it; local times are turned into instants by trying offsets; nothing is merged or swept: every
+instant at which anything begins or ends cuts time into pieces, and the middle of each piece is
+asked which rules cover it.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ def instant(moment: int) -> datetime:
 
 @cache
 def offset_at(zone: str, moment: int) -> int:
-    """How many seconds the clocks of the zone are ahead of UTC; asked from UTC, where no time is missing or comes twice."""
+    """How many seconds the clocks of the zone are ahead of UTC; asked from UTC, where no time is
+    missing or comes twice.
+    """
     ahead = instant(moment).astimezone(ZoneInfo(zone)).utcoffset()
     assert ahead is not None
     return round(ahead.total_seconds())
@@ -46,16 +50,25 @@ def offset_at(zone: str, moment: int) -> int:
 
 @cache
 def changes(zone: str, first: int, last: int) -> list[tuple[int, int, int]]:
-    """Every change of the clocks in those years: the instant, and the offsets before and after it."""
+    """Every change of the clocks in those years: the instant, and the offsets before and
+    after it.
+    """
     found = []
-    moment, end = seconds(datetime(first, 1, 1, tzinfo=UTC)), seconds(datetime(last + 1, 1, 1, tzinfo=UTC))
+    moment, end = (
+        seconds(datetime(first, 1, 1, tzinfo=UTC)),
+        seconds(datetime(last + 1, 1, 1, tzinfo=UTC)),
+    )
     here = ZoneInfo(zone)
     before = datetime.fromtimestamp(moment, here).utcoffset()
     while moment < end:
         moment += 3600
         after = datetime.fromtimestamp(moment, here).utcoffset()
         if after != before:
-            minute = next(m for m in range(moment - 3540, moment + 60, 60) if datetime.fromtimestamp(m, here).utcoffset() == after)
+            minute = next(
+                m
+                for m in range(moment - 3540, moment + 60, 60)
+                if datetime.fromtimestamp(m, here).utcoffset() == after
+            )
             found.append((minute, offset_at(zone, minute - 60), offset_at(zone, minute)))
         before = after
     return found
@@ -63,12 +76,16 @@ def changes(zone: str, first: int, last: int) -> list[tuple[int, int, int]]:
 
 @cache
 def first_instant_of(zone: str, day: date, minute: int) -> int:
-    """When the clocks of the zone first show that minute of that day; if they skip it, when they would without the skip."""
+    """When the clocks of the zone first show that minute of that day; if they skip it, when they
+    would without the skip.
+    """
     shown = (day.toordinal() - EPOCH.toordinal()) * DAY + minute * 60
     before, after = offset_at(zone, shown - 26 * 3600), offset_at(zone, shown + 26 * 3600)
     if before == after:
         return shown - before
-    fitting = [shown - ahead for ahead in (before, after) if offset_at(zone, shown - ahead) == ahead]
+    fitting = [
+        shown - ahead for ahead in (before, after) if offset_at(zone, shown - ahead) == ahead
+    ]
     return min(fitting, default=shown - before)
 
 
@@ -91,14 +108,22 @@ def parts_of(rule: str) -> Parts:
     said = dict(part.split("=") for part in rule.split(";"))
 
     def numbers(name: str) -> frozenset[int]:
-        return frozenset(int(number) for number in said[name].split(",")) if name in said else frozenset()
+        return (
+            frozenset(int(number) for number in said[name].split(","))
+            if name in said
+            else frozenset()
+        )
 
     return Parts(
         freq=said["FREQ"],
         interval=int(said.get("INTERVAL", "1")),
-        weekdays=frozenset((int(day[:-2] or "0"), WEEKDAYS.index(day[-2:])) for day in said["BYDAY"].split(","))
-        if "BYDAY" in said
-        else frozenset(),
+        weekdays=(
+            frozenset(
+                (int(day[:-2] or "0"), WEEKDAYS.index(day[-2:])) for day in said["BYDAY"].split(",")
+            )
+            if "BYDAY" in said
+            else frozenset()
+        ),
         months=numbers("BYMONTH"),
         monthdays=numbers("BYMONTHDAY"),
         places=numbers("BYSETPOS"),
@@ -134,12 +159,18 @@ def period_of(parts: Parts, day: date) -> tuple[int, int, int]:
         first = monday_like(day, parts.week_begins)
         return first // 7, first, first + 6
     if parts.freq == "MONTHLY":
-        return day.year * 12 + day.month, day.replace(day=1).toordinal(), day.replace(day=length_of_month(day)).toordinal()
+        return (
+            day.year * 12 + day.month,
+            day.replace(day=1).toordinal(),
+            day.replace(day=length_of_month(day)).toordinal(),
+        )
     return day.year, date(day.year, 1, 1).toordinal(), date(day.year, 12, 31).toordinal()
 
 
 def counted(parts: Parts, day: date) -> tuple[int, int]:
-    """Which of its weekday the day is in its month (or in its year, where the rule counts by years), from the front and the back."""
+    """Which of its weekday the day is in its month (or in its year, where the rule counts by
+    years), from the front and the back.
+    """
     by_year = parts.freq == "YEARLY" and not parts.months
     front = back = 1
     other = day - timedelta(days=7)
@@ -155,7 +186,11 @@ def fits(parts: Parts, begins: date, day: date) -> bool:
     """Whether the day has what the rule asks of days, wherever its period stands."""
     if parts.months and day.month not in parts.months:
         return False
-    if parts.monthdays and day.day not in parts.monthdays and day.day - length_of_month(day) - 1 not in parts.monthdays:
+    if (
+        parts.monthdays
+        and day.day not in parts.monthdays
+        and day.day - length_of_month(day) - 1 not in parts.monthdays
+    ):
         return False
     if parts.weekdays:
         weekday = (day.toordinal() - 1) % 7
@@ -168,15 +203,21 @@ def fits(parts: Parts, begins: date, day: date) -> bool:
         return True
     if parts.freq == "WEEKLY":
         return (day - begins).days % 7 == 0
-    return day.day == begins.day and (parts.freq == "MONTHLY" or bool(parts.months) or day.month == begins.month)
+    return day.day == begins.day and (
+        parts.freq == "MONTHLY" or bool(parts.months) or day.month == begins.month
+    )
 
 
 @cache
 def chosen(parts: Parts, begins: date, first: int, last: int) -> frozenset[int]:
     """The days of one period that the rule picks by their place among those that fit."""
-    fitting = [number for number in range(first, last + 1) if fits(parts, begins, date.fromordinal(number))]
+    fitting = [
+        number for number in range(first, last + 1) if fits(parts, begins, date.fromordinal(number))
+    ]
     return frozenset(
-        number for at, number in enumerate(fitting) if at + 1 in parts.places or at - len(fitting) in parts.places
+        number
+        for at, number in enumerate(fitting)
+        if at + 1 in parts.places or at - len(fitting) in parts.places
     )  # 1 is the first, -1 the last
 
 
@@ -192,11 +233,17 @@ def opens_on(window: Window, day: date) -> bool:
     number, first, last = period_of(parts, day)
     if (number - period_of(parts, begins)[0]) % parts.interval:
         return False
-    return day.toordinal() in chosen(parts, begins, first, last) if parts.places else fits(parts, begins, day)
+    return (
+        day.toordinal() in chosen(parts, begins, first, last)
+        if parts.places
+        else fits(parts, begins, day)
+    )
 
 
 def clipped(extent: Extent, rule: Window | Closure) -> Extent:
-    """What of it lies in the time for which this version of the rule counts; empty if it ends before it begins."""
+    """What of it lies in the time for which this version of the rule counts; empty if it ends
+    before it begins.
+    """
     start, end = extent
     if rule.since is not None and seconds(rule.since) > start:
         start = seconds(rule.since)
@@ -211,13 +258,21 @@ def clipped(extent: Extent, rule: Window | Closure) -> Extent:
 def easter(year: int) -> date:
     """By the table of golden numbers as good as 1900-2199 needs it."""
     moon = date(year, 3, 21) + timedelta(days=(24 + 19 * (year % 19)) % 30)
-    if (24 + 19 * (year % 19)) % 30 == 29 or ((24 + 19 * (year % 19)) % 30 == 28 and year % 19 > 10):
+    if (24 + 19 * (year % 19)) % 30 == 29 or (
+        (24 + 19 * (year % 19)) % 30 == 28 and year % 19 > 10
+    ):
         moon -= timedelta(days=1)
-    return next(moon + timedelta(days=n) for n in range(1, 8) if (moon + timedelta(days=n)).weekday() == 6)
+    return next(
+        moon + timedelta(days=n) for n in range(1, 8) if (moon + timedelta(days=n)).weekday() == 6
+    )
 
 
 def weekday_of_month(year: int, month: int, weekday: int, nth: int) -> date | None:
-    found = [date(year, month, day) for day in range(1, 32) if _exists(year, month, day) and date(year, month, day).weekday() == weekday]
+    found = [
+        date(year, month, day)
+        for day in range(1, 32)
+        if _exists(year, month, day) and date(year, month, day).weekday() == weekday
+    ]
     if nth == -1:
         return found[-1]
     return found[nth - 1] if nth <= len(found) else None
@@ -289,7 +344,9 @@ class Oracle:
     cut_days: dict[Question, dict[int, list[tuple[int, int, bool]]]] = field(default_factory=dict)
 
     def windows_of(self, first: int, last: int) -> Iterator[Covered]:
-        """What the windows open that may touch the days from `first` to `last` (numbers since 1970, in UTC), and perhaps a little more."""
+        """What the windows open that may touch the days from `first` to `last` (numbers since 1970,
+        in UTC), and perhaps a little more.
+        """
         for window in self.calendar.windows:
             minute = window.begins.hour * 60 + window.begins.minute
             for number in range(first - 2, last + 2):  # a day for the length, a day for the zone
@@ -304,7 +361,12 @@ class Oracle:
         for closure in self.calendar.closures:
             extents: list[Extent | None]
             if closure.starts is not None:
-                extents = [(seconds(closure.starts), seconds(closure.ends) if closure.ends is not None else FOR_EVER)]
+                extents = [
+                    (
+                        seconds(closure.starts),
+                        seconds(closure.ends) if closure.ends is not None else FOR_EVER,
+                    )
+                ]
             else:
                 years = range(instant(first * DAY).year - 2, instant(last * DAY).year + 3)
                 extents = [closed_in(closure, year) for year in years]
@@ -329,13 +391,23 @@ class Oracle:
 
     def occurrences(self, start: int, end: int) -> tuple[list[Covered], list[Covered]]:
         """The windows and the closures that overlap that time."""
-        found = (self.windows_of(start // DAY, end // DAY), self.closures_of(start // DAY, end // DAY))
-        windows, closures = ([what for what in whats if what[0] < end and what[1] > start] for whats in found)
+        found = (
+            self.windows_of(start // DAY, end // DAY),
+            self.closures_of(start // DAY, end // DAY),
+        )
+        windows, closures = (
+            [what for what in whats if what[0] < end and what[1] > start] for whats in found
+        )
         return windows, closures
 
     def edges(self, start: int, end: int) -> list[int]:
         """Every instant in that time at which anything begins or ends."""
-        found = {edge for day in range(start // DAY, end // DAY + 1) for what in self.on(day) for edge in what[:2]}
+        found = {
+            edge
+            for day in range(start // DAY, end // DAY + 1)
+            for what in self.on(day)
+            for edge in what[:2]
+        }
         return sorted(edge for edge in found if start <= edge <= end)
 
     def is_open(self, question: Question, moment: float) -> bool:
@@ -346,15 +418,24 @@ class Oracle:
             return False
         for component in question.scope or ("a component that no rule names",):
             concerning = [rule for rule in here if not rule.scope or component in rule.scope]
-            if not any(isinstance(rule, Window) and question.priority in rule.priorities for rule in concerning):
+            if not any(
+                isinstance(rule, Window) and question.priority in rule.priorities
+                for rule in concerning
+            ):
                 return False
             for rule in concerning:
-                if isinstance(rule, Closure) and question.priority not in rule.admits and rule.kind not in question.ignoring:
+                if (
+                    isinstance(rule, Closure)
+                    and question.priority not in rule.admits
+                    and rule.kind not in question.ignoring
+                ):
                     return False
         return True
 
     def cut(self, question: Question, lower: int, upper: int) -> list[tuple[int, int, bool]]:
-        """A day, or some of one, cut wherever anything begins or ends, and whether each piece is open."""
+        """A day, or some of one, cut wherever anything begins or ends, and whether each piece is
+        open.
+        """
         cuts = {lower, upper}
         for start, end, _ in self.on(lower // DAY):
             if lower < start < upper:
@@ -364,7 +445,9 @@ class Oracle:
         return [(a, b, self.is_open(question, (a + b) / 2)) for a, b in pairwise(sorted(cuts))]
 
     def pieces(self, question: Question, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
-        """The pieces of the time from `start` to `end`; whole days are kept for the next time that they are asked for."""
+        """The pieces of the time from `start` to `end`; whole days are kept for the next time that
+        they are asked for.
+        """
         days = self.cut_days.setdefault(question, {})
         for day in range(start // DAY, (end - 1) // DAY + 1):
             if start <= day * DAY and (day + 1) * DAY <= end:
@@ -391,7 +474,9 @@ class Oracle:
         return None
 
     def open_until(self, question: Question, start: int) -> int | None:
-        return next((a for a, _, fine in self.pieces(question, start, start + HORIZON) if not fine), None)
+        return next(
+            (a for a, _, fine in self.pieces(question, start, start + HORIZON) if not fine), None
+        )
 
     def next_transition(self, question: Question, at: int) -> int | None:
         pieces = self.pieces(question, at, at + HORIZON)

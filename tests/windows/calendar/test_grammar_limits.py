@@ -1,4 +1,6 @@
-"""Which recurrences a window may have, one step either side of each limit, and what is said of the others (R72, R73)."""
+"""Which recurrences a window may have, one step either side of each limit, and what is said of the
+others (R72, R73).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,10 @@ from windows.calendar.grammar import recurrence
 
 LIKE = "write it like FREQ=WEEKLY;BYDAY=TU."
 OFTEN = "a window opens at most once a day: FREQ is DAILY, WEEKLY, MONTHLY or YEARLY."
-AMONG = "BYSETPOS picks among plain weekdays or among days of the month; give one of the two, and with YEARLY the months."
+AMONG = (
+    "BYSETPOS picks among plain weekdays or among days of the month; give one of the two, and with"
+    " YEARLY the months."
+)
 NUMBER = "a number before a weekday, like 2TU, goes with FREQ=MONTHLY or YEARLY."
 MIXED = "give all weekdays with a number, like 1MO,2TU, or all without."
 SHORT = "it matches no day: none of its months is that long."
@@ -67,7 +72,8 @@ def test_a_rule_is_kept_in_one_form(written: str | None, kept: str) -> None:
         "FREQ=YEARLY;BYMONTH=2,4;BYDAY=TU;BYSETPOS=8",
         "FREQ=YEARLY;BYMONTH=2,4;BYMONTHDAY=1,15;BYSETPOS=4",
         "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=28,29;BYSETPOS=2",
-        MONTHDAYS + ",".join(map(str, [*range(1, 32), *range(-7, 0), *range(-27, -9)])),  # 200 characters
+        MONTHDAYS
+        + ",".join(map(str, [*range(1, 32), *range(-7, 0), *range(-27, -9)])),  # 200 characters
     ],
 )
 def test_what_comes_round_soon_and_reads_one_way_is_taken(rule: str) -> None:
@@ -83,7 +89,10 @@ def test_what_comes_round_soon_and_reads_one_way_is_taken(rule: str) -> None:
         ("FREQ=DAILY;", LIKE),
         ("FREQ=DAILY;=2", LIKE),
         ("FREQ==DAILY", LIKE),
-        (MONTHDAYS + ",".join(map(str, [*range(1, 32), *range(-6, 0), *range(-28, -9)])), LIKE),  # 201 characters
+        (
+            MONTHDAYS + ",".join(map(str, [*range(1, 32), *range(-6, 0), *range(-28, -9)])),
+            LIKE,
+        ),  # 201 characters
         ("FREQ=HOURLY", OFTEN),
         ("BYDAY=TU", OFTEN),
         ("FREQ=DAILY;COUNT=3", "leave COUNT out and give the last day in its own field."),
@@ -120,20 +129,44 @@ def test_what_comes_round_soon_and_reads_one_way_is_taken(rule: str) -> None:
         ("FREQ=MONTHLY;BYDAY=TU;BYSETPOS=1,-5", "BYSETPOS picks at most the 4th here."),
         ("FREQ=MONTHLY;BYMONTHDAY=1,8,15,22;BYSETPOS=5", "BYSETPOS picks at most the 4th here."),
         ("FREQ=YEARLY;BYMONTH=2,4;BYDAY=TU;BYSETPOS=9", "BYSETPOS picks at most the 8th here."),
-        ("FREQ=YEARLY;BYMONTH=2,4;BYMONTHDAY=1,15;BYSETPOS=-5", "BYSETPOS picks at most the 4th here."),
+        (
+            "FREQ=YEARLY;BYMONTH=2,4;BYMONTHDAY=1,15;BYSETPOS=-5",
+            "BYSETPOS picks at most the 4th here.",
+        ),
         ("FREQ=MONTHLY;BYMONTHDAY=1,-31;BYSETPOS=2", "BYSETPOS picks at most the 1st here."),
         ("FREQ=MONTHLY;BYMONTHDAY=2,-31,-30;BYSETPOS=3", "BYSETPOS picks at most the 2nd here."),
         ("FREQ=MONTHLY;BYMONTHDAY=1,2,3,-31;BYSETPOS=-4", "BYSETPOS picks at most the 3rd here."),
-        ("FREQ=MONTHLY;BYMONTHDAY=1,2,3,4,5,6,7,8,9,10,11;BYSETPOS=12", "BYSETPOS picks at most the 11th here."),
-        ("FREQ=MONTHLY;BYMONTHDAY=" + ",".join(map(str, range(1, 22))) + ";BYSETPOS=22", "BYSETPOS picks at most the 21st here."),
-        ("FREQ=MONTHLY;BYMONTHDAY=" + ",".join(map(str, range(1, 14))) + ";BYSETPOS=14", "BYSETPOS picks at most the 13th here."),
-        ("FREQ=MONTHLY;BYMONTHDAY=" + ",".join(map(str, range(1, 13))) + ";BYSETPOS=13", "BYSETPOS picks at most the 12th here."),
-        ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29,30;BYSETPOS=2", "BYSETPOS picks at most the 1st here."),
+        (
+            "FREQ=MONTHLY;BYMONTHDAY=1,2,3,4,5,6,7,8,9,10,11;BYSETPOS=12",
+            "BYSETPOS picks at most the 11th here.",
+        ),
+        (
+            "FREQ=MONTHLY;BYMONTHDAY=" + ",".join(map(str, range(1, 22))) + ";BYSETPOS=22",
+            "BYSETPOS picks at most the 21st here.",
+        ),
+        (
+            "FREQ=MONTHLY;BYMONTHDAY=" + ",".join(map(str, range(1, 14))) + ";BYSETPOS=14",
+            "BYSETPOS picks at most the 13th here.",
+        ),
+        (
+            "FREQ=MONTHLY;BYMONTHDAY=" + ",".join(map(str, range(1, 13))) + ";BYSETPOS=13",
+            "BYSETPOS picks at most the 12th here.",
+        ),
+        (
+            "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29,30;BYSETPOS=2",
+            "BYSETPOS picks at most the 1st here.",
+        ),
         ("FREQ=MONTHLY;BYMONTHDAY=1,1;BYSETPOS=2", "BYMONTHDAY names 1 twice; once is enough."),
         ("FREQ=MONTHLY;BYDAY=TU,TU;BYSETPOS=8", "BYDAY names TU twice; once is enough."),
         ("FREQ=YEARLY;BYMONTH=2,2;BYDAY=TU;BYSETPOS=8", "BYMONTH names 2 twice; once is enough."),
-        (f"FREQ=DAILY;{'A' * 21}=1;{'A' * 21}=2", f"{'A' * 20} stands twice; give it once, its values separated by commas."),
-        ("FREQ=WEEKLY;BYDAY=TU;BYDAY=TH", "BYDAY stands twice; give it once, its values separated by commas."),
+        (
+            f"FREQ=DAILY;{'A' * 21}=1;{'A' * 21}=2",
+            f"{'A' * 20} stands twice; give it once, its values separated by commas.",
+        ),
+        (
+            "FREQ=WEEKLY;BYDAY=TU;BYDAY=TH",
+            "BYDAY stands twice; give it once, its values separated by commas.",
+        ),
         ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", SHORT),
         ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=-30,31", SHORT),
         ("FREQ=YEARLY;BYMONTH=2,4;BYMONTHDAY=31", SHORT),

@@ -1,4 +1,6 @@
-"""Days, windows and closures on the time line, each by dates from a printed calendar and one step either side of its limits."""
+"""Days, windows and closures on the time line, each by dates from a printed calendar and one step
+either side of its limits.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ def window(rule: str, begins: str, minutes: int = 120, zone: str = "UTC") -> Win
     return Window("Night", rule, datetime.fromisoformat(begins), minutes, zone)
 
 
-# --- days ----------------------------------------------------------------------------------------------------------------------------
+# --- days -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -64,12 +66,16 @@ def window(rule: str, begins: str, minutes: int = 120, zone: str = "UTC") -> Win
         (Day(country="US", holiday="Juneteenth National Independence Day"), 2020, None),
     ],
 )
-def test_a_day_of_a_year_is_the_one_in_the_calendar_on_the_wall(day: Day, year: int, expected: str | None) -> None:
-    """R75, R76: fixed, once, the nth or last weekday, a holiday on its own day; none where the year has none."""
+def test_a_day_of_a_year_is_the_one_in_the_calendar_on_the_wall(
+    day: Day, year: int, expected: str | None
+) -> None:
+    """R75, R76: fixed, once, the nth or last weekday, a holiday on its own day; none where the year
+    has none.
+    """
     assert day.of(year) == (date.fromisoformat(expected) if expected else None)
 
 
-# --- windows -------------------------------------------------------------------------------------------------------------------------
+# --- windows --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -90,14 +96,20 @@ def test_the_documents_windows(zone: str, begins: str, day: str) -> None:
 
 def test_a_window_over_midnight_and_new_year_is_found_from_its_end() -> None:
     """R72: the longest lasts a day, and the year in which it began is looked at too."""
-    assert falls(window("FREQ=DAILY", "2020-01-01T23:30"), "2027-01-01T00:30", "2027-01-01T01:00") == [
-        ("2026-12-31T23:30", "2027-01-01T01:30")
-    ]
+    assert falls(
+        window("FREQ=DAILY", "2020-01-01T23:30"), "2027-01-01T00:30", "2027-01-01T01:00"
+    ) == [("2026-12-31T23:30", "2027-01-01T01:30")]
     longest = window("FREQ=WEEKLY", "2026-12-31T06:00", 1440)
-    assert falls(longest, "2027-01-01T05:59", "2027-01-01T06:30") == [("2026-12-31T06:00", "2027-01-01T06:00")]
+    assert falls(longest, "2027-01-01T05:59", "2027-01-01T06:30") == [
+        ("2026-12-31T06:00", "2027-01-01T06:00")
+    ]
     assert falls(longest, "2027-01-01T06:00", "2027-01-01T06:30") == []
-    assert falls(window("", "2026-12-31T23:00"), "2026-12-31T00:00", "2027-01-02T00:00") == [("2026-12-31T23:00", "2027-01-01T01:00")]
-    assert falls(window("FREQ=WEEKLY", "2026-12-31T06:00"), "2026-12-31T00:00", "2027-01-08T00:00") == [
+    assert falls(window("", "2026-12-31T23:00"), "2026-12-31T00:00", "2027-01-02T00:00") == [
+        ("2026-12-31T23:00", "2027-01-01T01:00")
+    ]
+    assert falls(
+        window("FREQ=WEEKLY", "2026-12-31T06:00"), "2026-12-31T00:00", "2027-01-08T00:00"
+    ) == [
         ("2026-12-31T06:00", "2026-12-31T08:00"),
         ("2027-01-07T06:00", "2027-01-07T08:00"),
     ]
@@ -108,21 +120,53 @@ def test_a_window_over_midnight_and_new_year_is_found_from_its_end() -> None:
     [
         ("", "2026-10-06T02:00", ["10-06 02:00"]),
         ("", "2025-10-06T02:00", []),
-        ("FREQ=DAILY;INTERVAL=100", "2025-12-24T02:00", ["04-03 02:00", "07-12 02:00", "10-20 02:00"]),
+        (
+            "FREQ=DAILY;INTERVAL=100",
+            "2025-12-24T02:00",
+            ["04-03 02:00", "07-12 02:00", "10-20 02:00"],
+        ),
         ("FREQ=DAILY;INTERVAL=100", "2026-07-01T02:00", ["07-01 02:00", "10-09 02:00"]),
         ("FREQ=DAILY", "2026-12-30T02:00", ["12-30 02:00", "12-31 02:00"]),
         ("FREQ=DAILY;INTERVAL=366", "2020-01-01T02:00", ["01-05 02:00"]),
-        ("FREQ=WEEKLY;INTERVAL=20", "2020-01-07T02:00", ["02-24 02:00", "07-14 02:00", "12-01 02:00"]),
-        ("FREQ=WEEKLY;INTERVAL=20;BYDAY=TH", "2020-01-07T02:00", ["02-26 02:00", "07-16 02:00", "12-03 02:00"]),
+        (
+            "FREQ=WEEKLY;INTERVAL=20",
+            "2020-01-07T02:00",
+            ["02-24 02:00", "07-14 02:00", "12-01 02:00"],
+        ),
+        (
+            "FREQ=WEEKLY;INTERVAL=20;BYDAY=TH",
+            "2020-01-07T02:00",
+            ["02-26 02:00", "07-16 02:00", "12-03 02:00"],
+        ),
         ("FREQ=WEEKLY;INTERVAL=30", "2026-06-02T02:00", ["06-02 02:00", "12-29 02:00"]),
-        ("FREQ=MONTHLY;INTERVAL=4", "2020-03-15T02:00", ["03-15 02:00", "07-15 02:00", "11-15 02:00"]),
+        (
+            "FREQ=MONTHLY;INTERVAL=4",
+            "2020-03-15T02:00",
+            ["03-15 02:00", "07-15 02:00", "11-15 02:00"],
+        ),
         ("FREQ=MONTHLY;INTERVAL=4", "2020-12-31T02:00", ["08-31 02:00", "12-31 02:00"]),
-        ("FREQ=MONTHLY;INTERVAL=5", "2026-02-15T02:00", ["02-15 02:00", "07-15 02:00", "12-15 02:00"]),
+        (
+            "FREQ=MONTHLY;INTERVAL=5",
+            "2026-02-15T02:00",
+            ["02-15 02:00", "07-15 02:00", "12-15 02:00"],
+        ),
         ("FREQ=MONTHLY", "2026-11-15T02:00", ["11-15 02:00", "12-15 02:00"]),
         ("FREQ=MONTHLY", "2026-11-01T02:00", ["11-01 02:00", "12-01 02:00"]),
-        ("FREQ=MONTHLY;INTERVAL=4;BYDAY=2TU", "2020-03-15T02:00", ["03-10 02:00", "07-14 02:00", "11-10 02:00"]),
-        ("FREQ=MONTHLY;INTERVAL=4;BYMONTHDAY=20", "2020-03-15T02:00", ["03-20 02:00", "07-20 02:00", "11-20 02:00"]),
-        ("FREQ=MONTHLY;INTERVAL=4;BYMONTHDAY=10", "2026-03-15T02:00", ["07-10 02:00", "11-10 02:00"]),
+        (
+            "FREQ=MONTHLY;INTERVAL=4;BYDAY=2TU",
+            "2020-03-15T02:00",
+            ["03-10 02:00", "07-14 02:00", "11-10 02:00"],
+        ),
+        (
+            "FREQ=MONTHLY;INTERVAL=4;BYMONTHDAY=20",
+            "2020-03-15T02:00",
+            ["03-20 02:00", "07-20 02:00", "11-20 02:00"],
+        ),
+        (
+            "FREQ=MONTHLY;INTERVAL=4;BYMONTHDAY=10",
+            "2026-03-15T02:00",
+            ["07-10 02:00", "11-10 02:00"],
+        ),
         ("FREQ=YEARLY", "2020-03-15T02:00", ["03-15 02:00"]),
         ("FREQ=YEARLY", "2026-03-15T02:00", ["03-15 02:00"]),
         ("FREQ=YEARLY", "2026-01-15T02:00", ["01-15 02:00"]),
@@ -157,14 +201,23 @@ def test_a_rule_falls_on_these_days_of_2026(rule: str, begins: str, expected: li
     ],
 )
 def test_a_rule_that_runs_since_2000_is_not_counted_from_2000(rule: str, counted_from: str) -> None:
-    """R72: a page of the calendar costs the same after twenty years: what is counted begins at most one interval before what is asked."""
+    """R72: a page of the calendar costs the same after twenty years: what is counted begins at most
+    one interval before what is asked.
+    """
     counted, _ = _anchored(window(rule, "2000-03-02T02:00"), datetime(2025, 12, 30, 2))
     assert counted == datetime.fromisoformat(f"{counted_from}T02:00")
 
 
 def test_what_begins_in_the_old_year_by_the_local_clock_belongs_to_the_new_one_in_utc() -> None:
     """R72: 31 December, 20:00 in New York, is 1 January, 01:00 UTC, whatever the frequency."""
-    for rule in ("FREQ=MONTHLY;BYMONTHDAY=31", "FREQ=YEARLY", "FREQ=MONTHLY", "FREQ=WEEKLY", "FREQ=DAILY", ""):
+    for rule in (
+        "FREQ=MONTHLY;BYMONTHDAY=31",
+        "FREQ=YEARLY",
+        "FREQ=MONTHLY",
+        "FREQ=WEEKLY",
+        "FREQ=DAILY",
+        "",
+    ):
         begins = "2025-12-31T20:00" if rule in ("", "FREQ=WEEKLY") else "2019-12-31T20:00"
         night = window(rule, begins, zone="America/New_York")
         assert starts(night, "2026-01-01T00:00", "2026-01-01T12:00") == ["01-01 01:00"], rule
@@ -182,14 +235,21 @@ def test_a_window_opens_for_its_priorities_on_its_components() -> None:
     assert everywhere.opens("P1", "search")
     assert everywhere.opens("P3", None)
     assert not everywhere.opens("P0", None)
-    search = Window("S", "FREQ=DAILY", datetime(2026, 10, 6, 2), 60, priorities=frozenset({"P3"}), scope=frozenset({"search"}))
+    search = Window(
+        "S",
+        "FREQ=DAILY",
+        datetime(2026, 10, 6, 2),
+        60,
+        priorities=frozenset({"P3"}),
+        scope=frozenset({"search"}),
+    )
     assert search.opens("P3", "search")
     assert not search.opens("P1", "search")
     assert not search.opens("P3", "cdn")
     assert not search.opens("P3", None)
 
 
-# --- versions ------------------------------------------------------------------------------------------------------------------------
+# --- versions -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -206,34 +266,68 @@ def test_a_window_opens_for_its_priorities_on_its_components() -> None:
         ("03:00", "03:00", []),
     ],
 )
-def test_a_version_counts_from_since_to_till(since: str | None, till: str | None, expected: list[tuple[str, str]]) -> None:
+def test_a_version_counts_from_since_to_till(
+    since: str | None, till: str | None, expected: list[tuple[str, str]]
+) -> None:
     """Promise 7: what was open before an edit is known as it was."""
     on = "2026-10-06T"
     night = Window(
-        "N", "FREQ=YEARLY", datetime(2026, 10, 6, 2), 120, since=utc(on + since) if since else None, till=utc(on + till) if till else None
+        "N",
+        "FREQ=YEARLY",
+        datetime(2026, 10, 6, 2),
+        120,
+        since=utc(on + since) if since else None,
+        till=utc(on + till) if till else None,
     )
-    shut = Closure("C", "freeze", starts=utc(on + "02:00"), ends=utc(on + "04:00"), since=night.since, till=night.till)
+    shut = Closure(
+        "C",
+        "freeze",
+        starts=utc(on + "02:00"),
+        ends=utc(on + "04:00"),
+        since=night.since,
+        till=night.till,
+    )
     for rule in (night, shut):
         found = rule.occurrences(utc("2026-10-01T00:00"), utc("2026-10-31T00:00"))
         assert [(f"{o.start:%H:%M}", f"{o.end:%H:%M}") for o in found] == expected
-        assert all((o.name, o.kind, o.rule) == (rule.name, rule.kind, rule) for o in rule.occurrences(utc(on + "00:00"), utc(on + "23:00")))
+        assert all(
+            (o.name, o.kind, o.rule) == (rule.name, rule.kind, rule)
+            for o in rule.occurrences(utc(on + "00:00"), utc(on + "23:00"))
+        )
 
 
-# --- closures ------------------------------------------------------------------------------------------------------------------------
+# --- closures -------------------------------------------------------------------------------------
 
 
-CHRISTMAS = Closure("the code freeze for Christmas", "freeze", Day(month=12, day=25, offset=-14), Day(month=12, day=25))
-NEW_YEAR = Closure("the code freeze for New Year", "freeze", Day(month=1, day=1, offset=-14), Day(month=1, day=1))
+CHRISTMAS = Closure(
+    "the code freeze for Christmas",
+    "freeze",
+    Day(month=12, day=25, offset=-14),
+    Day(month=12, day=25),
+)
+NEW_YEAR = Closure(
+    "the code freeze for New Year", "freeze", Day(month=1, day=1, offset=-14), Day(month=1, day=1)
+)
 
 
 def test_a_code_freeze_is_two_weeks_and_the_day() -> None:
-    """R75: from 14 days before to the end of the holiday, half-open; over the year's edge from either side."""
-    assert falls(CHRISTMAS, "2026-12-25T23:59", "2026-12-26T00:00") == [("2026-12-11T00:00", "2026-12-26T00:00")]
-    assert falls(CHRISTMAS, "2026-12-10T00:00", "2026-12-11T00:01") == [("2026-12-11T00:00", "2026-12-26T00:00")]
+    """R75: from 14 days before to the end of the holiday, half-open; over the year's edge from
+    either side.
+    """
+    assert falls(CHRISTMAS, "2026-12-25T23:59", "2026-12-26T00:00") == [
+        ("2026-12-11T00:00", "2026-12-26T00:00")
+    ]
+    assert falls(CHRISTMAS, "2026-12-10T00:00", "2026-12-11T00:01") == [
+        ("2026-12-11T00:00", "2026-12-26T00:00")
+    ]
     assert falls(CHRISTMAS, "2026-12-10T00:00", "2026-12-11T00:00") == []
     assert falls(CHRISTMAS, "2026-12-26T00:00", "2026-12-27T00:00") == []
-    assert falls(NEW_YEAR, "2026-12-18T00:00", "2026-12-18T00:01") == [("2026-12-18T00:00", "2027-01-02T00:00")]
-    assert falls(NEW_YEAR, "2027-01-01T23:59", "2027-01-03T00:00") == [("2026-12-18T00:00", "2027-01-02T00:00")]
+    assert falls(NEW_YEAR, "2026-12-18T00:00", "2026-12-18T00:01") == [
+        ("2026-12-18T00:00", "2027-01-02T00:00")
+    ]
+    assert falls(NEW_YEAR, "2027-01-01T23:59", "2027-01-03T00:00") == [
+        ("2026-12-18T00:00", "2027-01-02T00:00")
+    ]
     assert falls(NEW_YEAR, "2025-12-31T00:00", "2026-12-31T00:00") == [
         ("2025-12-18T00:00", "2026-01-02T00:00"),
         ("2026-12-18T00:00", "2027-01-02T00:00"),
@@ -242,18 +336,40 @@ def test_a_code_freeze_is_two_weeks_and_the_day() -> None:
 
 def test_a_closure_that_somebody_ends_by_hand() -> None:
     """R76: once, from its instant to its end, or until further notice."""
-    once = Closure("the audit", "blackout", starts=utc("2026-05-02T10:00"), ends=utc("2026-05-02T12:00"))
-    assert falls(once, "2026-05-02T00:00", "2026-05-03T00:00") == [("2026-05-02T10:00", "2026-05-02T12:00")]
-    assert falls(once, "2026-05-02T12:00", "2026-05-03T00:00") == falls(once, "2026-05-02T00:00", "2026-05-02T10:00") == []
-    (lockdown,) = Closure("L", "lockdown", starts=utc("2026-05-02T10:00")).occurrences(utc("2030-01-01T00:00"), utc("2030-01-02T00:00"))
+    once = Closure(
+        "the audit", "blackout", starts=utc("2026-05-02T10:00"), ends=utc("2026-05-02T12:00")
+    )
+    assert falls(once, "2026-05-02T00:00", "2026-05-03T00:00") == [
+        ("2026-05-02T10:00", "2026-05-02T12:00")
+    ]
+    assert (
+        falls(once, "2026-05-02T12:00", "2026-05-03T00:00")
+        == falls(once, "2026-05-02T00:00", "2026-05-02T10:00")
+        == []
+    )
+    (lockdown,) = Closure("L", "lockdown", starts=utc("2026-05-02T10:00")).occurrences(
+        utc("2030-01-01T00:00"), utc("2030-01-02T00:00")
+    )
     assert lockdown.is_open_ended
     assert lockdown.start == utc("2026-05-02T10:00")
 
 
 def test_a_closure_keeps_out_all_but_whom_it_admits_on_its_components() -> None:
     """R77: P0 alone by default; one component of the change is enough."""
-    assert [CHRISTMAS.shuts(priority, frozenset()) for priority in ("P0", "P1", "P2", "P3")] == [False, True, True, True]
-    payments = Closure("P", "freeze", CHRISTMAS.first, CHRISTMAS.last, admits=frozenset({"P0", "P1"}), scope=frozenset({"payments"}))
+    assert [CHRISTMAS.shuts(priority, frozenset()) for priority in ("P0", "P1", "P2", "P3")] == [
+        False,
+        True,
+        True,
+        True,
+    ]
+    payments = Closure(
+        "P",
+        "freeze",
+        CHRISTMAS.first,
+        CHRISTMAS.last,
+        admits=frozenset({"P0", "P1"}),
+        scope=frozenset({"payments"}),
+    )
     assert payments.shuts("P2", frozenset({"payments", "search"}))
     assert not payments.shuts("P2", frozenset({"search"}))
     assert not payments.shuts("P2", frozenset())
@@ -262,7 +378,9 @@ def test_a_closure_keeps_out_all_but_whom_it_admits_on_its_components() -> None:
 
 def test_an_occurrence_knows_whom_it_admits_and_whom_it_shuts_out() -> None:
     """R72, R75, R77: a window shuts nobody out, and a freeze opens to nobody."""
-    night = Window("N", "FREQ=DAILY", datetime(2026, 12, 1, 2), 120, capacity=2, scope=frozenset({"search"}))
+    night = Window(
+        "N", "FREQ=DAILY", datetime(2026, 12, 1, 2), 120, capacity=2, scope=frozenset({"search"})
+    )
     (opened,) = night.occurrences(utc("2026-12-24T00:00"), utc("2026-12-24T23:00"))
     (shut,) = CHRISTMAS.occurrences(utc("2026-12-24T00:00"), utc("2026-12-24T23:00"))
     assert opened.admits("P1", "search")
@@ -274,12 +392,25 @@ def test_an_occurrence_knows_whom_it_admits_and_whom_it_shuts_out() -> None:
     assert not shut.shuts("P0")
     assert not shut.admits("P1", "search")
     assert not shut.admits("P0", None)
-    assert (opened.capacity, shut.capacity, opened.admitted, shut.admitted) == (2, None, "P1, P2, P3", "P0")
-    payments = Closure("P", "freeze", starts=utc("2026-12-24T00:00"), admits=frozenset(), scope=frozenset({"payments"}))
+    assert (opened.capacity, shut.capacity, opened.admitted, shut.admitted) == (
+        2,
+        None,
+        "P1, P2, P3",
+        "P0",
+    )
+    payments = Closure(
+        "P",
+        "freeze",
+        starts=utc("2026-12-24T00:00"),
+        admits=frozenset(),
+        scope=frozenset({"payments"}),
+    )
     (held,) = payments.occurrences(utc("2026-12-24T00:00"), utc("2026-12-24T23:00"))
     assert held.admitted == "nobody"
     assert held.shuts("P0", frozenset({"payments"}))
     assert not held.shuts("P1")
     assert not held.shuts("P1", frozenset({"search"}))
     assert sorted([shut, opened]) == [shut, opened]
-    assert Occurrence(shut.start, shut.end, "other", "freeze", CHRISTMAS) == shut, "the time line alone orders them"
+    assert Occurrence(shut.start, shut.end, "other", "freeze", CHRISTMAS) == shut, (
+        "the time line alone orders them"
+    )

@@ -1,4 +1,6 @@
-"""iCalendar out and in: real parsers read the feed, and no .ics file that exists in the wild breaks the import (item 9, F33)."""
+"""iCalendar out and in: real parsers read the feed, and no .ics file that exists in the wild breaks
+the import (item 9, F33).
+"""
 
 from __future__ import annotations
 
@@ -49,15 +51,32 @@ def read(address: str) -> icalendar.Calendar:
 
 
 def events(calendar: icalendar.Calendar, category: str) -> list[Any]:
-    return [event for event in calendar.walk("VEVENT") if category in str(event["CATEGORIES"].to_ical(), "utf-8")]
+    return [
+        event
+        for event in calendar.walk("VEVENT")
+        if category in str(event["CATEGORIES"].to_ical(), "utf-8")
+    ]
 
 
-@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Europe/London", "Australia/Lord_Howe", "Africa/Casablanca"])
+@pytest.mark.parametrize(
+    "zone", ["UTC", "America/New_York", "Europe/London", "Australia/Lord_Howe", "Africa/Casablanca"]
+)
 def test_a_feed_holds_exactly_the_calendars_intervals(desk: Sit, zone: str) -> None:
-    """Done-when: `icalendar` and `recurring-ical-events` find the open windows and the closures, to the second, over clock changes too."""
+    """Done-when: `icalendar` and `recurring-ical-events` find the open windows and the closures, to
+    the second, over clock changes too.
+    """
     wide = save(
         desk,
-        {"kind": "window", "values": {"name": "Night", "rule": "FREQ=DAILY", "begins": "2026-10-01T00:30", "minutes": 150, "zone": zone}},
+        {
+            "kind": "window",
+            "values": {
+                "name": "Night",
+                "rule": "FREQ=DAILY",
+                "begins": "2026-10-01T00:30",
+                "minutes": 150,
+                "zone": zone,
+            },
+        },
     )
     desk("cto").post(f"/proposals/{wide['proposal']}/confirm")
     found = read(subscribe(desk, "engineer", "public"))
@@ -66,7 +85,10 @@ def test_a_feed_holds_exactly_the_calendars_intervals(desk: Sit, zone: str) -> N
 
     def spans(category: str) -> set[tuple[datetime, datetime]]:
         rows = [event for event in seen if category in str(event["CATEGORIES"].to_ical(), "utf-8")]
-        return {(event["DTSTART"].dt.astimezone(UTC), event["DTEND"].dt.astimezone(UTC)) for event in rows}
+        return {
+            (event["DTSTART"].dt.astimezone(UTC), event["DTEND"].dt.astimezone(UTC))
+            for event in rows
+        }
 
     calendar = current_calendar()
     closed = {(c.start, c.end) for c in closure_occurrences(calendar, start, end)}
@@ -81,10 +103,16 @@ def test_a_feed_holds_exactly_the_calendars_intervals(desk: Sit, zone: str) -> N
             merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
         else:
             merged.append((begin, stop))
-    assert [span for span in merged if span[1] <= end] == [span for span in expected if span[1] <= end]
+    assert [span for span in merged if span[1] <= end] == [
+        span for span in expected if span[1] <= end
+    ]
     if zone != "UTC":
         assert {str(part["TZID"]) for part in found.walk("VTIMEZONE")} == {zone}
-        tagged = [event for event in events(found, "WINDOW") if event["DTSTART"].params.get("TZID") == zone]
+        tagged = [
+            event
+            for event in events(found, "WINDOW")
+            if event["DTSTART"].params.get("TZID") == zone
+        ]
         assert len(tagged) > 250, "windows keep their zone, but where a clock time comes twice"
 
 
@@ -95,7 +123,12 @@ def test_a_slot_keeps_its_uid_and_counts_its_moves_and_is_cancelled_when_lost(de
 
     def entry() -> tuple[str, int, str, str]:
         (event,) = events(read(address), "CHANGE")
-        return str(event["UID"]), int(event["SEQUENCE"]), str(event["STATUS"]), f"{event['DTSTART'].dt:%Y-%m-%dT%H:%M}"
+        return (
+            str(event["UID"]),
+            int(event["SEQUENCE"]),
+            str(event["STATUS"]),
+            f"{event['DTSTART'].dt:%Y-%m-%dT%H:%M}",
+        )
 
     uid, first, status, start = entry()
     assert (uid.split("@")[0], first, status, start) == (number, 0, "CONFIRMED", "2026-10-06T02:00")
@@ -110,10 +143,15 @@ def test_a_slot_keeps_its_uid_and_counts_its_moves_and_is_cancelled_when_lost(de
 
 
 def test_a_feed_shows_what_its_owner_may_see_now(desk: Sit) -> None:
-    """F33: personal, team and public; what becomes confidential vanishes at the next reading; a disabled owner's feed is gone."""
+    """F33: personal, team and public; what becomes confidential vanishes at the next reading; a
+    disabled owner's feed is gone.
+    """
     Component.objects.filter(slug="search").update(team="Catalogue")
     number = booked(desk)
-    addresses = {who: subscribe(desk, who, "team", "Catalogue") for who in ("engineer2", "auditor", "engineer")}
+    addresses = {
+        who: subscribe(desk, who, "team", "Catalogue")
+        for who in ("engineer2", "auditor", "engineer")
+    }
     public = subscribe(desk, "engineer2", "public")
     assert all(len(events(read(address), "CHANGE")) == 1 for address in addresses.values())
     assert events(read(public), "CHANGE") == []
@@ -132,7 +170,9 @@ def test_a_feed_shows_what_its_owner_may_see_now(desk: Sit) -> None:
 
 
 def test_the_address_is_secret_revocable_and_opens_nothing_else(desk: Sit, caplog: Any) -> None:
-    """F33: kept as a hash, in no log, good for no other door; only its owner revokes it, and a new password ends it."""
+    """F33: kept as a hash, in no log, good for no other door; only its owner revokes it, and a new
+    password ends it.
+    """
     caplog.set_level(logging.DEBUG)
     address = subscribe(desk, "engineer")
     secret = address.split("/")[2]
@@ -161,7 +201,12 @@ def test_the_address_is_secret_revocable_and_opens_nothing_else(desk: Sit, caplo
 def test_whoever_makes_too_many_or_a_wrong_one_is_told(desk: Sit) -> None:
     client = desk("engineer").client
     client.force_login(desk("engineer").user)
-    for wrong in ({"kind": "everything"}, {"kind": "team", "team": "Nobody"}, {}, {"kind": "team", "team": "a\x00"}):
+    for wrong in (
+        {"kind": "everything"},
+        {"kind": "team", "team": "Nobody"},
+        {},
+        {"kind": "team", "team": "a\x00"},
+    ):
         assert client.post("/calendar/feeds/", wrong).status_code in (400, 422)
     for _ in range(feeds.MOST_FEEDS):
         feeds.make(actor=desk("engineer").user, kind="public")
@@ -169,15 +214,23 @@ def test_whoever_makes_too_many_or_a_wrong_one_is_told(desk: Sit) -> None:
         feeds.make(actor=desk("engineer").user, kind="public")
 
 
-# --- in ----------------------------------------------------------------------------------------------------------------------------------
+# --- in -------------------------------------------------------------------------------------------
 
 
 def taken(data: bytes, kind: str = "freeze", now: str = "2026-10-01T09:00") -> ics.Read:
-    return ics.read(data, as_kind=kind, now=datetime.fromisoformat(now).replace(tzinfo=UTC), scope=[], admits=["P0"])
+    return ics.read(
+        data,
+        as_kind=kind,
+        now=datetime.fromisoformat(now).replace(tzinfo=UTC),
+        scope=[],
+        admits=["P0"],
+    )
 
 
 def ics_file(*lines: str) -> bytes:
-    return "\r\n".join(["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//test//EN", *lines, "END:VCALENDAR", ""]).encode()
+    return "\r\n".join(
+        ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//test//EN", *lines, "END:VCALENDAR", ""]
+    ).encode()
 
 
 def event(*lines: str) -> list[str]:
@@ -185,7 +238,9 @@ def event(*lines: str) -> list[str]:
 
 
 def test_a_release_calendar_becomes_freezes(desk: Sit) -> None:
-    """Item 9: 246 real freezes of a release schedule, seen from the year in which they lie; whole days from midnight to midnight."""
+    """Item 9: 246 real freezes of a release schedule, seen from the year in which they lie; whole
+    days from midnight to midnight.
+    """
     data = (SAMPLES / "openstack_freezes_derived.ics").read_bytes()
     found = taken(data, now="2017-01-01T00:00")
     assert len(found.edits) + found.past + len(found.left_out) >= 246
@@ -199,7 +254,9 @@ def test_a_release_calendar_becomes_freezes(desk: Sit) -> None:
 @pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.ics")), ids=lambda path: path.stem)
 @pytest.mark.parametrize("kind", ["freeze", "window"])
 def test_no_file_of_the_wild_breaks_the_import(path: Path, kind: str) -> None:
-    """F52: broken, unicode, many zones, no end, no start: read, left out with a reason, or refused in words; never an error of ours."""
+    """F52: broken, unicode, many zones, no end, no start: read, left out with a reason, or refused
+    in words; never an error of ours.
+    """
     try:
         found = taken(path.read_bytes(), kind, now="2005-01-01T00:00")
     except Invalid as refused:
@@ -210,14 +267,30 @@ def test_no_file_of_the_wild_breaks_the_import(path: Path, kind: str) -> None:
 
 
 def test_what_cannot_be_a_rule_is_left_out_and_said() -> None:
-    """Item 9: too often, cancelled, without a start, ending before it begins, longer than a window may be."""
+    """Item 9: too often, cancelled, without a start, ending before it begins, longer than a window
+    may be.
+    """
     data = ics_file(
-        *event("UID:1", "SUMMARY:Every second", "DTSTART:20261101T000000Z", "DTEND:20261101T000001Z", "RRULE:FREQ=SECONDLY"),
-        *event("UID:2", "SUMMARY:Off", "DTSTART:20261101T000000Z", "DTEND:20261101T010000Z", "STATUS:CANCELLED"),
+        *event(
+            "UID:1",
+            "SUMMARY:Every second",
+            "DTSTART:20261101T000000Z",
+            "DTEND:20261101T000001Z",
+            "RRULE:FREQ=SECONDLY",
+        ),
+        *event(
+            "UID:2",
+            "SUMMARY:Off",
+            "DTSTART:20261101T000000Z",
+            "DTEND:20261101T010000Z",
+            "STATUS:CANCELLED",
+        ),
         *event("UID:3", "SUMMARY:No start"),
         *event("UID:4", "SUMMARY:Backwards", "DTSTART:20261102T000000Z", "DTEND:20261101T000000Z"),
         *event("UID:5", "SUMMARY:Long ago", "DTSTART:20200101T000000Z", "DTEND:20200102T000000Z"),
-        *event("UID:6", "SUMMARY:Fine", "DTSTART;TZID=Europe/Berlin:20261101T080000", "DURATION:PT2H"),
+        *event(
+            "UID:6", "SUMMARY:Fine", "DTSTART;TZID=Europe/Berlin:20261101T080000", "DURATION:PT2H"
+        ),
         *event("UID:7", "SUMMARY:Fine", "DTSTART;VALUE=DATE:20261224", "DTEND;VALUE=DATE:20261227"),
         *event(
             "UID:8",
@@ -229,7 +302,10 @@ def test_what_cannot_be_a_rule_is_left_out_and_said() -> None:
         ),
     )
     found = taken(data)
-    said = {edit["values"]["name"]: (edit["values"]["starts"], edit["values"]["ends"]) for edit in found.edits}
+    said = {
+        edit["values"]["name"]: (edit["values"]["starts"], edit["values"]["ends"])
+        for edit in found.edits
+    }
     assert said == {
         "Fine": ("2026-11-01T07:00Z", "2026-11-01T09:00Z"),
         "Fine, 2026-12-24": ("2026-12-24T00:00Z", "2026-12-27T00:00Z"),
@@ -252,44 +328,91 @@ def test_what_cannot_be_a_rule_is_left_out_and_said() -> None:
 )
 def test_a_rule_that_could_be_expanded_for_ever_is_left_out(rule: str) -> None:
     """F52."""
-    found = taken(ics_file(*event("UID:1", "SUMMARY:Trap", "DTSTART:19900101T000000Z", "DTEND:19900101T010000Z", f"RRULE:{rule}")))
+    found = taken(
+        ics_file(
+            *event(
+                "UID:1",
+                "SUMMARY:Trap",
+                "DTSTART:19900101T000000Z",
+                "DTEND:19900101T010000Z",
+                f"RRULE:{rule}",
+            )
+        )
+    )
     assert (found.edits, len(found.left_out)) == ([], 1)
 
 
 def test_an_import_is_looked_at_first_and_then_saved(desk: Sit) -> None:
-    """Item 9: the page shows rules and consequence; nothing is stored before the second button; openings wait for a second person."""
+    """Item 9: the page shows rules and consequence; nothing is stored before the second button;
+    openings wait for a second person.
+    """
     number = booked(desk)
-    data = ics_file(*event("UID:1", "SUMMARY:Vendor's audit", "DTSTART:20261006T000000Z", "DTEND:20261007T000000Z"))
+    data = ics_file(
+        *event(
+            "UID:1", "SUMMARY:Vendor's audit", "DTSTART:20261006T000000Z", "DTEND:20261007T000000Z"
+        )
+    )
     client = desk("change-manager").client
     client.force_login(desk("change-manager").user)
-    page = html_of(client.post("/calendar/import/", {"file": SimpleUploadedFile("a.ics", data), "as": "freeze", "scope": ""}))
+    page = html_of(
+        client.post(
+            "/calendar/import/",
+            {"file": SimpleUploadedFile("a.ics", data), "as": "freeze", "scope": ""},
+        )
+    )
     assert "Vendor&#39;s audit" in page
     assert number in page
     assert "Vendor's audit" not in rules(desk)
     from html import unescape
 
     edits = unescape(page.split('name="edits" value="')[1].split('"')[0])
-    assert client.post("/calendar/import/", {"edits": edits, "as": "freeze", "reason": ""}).status_code == 422
-    assert client.post("/calendar/import/", {"edits": edits, "as": "freeze", "reason": "The vendor's calendar"}).status_code == 302
+    assert (
+        client.post("/calendar/import/", {"edits": edits, "as": "freeze", "reason": ""}).status_code
+        == 422
+    )
+    assert (
+        client.post(
+            "/calendar/import/", {"edits": edits, "as": "freeze", "reason": "The vendor's calendar"}
+        ).status_code
+        == 302
+    )
     assert "Vendor's audit" in rules(desk)
     for wrong in ("[", "[1]", '{"a": 1}', "[[[[", '[{"kind": "window", "values": {}}]', "null"):
-        assert client.post("/calendar/import/", {"edits": wrong, "as": "freeze", "reason": "x"}).status_code in (409, 422), wrong
+        assert client.post(
+            "/calendar/import/", {"edits": wrong, "as": "freeze", "reason": "x"}
+        ).status_code in (409, 422), wrong
     assert client.post("/calendar/import/", {"as": "freeze"}).status_code == 422
-    assert client.post("/calendar/import/", {"as": "x", "file": SimpleUploadedFile("a.ics", data)}).status_code == 422
-    assert client.post("/calendar/import/", {"as": "freeze", "file": SimpleUploadedFile("a.ics", b"\x00\xff" * 500_001)}).status_code == 422
+    assert (
+        client.post(
+            "/calendar/import/", {"as": "x", "file": SimpleUploadedFile("a.ics", data)}
+        ).status_code
+        == 422
+    )
+    assert (
+        client.post(
+            "/calendar/import/",
+            {"as": "freeze", "file": SimpleUploadedFile("a.ics", b"\x00\xff" * 500_001)},
+        ).status_code
+        == 422
+    )
     page = html_of(
         client.post(
             "/calendar/import/",
             {
                 "file": SimpleUploadedFile(
-                    "a.ics", data.replace(b"20261006", b"20261010").replace(b"20261007", b"20261011").replace(b"audit", b"visit")
+                    "a.ics",
+                    data.replace(b"20261006", b"20261010")
+                    .replace(b"20261007", b"20261011")
+                    .replace(b"audit", b"visit"),
                 ),
                 "as": "window",
             },
         )
     )
     edits = unescape(page.split('name="edits" value="')[1].split('"')[0])
-    answer = client.post("/calendar/import/", {"edits": edits, "as": "window", "reason": "Their visit"})
+    answer = client.post(
+        "/calendar/import/", {"edits": edits, "as": "window", "reason": "Their visit"}
+    )
     assert answer["Location"].startswith("/settings/proposals/")
 
 
@@ -299,7 +422,13 @@ def test_the_bomb_takes_no_time() -> None:
 
     begun = perf_counter()
     many = [
-        event(f"UID:{n}", f"SUMMARY:Daily {n}", "DTSTART:20000101T000000Z", "DTEND:20000101T010000Z", "RRULE:FREQ=DAILY")
+        event(
+            f"UID:{n}",
+            f"SUMMARY:Daily {n}",
+            "DTSTART:20000101T000000Z",
+            "DTEND:20000101T010000Z",
+            "RRULE:FREQ=DAILY",
+        )
         for n in range(1999)
     ]
     found = taken(ics_file(*(line for lines in many for line in lines)))

@@ -37,7 +37,9 @@ def titles() -> list[str]:
 
 
 def test_the_change_manager_finds_the_rules_right(desk: Sit) -> None:
-    """X16: asked of them alone, on the rules' page and at home; kept in the trail once, with the names of what was looked at."""
+    """X16: asked of them alone, on the rules' page and at home; kept in the trail once, with the
+    names of what was looked at.
+    """
     assert "The calendar, looked at" in titles()
     assert (HOME in page("change-manager", "/"), HOME in page("engineer", "/")) == (True, False)
     assert "The calendar's rules wait for a look of yours." in page("change-manager", "/")
@@ -50,7 +52,9 @@ def test_the_change_manager_finds_the_rules_right(desk: Sit) -> None:
     event = Event.objects.get(action="calendar.confirm")
     assert event.actor is not None
     assert event.actor.username == "change-manager"
-    assert {"Primary", "Secondary"} <= {word for name in event.data["rules"] for word in name.title().split()}
+    assert {"Primary", "Secondary"} <= {
+        word for name in event.data["rules"] for word in name.title().split()
+    }
     assert WAITS not in page("engineer")
     assert HOME not in page("change-manager", "/")
     assert "The calendar, looked at" not in titles()
@@ -66,7 +70,9 @@ def test_nobody_else_says_so(desk: Sit, username: str) -> None:
 
 
 def test_an_edit_is_a_look(desk: Sit) -> None:
-    """X16: whoever has narrowed it has looked; the first change alone is no look at the calendar."""
+    """X16: whoever has narrowed it has looked; the first change alone is no look at the
+    calendar.
+    """
     desk("engineer").submit("P2")
     assert "The calendar, looked at" in titles()
     assert "The first change" not in titles()
