@@ -358,14 +358,11 @@ def _waits(case: Case) -> tuple[str, str]:
         )
         said.append(f"{step.label.lower()} by {step.quorum.words(_still_asked(step))}{who}")
     due = min((at for step in asked if (at := reminders.decide_by(step))), default=None)
-    when = (
-        f"Expected by {say_instant(due)}; "
-        if due and due > case.at
-        else f"It was expected by {say_instant(due)}; "
-        if due
-        else ""
-    )
-    return f"It waits for the {'; '.join(said)}.", f"{when}{_meanwhile(asked)}"
+    waits, meanwhile = f"It waits for the {'; '.join(said)}.", _meanwhile(asked)
+    if due is None:
+        return waits, f"{meanwhile[0].upper()}{meanwhile[1:]}"
+    expected = "Expected" if due > case.at else "It was expected"
+    return waits, f"{expected} by {say_instant(due)}; {meanwhile}"
 
 
 def _meanwhile(asked: list[Step]) -> str:

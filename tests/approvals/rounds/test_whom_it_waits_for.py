@@ -128,3 +128,11 @@ def test_names_cost_three_statements_however_many_steps(desk: Sit) -> None:
             client.get(f"/changes/{change}/")
         counts.append(len(queries))
     assert counts[1] >= counts[2] - 1
+
+
+def test_where_nothing_is_due_it_begins_as_a_sentence(desk: Sit) -> None:
+    """X18: an emergency's authorisation has no hour by which it is expected."""
+    number = str(desk("oncall").submit("P0")["id"])
+    assert '<span class="soft">Whoever could answer has been told.</span>' in bar(
+        "engineer", number
+    )
