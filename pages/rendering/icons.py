@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from hashlib import sha256
 from typing import NamedTuple
 from xml.etree import ElementTree
 
@@ -70,21 +71,58 @@ ICONS = sorted(
 )
 
 
-def sprite_address(name: str) -> str:
-    """Where the icon is. Raises ValueError for one that the sprite does not hold."""
-    if name not in ICONS:
-        raise ValueError(
-            f"the icon {name!r} is not in the sprite; add it to ICONS in pages/rendering/icons.py"
-        )
-    return f"/icons.svg#{name}"
+#: (x, y, height) of the three bars by which P1 to P3 show their rank.
+BARS = ((1, 8, 5), (5.5, 5, 8), (10, 1, 12))
+PALE = ' opacity=".25"'
+
+
+@cache
+def symbols() -> dict[str, str]:
+    """Name → symbol: lucide's icons, and how the priorities are drawn."""
+    found = {}
+    for name in ICONS:
+        svg = ElementTree.fromstring(lucide._render_icon(name, None))  # noqa: S314  # our package's
+        inner = "".join(ElementTree.tostring(child, encoding="unicode") for child in svg)
+        found[name] = f'<symbol id="{name}" viewBox="0 0 24 24">{inner}</symbol>'
+    for rank in range(4):
+        drawing = _bars(rank) if rank else _siren()
+        found[f"prio-{rank}"] = f'<symbol id="prio-{rank}" viewBox="0 0 14 14">{drawing}</symbol>'
+    return found
+
+
+def _siren() -> str:
+    return (
+        '<rect width="14" height="14" rx="3"/>'
+        '<path d="M7 3v5M7 10.6v.4" stroke="#fff" stroke-width="1.8" stroke-linecap="round"/>'
+    )
+
+
+def _bars(rank: int) -> str:
+    """As many of the bars are pale, from the right, as ranks lie above."""
+    return "".join(
+        f'<rect x="{x}" y="{y}" width="3" height="{height}" rx="1"'
+        f"{PALE if place + rank > 3 else ''}/>"
+        for place, (x, y, height) in enumerate(BARS)
+    )
 
 
 @cache
 def sprite() -> str:
-    """The symbols of all icons in use, from the lucide package."""
-    symbols = []
-    for name in ICONS:
-        svg = ElementTree.fromstring(lucide._render_icon(name, None))  # noqa: S314  # our own package's file
-        inner = "".join(ElementTree.tostring(child, encoding="unicode") for child in svg)
-        symbols.append(f'<symbol id="{name}" viewBox="0 0 24 24">{inner}</symbol>')
-    return f'<svg xmlns="http://www.w3.org/2000/svg">{"".join(symbols)}</svg>'
+    """All symbols as one SVG, served as `/icons.svg`."""
+    return f'<svg xmlns="http://www.w3.org/2000/svg">{"".join(symbols().values())}</svg>'
+
+
+@cache
+def _version() -> str:
+    """Browsers keep the sprite for good, so that another one needs another address."""
+    return sha256(sprite().encode()).hexdigest()[:6]
+
+
+@cache
+def sprite_address(name: str) -> str:
+    """Where the icon is. Raises ValueError for one that the sprite does not hold."""
+    if name not in symbols():
+        raise ValueError(
+            f"the icon {name!r} is not in the sprite; add it to ICONS in pages/rendering/icons.py"
+        )
+    return f"/icons.svg?{_version()}#{name}"

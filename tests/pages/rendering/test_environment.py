@@ -4,6 +4,7 @@ shown (issue 12, item 4).
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from django.test import RequestFactory
 from jinja2 import Environment, StrictUndefined, UndefinedError
 
 from pages.rendering import environment as made
+from pages.rendering import icons
 from pages.rendering.icons import CHANGE_LOOKS, ICONS, sprite
 from requests.states import State
 
@@ -91,7 +93,7 @@ def test_the_menu_knows_where_one_is(
 
 def test_the_sprite_holds_the_icons_that_pages_name_and_no_other(strict: Environment) -> None:
     drawn = sprite()
-    assert drawn.count("<symbol ") == len(ICONS) == len(set(ICONS))
+    assert drawn.count("<symbol ") == len(set(ICONS)) + 4
     assert {look.icon for look in CHANGE_LOOKS.values()} <= set(ICONS)
     assert set(CHANGE_LOOKS) == set(State)
     with pytest.raises(ValueError, match="'no-such-icon' is not in the sprite"):
@@ -110,3 +112,26 @@ def test_only_allauths_own_texts_are_rendered_by_the_other_engine() -> None:
     )
     apps = Path(settings.BASE_DIR).glob("*/templates")
     assert not list(apps)
+
+
+@pytest.mark.parametrize(("rank", "pale"), [(0, 0), (1, 0), (2, 1), (3, 2)])
+def test_a_priority_is_drawn_by_its_rank(rank: int, pale: int) -> None:
+    """Full bars for P1, two for P2, one for P3; P0 is no bar at all."""
+    drawing = icons.symbols()[f"prio-{rank}"]
+    assert drawing.count("opacity") == pale
+    assert drawing.count("<rect") == (3 if rank else 1)
+
+
+def test_another_sprite_has_another_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Browsers keep it for a year: an icon that an upgrade adds is seen at once."""
+    before = icons.sprite_address("plus")
+    assert re.fullmatch(r"/icons\.svg\?[0-9a-f]{6}#plus", before)
+    monkeypatch.setattr(icons, "sprite", lambda: "<svg/>")
+    icons._version.cache_clear()
+    icons.sprite_address.cache_clear()
+    try:
+        assert icons.sprite_address("plus") != before
+    finally:
+        monkeypatch.undo()
+        icons._version.cache_clear()
+        icons.sprite_address.cache_clear()
