@@ -72,55 +72,13 @@ def context_for(user: User) -> dict[str, Any]:
         "duties_missing": missing,
     }
     if missing:
-        context["somebody_is_cto"] = User.objects.filter(
-            groups__name=Role.CTO, is_active=True
-        ).exists()
-    context |= _windows(user)
-    running = (
-        ChangeRequest.objects.visible_to(user)
-        .filter(state__in=RUNNING)
-        .select_related("implementer")
-        .order_by("started_at")
-    )
-    context["running"] = list(running[:10]) if user.is_devops or user.has_role(*FIGURES_FOR) else []
+        ctos = User.objects.filter(groups__name=Role.CTO, is_active=True)
+        context["somebody_is_cto"] = ctos.exists()
+    context |= _windows(user) | {"running": _running(user)}
     if user.may_write:
-        queue = who_decides.waiting_for(user)
-        context["waiting"] = list(queue.select_related("change__requester")[:5])
-        some = len(context["waiting"])
-        context["waiting_many"] = (
-            badge(len(queue.values_list("pk", flat=True).order_by()[: MANY + 1]))
-            if some == 5
-            else str(some)
-        )
-        context["mine"] = _mine(user)
-        context |= ChangeRequest.objects.filter(requester=user, state__in=OPEN).aggregate(
-            mine_count=Count("id"), mine_waiting=Count("id", filter=Q(state__in=ASKING))
-        )
-        context["asked"] = list(telephone.waiting_for(user)[:5])
-        context["reviews"] = _reviews(user)
-        context["handovers"] = list(duty_handover.waiting_for(user)[:5])
-        context["proposals"] = [
-            *freeze_exceptions.waiting_for(user),
-            *second_person.waiting_for(user)[:5],
-        ]
+        context |= _asked_of(user)
     if user.is_devops:
-        ready = Q(state=State.SCHEDULED) | Q(state=State.APPROVED, priority="P0")
-        upcoming = (
-            ChangeRequest.objects.visible_to(user)
-            .filter(ready)
-            .select_related("implementer")
-            .prefetch_related("components")
-        )
-        if user.has_role(Role.ON_CALL_ENGINEER):
-            urgent = ChangeRequest.objects.visible_to(user).filter(
-                state=State.IN_REVIEW, priority="P0"
-            )
-            context["unauthorised"] = list(
-                urgent.select_related("requester").order_by("submitted_at", "id")[:5]
-            )
-        context["upcoming"] = list(
-            upcoming.order_by(F("slot_start").asc(nulls_first=True), "id")[:5]
-        )
+        context |= _to_run(user)
     if user.may_write and (user.has_role(Role.CHANGE_MANAGER) or user.is_superuser):
         context |= _to_look_after() | {"late_records": list(late_records.waiting_for(user)[:5])}
     if user.is_superuser:
@@ -130,6 +88,46 @@ def context_for(user: User) -> dict[str, Any]:
         context["figures"] = reporting.report_for(month) | {"title_month": f"{now:%B}"}
     context["sentence"] = _sentence(context, user)
     return context
+
+
+def _running(user: User) -> list[ChangeRequest]:
+    """What runs now, for those who run and those who look after the platform."""
+    if not (user.is_devops or user.has_role(*FIGURES_FOR)):
+        return []
+    running = ChangeRequest.objects.visible_to(user).filter(state__in=RUNNING)
+    return list(running.select_related("implementer").order_by("started_at")[:10])
+
+
+def _asked_of(user: User) -> dict[str, Any]:
+    """What waits for this person's answer, and their own changes."""
+    queue = who_decides.waiting_for(user)
+    waiting = list(queue.select_related("change__requester")[:5])
+    counted = queue.values_list("pk", flat=True).order_by()[: MANY + 1] if len(waiting) == 5 else ()
+    own = ChangeRequest.objects.filter(requester=user, state__in=OPEN)
+    return own.aggregate(
+        mine_count=Count("id"), mine_waiting=Count("id", filter=Q(state__in=ASKING))
+    ) | {
+        "waiting": waiting,
+        "waiting_many": badge(len(counted)) if counted else str(len(waiting)),
+        "mine": _mine(user),
+        "asked": list(telephone.waiting_for(user)[:5]),
+        "reviews": _reviews(user),
+        "handovers": list(duty_handover.waiting_for(user)[:5]),
+        "proposals": [*freeze_exceptions.waiting_for(user), *second_person.waiting_for(user)[:5]],
+    }
+
+
+def _to_run(user: User) -> dict[str, Any]:
+    """What is booked next or may start, and the emergencies that whoever is on call may start."""
+    visible = ChangeRequest.objects.visible_to(user)
+    ready = visible.filter(Q(state=State.SCHEDULED) | Q(state=State.APPROVED, priority="P0"))
+    ready = ready.select_related("implementer").prefetch_related("components")
+    urgent = visible.filter(state=State.IN_REVIEW, priority="P0").select_related("requester")
+    on_call = user.has_role(Role.ON_CALL_ENGINEER)
+    return {
+        "unauthorised": list(urgent.order_by("submitted_at", "id")[:5]) if on_call else [],
+        "upcoming": list(ready.order_by(F("slot_start").asc(nulls_first=True), "id")[:5]),
+    }
 
 
 def _to_look_after() -> dict[str, Any]:
@@ -147,47 +145,20 @@ def _to_look_after() -> dict[str, Any]:
 
 
 def _greeting(hour: int) -> str:
-    return (
-        "Good morning"
-        if 5 <= hour < 12
-        else "Good afternoon"
-        if 12 <= hour < 18
-        else "Good evening"
-        if hour >= 18
-        else "Hello"
-    )
+    if hour < 5:
+        return "Hello"
+    return "Good morning" if hour < 12 else "Good afternoon" if hour < 18 else "Good evening"
 
 
 def _sentence(context: dict[str, Any], user: User) -> str:
     """The first of what this person should see to; “Nothing waits for you” only where the page
     below asks for nothing either.
     """
-    waiting = context["waiting"]
-    if waiting:
-        urgent = sum(step.priority == "P0" for step in waiting)
-        many = f"{context['waiting_many']} changes wait"
-        of_them = {0: "", 1: " One of them is an emergency."}.get(
-            urgent, f" {urgent} of them are emergencies."
-        )
-        if len(waiting) == 1:
-            return (
-                "An emergency waits for your decision."
-                if urgent
-                else "One change waits for your decision."
-            )
-        return f"{many} for your decision.{of_them}"
-    if context["reviews"]:
-        return "A review waits for you."
-    if context["proposals"]:
-        return "A second signature waits for you."
-    if context["handovers"]:
-        return "A duty is handed over to you."
-    if context["asked"]:
-        return "You are asked whether an approval given by telephone was yours."
-    if context["late_records"]:
-        return "An emergency waits for you to accept that it is recorded late."
-    if context["unauthorised"]:
-        return "An emergency waits for its authorisation."
+    if context["waiting"]:
+        return _decisions(context["waiting"], context["waiting_many"])
+    for name, said in ANSWERS.items():
+        if context[name]:
+            return said
     if context["running"]:
         return f"{len(context['running'])} running now."
     if ahead := _ahead(context["upcoming"], user):
@@ -196,13 +167,9 @@ def _sentence(context: dict[str, Any], user: User) -> str:
         return (
             f"{stuck} approval{' waits' if stuck == 1 else 's wait'} for nobody, or for too long."
         )
-    asking = context["mine_waiting"]
-    if asking:
-        return (
-            "One of your changes waits for you."
-            if asking == 1
-            else f"{asking} of your changes wait for you."
-        )
+    if asking := context["mine_waiting"]:
+        some = "One of your changes waits" if asking == 1 else f"{asking} of your changes wait"
+        return f"{some} for you."
     if context["missing"]:
         return "Something is still missing; it stands below."
     if context["calendar_not_looked_at"]:
@@ -210,6 +177,26 @@ def _sentence(context: dict[str, Any], user: User) -> str:
     if any(row.change.state == State.DRAFT and row.button == "Continue" for row in context["mine"]):
         return "A draft of yours is not submitted yet."
     return "Nothing waits for you."
+
+
+#: What asks for this person's answer, the most pressing first.
+ANSWERS = {
+    "reviews": "A review waits for you.",
+    "proposals": "A second signature waits for you.",
+    "handovers": "A duty is handed over to you.",
+    "asked": "You are asked whether an approval given by telephone was yours.",
+    "late_records": "An emergency waits for you to accept that it is recorded late.",
+    "unauthorised": "An emergency waits for its authorisation.",
+}
+
+
+def _decisions(waiting: list[Step], many: str) -> str:
+    urgent = sum(step.priority == "P0" for step in waiting)
+    if len(waiting) == 1:
+        return f"{'An emergency' if urgent else 'One change'} waits for your decision."
+    of_them = {0: "", 1: " One of them is an emergency."}
+    more = of_them.get(urgent, f" {urgent} of them are emergencies.")
+    return f"{many} changes wait for your decision.{more}"
 
 
 def _ahead(upcoming: list[ChangeRequest], user: User) -> str:

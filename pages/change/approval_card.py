@@ -4,6 +4,8 @@ or by the link in a mail.
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import messages
 from django.db.models import Q
 from django.http import HttpResponse
@@ -65,26 +67,31 @@ def _show(
     case = Case(change, request.user)
     mine = next((own for own in case.mine if own.pk == step.pk), None)
     if mine is None:
-        found = next((own for own in case.steps if own.pk == step.pk), None)
-        earlier = Reason(
-            "settled", f"{step.label} belongs to an earlier round; the content has changed since."
-        )
-        reasons = case.decision_refusal(found) if found else [earlier]
-        refused = refusal_of(
-            reasons
-            or [
-                Reason("settled", "This step waits for another answer; it is on the change's page.")
-            ]
-        )
-        return render(
-            request,
-            "change/settled.html",
-            {"change": change, "step": step, "refused": refused},
-            status=status_of(refused),
-        )
+        refused = refusal_of(_why_not(case, step))
+        context = {"change": change, "step": step, "refused": refused}
+        return render(request, "change/settled.html", context, status=status_of(refused))
+    context = _card(case, mine) | {
+        "post_to": request.path,
+        "failed": Failure() if failed is None else failed,
+    }
+    return render(request, "change/card_page.html", context, status=status)
+
+
+def _why_not(case: Case, step: Step) -> list[Reason]:
+    """Why this person does not decide the step now."""
+    found = next((own for own in case.steps if own.pk == step.pk), None)
+    if found is None:
+        text = f"{step.label} belongs to an earlier round; the content has changed since."
+        return [Reason("settled", text)]
+    other = "This step waits for another answer; it is on the change's page."
+    return case.decision_refusal(found) or [Reason("settled", other)]
+
+
+def _card(case: Case, mine: Step) -> dict[str, Any]:
+    """What a decider reads before they decide."""
+    change, instead = case.change, case.standing_in_for(mine)
     record = record_of(change.components.all())
-    instead = case.standing_in_for(mine)
-    context = {
+    return {
         "change": change,
         "step": mine,
         "title": f"{mine.label} for {instead}" if instead else f"Your {mine.label.lower()}",
@@ -96,8 +103,7 @@ def _show(
             "ahead": case.signs_ahead(mine),
             "before": case.judged_before(mine),
         },
-        "post_to": request.path,
-        "may_suggest": not suggestions.refusal(change, request.user),
+        "may_suggest": not suggestions.refusal(change, case.actor),
         "changed_since": timeline.changed_between(case.edits_since),
         "last_verdict": case.last_verdict,
         "changed_since_approval": timeline.changed_between(case.edits_since_approval),
@@ -114,9 +120,7 @@ def _show(
             decision for own in case.steps for decision in own.decisions.all() if decision.spared
         ],
         "documented": case.documentation.values if case.documentation else {},
-        "failed": Failure() if failed is None else failed,
     }
-    return render(request, "change/card_page.html", context, status=status)
 
 
 def _decide(request: Request, step: Step, *, goes_on: bool) -> HttpResponse:

@@ -15,6 +15,7 @@ from approvals.rounds import rounds
 from implementation.models import Issue
 from implementation.run import guards
 from implementation.run.case import Case
+from language.refusal import Reason
 from language.say import say_length, say_span
 from requests import access
 from requests.models import ChangeRequest
@@ -70,49 +71,47 @@ def calendar(case: Case, *, wants_slots: bool, foresees: bool = True) -> dict[st
     start = change.slot_start or change.requested_window_start
     planned = change.state in EDITABLE and not change.is_emergency
     if start and planned and change.estimated_minutes:
-        plan = slots.Plan.of(change)
-        if change.slot_start:  # it has that slot: only the calendar could still take it away
-            bookable = Bookable(
-                start,
-                start + plan.length,
-                questions.slot_verdict(plan, start, case.calendar),
-                canary=plan.canary,
-            )
-        else:
-            span = (start - slots.AROUND, start + slots.AROUND)
-            around = Around(
-                plan, *span, reader=case.actor, calendar=case.calendar, needs=case.needs
-            )
-            bookable = may_be_booked(plan, start, around)
+        bookable = _bookable(case, start)
         rail |= {"bookable": bookable, "remedy": bookable.remedy}
         if bookable.is_frozen:
             rail["exception_slot"] = f"{start:%Y-%m-%dT%H:%M}"
     may = case.actor.may_write and planned and not bookings.schedule_refusal(change, case.actor)
     rail |= _opening(case)
     if may and (change.state == State.APPROVED or wants_slots):
-        starts, why = free_slots(
-            change,
-            after=case.at,
-            limit=4,
-            actor=case.actor,
-            calendar=case.calendar,
-            needs=case.needs,
-        )
-        starts = [start for start in starts if start != change.slot_start]
-        rail |= {
-            "slots": [
-                (s, s + change.plan_length, needs_notice(change.priority, s)) for s in starts
-            ],
-            "no_slots": why,
-            "remedy": rail["remedy"] or remedy(why),
-            "may_schedule": True,
-        }
+        free, why = _free(case)
+        found = rail["remedy"] or remedy(why)
+        rail |= {"slots": free, "no_slots": why, "remedy": found, "may_schedule": True}
     elif foresees and change.state in EDITABLE:  # who sees free slots sees when it could be
-        found = rail["forecast"] = (
-            None if case.vacancies else forecast.of(change, case.calendar, case.needs)
-        )
-        rail["remedy"] = rail["remedy"] or (found.remedy if found else "")
+        live = None if case.vacancies else forecast.of(change, case.calendar, case.needs)
+        rail |= {"forecast": live, "remedy": rail["remedy"] or (live.remedy if live else "")}
     return rail
+
+
+def _bookable(case: Case, start: datetime) -> Bookable:
+    """Whether the plan may be booked then; of its own slot, whether the calendar still lets it."""
+    plan = slots.Plan.of(case.change)
+    if case.change.slot_start:
+        verdict = questions.slot_verdict(plan, start, case.calendar)
+        return Bookable(start, start + plan.length, verdict, canary=plan.canary)
+    span = (start - slots.AROUND, start + slots.AROUND)
+    around = Around(plan, *span, reader=case.actor, calendar=case.calendar, needs=case.needs)
+    return may_be_booked(plan, start, around)
+
+
+def _free(case: Case) -> tuple[list[tuple[datetime, datetime, bool]], list[Reason]]:
+    """Up to four free slots, with their ends and whether notice is short; why there is none."""
+    change = case.change
+    starts, why = free_slots(
+        change,
+        after=case.at,
+        limit=4,
+        actor=case.actor,
+        calendar=case.calendar,
+        needs=case.needs,
+    )
+    others = [start for start in starts if start != change.slot_start]
+    ends = [(s, s + change.plan_length, needs_notice(change.priority, s)) for s in others]
+    return ends, why
 
 
 def what_came_of_it(change: ChangeRequest, actor: User) -> str:

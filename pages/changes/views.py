@@ -1,4 +1,4 @@
-"""The list of changes and the catalogue of components."""
+"""The list of changes, and its export."""
 
 from __future__ import annotations
 
@@ -7,25 +7,21 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from django.contrib import messages
 from django.http import HttpResponse, StreamingHttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from accounts.roles import label
 from approvals.people import who_decides
 from approvals.rounds import rounds
 from audit import trail
 from language.refusal import Invalid
 from language.say import iso, say_length
-from proposals.models import Proposal
 from reports.formats import BYTE_ORDER_MARK, safe_cell
-from requests import components as catalogue
 from requests import listing
-from requests.models import ChangeRequest, Component
+from requests.models import ChangeRequest
 from requests.states import State
-from web.http import Fields, Request
+from web.http import Request
 
 COUNTED = 1000
 VIEWS: tuple[tuple[str, dict[str, str]], ...] = (
@@ -170,99 +166,3 @@ def export(request: Request) -> StreamingHttpResponse:
 
 
 # --- components -----------------------------------------------------------------------------------
-
-
-@require_safe
-def components(request: Request) -> HttpResponse:
-    after = request.GET.get("after", "")[:60]
-    found = list(
-        Component.objects.filter(slug__gt=after)
-        .select_related("owner")
-        .prefetch_related("depends_on")
-        .order_by("slug")[:101]
-    )
-    context = {
-        "components": found[:100],
-        "more": len(found) > 100,
-        "may_manage": catalogue.may_manage(request.user),
-    }
-    return render(request, "changes/components.html", context)
-
-
-def _save_component(
-    request: Request, found: Component | None, values: dict[str, Any]
-) -> Proposal | None:
-    if found:
-        return catalogue.edit(
-            actor=request.user,
-            component=found,
-            values=values,
-            reason=request.POST.get("reason", ""),
-        )
-    catalogue.save(actor=request.user, component=None, values=values)
-    return None
-
-
-def component(request: Request, slug: str = "") -> HttpResponse:
-    """Make or edit a component."""
-    found = get_object_or_404(Component, slug=slug) if slug else None
-    values: dict[str, Any] = {"security_review": False, "retired": False}
-    if found:
-        values = {
-            "slug": found.slug,
-            "name": found.name,
-            "team": found.team,
-            "owner": found.owner.username if found.owner else "",
-            "depends_on": ", ".join(found.depends_on.values_list("slug", flat=True)),
-            "security_review": found.security_review,
-            "retired": found.retired_at is not None,
-        }
-        values |= {
-            f"usual_{role}": username
-            for role, username in found.usual.values_list("role", "user__username")
-        }
-    errors: dict[str, str] = {}
-    if request.method == "POST":
-        values = {
-            name: request.POST.get(name, "").strip()
-            for name in ("slug", "name", "team", "owner", "depends_on")
-        }
-        values |= {name: name in request.POST for name in ("security_review", "retired")}
-        values |= {
-            f"usual_{role}": request.POST.get(f"usual_{role}", "").strip()
-            for role in catalogue.REVIEWING
-        }
-        usual = {role: values[f"usual_{role}"] for role in catalogue.REVIEWING}
-        plain = {name: value for name, value in values.items() if not name.startswith("usual_")}
-        needs = [item.strip() for item in values["depends_on"].split(",") if item.strip()]
-        if not found or (request.POST.get("was_retired") == "yes") == values["retired"]:
-            plain.pop(
-                "retired"
-            )  # what this page did not change is not put back to how it was when it was opened
-        try:
-            proposal = _save_component(
-                request, found, {**plain, "depends_on": needs, "usual": usual}
-            )
-        except Invalid as refused:
-            errors = refused.fields
-            values["reason"] = request.POST.get("reason", "")
-        else:
-            waits = (
-                f" What it would widen waits for a second person: {proposal.widens[0]}"
-                if proposal
-                else ""
-            )
-            messages.success(request, f"{values['name']} is saved.{waits}")
-            return redirect("requests:components")
-    usual_roles = [
-        (f"usual_{role}", label(role), people) for role, people in catalogue.holders().items()
-    ]
-    context = {
-        "component": found,
-        "values": Fields(values),
-        "usual_roles": usual_roles,
-        "usual_wrong": any(name.startswith("usual_") for name in errors),
-        "errors": Fields(errors),
-        "may_manage": catalogue.may_manage(request.user),
-    }
-    return render(request, "changes/component.html", context, status=422 if errors else 200)
