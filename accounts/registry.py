@@ -53,21 +53,9 @@ def save_person(
         raise Invalid(fields=wrong)
     held = set() if made else {group.name for group in person.groups.all()}
     if not made and actor.pk == person.pk and (wanted != held or not is_active):
-        raise Blocked(
-            [
-                Reason(
-                    "own_roles",
-                    "Nobody changes their own roles or access; another administrator does.",
-                )
-            ]
-        )
-    person.username, person.name, person.email, person.phone, person.is_active = (
-        username,
-        name,
-        email,
-        phone,
-        is_active,
-    )
+        raise Blocked([Reason("own_roles", OWN_ROLES)])
+    person.username, person.name, person.email, person.phone = username, name, email, phone
+    person.is_active = is_active
     if password:
         person.set_password(password)
     elif made:
@@ -77,25 +65,24 @@ def save_person(
             person.save()
     except IntegrityError:
         raise Invalid(fields={"username": f"Username: “{username}” is taken."}) from None
-    EmailAddress.objects.filter(user=person).exclude(
-        email__iexact=email
-    ).delete()  # an earlier address receives no links
+    earlier = EmailAddress.objects.filter(user=person).exclude(email__iexact=email)
+    earlier.delete()  # it receives no links any more
     if password and not made:
         revoke_tokens(person, actor)
     person.groups.set(Group.objects.filter(name__in=wanted))
-    trail.record(
-        "person.create" if made else "person.edit",
-        actor=actor,
-        data={
-            "person": person.pk,
-            "granted": sorted(wanted - held),
-            "revoked": sorted(held - wanted),
-            "active": is_active,
-            "password_set": bool(password),
-        },
-    )
+    said = {
+        "person": person.pk,
+        "granted": sorted(wanted - held),
+        "revoked": sorted(held - wanted),
+        "active": is_active,
+        "password_set": bool(password),
+    }
+    trail.record("person.create" if made else "person.edit", actor=actor, data=said)
     people_changed.send(User)
     return person
+
+
+OWN_ROLES = "Nobody changes their own roles or access; another administrator does."
 
 
 def wrong_identity(

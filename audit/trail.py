@@ -102,57 +102,61 @@ def verify() -> Verification:
     The text that was hashed is rendered by the database's `audit_text()`; the hashing is done here,
     independently of it.
     """
-    head, position = "", 0
+    head, position, wrong = "", 0, ""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM audit_event e WHERE NOT EXISTS (SELECT 1 FROM audit_link l WHERE"
-            " l.event_id = e.id)"
-        )
-        unlinked = cursor.fetchone()[0]
-        last = 0
-        while True:
-            cursor.execute(
-                "SELECT l.position, l.hash, e.id, audit_text(e) FROM audit_link l LEFT JOIN"
-                " audit_event e ON e.id = l.event_id WHERE l.position > %s ORDER BY l.position"
-                " LIMIT 20000",
-                [last],
-            )
-            rows = cursor.fetchall()
-            if not rows:
-                break
-            for place, stored, event, text in rows:
-                position += 1
-                if place != position:
-                    return Verification(False, position - 1, head, f"link {position} is missing")
-                if event is None:
-                    return Verification(
-                        False, position - 1, head, f"the event of link {place} is missing"
-                    )
-                head = hashlib.sha256((head + text).encode()).hexdigest()
-                if head != stored:
-                    return Verification(
-                        False, position, head, f"event {event} is not what was recorded"
-                    )
-            last = rows[-1][0]
-        cursor.execute("SELECT position, hash FROM audit_head")
-        kept = cursor.fetchone()
-    if kept is None and position:
-        return Verification(
-            False, position, head, f"the head is missing, though there are {position} links"
-        )
-    if kept and kept[0] != position:
-        return Verification(
-            False,
-            position,
-            head,
-            f"the chain ends at {position}, but {kept[0]} events were recorded",
-        )
-    if kept and kept[1] != head:
-        return Verification(False, position, head, "the head is not that of the chain")
-    if unlinked:
-        return Verification(False, position, head, f"{unlinked} events stand outside the chain")
+        for place, stored, event, text in _links(cursor):
+            if place != position + 1:
+                wrong = f"link {position + 1} is missing"
+            elif event is None:
+                wrong = f"the event of link {place} is missing"
+            else:
+                head, position = hashlib.sha256((head + text).encode()).hexdigest(), place
+                wrong = "" if head == stored else f"event {event} is not what was recorded"
+            if wrong:
+                return Verification(False, position, head, wrong)
+        wrong = _wrong_ends(cursor, head, position)
+    if wrong:
+        return Verification(False, position, head, wrong)
     wrong, redacted = _verify_words()
     return Verification(not wrong, position, head, wrong, redacted)
+
+
+LINKS = """
+SELECT link.position, link.hash, event.id, audit_text(event)
+FROM audit_link link LEFT JOIN audit_event event ON event.id = link.event_id
+WHERE link.position > %s ORDER BY link.position LIMIT 20000
+"""
+UNLINKED = """
+SELECT count(*) FROM audit_event event
+WHERE NOT EXISTS (SELECT 1 FROM audit_link link WHERE link.event_id = event.id)
+"""
+
+
+def _links(cursor: Any) -> Iterator[tuple[int, str, int | None, str]]:
+    """(position, hash, event, its text as the database renders it) of every link, in order."""
+    last = 0
+    while True:
+        cursor.execute(LINKS, [last])
+        rows = cursor.fetchall()
+        if not rows:
+            return
+        yield from rows
+        last = rows[-1][0]
+
+
+def _wrong_ends(cursor: Any, head: str, position: int) -> str:
+    """What does not fit of the head that is kept, and of events that no link names."""
+    cursor.execute("SELECT position, hash FROM audit_head")
+    kept = cursor.fetchone()
+    if kept is None and position:
+        return f"the head is missing, though there are {position} links"
+    if kept and kept[0] != position:
+        return f"the chain ends at {position}, but {kept[0]} events were recorded"
+    if kept and kept[1] != head:
+        return "the head is not that of the chain"
+    cursor.execute(UNLINKED)
+    unlinked = cursor.fetchone()[0]
+    return f"{unlinked} events stand outside the chain" if unlinked else ""
 
 
 def _events_with_words() -> Iterator[Event]:

@@ -163,67 +163,76 @@ def as_csv(report: dict[str, Any]) -> str:
 
 def as_markdown(report: dict[str, Any]) -> str:
     """The document's own template, filled in."""
-
-    def share(value: dict[str, Any]) -> str:
-        return f"{value['count']} ({value['percent'] if value['percent'] is not None else '–'}%)"
-
-    def figure(value: Any) -> str:
-        return "–" if value is None else str(value)
-
     issued = report.get("issued_at")
-    by = report["by_priority"]
-    rows = [
-        f"## {report['title']}",
-        "",
-        f"{report['status'].capitalize()}, version {report['version']}"
-        + (f", {issued if isinstance(issued, str) else iso(issued)}" if issued else ""),
-        "",
-        "### Summary",
-        f"- Total Changes: {report['total']}",
-        f"- Successful Changes: {share(report['successful'])}",
-        f"  - of which caused an issue: {report['caused_issue']}",
-        f"- Rolled Back Changes: {share(report['rolled_back'])}",
-        f"- Failed, not rolled back: {share(report['failed'])}",
-        f"- Emergency Changes: {report['emergency']}",
-        "",
-        "### Change Categories",
-        f"- P0 Emergency: {by['P0']}",
-        f"- P1 Standard: {by['P1']}",
-        f"- P2 Standard: {by['P2']}",
-        f"- P3 Normal: {by['P3']}",
-        "",
-        "### Performance Metrics",
-        f"- Average Lead Time: {figure(report['average_lead_time_days'])} days",
-        f"  - of which in a freeze: {figure(report.get('average_lead_time_in_freeze_days'))} days",
+    when = f", {issued if isinstance(issued, str) else iso(issued)}" if issued else ""
+    sections = [
+        ("Summary", _summary(report)),
+        ("Change Categories", _categories(report)),
+        ("Performance Metrics", _performance(report)),
+        ("Issues and Improvements", _issues(report)),
         (
-            f"- Average Implementation Time: {figure(report['average_implementation_minutes'])}"
-            " minutes"
+            "Exceptions",
+            [f"- {label}: {report['exceptions'][k]}" for k, label in EXCEPTIONS.items()],
         ),
-        f"- MTTR: {figure(report['mttr_minutes'])} minutes",
-        *[
-            f"- {section + ': ' if section != 'Performance Metrics' else ''}{label}:"
-            f" {figure(value)}"
-            for section, label, value in _apart(report)
-        ],
-        "",
-        "### Issues and Improvements",
-        *(
-            [
-                f"- Issue, {i['severity']}, {i['change']}: {_line(i['summary'])}"
-                for i in report["issues"]
-            ]
-            or ["- No issues were recorded."]
-        ),
+    ]
+    rows = [f"## {report['title']}", ""]
+    rows += [f"{report['status'].capitalize()}, version {report['version']}{when}", ""]
+    for title, lines in sections:
+        rows += [f"### {title}", *lines, ""]
+    beside = f"Beside the total: rejected {report['rejected']}, cancelled {report['cancelled']}."
+    return "\n".join([*rows, beside, ""])
+
+
+def _share(value: dict[str, Any]) -> str:
+    return f"{value['count']} ({_figure(value['percent'])}%)"
+
+
+def _figure(value: Any) -> str:
+    return "–" if value is None else str(value)
+
+
+def _summary(report: dict[str, Any]) -> list[str]:
+    return [
+        f"- Total Changes: {report['total']}",
+        f"- Successful Changes: {_share(report['successful'])}",
+        f"  - of which caused an issue: {report['caused_issue']}",
+        f"- Rolled Back Changes: {_share(report['rolled_back'])}",
+        f"- Failed, not rolled back: {_share(report['failed'])}",
+        f"- Emergency Changes: {report['emergency']}",
+    ]
+
+
+def _categories(report: dict[str, Any]) -> list[str]:
+    names = {"P0": "Emergency", "P1": "Standard", "P2": "Standard", "P3": "Normal"}
+    return [f"- {key} {name}: {report['by_priority'][key]}" for key, name in names.items()]
+
+
+def _performance(report: dict[str, Any]) -> list[str]:
+    frozen = report.get("average_lead_time_in_freeze_days")
+    took = _figure(report["average_implementation_minutes"])
+    apart = [
+        f"- {'' if section == 'Performance Metrics' else f'{section}: '}{label}: {_figure(value)}"
+        for section, label, value in _apart(report)
+    ]
+    return [
+        f"- Average Lead Time: {_figure(report['average_lead_time_days'])} days",
+        f"  - of which in a freeze: {_figure(frozen)} days",
+        f"- Average Implementation Time: {took} minutes",
+        f"- MTTR: {_figure(report['mttr_minutes'])} minutes",
+        *apart,
+    ]
+
+
+def _issues(report: dict[str, Any]) -> list[str]:
+    issues = [
+        f"- Issue, {issue['severity']}, {issue['change']}: {_line(issue['summary'])}"
+        for issue in report["issues"]
+    ]
+    return [
+        *(issues or ["- No issues were recorded."]),
         *[f"- Improvement: {_line(text)}" for text in report["improvements"]],
         *[f"- Lesson learned: {_line(text)}" for text in report["lessons"]],
-        "",
-        "### Exceptions",
-        *[f"- {label}: {report['exceptions'][name]}" for name, label in EXCEPTIONS.items()],
-        "",
-        f"Beside the total: rejected {report['rejected']}, cancelled {report['cancelled']}.",
-        "",
     ]
-    return "\n".join(rows)
 
 
 def _line(text: str) -> str:

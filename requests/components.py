@@ -134,32 +134,27 @@ def edit(
         if taken.needed:
             kept["depends_on"] = [*(values["depends_on"] or ()), *taken.needed]
         save(actor=actor, component=component, values=kept)
-        asked = taken.beyond(waiting)
-        if not asked:
-            return (
-                next((proposal for proposal in waiting if taken != taken.beyond([proposal])), None)
-                if taken
-                else None
-            )
-        taken = asked
-        if not reason.strip():
-            raise Invalid(
-                fields={
-                    "reason": (
-                        f"Reason: say why. {' '.join(taken.sentences(component))} A second person"
-                        " reads it and confirms."
-                    )
-                }
-            )
-        return second_person.propose(
-            actor=actor,
-            kind=KIND,
-            subject=f"Component: {component.name}",
-            reason=reading.written("reason", reason, "Reason"),
-            widens=taken.sentences(component),
-            payload={"slug": component.slug, **asdict(taken)},
-            also=[component.owner_id] if component.owner_id else (),
-        )
+        if asked := taken.beyond(waiting):
+            return _propose(actor, component, asked, reason)
+        answered = (proposal for proposal in waiting if taken != taken.beyond([proposal]))
+        return next(answered, None) if taken else None
+
+
+def _propose(actor: User, component: Component, taken: Taken, reason: str) -> Proposal:
+    """Ask for the second person. Raises Invalid without a reason."""
+    sentences = taken.sentences(component)
+    if not reason.strip():
+        why = f"say why. {' '.join(sentences)} A second person reads it and confirms."
+        raise Invalid(fields={"reason": f"Reason: {why}"})
+    return second_person.propose(
+        actor=actor,
+        kind=KIND,
+        subject=f"Component: {component.name}",
+        reason=reading.written("reason", reason, "Reason"),
+        widens=sentences,
+        payload={"slug": component.slug, **asdict(taken)},
+        also=[component.owner_id] if component.owner_id else (),
+    )
 
 
 @dataclass(frozen=True)
@@ -291,36 +286,20 @@ def save(*, actor: User, component: Component | None, values: Mapping[str, Any])
     wrong = {str(name)[:60]: "There is no such field." for name in values if name not in FIELDS}
     made = component is None
     component = component or Component()
+    if not made and values.get("slug", component.slug) != component.slug:
+        wrong["slug"] = "Short name: it stays as it was given; make another component instead."
+    if not isinstance(values.get("retired", False), bool):
+        wrong["retired"] = "Retired: answer true or false."
     try:
-        if "slug" in values:
-            if not made and values["slug"] != component.slug:
-                wrong["slug"] = (
-                    "Short name: it stays as it was given; make another component instead."
-                )
-            component.slug = reading.prose(values["slug"])
-        for name in ("name", "team"):
-            if name in values:
-                setattr(component, name, reading.prose(values[name]))
-        if "owner" in values:
-            component.owner = cleaning.person(values["owner"])
-        if not isinstance(values.get("retired", False), bool):
-            wrong["retired"] = "Retired: answer true or false."
-        elif "retired" in values:
-            component.retired_at = (
-                (component.retired_at or timezone.now()) if values["retired"] is True else None
-            )
-        if "security_review" in values:
-            component.security_review = values["security_review"] is True
+        _assign(component, values)
         needed = cleaning.component_list(values["depends_on"]) if "depends_on" in values else None
         usual = _usual(values["usual"]) if "usual" in values else None
         component.full_clean()
     except reading.Wrong as problem:
         raise Invalid(fields=wrong | {"component": str(problem)}) from None
     except ValidationError as problem:
-        raise Invalid(
-            fields=wrong
-            | {name: _said(name, texts) for name, texts in problem.message_dict.items()}
-        ) from None
+        texts = {name: _said(name, found) for name, found in problem.message_dict.items()}
+        raise Invalid(fields=wrong | texts) from None
     if needed is not None and component in needed:
         wrong["depends_on"] = "Depends on: a component does not depend on itself."
     if wrong:
@@ -329,22 +308,34 @@ def save(*, actor: User, component: Component | None, values: Mapping[str, Any])
         with transaction.atomic():
             component.save()
     except IntegrityError:
-        raise Invalid(
-            fields={"slug": f"Short name: there is a component “{component.slug}” already."}
-        ) from None
+        text = f"Short name: there is a component “{component.slug}” already."
+        raise Invalid(fields={"slug": text}) from None
     if needed is not None:
         component.depends_on.set(needed)
     if usual is not None:
-        component.usual.all().delete()
-        UsualReviewer.objects.bulk_create(
-            [
-                UsualReviewer(component=component, role=role, user=user)
-                for role, user in usual.items()
-            ]
-        )
-    trail.record(
-        "component.create" if made else "component.edit",
-        actor=actor,
-        data={"slug": component.slug, "fields": sorted(map(str, values))},
-    )
+        _set_usual(component, usual)
+    said = {"slug": component.slug, "fields": sorted(map(str, values))}
+    trail.record("component.create" if made else "component.edit", actor=actor, data=said)
     return component
+
+
+def _assign(component: Component, values: Mapping[str, Any]) -> None:
+    """Set the fields of its own. Raises reading.Wrong for a text or person that cannot be."""
+    for name in ("slug", "name", "team"):
+        if name in values:
+            setattr(component, name, reading.prose(values[name]))
+    if "owner" in values:
+        component.owner = cleaning.person(values["owner"])
+    if values.get("retired") is True:
+        component.retired_at = component.retired_at or timezone.now()
+    elif "retired" in values:
+        component.retired_at = None
+    if "security_review" in values:
+        component.security_review = values["security_review"] is True
+
+
+def _set_usual(component: Component, usual: Mapping[str, User]) -> None:
+    component.usual.all().delete()
+    UsualReviewer.objects.bulk_create(
+        [UsualReviewer(component=component, role=role, user=user) for role, user in usual.items()]
+    )

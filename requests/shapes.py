@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from language.say import plain
 from requests.models import ChangeRequest
 
+#: Texts, which are shown as they are: empty, not missing.
+PLANS = ("summary", "reason", "implementation_steps", "rollback_plan", "testing_plan")
+TEXTS = (*PLANS, "user_impact", "performance_impact", "security_impact")
+
 
 def change_out(change: ChangeRequest) -> dict[str, Any]:
     """A change as the API shows it; the number of a confidential original is not told."""
     values = {name: value if value != "" else None for name, value in change.content().items()}
-    for name in (
-        "summary",
-        "reason",
-        "implementation_steps",
-        "rollback_plan",
-        "testing_plan",
-        "user_impact",
-        "performance_impact",
-        "security_impact",
-    ):
-        values[name] = getattr(change, name)
-    slot = None
-    if change.slot_start and change.slot_end:
-        window = (
-            {"name": change.window_name, "start": change.window_start, "end": change.window_end}
-            if change.window_start
-            else None
-        )
-        slot = {"start": change.slot_start, "end": change.slot_end, "window": window}
+    values |= {name: getattr(change, name) for name in TEXTS}
+    if values["requested_date"]:
+        values["requested_date"] = values["requested_date"].isoformat()
+    original = change.duplicate_of
     shown: dict[str, Any] = plain(
         {"id": change.number, "state": change.state, "outcome": change.outcome or None}
-        | {
-            name: value.isoformat() if name == "requested_date" and value else value
-            for name, value in values.items()
-        }
+        | values
         | {
             "requested_window": _requested_window(change),
             "external_refs": change.external_refs,
@@ -48,23 +35,29 @@ def change_out(change: ChangeRequest) -> dict[str, Any]:
             "created_at": change.created_at,
             "submitted_at": change.submitted_at,
             "approved_at": change.approved_at,
-            "slot": slot,
-            "hold": (
-                {"start": change.hold_start, "end": change.hold_end} if change.hold_start else None
-            ),
+            "slot": _slot(change),
+            "hold": _span(change.hold_start, change.hold_end),
             "started_at": change.started_at,
             "finished_at": change.finished_at,
             "completed_at": change.completed_at,
             "closed_at": change.closed_at,
             "version": change.version,
-            "duplicate_of": (
-                change.duplicate_of.number
-                if change.duplicate_of and not change.duplicate_of.confidential
-                else None
-            ),
+            "duplicate_of": original.number if original and not original.confidential else None,
         }
     )
     return shown
+
+
+def _span(start: datetime | None, end: datetime | None) -> dict[str, Any] | None:
+    return {"start": start, "end": end} if start else None
+
+
+def _slot(change: ChangeRequest) -> dict[str, Any] | None:
+    if not (change.slot_start and change.slot_end):
+        return None
+    window = _span(change.window_start, change.window_end)
+    named = {"name": change.window_name} | window if window else None
+    return {"start": change.slot_start, "end": change.slot_end, "window": named}
 
 
 def _requested_window(change: ChangeRequest) -> dict[str, Any] | None:

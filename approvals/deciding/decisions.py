@@ -112,62 +112,43 @@ def decide(
     step = who_decides.step_for(actor, number, step_id, lock=True)
     change = step.change
     principal, capacity, refusal = capacity_for(step, actor, verdict, on_behalf_of)
+    is_named = bool(on_behalf_of)
+    if is_named and refusal and refusal[0].code in who_decides.NOT_YOURS:
+        text = f"{principal} cannot give the {step.label.lower()} of this change now."
+        raise Invalid(fields={"on_behalf_of": f"On behalf of: {text}"})
+    _check_step(step, refusal, verdict, version)
+    comment, answers = _checked(step, verdict, comment, checklist or {})
+    if step.kind == policy.EMERGENCY and verdict == Decision.Verdict.APPROVE:
+        stepup.require(actor)
+        hours = authorisation.hours_asked(change, valid_hours)
+        change.authorised_until = timezone.now() + timedelta(hours=hours)
+    assert capacity is not None
+    roles = capacity.roles & set(step.roles)
+    decision = keep(step, actor, principal, roles, verdict, comment, answers, by_telephone=is_named)
+    _settle(step, decision)
+    return decision
+
+
+STALE = "The change was edited since you opened it. Look at what changed, then decide."
+
+
+def _check_step(step: Step, refusal: list[Reason], verdict: str, version: int) -> None:
+    """Raises whatever stands against the verdict, in the order in which it is said: whose it is
+    not, what has changed since, what the step and the change are.
+    """
+    change = step.change
     if refusal and refusal[0].code in who_decides.NOT_YOURS:
-        if on_behalf_of:
-            raise Invalid(
-                fields={
-                    "on_behalf_of": (
-                        f"On behalf of: {principal} cannot give the {step.label.lower()} of this"
-                        " change now."
-                    )
-                }
-            )
         raise_refusal(refusal)
     if version != change.version:
-        raise Stale(
-            [
-                Reason(
-                    "stale",
-                    "The change was edited since you opened it. Look at what changed, then decide.",
-                )
-            ]
-        )
+        raise Stale([Reason("stale", STALE)])
     raise_refusal(refusal)
     if not step.deferred and change.state != State.IN_REVIEW:
         raise Blocked(lifecycle.state_refusal(change, "approve"))
     if verdict == Decision.Verdict.WAIVE and not step.waivable:
-        answered = (
-            "a security question was answered yes"
-            if step.kind == policy.SECURITY
-            else "the policy asks for it"
-        )
-        raise Blocked(
-            [
-                Reason(
-                    "not_waivable",
-                    f"The {step.label.lower()} cannot be waived, only decided: {answered}.",
-                )
-            ]
-        )
-    comment, answers = _checked(step, verdict, comment, checklist or {})
-    if step.kind == policy.EMERGENCY and verdict == Decision.Verdict.APPROVE:
-        stepup.require(actor)
-        change.authorised_until = timezone.now() + timedelta(
-            hours=authorisation.hours_asked(change, valid_hours)
-        )
-    assert capacity is not None
-    decision = keep(
-        step,
-        actor,
-        principal,
-        capacity.roles & set(step.roles),
-        verdict,
-        comment,
-        answers,
-        by_telephone=bool(on_behalf_of),
-    )
-    _settle(step, decision)
-    return decision
+        is_security = step.kind == policy.SECURITY
+        why = "a security question was answered yes" if is_security else "the policy asks for it"
+        text = f"The {step.label.lower()} cannot be waived, only decided: {why}."
+        raise Blocked([Reason("not_waivable", text)])
 
 
 def capacity_for(

@@ -30,39 +30,15 @@ def delegate(
     away themselves then, who has somebody in their place already.
     """
     if not actor.may_write:
-        raise NotYours(
-            [Reason("not_yours", "Your roles decide nothing; there is nothing to delegate.")]
-        )
-    now, wrong = timezone.now(), {}
-    person = (
-        User.objects.select_for_update().filter(username=receiver, is_active=True).first()
-        if "\x00" not in receiver
-        else None
-    )
-    if person is None or not person.may_write:
-        wrong["receiver"] = (
-            "Person: choose somebody who may decide; managers and auditors only read."
-        )
-    elif person == actor:
-        wrong["receiver"] = "Person: choose somebody else; your own decisions you give yourself."
-    if ends_at <= max(starts_at, now):
-        wrong["ends_at"] = "Until: this lies before the start, or has passed; give a later instant."
-    elif ends_at - starts_at > LONGEST:
-        wrong["ends_at"] = f"Until: at most {LONGEST.days} days; delegate again when they are over."
-    if starts_at < now - timedelta(minutes=5):
-        wrong["starts_at"] = (
-            f"From: {say_instant(starts_at)} has passed; a delegation is never given backwards."
-        )
+        raise NotYours([Reason("not_yours", NOTHING_TO_GIVE)])
+    now = timezone.now()
+    people = User.objects.select_for_update().filter(is_active=True)
+    person = people.filter(username=receiver).first() if "\x00" not in receiver else None
+    wrong = _wrong_person(person, actor) | _wrong_time(starts_at, ends_at, now)
     if len(reason) > 200 or "\x00" in reason:
         wrong["reason"] = "Reason: at most 200 characters."
-    if not wrong and person is not None:
-        away = Delegation.objects.filter(
-            giver=person, revoked_at__isnull=True, starts_at__lt=ends_at, ends_at__gt=starts_at
-        ).first()
-        if away:
-            wrong["receiver"] = (
-                f"Person: {person} is away then and has delegated to somebody else; choose another."
-            )
+    if not wrong and person is not None and _is_away(person, starts_at, ends_at):
+        wrong["receiver"] = f"Person: {person} {AWAY}"
     if wrong or person is None:
         raise Invalid(fields=wrong)
     try:
@@ -76,22 +52,44 @@ def delegate(
                 created_at=now,
             )
     except IntegrityError:
-        raise Invalid(
-            fields={
-                "starts_at": (
-                    "From: you have delegated for part of that time already; end that delegation"
-                    " first."
-                )
-            }
-        ) from None
-    trail.record(
-        "delegation.create",
-        actor=actor,
-        data={"delegation": made.pk, "to": person.pk, "until": ends_at.isoformat()},
-    )
+        raise Invalid(fields={"starts_at": f"From: {TWICE}"}) from None
+    said = {"delegation": made.pk, "to": person.pk, "until": ends_at.isoformat()}
+    trail.record("delegation.create", actor=actor, data=said)
     people_changed.send(User)
     _tell(made, "given", f"{person} decides for {actor}, {say_span(made.starts_at, ends_at)}")
     return made
+
+
+NOTHING_TO_GIVE = "Your roles decide nothing; there is nothing to delegate."
+AWAY = "is away then and has delegated to somebody else; choose another."
+TWICE = "you have delegated for part of that time already; end that delegation first."
+
+
+def _wrong_person(person: User | None, actor: User) -> dict[str, str]:
+    if person is None or not person.may_write:
+        text = "choose somebody who may decide; managers and auditors only read."
+    elif person == actor:
+        text = "choose somebody else; your own decisions you give yourself."
+    else:
+        return {}
+    return {"receiver": f"Person: {text}"}
+
+
+def _wrong_time(starts_at: datetime, ends_at: datetime, now: datetime) -> dict[str, str]:
+    wrong = {}
+    if ends_at <= max(starts_at, now):
+        wrong["ends_at"] = "Until: this lies before the start, or has passed; give a later instant."
+    elif ends_at - starts_at > LONGEST:
+        wrong["ends_at"] = f"Until: at most {LONGEST.days} days; delegate again when they are over."
+    if starts_at < now - timedelta(minutes=5):
+        passed = f"{say_instant(starts_at)} has passed"
+        wrong["starts_at"] = f"From: {passed}; a delegation is never given backwards."
+    return wrong
+
+
+def _is_away(person: User, starts_at: datetime, ends_at: datetime) -> bool:
+    given = Delegation.objects.filter(giver=person, revoked_at__isnull=True)
+    return given.filter(starts_at__lt=ends_at, ends_at__gt=starts_at).exists()
 
 
 @transaction.atomic

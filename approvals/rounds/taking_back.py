@@ -47,33 +47,9 @@ def edit(*, actor: User, number: str, version: int, values: Mapping[str, Any]) -
     change = access.change_to_write(actor, number)
     raise_refusal(edit_refusal(change, actor))
     if version != change.version:
-        raise Stale(
-            [
-                Reason(
-                    "stale",
-                    "Somebody edited this change since you opened it. Look at what changed, then"
-                    " edit again.",
-                )
-            ]
-        )
+        raise Stale([Reason("stale", STALE)])
     cleaned = cleaning.clean(values, change)
-    if (
-        change.submitted_at
-        and "risk" in cleaned
-        and risk.rank(cleaned["risk"]) < risk.rank(change.risk)
-    ):
-        raise Invalid(
-            fields={
-                "risk": (
-                    "Risk: once submitted it is lowered by a reviewer, with a reason; you may"
-                    " raise it."
-                )
-            }
-        )
-    if cleaned.get("implementer") and (
-        found := apart.judge_refusal(change, cleaned["implementer"], "implements")
-    ):
-        raise Invalid(fields={"implementer": f"Implementer: {found[0].message}"})
+    _check_allowed(change, cleaned)
     before, besides = change.content(), _besides(change)
     changes.assign(change, cleaned, actor)
     change._prefetched_objects_cache = {}  # type: ignore[attr-defined]
@@ -98,25 +74,29 @@ def edit(*, actor: User, number: str, version: int, values: Mapping[str, Any]) -
     else:
         change.save()
         if changed:
-            sent_back = (
-                {"raised": True}
-                if change.submitted_at and before["priority"] != "P0" and change.is_emergency
-                else {}
-            )
-            trail.record(
-                "change.edit",
-                actor=actor,
-                change=change,
-                data={"fields": changed, "version": change.version, **sent_back},
-            )
+            said = {"fields": changed, "version": change.version}
+            if change.submitted_at and before["priority"] != "P0" and change.is_emergency:
+                said["raised"] = True
+            trail.record("change.edit", actor=actor, change=change, data=said)
     if changed_besides:
-        trail.record(
-            "change.note",
-            actor=actor,
-            change=change,
-            data={"fields": changed_besides, "version": change.version},
-        )
+        noted = {"fields": changed_besides, "version": change.version}
+        trail.record("change.note", actor=actor, change=change, data=noted)
     return change
+
+
+STALE = "Somebody edited this change since you opened it. Look at what changed, then edit again."
+RISK = "once submitted it is lowered by a reviewer, with a reason; you may raise it."
+
+
+def _check_allowed(change: ChangeRequest, cleaned: Mapping[str, Any]) -> None:
+    """Raises Invalid for a value that is well formed and not this change's to take."""
+    wanted = cleaned.get("risk", change.risk)
+    if change.submitted_at and risk.rank(wanted) < risk.rank(change.risk):
+        raise Invalid(fields={"risk": f"Risk: {RISK}"})
+    if not cleaned.get("implementer"):
+        return
+    if found := apart.judge_refusal(change, cleaned["implementer"], "implements"):
+        raise Invalid(fields={"implementer": f"Implementer: {found[0].message}"})
 
 
 def _besides(change: ChangeRequest) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def test_a_booking_is_dragged_and_nothing_moves_before_the_button(
     booking = page.locator(f".cal [data-change='{number}']").first
     booking.drag_to(page.locator(".cal [data-start='2026-10-22T02:00:00Z']").first)
     page.wait_for_url(re.compile(r"/calendar/move/"))
-    assert "Nothing has been moved yet." in page.content()
+    assert "Nothing has been moved yet." in page.inner_text("main")
     assert (
         Person(product, "auditor").get(f"/changes/{number}")["slot"]["start"]
         == "2026-10-20T02:00:00Z"

@@ -134,61 +134,47 @@ def book(
         raise Blocked(against)
     is_short = needs_notice(change.priority, start)
     if is_short and not short_notice_reason:
-        raise Invalid(
-            fields={
-                "short_notice_reason": (
-                    "Short-notice reason: the slot is less than 24 hours away; say why it cannot"
-                    " wait."
-                )
-            }
-        )
+        raise Invalid(fields={"short_notice_reason": f"Short-notice reason: {SAY_WHY}"})
     release(change)
     change.slot_start, change.slot_end = start, max(end, start + Booking.LEAST)
     change.window_name, change.window_start, change.window_end = (
         (window.name, window.start, window.end) if window else ("", None, None)
     )
     change.slot_told = 0
+    _enter(change, exclusive=not (change.is_emergency or against))
+    facts: dict[str, Any] = {
+        "start": start.isoformat(),
+        "end": end.isoformat(),
+        "window": change.window_name,
+    }
+    if is_short:
+        facts["short_notice_reason"] = short_notice_reason
+    if against:
+        overridden = [reason.code for reason in against]
+        facts |= {"override_reason": override_reason, "overridden": overridden}
+    if opened := openers(asked.openings):
+        facts["opened_by"] = opened
+    name = "reschedule" if change.state == State.SCHEDULED else "schedule"
+    lifecycle.perform(change, name, actor=actor, **facts)
+    _tell_booked(change, actor)
+
+
+SAY_WHY = "the slot is less than 24 hours away; say why it cannot wait."
+TAKEN = "Somebody booked one of its components for that time a moment ago; look for the next slot."
+
+
+def _enter(change: ChangeRequest, *, exclusive: bool) -> None:
+    """A booking of each of its components for its slot; Blocked where somebody was first."""
+    during = (change.slot_start, change.slot_end)
     rows = [
-        Booking(
-            change=change,
-            component=component,
-            during=(change.slot_start, change.slot_end),
-            exclusive=not (change.is_emergency or against),
-        )
+        Booking(change=change, component=component, during=during, exclusive=exclusive)
         for component in change.components.all()
     ]
     try:
         with transaction.atomic():
             Booking.objects.bulk_create(rows)
     except IntegrityError:
-        raise Blocked(
-            [
-                Reason(
-                    "same_component",
-                    "Somebody booked one of its components for that time a moment ago; look for the"
-                    " next slot.",
-                )
-            ]
-        ) from None
-    notice = {"short_notice_reason": short_notice_reason} if is_short else {}
-    override = (
-        {"override_reason": override_reason, "overridden": [reason.code for reason in against]}
-        if against
-        else {}
-    )
-    opened = openers(asked.openings)
-    facts = {
-        "start": start.isoformat(),
-        "end": end.isoformat(),
-        "window": change.window_name,
-        **notice,
-        **override,
-    }
-    name = "reschedule" if change.state == State.SCHEDULED else "schedule"
-    lifecycle.perform(
-        change, name, actor=actor, **facts, **({"opened_by": opened} if opened else {})
-    )
-    _tell_booked(change, actor)
+        raise Blocked([Reason("same_component", TAKEN)]) from None
 
 
 def _tell_booked(change: ChangeRequest, actor: User | None) -> None:

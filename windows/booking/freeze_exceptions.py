@@ -150,27 +150,7 @@ def grant(
         row = _new(change, slot, actor, reason, calendar)
     elif (standing := _standing(change, row, calendar)) in WORTHLESS:
         raise Blocked([Reason(standing, f"{WORTHLESS[standing]} It has to be asked for again.")])
-    if actor in (row.cto, row.change_manager):
-        raise Blocked(
-            [
-                Reason(
-                    "second_person",
-                    "You have granted it already; the other of CTO and change manager must grant it"
-                    " too.",
-                )
-            ]
-        )
-    half = missing_half(row, actor)
-    if half is None:
-        raise Blocked(
-            [
-                Reason(
-                    "second_person",
-                    "That half is granted already; the other of CTO and change manager must grant"
-                    " it too.",
-                )
-            ]
-        )
+    half = _half_of(row, actor)
     setattr(row, half, actor)
     row.save()
     facts = _facts(row, calendar, reason=reason or row.reason, half=half, granted=row.is_granted)
@@ -178,33 +158,37 @@ def grant(
     trail.record("change.freeze_exception", actor=actor, change=change, data=facts)
     if row.is_granted:
         _withdraw(row)
-        then = (
-            "Book it on its page."
-            if change.state != State.IN_REVIEW
-            else "It can be booked once it is approved."
-        )
-        _tell(
-            row,
-            {row.asked_by, change.requester, change.implementer} - {actor},
-            "exception_granted",
-            f"{row.title} is granted",
-            then,
-        )
+        _tell_granted(row, change, actor)
     else:
-        others = {
-            person
-            for name, people in _people_by_half(change).items()
-            if name != half
-            for person in people
-        } - {actor}
-        _tell(
-            row,
-            others,
-            "exception_half",
-            row.subject,
-            f"{actor} has granted the one half of it: {row.reason}",
-        )
+        _tell_half(row, change, actor, half)
     return change
+
+
+def _half_of(row: FreezeException, actor: User) -> str:
+    """Which of the two grants this person gives; Blocked where it is given already."""
+    already, too = "", "the other of CTO and change manager must grant it too."
+    half = missing_half(row, actor)
+    if actor in (row.cto, row.change_manager):
+        already = "You have granted it already"
+    elif half is None:
+        already = "That half is granted already"
+    if already or half is None:
+        raise Blocked([Reason("second_person", f"{already}; {too}")])
+    return half
+
+
+def _tell_granted(row: FreezeException, change: ChangeRequest, actor: User) -> None:
+    in_review = change.state == State.IN_REVIEW
+    then = "It can be booked once it is approved." if in_review else "Book it on its page."
+    people = {row.asked_by, change.requester, change.implementer} - {actor}
+    _tell(row, people, "exception_granted", f"{row.title} is granted", then)
+
+
+def _tell_half(row: FreezeException, change: ChangeRequest, actor: User, half: str) -> None:
+    halves = _people_by_half(change)
+    others = {person for name in halves if name != half for person in halves[name]} - {actor}
+    text = f"{actor} has granted the one half of it: {row.reason}"
+    _tell(row, others, "exception_half", row.subject, text)
 
 
 @transaction.atomic

@@ -207,33 +207,29 @@ def _amiss_closure(found: dict[str, Any]) -> dict[str, str]:
     by_days, by_instants = found["first"] or found["last"], found["starts"] or found["ends"]
     if by_days and by_instants:
         return {"starts": "Start: give days that come every year, or one start and end; not both."}
-    if not by_days:
-        if not found["starts"]:
-            return {
-                "starts": (
-                    "Start: say when it begins, like 2026-12-01T00:00Z; or choose a first and a"
-                    " last day."
-                )
-            }
-        if not found["ends"]:
-            return {"ends": "End: say when it ends; what has no end is a lockdown."}
-        return (
-            {}
-            if found["ends"] > found["starts"]
-            else {"ends": "End: it lies before the start; choose a later one."}
-        )
+    return _amiss_days(found) if by_days else _amiss_instants(found)
+
+
+def _amiss_instants(found: dict[str, Any]) -> dict[str, str]:
+    if not found["starts"]:
+        like = "say when it begins, like 2026-12-01T00:00Z; or choose a first and a last day."
+        return {"starts": f"Start: {like}"}
+    if not found["ends"]:
+        return {"ends": "End: say when it ends; what has no end is a lockdown."}
+    if found["ends"] <= found["starts"]:
+        return {"ends": "End: it lies before the start; choose a later one."}
+    return {}
+
+
+def _amiss_days(found: dict[str, Any]) -> dict[str, str]:
     for name in ("first", "last"):
         if not found[name]:
             return {name: f"{LABELS[name]}: give both days; they may be the same."}
         this_year = timezone.now().year
         fixed = date.fromisoformat(found[name]["on"]).year if "on" in found[name] else this_year
         if not any(Day(**found[name]).of(year) for year in range(fixed, fixed + 5)):
-            return {
-                name: (
-                    f"{LABELS[name]}: that day does not come within five years; no freeze would"
-                    " ever begin."
-                )
-            }
+            never = "that day does not come within five years; no freeze would ever begin."
+            return {name: f"{LABELS[name]}: {never}"}
     days = [
         Day(**found[name]).of(date.fromisoformat(found[name]["on"]).year)
         for name in ("first", "last")
@@ -242,24 +238,16 @@ def _amiss_closure(found: dict[str, Any]) -> dict[str, str]:
     if len(days) == 2 and days[0] and days[1] and days[1] < days[0]:
         return {"last": "Last day: it lies before the first; choose a later one."}
     since = datetime.combine(days[0], time(0), UTC) if days and days[0] else timezone.now()
-    if (
-        next(
-            iter(
-                closure_version(found)
-                .value()
-                .occurrences(since - timedelta(days=400), since + LOOKED_AHEAD)
-            ),
-            None,
-        )
-        is None
-    ):
-        return {
-            "last": (
-                "Last day: with that first day it never comes; for one time across the year's end,"
-                " give a start and an end."
-            )
-        }
-    return {}
+    rule = closure_version(found).value()
+    if next(iter(rule.occurrences(since - timedelta(days=400), since + LOOKED_AHEAD)), None):
+        return {}
+    return {"last": f"Last day: {NEVER}"}
+
+
+NEVER = (
+    "with that first day it never comes; "
+    "for one time across the year's end, give a start and an end."
+)
 
 
 def window_version(found: Mapping[str, Any]) -> MaintenanceWindow:
