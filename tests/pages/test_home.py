@@ -15,6 +15,7 @@ from django.test import Client
 from accounts.models import Duty, User
 from tests.implementation.road import SLOT, Road, later
 from tests.world import Desk, html_of
+from windows.rules import lockdown
 
 pytestmark = pytest.mark.django_db
 Sit = Callable[[str], Desk]
@@ -88,3 +89,13 @@ def test_a_draft_of_ones_own_is_said(desk: Sit, at: Any) -> None:
     at("2026-10-01T09:00Z")
     desk("engineer").create("P2")
     assert sentence("engineer") == "A draft of yours is not submitted yet."
+
+
+def test_while_everything_is_stopped_no_window_is_promised(desk: Sit, at: Any) -> None:
+    """A lockdown without an end leaves no next window: home says so, to everybody."""
+    at("2026-10-01T09:00Z")
+    lockdown.lock_down(actor=desk("change-manager").user, scope=[], reason="Payments lose orders")
+    for username in ("engineer", "devops", "change-manager", "manager", "auditor", "admin"):
+        client = Client()
+        client.force_login(User.objects.get(username=username))
+        assert "No window is planned within 400 days." in html_of(client.get("/"))
