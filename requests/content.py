@@ -243,59 +243,55 @@ def has_evidence(tested: Any) -> bool:
 
 def missing_fields(content: Mapping[str, Any]) -> dict[str, str]:
     """Field → what to do, for every field that the content's own priority needs and does not have
-    (A22).
+    (A22), and for what its answers ask for besides.
     """
     priority = content.get("priority") or ""
+    needs = priority or "Every change"
+    missing = {
+        field.name: f"{field.label}: {field.missing} {needs} needs it."
+        for field in FIELDS
+        if _is_needed(field, priority) and _is_empty(field, content)
+    }
+    return missing | _missing_by_answers(content, priority)
+
+
+def _is_needed(field: Field, priority: str) -> bool:
+    by_all = not priority and field.needed_by == ALL
+    return priority in field.needed_by or field.name == "priority" or by_all
+
+
+def _is_empty(field: Field, content: Mapping[str, Any]) -> bool:
+    value = content.get(field.name)
+    if field.name == "rollback_tested":
+        if content.get("no_way_back"):
+            return False  # what cannot be tried has no evidence; why, it says itself (A46)
+        return not has_evidence(value) if value else is_missing(value)
+    return is_missing(value) or (field.name == "components" and not value)
+
+
+NOT_BY_CANARY = "say why a high risk goes another way, or choose canary."
+NO_WAY_BACK = "say why it cannot be undone, or why undoing it cannot be tested."
+DOWNTIME = "Give the minutes of downtime, or answer “no downtime”."
+USER_IMPACT = "Say what users will see; you answered that they notice."
+
+
+def _missing_by_answers(content: Mapping[str, Any], priority: str) -> dict[str, str]:
+    """What follows from risk (A18), way back (A46), downtime and users' notice (A22)."""
     missing = {}
-    for field in FIELDS:
-        value = content.get(field.name)
-        if (
-            priority in field.needed_by
-            or field.name == "priority"
-            or (not priority and field.needed_by == ALL)
-        ):
-            empty = is_missing(value) or (field.name == "components" and not value)
-            if field.name == "rollback_tested" and value:
-                empty = not has_evidence(value)
-            if field.name == "rollback_tested" and content.get("no_way_back"):
-                continue  # what cannot be tried has no evidence; why, it says itself (A46)
-            if empty:
-                missing[field.name] = (
-                    f"{field.label}: {field.missing} {priority or 'Every change'} needs it."
-                )
-    planned_high = content.get("risk") == "high" and priority in PLANNED
-    if (
-        planned_high
-        and content.get("strategy") != "canary"
-        and is_missing(content.get("strategy_reason"))
-    ):
-        missing["strategy_reason"] = (
-            "Why not by canary: say why a high risk goes another way, or choose canary."
-        )
+    is_high, is_planned = content.get("risk") == "high", priority in PLANNED
+    is_explained = not is_missing(content.get("strategy_reason"))
+    if is_high and is_planned and content.get("strategy") != "canary" and not is_explained:
+        missing["strategy_reason"] = f"Why not by canary: {NOT_BY_CANARY}"
     if content.get("no_way_back"):
         if is_missing(content.get("no_way_back_reason")):
-            missing["no_way_back_reason"] = (
-                "Why there is no way back: say why it cannot be undone, or why undoing it cannot be"
-                " tested."
-            )
-        if content.get("risk") != "high":
+            missing["no_way_back_reason"] = f"Why there is no way back: {NO_WAY_BACK}"
+        if not is_high:
             missing["risk"] = "Risk: a change without a way back is high."
-    if (
-        content.get("downtime_required")
-        and not content.get("downtime_minutes")
-        and priority in PLANNED
-    ):
-        missing["downtime_minutes"] = (
-            "Downtime: Give the minutes of downtime, or answer “no downtime”."
-        )
-    if (
-        content.get("users_affected")
-        and priority == "P3"
-        and is_missing(content.get("user_impact"))
-    ):
-        missing["user_impact"] = (
-            "User impact: Say what users will see; you answered that they notice."
-        )
+    if is_planned and content.get("downtime_required") and not content.get("downtime_minutes"):
+        missing["downtime_minutes"] = f"Downtime: {DOWNTIME}"
+    is_noticed = priority == "P3" and content.get("users_affected")
+    if is_noticed and is_missing(content.get("user_impact")):
+        missing["user_impact"] = f"User impact: {USER_IMPACT}"
     return missing
 
 

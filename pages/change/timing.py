@@ -183,6 +183,12 @@ class Clock:
     since: bool = False
     overdue: bool = False
 
+    def judged(self, now: datetime) -> Clock:
+        """Overdue where it has passed and that matters."""
+        if self.at > now or self.since or self.tone == "ok":
+            return self
+        return replace(self, tone="danger", overdue=True)
+
 
 def clocks(change: ChangeRequest, issues: list[Issue], now: datetime) -> list[Clock]:
     """What is left of slot, way back, watch and open issues."""
@@ -195,41 +201,14 @@ def clocks(change: ChangeRequest, issues: list[Issue], now: datetime) -> list[Cl
         found.append(Clock("timer", "Running for", change.started_at, "since", since=True))
     if change.slot_end and change.rollback_minutes and change.state == State.IMPLEMENTING:
         back = change.slot_end - timedelta(minutes=change.rollback_minutes)
-        found.append(
-            Clock(
-                "undo-2",
-                "Left to turn back",
-                back,
-                f"{change.rollback_minutes} min are kept for it, from",
-            )
-        )
+        kept = f"{change.rollback_minutes} min are kept for it, from"
+        found.append(Clock("undo-2", "Left to turn back", back, kept))
     if change.state == State.VERIFYING and change.finished_at:
         until = change.finished_at + guards.MONITORING
-        found.append(
-            Clock(
-                "scan-eye",
-                "Monitoring left",
-                until,
-                "watched until",
-                tone="ok" if until <= now else "neutral",
-            )
-        )
+        tone = "ok" if until <= now else "neutral"
+        found.append(Clock("scan-eye", "Monitoring left", until, "watched until", tone=tone))
     for issue in issues:
         if issue.resolved_at is None and (end := issue.row.band_ends_at(issue.detected_at)):
-            found.append(
-                Clock(
-                    "triangle-alert",
-                    f"{issue.severity} issue, time left",
-                    end,
-                    f"{issue.row.action}; until",
-                    tone="warn",
-                )
-            )
-    return [
-        (
-            replace(clock, tone="danger", overdue=True)
-            if clock.at <= now and not clock.since and clock.tone != "ok"
-            else clock
-        )
-        for clock in found
-    ]
+            title, note = f"{issue.severity} issue, time left", f"{issue.row.action}; until"
+            found.append(Clock("triangle-alert", title, end, note, tone="warn"))
+    return [clock.judged(now) for clock in found]

@@ -118,56 +118,58 @@ def _number(text: str) -> int | str:
 def shown(kind: str, row: MaintenanceWindow | Closure | None) -> dict[str, Any]:
     """What the form says of a rule, or of a new one."""
     if row is None:
-        day = {f"{name}_by": "holiday" for name in ("first", "last")} | {
-            f"{name}_country": "US" for name in ("first", "last")
-        }
-        new = {
-            "zone": "UTC",
-            "repeat": "weekly",
-            "every": "1",
-            "minutes": "120",
-            "kind": "freeze",
-            "when": "once" if kind == "closing" else "",
-        }
-        return new | day | {"priorities": ["P1", "P2", "P3"], "admits": ["P0"], "days": []}
+        return NEW | {"when": "once" if kind == "closing" else ""}
     sent = fields.as_sent(row)
-    plain = {
-        "name": sent["name"],
-        "scope": ", ".join(sent["scope"]),
-        "days": [],
-        "priorities": [],
-        "admits": [],
+    plain = {"name": sent["name"], "scope": ", ".join(sent["scope"])}
+    plain |= {name: [] for name in ("days", "priorities", "admits")}
+    return plain | (
+        _shown_window(row, sent)
+        if isinstance(row, MaintenanceWindow)
+        else _shown_closure(row, sent)
+    )
+
+
+NEW: dict[str, Any] = {
+    "zone": "UTC",
+    "repeat": "weekly",
+    "every": "1",
+    "minutes": "120",
+    "kind": "freeze",
+    "first_by": "holiday",
+    "first_country": "US",
+    "last_by": "holiday",
+    "last_country": "US",
+    "priorities": ["P1", "P2", "P3"],
+    "admits": ["P0"],
+    "days": [],
+}
+
+
+def _shown_window(row: MaintenanceWindow, sent: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "begins_day": sent["begins"][:10],
+        "begins_time": sent["begins"][11:],
+        "minutes": str(row.minutes),
+        "zone": row.zone,
+        "priorities": list(row.priorities),
+        "capacity": str(row.capacity or ""),
+        "until": sent["until"] or "",
+        "skips": ", ".join(sent["skips"]),
+        **_shown_rule(row),
     }
-    if isinstance(row, MaintenanceWindow):
-        plain |= {
-            "begins_day": sent["begins"][:10],
-            "begins_time": sent["begins"][11:],
-            "minutes": str(row.minutes),
-            "zone": row.zone,
-        }
-        plain |= {
-            "priorities": list(row.priorities),
-            "capacity": str(row.capacity or ""),
-            "until": sent["until"] or "",
-        }
-        return plain | {"skips": ", ".join(sent["skips"])} | _shown_rule(row)
-    plain |= {
+
+
+def _shown_closure(row: Closure, sent: dict[str, Any]) -> dict[str, Any]:
+    plain = {
         "kind": row.kind,
         "admits": list(row.admits),
         "when": "once" if row.starts_at else "yearly",
+        "starts": (sent["starts"] or "")[:16],
+        "ends": (sent["ends"] or "")[:16],
     }
-    plain |= {"starts": (sent["starts"] or "")[:16], "ends": (sent["ends"] or "")[:16]}
     for name in ("first", "last"):
         day = sent[name] or {}
-        by = (
-            "holiday"
-            if "holiday" in day
-            else "on"
-            if "on" in day
-            else "nth"
-            if "nth" in day
-            else "date"
-        )
+        by = next((by for by in ("holiday", "on", "nth") if by in day), "date")
         plain |= {f"{name}_{part}": str(value) for part, value in day.items()} | {f"{name}_by": by}
     return plain
 
