@@ -218,7 +218,6 @@ def make(month: date, *, issue: bool = False, actor: User | None = None) -> Mont
     differs = moved.lines(last.figures, figures) if last else []
     if last and last.status == status and (last.fingerprint == mark or not differs):
         return None
-    numbers = {*figures["changes"], *(last.figures["changes"] if last else ())}
     report = MonthlyReport.objects.create(
         month=month,
         version=(last.version if last else 0) + 1,
@@ -227,38 +226,38 @@ def make(month: date, *, issue: bool = False, actor: User | None = None) -> Mont
         fingerprint=mark,
         made_at=now,
         issued_at=now if issued else None,
-        moved=(
-            moved.with_events(differs, numbers, last.made_event or _last_before(last))
-            if last
-            else []
-        ),
+        moved=_moved(figures, last, differs) if last else [],
         made_event=seen,
         seen_event=seen,
     )
-    trail.record(
-        "report.issue" if issued else "report.make",
-        actor=actor,
-        data={"month": f"{month:%Y-%m}", "version": report.version, "fingerprint": mark},
-    )
-    if issued and month >= metrics.previous_month(
-        now.date()
-    ):  # what is caught up with later is there to read, not mailed in a burst
-        readers = User.objects.filter(
-            groups__name__in=[Role.MANAGER, Role.CHANGE_MANAGER], is_active=True
-        ).distinct()
-        outbox.tell(
-            readers,
-            kind="report_issued",
-            occasion=f"{month:%Y-%m}:{report.version}",
-            subject=f"{figures['title']}, version {report.version}",
-            body=(
-                f"{figures['total']} changes, {figures['successful']['count']} successful,"
-                f" {figures['rolled_back']['count']} rolled back, {figures['emergency']}"
-                " emergencies."
-            ),
-            path=f"/reports/{month:%Y-%m}/",
-        )
+    said = {"month": f"{month:%Y-%m}", "version": report.version, "fingerprint": mark}
+    trail.record("report.issue" if issued else "report.make", actor=actor, data=said)
+    if issued and month >= metrics.previous_month(now.date()):
+        _tell_issued(report)  # what is caught up with later is there to read, not mailed in a burst
     return report
+
+
+def _moved(figures: dict[str, Any], last: MonthlyReport, differs: list[Any]) -> list[Any]:
+    """What differs from the version before, with the events that moved it."""
+    numbers = {*figures["changes"], *last.figures["changes"]}
+    return moved.with_events(differs, numbers, last.made_event or _last_before(last))
+
+
+def _tell_issued(report: MonthlyReport) -> None:
+    figures, month = report.figures, f"{report.month:%Y-%m}"
+    readers = User.objects.filter(groups__name__in=[Role.MANAGER, Role.CHANGE_MANAGER])
+    successful, rolled_back = figures["successful"]["count"], figures["rolled_back"]["count"]
+    outbox.tell(
+        readers.filter(is_active=True).distinct(),
+        kind="report_issued",
+        occasion=f"{month}:{report.version}",
+        subject=f"{figures['title']}, version {report.version}",
+        body=(
+            f"{figures['total']} changes, {successful} successful, {rolled_back} rolled back, "
+            f"{figures['emergency']} emergencies."
+        ),
+        path=f"/reports/{month}/",
+    )
 
 
 def _last_before(report: MonthlyReport) -> int:

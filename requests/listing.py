@@ -81,24 +81,26 @@ def read(params: Mapping[str, Any]) -> Query:
             str(state) for state in State if state in OPEN
         ]
     query.states = _known(states, State.values, "state", query)
-    query.priorities = _known(
-        _words(params.get("priority")), ChangeRequest.Priority.values, "priority", query
-    )
+    priorities, outcomes = _words(params.get("priority")), _words(params.get("outcome"))
+    query.priorities = _known(priorities, ChangeRequest.Priority.values, "priority", query)
     query.risks = _known(_words(params.get("risk")), ChangeRequest.Risk.values, "risk", query)
     query.components = _words(params.get("component"))[:20]
-    query.outcome = next(
-        iter(
-            _known(
-                _words(params.get("outcome")),
-                ["completed", "rolled_back", "failed"],
-                "outcome",
-                query,
-            )
-        ),
-        "",
-    )
+    query.outcome = next(iter(_known(outcomes, OUTCOMES, "outcome", query)), "")
     for name in ("mine", "watching", "needs_me"):
         setattr(query, name, str(params.get(name) or "").lower() in {"1", "true", "yes", "on"})
+    _read_times(params, query)
+    if sort := str(params.get("sort") or ""):
+        query.sort = sort if sort in SORTS else DEFAULT_SORT
+        if sort not in SORTS:
+            query.wrong["sort"] = f"sort: choose one of {', '.join(SORTS)}."
+    _read_limit(params, query)
+    return query
+
+
+OUTCOMES = ["completed", "rolled_back", "failed"]
+
+
+def _read_times(params: Mapping[str, Any], query: Query) -> None:
     for name, target in (("from", "since"), ("to", "until")):
         if value := str(params.get(name) or "").strip():
             try:
@@ -112,10 +114,9 @@ def read(params: Mapping[str, Any]) -> Query:
             query.ended = value
         else:
             query.wrong["ended"] = "ended: write the month as YYYY-MM."
-    if sort := str(params.get("sort") or ""):
-        query.sort = sort if sort in SORTS else DEFAULT_SORT
-        if sort not in SORTS:
-            query.wrong["sort"] = f"sort: choose one of {', '.join(SORTS)}."
+
+
+def _read_limit(params: Mapping[str, Any], query: Query) -> None:
     try:
         query.limit = int(params.get("limit") or 50)
     except (TypeError, ValueError):
@@ -123,7 +124,6 @@ def read(params: Mapping[str, Any]) -> Query:
     if not 1 <= query.limit <= MAX_LIMIT:
         query.wrong["limit"] = f"limit: give between 1 and {MAX_LIMIT}."
         query.limit = 50
-    return query
 
 
 def _bound(value: str, *, ends: bool) -> datetime:

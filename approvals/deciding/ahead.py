@@ -15,7 +15,7 @@ from approvals.models import Advance, Step
 from approvals.people import who_decides
 from approvals.policy import policy
 from audit import trail
-from language.refusal import Blocked, Missing, Reason, raise_refusal
+from language.refusal import Blocked, Missing, Reason, raise_refusal, refuse_if
 from requests import access
 
 
@@ -86,49 +86,30 @@ def sign(*, actor: User, number: str, step_id: int, version: int) -> None:
         raise Blocked([Reason("stale", "The change was edited since you opened it.")])
     capacities, authors = who_decides.capacities_of(actor), who_decides.authors_of(step.change)
     raise_refusal(refusal(step, actor, capacities, authors))
-    mine = Step.objects.filter(
-        change=step.change,
-        round=step.round,
-        deferred=False,
-        stage=step.stage - 1,
-        decisions__actor=actor,
-    )
-    if not mine.filter(decisions__verdict="approve").exists():
-        raise Blocked(
-            [
-                Reason(
-                    "not_reviewed",
-                    "Approve a step of the stage before it first; then both can be given in one"
-                    " visit.",
-                )
-            ]
-        )
-    twice = Advance.objects.filter(
-        user=actor,
-        step__change=step.change,
-        step__round=step.round,
-        step__stage=step.stage,
-        ended_at__isnull=True,
-    )
-    if twice.exists():
-        raise Blocked(
-            [
-                Reason(
-                    "decided",
-                    "You have signed in that stage already; each stage takes different people.",
-                )
-            ]
-        )
+    refuse_if(_order_refusal(step, actor))
     principal = _fitting(step, actor, capacities, authors)[0].principal
     Advance.objects.create(
         step=step, user=actor, principal_id=principal, version=version, at=timezone.now()
     )
-    trail.record(
-        "approval.advance",
-        actor=actor,
-        change=step.change,
-        data={"step": step.pk, "kind": step.kind, "round": step.round},
+    said = {"step": step.pk, "kind": step.kind, "round": step.round}
+    trail.record("approval.advance", actor=actor, change=step.change, data=said)
+
+
+REVIEW_FIRST = "Approve a step of the stage before it first; then both can be given in one visit."
+SIGNED = "You have signed in that stage already; each stage takes different people."
+
+
+def _order_refusal(step: Step, actor: User) -> list[Reason]:
+    """Ahead goes only who has approved in the stage before, and once in a stage."""
+    before = Step.objects.filter(
+        change=step.change, round=step.round, deferred=False, stage=step.stage - 1
     )
+    if not before.filter(decisions__actor=actor, decisions__verdict="approve").exists():
+        return [Reason("not_reviewed", REVIEW_FIRST)]
+    signed = Advance.objects.filter(user=actor, step__change=step.change, ended_at__isnull=True)
+    if signed.filter(step__round=step.round, step__stage=step.stage).exists():
+        return [Reason("decided", SIGNED)]
+    return []
 
 
 @transaction.atomic

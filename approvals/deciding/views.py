@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from django.contrib import messages
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts.models import Delegation
+from accounts.models import Delegation, User
 from accounts.roles import Role
 from approvals.deciding import decisions, suggestions, telephone
 from approvals.models import Decision, Step
@@ -66,43 +66,32 @@ def queue(request: Request) -> HttpResponse:
         .only(*CARD)
     )
     found = who_decides.with_whom_for(request.user, list(cards.order_by("priority", "id")))
-    more = (
-        f"{found[PER_PAGE - 1].priority}~{found[PER_PAGE - 1].pk}" if len(found) > PER_PAGE else ""
-    )
-    visible = ChangeRequest.objects.visible_to(request.user)
-    decided = (
-        Decision.objects.filter(actor=request.user, change__in=visible)
-        .select_related("change", "step")
-        .order_by("-at", "-id")
-    )
-    decided = decided.select_related("on_behalf_of").only(
-        "verdict",
-        "at",
-        "on_behalf_of",
-        "delegation",
-        "actor",
-        "step__kind",
-        "change__number",
-        "change__summary",
-    )[:8]
+    shown, last_shown = found[:PER_PAGE], found[PER_PAGE - 1] if len(found) > PER_PAGE else None
     results = request.session.pop(RESULTS, None)
-    return render(
-        request,
-        "approvals/deciding/queue.html",
-        {
-            "steps": found[:PER_PAGE],
-            "more": more,
-            "decided": decided,
-            "asked": list(telephone.waiting_for(request.user)[:20]),
-            "standing_in": delegations.standing_in(request.user),
-            "several": sum(step.may_go_with_others for step in found[:PER_PAGE]) > 1,
-            "results": results,
-            "done_count": sum(result["done"] for result in results or []),
-            "refused_count": sum(not result["done"] for result in results or []),
-            "may_steer": request.user.has_role(*STEERING),
-            **({} if len(after) == 2 else {"waiting_count": badge(len(keys))}),
-        },
-    )
+    context = {
+        "steps": shown,
+        "more": f"{last_shown.priority}~{last_shown.pk}" if last_shown else "",
+        "decided": _decided_lately(request.user),
+        "asked": list(telephone.waiting_for(request.user)[:20]),
+        "standing_in": delegations.standing_in(request.user),
+        "several": sum(step.may_go_with_others for step in shown) > 1,
+        "results": results,
+        "done_count": sum(result["done"] for result in results or []),
+        "refused_count": sum(not result["done"] for result in results or []),
+        "may_steer": request.user.has_role(*STEERING),
+    }
+    if len(after) != 2:
+        context["waiting_count"] = badge(len(keys))
+    return render(request, "approvals/deciding/queue.html", context)
+
+
+def _decided_lately(user: User) -> QuerySet[Decision]:
+    """This person's last verdicts, of changes that they may still see."""
+    visible = ChangeRequest.objects.visible_to(user)
+    own = Decision.objects.filter(actor=user, change__in=visible).order_by("-at", "-id")
+    shown = ("verdict", "at", "on_behalf_of", "delegation", "actor")
+    own = own.select_related("change", "step", "on_behalf_of")
+    return own.only(*shown, "step__kind", "change__number", "change__summary")[:8]
 
 
 @require_safe

@@ -5,7 +5,7 @@ dead; what an installation lacks.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from accounts.models import Duty
@@ -113,52 +113,55 @@ def still_missing() -> list[Missing]:
     is there.
     """
     found = []
-    dead = [path.priority for path in paths() if not path.alive]
-    rules = _rules()
-    roles = {
-        role
-        for of in rules.values()
-        for stage in of["stages"]
-        for step in stage
-        for role in step["roles"]
-    }
-    held = who_decides.holders(roles | {str(Role.CHANGE_MANAGER), str(Role.ENGINEER)})
-    lacking = [role for role in sorted(held) if not held[role] and role != Role.EMERGENCY_CONTACT]
-    if lacking:
-        why = (
-            f"Nobody holds: {', '.join(label(role) for role in lacking)}. {_what_is_dead(dead)} Who"
-            " it takes at least: /settings/staffing/."
-        )
+    if lacking := _lacking_roles():
+        dead = [path.priority for path in paths() if not path.alive]
+        names = ", ".join(label(role) for role in lacking)
+        why = f"Nobody holds: {names}. {_what_is_dead(dead)} {LEAST}"
         found.append(Missing("People and their roles", why, "/settings/people/", "Add people"))
     on_duty = set(Duty.objects.current().values_list("kind", flat=True))
     for kind in Duty.Kind:
         if kind not in on_duty:
-            found.append(
-                Missing(
-                    f"Nobody is on duty: {kind.label.lower()}",
-                    "Emergencies call whoever is on duty.",
-                    "/settings/duties/",
-                    "Put on duty",
-                )
-            )
+            found.append(replace(NO_DUTY, title=f"{NO_DUTY.title}: {kind.label.lower()}"))
     if not Component.objects.exists():
-        why = "A change names what it touches; security reviews and conflicts follow from that."
-        found.append(
-            Missing("Components and their teams", why, "/settings/components/", "Add components")
-        )
+        found.append(NO_COMPONENTS)
     if not calendar_rules.is_looked_at():
-        why = (
-            "Windows on Tuesday and Thursday, freezes before holidays: are they yours? The change"
-            " manager edits them, or says so."
-        )
-        found.append(Missing("The calendar, looked at", why, "/calendar/rules/", "Look"))
+        found.append(NOT_LOOKED_AT)
     if not ChangeRequest.objects.exists():
-        found.append(
-            Missing(
-                "The first change",
-                "When the rest is there, an engineer asks for it.",
-                "/changes/",
-                "See all changes",
-            )
-        )
+        found.append(NO_CHANGE)
     return found
+
+
+LEAST = "Who it takes at least: /settings/staffing/."
+NO_DUTY = Missing(
+    "Nobody is on duty",
+    "Emergencies call whoever is on duty.",
+    "/settings/duties/",
+    "Put on duty",
+)
+NO_COMPONENTS = Missing(
+    "Components and their teams",
+    "A change names what it touches; security reviews and conflicts follow from that.",
+    "/settings/components/",
+    "Add components",
+)
+NOT_LOOKED_AT = Missing(
+    "The calendar, looked at",
+    "Windows on Tuesday and Thursday, freezes before holidays: are they yours? "
+    "The change manager edits them, or says so.",
+    "/calendar/rules/",
+    "Look",
+)
+NO_CHANGE = Missing(
+    "The first change",
+    "When the rest is there, an engineer asks for it.",
+    "/changes/",
+    "See all changes",
+)
+
+
+def _lacking_roles() -> list[str]:
+    """Roles that the policy or the process asks for, and nobody holds."""
+    steps = [step for rule in _rules().values() for stage in rule["stages"] for step in stage]
+    roles = {role for step in steps for role in step["roles"]}
+    held = who_decides.holders(roles | {str(Role.CHANGE_MANAGER), str(Role.ENGINEER)})
+    return [role for role in sorted(held) if not held[role] and role != Role.EMERGENCY_CONTACT]

@@ -5,7 +5,6 @@ every decision by it says so (A45).
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from django.contrib.auth.models import Group
 from django.db import transaction
@@ -70,42 +69,45 @@ def propose(
         )
     if not wrong and person and other:
         wrong |= _wrong_people(actor, person, other, role)
-    now = timezone.now()
-    if ends_at is None or ends_at <= now:
-        wrong["ends_at"] = "Until: give an instant to come."
-    elif ends_at > now + StandIn.LONGEST:
-        wrong["ends_at"] = (
-            f"Until: at most {StandIn.LONGEST.days} days from now; give it again when they are"
-            " over."
-        )
+    wrong |= _wrong_end(ends_at)
     try:
-        reason = reading.said(
-            "reason", reason, "Reason", "say why a stand-in is needed.", limit=2_000
-        )
+        reason = reading.said("reason", reason, "Reason", SAY_WHY, limit=2_000)
     except Invalid as problem:
         wrong |= problem.fields
     if wrong or person is None or other is None or ends_at is None:
         raise Invalid(fields=wrong)
-    others = [giver for giver in givers_of(role) if not actor.holds_itself(giver)] or list(
-        givers_of(role)
-    )
-    payload: dict[str, Any] = {
-        "user": person.pk,
-        "role": role,
-        "instead_of": other.pk,
-        "ends_at": ends_at.isoformat(),
-    }
+    givers = givers_of(role)
+    others = [giver for giver in givers if not actor.holds_itself(giver)] or list(givers)
+    named = label(role).lower()
+    until = f"until {say_instant(ends_at)}, as stand-in for {other}."
     return second_person.propose(
         actor=actor,
         kind=KIND,
-        subject=f"{person} as {label(role).lower()} instead of {other}",
+        subject=f"{person} as {named} instead of {other}",
         reason=reason,
-        widens=[
-            f"{person} would decide and act as {label(role).lower()} until {say_instant(ends_at)},"
-            f" as stand-in for {other}."
-        ],
-        payload=payload | {"roles": [giver.value for giver in others], "barred": [person.pk]},
+        widens=[f"{person} would decide and act as {named} {until}"],
+        payload={
+            "user": person.pk,
+            "role": role,
+            "instead_of": other.pk,
+            "ends_at": ends_at.isoformat(),
+            "roles": [giver.value for giver in others],
+            "barred": [person.pk],
+        },
     )
+
+
+SAY_WHY = "say why a stand-in is needed."
+
+
+def _wrong_end(ends_at: datetime | None) -> dict[str, str]:
+    now, days = timezone.now(), StandIn.LONGEST.days
+    if ends_at is None or ends_at <= now:
+        return {"ends_at": "Until: give an instant to come."}
+    if ends_at > now + StandIn.LONGEST:
+        again = "give it again when they are over."
+        return {"ends_at": f"Until: at most {days} days from now; {again}"}
+    return {}
 
 
 def _named(username: str, field: str, wrong: dict[str, str]) -> User | None:

@@ -187,48 +187,29 @@ def decision_refusal(
     """
     people = {user.pk, capacity.principal}
     if not capacity.roles & set(step.roles):
-        return [
-            Reason(
-                "not_yours",
-                f"{step.label} is for {listed(step.roles)}; you do not hold that role now.",
-            )
-        ]
-    if user.pk in authors:
-        return [
-            Reason(
-                "own_change",
-                "Whoever requested a change or edited its content does not decide on it.",
-            )
-        ]
+        text = f"{step.label} is for {listed(step.roles)}; you do not hold that role now."
+        return [Reason("not_yours", text)]
     if people & authors:
-        return [
-            Reason(
-                "own_change",
-                "Whoever delegated to you requested this change or edited its content; nobody"
-                " decides on it for them.",
-            )
-        ]
+        return [Reason("own_change", OWN if user.pk in authors else OWN_OF_GIVER)]
+    if step.state == Step.State.WAITING:
+        return [Reason("waiting", f"{step.label} opens when the stage before it has passed.")]
     if step.state != Step.State.OPEN:
-        if step.state == Step.State.WAITING:
-            return [Reason("waiting", f"{step.label} opens when the stage before it has passed.")]
         return [Reason("settled", _settled_sentence(step))]
     if people & decided:
         who = "You have" if user.pk in decided else "Whoever delegated to you has"
-        return [
-            Reason(
-                "decided",
-                f"{who} decided in this stage already; each stage takes different people.",
-            )
-        ]
+        text = f"{who} decided in this stage already; each stage takes different people."
+        return [Reason("decided", text)]
     if not step.quorum.helps(approvals_of(step), capacity.roles & frozenset(step.roles)):
-        return [
-            Reason(
-                "role_filled",
-                f"Your role's part of the {step.label.lower()} has been given; it waits for"
-                " somebody else.",
-            )
-        ]
+        part = f"Your role's part of the {step.label.lower()} has been given"
+        return [Reason("role_filled", f"{part}; it waits for somebody else.")]
     return []
+
+
+OWN = "Whoever requested a change or edited its content does not decide on it."
+OWN_OF_GIVER = (
+    "Whoever delegated to you requested this change or edited its content; "
+    "nobody decides on it for them."
+)
 
 
 def best_capacity(

@@ -126,36 +126,18 @@ def settle_item(
     if item is None:
         raise Missing([Reason("missing", f"{change.number} has no such checklist item.")])
     if state not in ChecklistItem.State.values:
-        raise Invalid(
-            fields={"state": f"State: choose one of {', '.join(ChecklistItem.State.values)}."}
-        )
-    item.note = reading.written(
-        "note",
-        item.note if note is None else note,
-        "Note",
-        needed=state == ChecklistItem.State.SKIPPED,
-    )
-    item.output = reading.written(
-        "output", item.output if output is None else output, "Output", needed=False
-    )
+        states = ", ".join(ChecklistItem.State.values)
+        raise Invalid(fields={"state": f"State: choose one of {states}."})
+    note, output = item.note if note is None else note, item.output if output is None else output
+    skipped, opened = state == ChecklistItem.State.SKIPPED, state == ChecklistItem.State.OPEN
+    item.note = reading.written("note", note, "Note", needed=skipped)
+    item.output = reading.written("output", output, "Output", needed=False)
     item.state = state
-    item.settled_by, item.settled_at = (
-        (actor, timezone.now()) if state != ChecklistItem.State.OPEN else (None, None)
-    )
+    item.settled_by, item.settled_at = (None, None) if opened else (actor, timezone.now())
     item.save()
-    trail.record(
-        "implementation.checklist",
-        actor=actor,
-        change=change,
-        data={
-            "item": item.pk,
-            "phase": item.phase,
-            "text": item.text,
-            "state": state,
-            "note": item.note,
-            "output": item.output,
-        },
-    )
+    said = {"item": item.pk, "phase": item.phase, "text": item.text, "state": state}
+    said |= {"note": item.note, "output": item.output}
+    trail.record("implementation.checklist", actor=actor, change=change, data=said)
     return item
 
 

@@ -53,16 +53,11 @@ def write_review(
     review = case.review
     assert review is not None
     if change.is_major and runbook_updated is None:
-        raise Invalid(
-            fields={"runbook_updated": "Runbook updated: this is a major change; answer yes or no."}
-        )
+        raise Invalid(fields={"runbook_updated": f"Runbook updated: {ANSWER}"})
     before = {name: getattr(review, name) for name in (*WRITTEN, "runbook_updated")}
     review.summary = reading.written("summary", summary, "Summary")
-    for name, value in (
-        ("deviations", deviations),
-        ("lessons", lessons),
-        ("improvements", improvements),
-    ):
+    others = {"deviations": deviations, "lessons": lessons, "improvements": improvements}
+    for name, value in others.items():
         setattr(review, name, reading.written(name, value, name.capitalize(), needed=False))
     review.runbook_updated = runbook_updated
     said = {name: getattr(review, name) for name in (*WRITTEN, "runbook_updated")}
@@ -74,22 +69,16 @@ def write_review(
     else:
         review.revised_by, review.revised_at = actor, timezone.now()
     review.writers = sorted({*review.writers, actor.pk})
-    review.save(
-        update_fields=[
-            *said,
-            "version",
-            "written_by",
-            "written_at",
-            "revised_by",
-            "revised_at",
-            "writers",
-        ]
-    )
+    review.save(update_fields=[*said, *WHO_AND_WHEN])
     late = review.version == 1 and review.written_at > review.due_at
     data = {"review": review.pk, "version": review.version, "late": late, **said}
     trail.record("implementation.review", actor=actor, change=change, data=data)
     close_if_nothing_owed(change)
     return review
+
+
+ANSWER = "this is a major change; answer yes or no."
+WHO_AND_WHEN = ("version", "written_by", "written_at", "revised_by", "revised_at", "writers")
 
 
 @transaction.atomic

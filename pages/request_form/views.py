@@ -309,6 +309,9 @@ ASKS = {"ask-longer": "longer", "ask-opening": "opening"}
 NOT_LOST = "Nothing you typed is lost: it stands below."
 
 
+NO_SUMMARY = "Summary: say in one line what changes; a draft is kept by it."
+
+
 def new(request: Request) -> HttpResponse:
     """A new change: save as a draft, or save and submit. Whatever is wrong, what was typed is shown
     again, and kept.
@@ -316,52 +319,59 @@ def new(request: Request) -> HttpResponse:
     access.check_may_write(request.user)
     if request.method != "POST":
         priority = request.GET.get("priority", "")
-        return _form_page(
-            request,
-            change=None,
-            values={
-                "priority": priority if priority in ChangeRequest.Priority.values else "",
-                "strategy": "rolling",
-            },
-        )
+        known = priority if priority in ChangeRequest.Priority.values else ""
+        values = {"priority": known, "strategy": "rolling"}
+        return _form_page(request, change=None, values=values)
     typed = forms.typed(request.POST)
     if not request.POST.get("summary", "").strip() and not request.POST.get("number"):
         # Nothing that anybody could find again: no draft, and no number is spent on it.
-        refused = Invalid(
-            fields={"summary": "Summary: say in one line what changes; a draft is kept by it."}
-        )
-        record_refusal(request, refused)
-        errors = _all_that_is_wrong(refused, request, typed)
-        return _form_page(
-            request, change=None, values=typed, errors=errors, notice=NOT_LOST, status=422
-        )
+        return _refused(request, None, typed, Invalid(fields={"summary": NO_SUMMARY}), NOT_LOST)
     try:
-        change = _save(request, forms.values_from(request.POST))
-        typed["number"] = change.number
-        if request.POST.get("intent") == "submit":
-            change = decisions.submit(actor=request.user, number=change.number)
-            messages.success(request, submission.said(change))
-        else:
-            messages.success(request, f"{change.number} is kept as a draft.")
-        if request.POST.get("intent", "") in ASKS:
-            return redirect(
-                f"{change.get_absolute_url()}?ask={ASKS[request.POST['intent']]}#no-fit"
-            )
+        return _made(request, typed)
     except Missing:
         raise
     except Refused as refused:
-        record_refusal(request, refused)
-        errors = _all_that_is_wrong(refused, request, typed)
         kept = "Everything you typed is kept in the draft." if typed.get("number") else NOT_LOST
-        return _form_page(
-            request,
-            change=None,
-            values=typed,
-            errors=errors,
-            notice=kept,
-            status=status_of(refused),
-        )
+        return _refused(request, None, typed, refused, kept)
+
+
+def _made(request: Request, typed: dict[str, Any]) -> HttpResponse:
+    """The draft, kept or submitted; its number goes into `typed` as soon as there is one."""
+    change = _save(request, forms.values_from(request.POST))
+    typed["number"] = change.number
+    if request.POST.get("intent") == "submit":
+        change = decisions.submit(actor=request.user, number=change.number)
+        messages.success(request, submission.said(change))
+    else:
+        messages.success(request, f"{change.number} is kept as a draft.")
+    return _onwards(request, change)
+
+
+def _onwards(request: Request, change: ChangeRequest) -> HttpResponse:
+    """To the change's page, there to the form by which to ask, where that was the intent."""
+    if asks := ASKS.get(request.POST.get("intent", "")):
+        return redirect(f"{change.get_absolute_url()}?ask={asks}#no-fit")
     return redirect(change)
+
+
+def _refused(
+    request: Request,
+    change: ChangeRequest | None,
+    typed: dict[str, Any],
+    refused: Refused,
+    notice: str,
+) -> HttpResponse:
+    """The form once more, with all that was typed and all that is wrong with it."""
+    record_refusal(request, refused)
+    if change is not None and isinstance(refused, Stale):
+        errors = _differing(change, typed)
+        typed["version"] = change.version
+    else:
+        errors = _all_that_is_wrong(refused, request, typed)
+    status = status_of(refused)
+    return _form_page(
+        request, change=change, values=typed, errors=errors, notice=notice, status=status
+    )
 
 
 def _all_that_is_wrong(refused: Refused, request: Request, typed: dict[str, Any]) -> dict[str, str]:
@@ -395,51 +405,32 @@ def edit(request: Request, number: str) -> HttpResponse:
         )
     typed = forms.typed(request.POST)
     try:
-        seen = key_of(request.POST.get("version", ""))
-        change = taking_back.edit(
-            actor=request.user, number=number, version=seen, values=forms.values_from(request.POST)
-        )
-        if request.POST.get("intent") == "submit" and change.state in (
-            State.DRAFT,
-            State.CHANGES_REQUESTED,
-        ):
-            typed["version"] = change.version
-            change = decisions.submit(actor=request.user, number=number)
-            messages.success(request, submission.said(change))
-        else:
-            messages.success(
-                request,
-                (
-                    "Saved."
-                    if change.state not in (State.IN_REVIEW,)
-                    else "Saved. A new round of approval has begun."
-                ),
-            )
-        if request.POST.get("intent", "") in ASKS:
-            return redirect(
-                f"{change.get_absolute_url()}?ask={ASKS[request.POST['intent']]}#no-fit"
-            )
+        return _edited(request, number, typed)
     except Refused as refused:
-        record_refusal(request, refused)
-        errors = _all_that_is_wrong(refused, request, typed)
-        notice = "Nothing you typed is lost."
-        if isinstance(refused, Stale):
-            change = access.change_for(request.user, number)
-            errors = _differing(change, typed)
-            typed["version"] = change.version
-            notice = (
-                "Somebody edited it since you opened it. Your text stands below; saving again puts"
-                " it in place of theirs."
-            )
-        return _form_page(
-            request,
-            change=change,
-            values=typed,
-            errors=errors,
-            notice=notice,
-            status=status_of(refused),
-        )
-    return redirect(change)
+        change = access.change_for(request.user, number)  # as it is by now
+        notice = OVERTAKEN if isinstance(refused, Stale) else "Nothing you typed is lost."
+        return _refused(request, change, typed, refused, notice)
+
+
+OVERTAKEN = (
+    "Somebody edited it since you opened it. Your text stands below; "
+    "saving again puts it in place of theirs."
+)
+
+
+def _edited(request: Request, number: str, typed: dict[str, Any]) -> HttpResponse:
+    values, seen = forms.values_from(request.POST), key_of(request.POST.get("version", ""))
+    change = taking_back.edit(actor=request.user, number=number, version=seen, values=values)
+    submits = request.POST.get("intent") == "submit"
+    if submits and change.state in (State.DRAFT, State.CHANGES_REQUESTED):
+        typed["version"] = change.version
+        change = decisions.submit(actor=request.user, number=number)
+        messages.success(request, submission.said(change))
+    else:
+        in_review = change.state == State.IN_REVIEW
+        more = " A new round of approval has begun." if in_review else ""
+        messages.success(request, f"Saved.{more}")
+    return _onwards(request, change)
 
 
 def _differing(change: ChangeRequest, typed: dict[str, Any]) -> dict[str, str]:
