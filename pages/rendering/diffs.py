@@ -6,8 +6,8 @@ import difflib
 import re
 from functools import lru_cache
 
-#: A line: the side it stands on ("", "del", "add") and its pieces, each with its mark ("", "del",
-#: "ins") and text.
+#: A line, or several that went or came together: the side it stands on ("", "del", "add") and its
+#: pieces, each with its mark ("", "del", "ins") and text.
 Line = tuple[str, list[tuple[str, str]]]
 
 
@@ -26,9 +26,16 @@ def diff_lines(before: str, after: str) -> list[Line]:
         elif i2 - i1 == j2 - j1 == 1:
             lines += _words(old[i1], new[j1])
         else:
-            lines += [("del", [("del", line)]) for line in old[i1:i2]]
-            lines += [("add", [("ins", line)]) for line in new[j1:j2]]
+            lines += [_block("del", "del", old[i1:i2])] if i2 > i1 else []
+            lines += [_block("add", "ins", new[j1:j2])] if j2 > j1 else []
     return lines
+
+
+def _block(side: str, mark: str, texts: list[str]) -> Line:
+    """Lines that went or came together, as one with line ends in it: a page of thousands is one
+    element, not thousands.
+    """
+    return (side, [(mark, "\n".join(texts))])
 
 
 #: Beyond so many pairs of pieces a comparison is not worth its time (it may take their number's

@@ -35,11 +35,28 @@ _TEXT = {
 _TAGS = _TEXT | {"table", "thead", "tbody", "tr", "th", "td"}
 
 
+#: A text with more line ends and signs of Markdown than this, or with a table of so many cells, is
+#: shown as it was typed: to lay it out would cost everybody who opens the page.
+SIGNS = 1_000
+CELLS = 5_000
+_sign = re.compile(r"[\n*_`\[\]<>&|#]")
+
+
+def _heavy(text: str) -> bool:
+    if len(_sign.findall(text)) > SIGNS:
+        return True
+    widest = max((line.count("|") for line in text.splitlines()), default=0)
+    return widest * (text.count("\n") + 1) > CELLS
+
+
 def markdown(text: str | None) -> Markup:
     """Markdown as sanitised HTML: an allow-list of tags, links only to the web and mail, no
-    images.
+    images. What is too heavy to lay out is shown as it was typed.
     """
-    html = re.sub(r"<(/?)h[1256]>", r"<\1h4>", _markdown.render(text or ""))
+    text = text or ""
+    if _heavy(text):
+        return Markup("<pre>{}</pre>").format(text)
+    html = re.sub(r"<(/?)h[1256]>", r"<\1h4>", _markdown.render(text))
     clean = nh3.clean(
         html,
         tags=_TAGS,

@@ -80,7 +80,10 @@ def test_setting_up_an_app_asks_for_the_password_first(signed_in: Client) -> Non
     user.save()
     client = Client()
     client.post("/accounts/login/", {"login": "engineer", "password": "a long and new one"})
-    shown = html_of(client.get("/accounts/2fa/totp/activate/"))
+    asked = client.get("/accounts/2fa/totp/activate/", follow=True)
+    assert "Confirm access" in html_of(asked)
+    [(where, _)] = asked.redirect_chain
+    shown = html_of(client.post(where, {"password": "a long and new one"}, follow=True))
     secret = re.search(r'id="authenticator_secret" type="text" value="([A-Z2-7]+)"', shown)
     assert secret
     assert f'alt="{secret[1]}"' in shown
