@@ -25,6 +25,18 @@ def check_administrator(actor: User) -> None:
         raise NotYours([Reason("not_yours", "Administrators keep people and their roles.")])
 
 
+def _keep(person: User) -> None:
+    """Store who they are. Raises Invalid where somebody else has taken the name meanwhile."""
+    try:
+        with transaction.atomic():
+            person.save()
+    except IntegrityError:
+        taken = f"Username: “{person.username}” is taken."
+        raise Invalid(fields={"username": taken}) from None
+    earlier = EmailAddress.objects.filter(user=person).exclude(email__iexact=person.email)
+    earlier.delete()  # it receives no links any more
+
+
 @transaction.atomic
 def save_person(
     *,
@@ -44,12 +56,9 @@ def save_person(
     """
     check_administrator(actor)
     wanted = {role for role in roles if role in Role._value2member_map_}
-    made = person is None
-    person = person or User()
+    made, person = person is None, person or User()
     wrong = wrong_identity(person, username, name, email, phone)
-    if password:
-        wrong |= wrong_password(person, password)
-    if wrong:
+    if wrong := wrong | (wrong_password(person, password) if password else {}):
         raise Invalid(fields=wrong)
     held = set() if made else {group.name for group in person.groups.all()}
     if not made and actor.pk == person.pk and (wanted != held or not is_active):
@@ -60,23 +69,12 @@ def save_person(
         person.set_password(password)
     elif made:
         person.set_unusable_password()
-    try:
-        with transaction.atomic():
-            person.save()
-    except IntegrityError:
-        raise Invalid(fields={"username": f"Username: “{username}” is taken."}) from None
-    earlier = EmailAddress.objects.filter(user=person).exclude(email__iexact=email)
-    earlier.delete()  # it receives no links any more
+    _keep(person)
     if password and not made:
         revoke_tokens(person, actor)
     person.groups.set(Group.objects.filter(name__in=wanted))
-    said = {
-        "person": person.pk,
-        "granted": sorted(wanted - held),
-        "revoked": sorted(held - wanted),
-        "active": is_active,
-        "password_set": bool(password),
-    }
+    roles_said = {"granted": sorted(wanted - held), "revoked": sorted(held - wanted)}
+    said = {"person": person.pk, **roles_said, "active": is_active, "password_set": bool(password)}
     trail.record("person.create" if made else "person.edit", actor=actor, data=said)
     people_changed.send(User)
     return person

@@ -13,6 +13,12 @@ from django.utils import timezone
 from accounts.models import Duty
 from accounts.roles import label
 
+NOBODY = "An emergency would call nobody."
+WHERE = (
+    "Administrators and change managers keep duties at /settings/duties/, people at"
+    " /settings/people/."
+)
+
 
 @register()
 def people(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
@@ -30,33 +36,18 @@ def people(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         unheld, single = vacancies.unheld_roles(), vacancies.single_holders()
     except Error:
         return []
-    where = (
-        "Administrators and change managers keep duties at /settings/duties/, people at"
-        " /settings/people/."
-    )
-    found: list[CheckMessage] = [
-        Warning(
+    found = [
+        (
+            f"W00{number}",
             f"Nobody is on duty: {kind.label.lower()}. An emergency would call nobody.",
-            hint=where,
-            id=f"approvals.W00{number}",
         )
         for number, kind in enumerate(Duty.Kind, start=1)
         if kind not in on_duty
     ]
     if unheld:
         names = ", ".join(label(role) for role in unheld)
-        found.append(
-            Warning(
-                f"The approval policy asks for roles that nobody holds: {names}.",
-                hint=where,
-                id="approvals.W003",
-            )
-        )
+        found.append(("W003", f"The approval policy asks for roles that nobody holds: {names}."))
     if single:
         names = ", ".join(f"{label(role)} ({person})" for role, person in single)
-        found.append(
-            Warning(
-                f"Roles that hang on one person alone: {names}.", hint=where, id="approvals.W004"
-            )
-        )
-    return found
+        found.append(("W004", f"Roles that hang on one person alone: {names}."))
+    return [Warning(said, hint=WHERE, id=f"approvals.{number}") for number, said in found]

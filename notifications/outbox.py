@@ -29,6 +29,11 @@ GIVE_UP_AFTER = 30  # attempts: with these waits, a day of trying, however long 
 BATCH = 100
 
 
+def _link(person: User, path: str | Callable[[User], str], change: Any) -> str:
+    page = change.get_absolute_url() if change is not None else "/"
+    return (path(person) if callable(path) else path) or page
+
+
 def tell(
     people: Iterable[User],
     *,
@@ -49,26 +54,22 @@ def tell(
     what theirs opens.
     """
     now = timezone.now()
-    due_at = due_at or now
-
-    def link(person: User) -> str:
-        page = change.get_absolute_url() if change is not None else "/"
-        return f"\n\n{settings.BASE_URL}{(path(person) if callable(path) else path) or page}\n"
-
     subject = " ".join(subject.split())[:250]  # no line breaks into a mail header
+    about = change.pk if change is not None else None
+    told = {person.pk: person for person in people if person.is_active}
     messages = [
         Message(
-            key=f"{kind}:{change.pk if change is not None else '-'}:{occasion}:{person.pk}"[:200],
+            key=f"{kind}:{about or '-'}:{occasion}:{person.pk}"[:200],
             kind=kind,
             recipient=person,
-            change_id=change.pk if change is not None else None,
+            change_id=about,
             subject=subject,
-            body=body + link(person),
+            body=f"{body}\n\n{settings.BASE_URL}{_link(person, path, change)}\n",
             digest=gather and not person.mail_at_once,
-            due_at=next_digest(now) if gather and not person.mail_at_once else due_at,
+            due_at=next_digest(now) if gather and not person.mail_at_once else due_at or now,
             created_at=now,
         )
-        for person in {person.pk: person for person in people if person.is_active}.values()
+        for person in told.values()
     ]
     if messages:
         Message.objects.bulk_create(messages, ignore_conflicts=True)

@@ -308,6 +308,21 @@ class Own:
     tone: str = ""
 
 
+def _of_draft(change: ChangeRequest) -> str:
+    missing = list(submit_problems(change, Record()))
+    if not missing:
+        return "Complete: submit it."
+    named = ", ".join(missing[:3]).replace("_", " ")
+    return f"{len(missing)} field{'' if len(missing) == 1 else 's'} to put right: {named}."
+
+
+def _in_review(change: ChangeRequest) -> str:
+    steps = getattr(change, "open_steps", [])
+    asked = [step for step in steps if step.state == "open" and step.round == change.round]
+    waits = ", ".join(dict.fromkeys(step.label.lower() for step in asked))
+    return f"Waits for {waits}." if waits else "In review."
+
+
 def _own(change: ChangeRequest) -> Own:
     """One sentence and one button for one of my changes."""
     page = change.get_absolute_url()
@@ -316,37 +331,16 @@ def _own(change: ChangeRequest) -> Own:
         case State.DRAFT if asked := late_records.refusal(change):
             return Own(change, "hourglass", asked[0].message, "Open", page)
         case State.DRAFT:
-            missing = list(submit_problems(change, Record()))
-            named = ", ".join(missing[:3]).replace("_", " ")
-            text = (
-                f"{len(missing)} field{'' if len(missing) == 1 else 's'} to put right: {named}."
-                if missing
-                else "Complete: submit it."
-            )
-            return Own(change, "list-checks", text, "Continue", f"{page}edit")
+            return Own(change, "list-checks", _of_draft(change), "Continue", f"{page}edit")
         case State.CHANGES_REQUESTED:
             return Own(change, "message-square", "A reviewer asks for changes.", "Answer", page)
         case State.IN_REVIEW:
-            steps = getattr(change, "open_steps", [])
-            asked_now = [
-                step.label.lower()
-                for step in steps
-                if step.state == "open" and step.round == change.round
-            ]
-            waits = ", ".join(dict.fromkeys(asked_now))
-            return Own(
-                change, "hourglass", f"Waits for {waits}." if waits else "In review.", "", page
-            )
+            return Own(change, "hourglass", _in_review(change), "", page)
         case State.APPROVED if change.is_emergency:
             return Own(change, "siren", "Authorised: it may start at once.", "Open", run, "danger")
         case State.APPROVED:
-            return Own(
-                change,
-                "calendar-clock",
-                "Approved, without a slot.",
-                "Pick a slot",
-                f"{page}#slots",
-            )
+            text = "Approved, without a slot."
+            return Own(change, "calendar-clock", text, "Pick a slot", f"{page}#slots")
         case State.SCHEDULED if change.slot_start and change.slot_end:
             return Own(change, "check", f"Starts {say_instant(change.slot_start)}.", "", page)
         case State.COMPLETED | State.ROLLED_BACK | State.FAILED:

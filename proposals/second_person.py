@@ -72,20 +72,15 @@ def propose(
         author=actor,
         created_at=timezone.now(),
     )
-    trail.record(
-        "proposal.create",
-        actor=actor,
-        data={"proposal": made.pk, "kind": kind, "subject": made.subject, "widens": widens},
-    )
-    body = "\n".join(
-        [f"Why: {reason}", "", "It would allow more:", *(f"- {line}" for line in widens)]
-    )
+    said = {"kind": kind, "subject": made.subject, "widens": widens}
+    trail.record("proposal.create", actor=actor, data={"proposal": made.pk, **said})
+    lines = "\n".join(f"- {line}" for line in widens)
     outbox.tell(
         could_be_second(made),
         kind="proposal",
         occasion=f"{made.pk}",
         subject=f"{actor} asks for a second person: {made.subject}",
-        body=body,
+        body=f"Why: {reason}\n\nIt would allow more:\n{lines}",
         path=made.get_absolute_url(),
     )
     return made

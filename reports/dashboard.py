@@ -21,6 +21,14 @@ def months_until(month: date, count: int = MONTHS) -> list[date]:
     return found[::-1]
 
 
+def _mttr(start: datetime, end: datetime) -> dict[date, timedelta]:
+    """How long the issues resolved in each month took."""
+    took = ExpressionWrapper(F("resolved_at") - F("detected_at"), output_field=DurationField())
+    resolved = lists.resolved_between(start, end).annotate(month=TruncMonth("resolved_at"))
+    found = resolved.values("month").annotate(mttr=Avg(took)).order_by("month")
+    return {row["month"].date(): row["mttr"] for row in found}
+
+
 def by_month(last: date, count: int = MONTHS) -> list[dict[str, Any]]:
     """Per month: counts by outcome and priority, average lead and implementation time, MTTR. Two
     queries.
@@ -42,30 +50,12 @@ def by_month(last: date, count: int = MONTHS) -> list[dict[str, Any]]:
                 failed=Count("id", filter=Q(outcome="failed")),
                 lead=Avg(lead),
                 took=Avg(took),
-                **{
-                    priority: Count("id", filter=Q(priority=priority))
-                    for priority in metrics.PRIORITIES
-                },
+                **{name: Count("id", filter=Q(priority=name)) for name in metrics.PRIORITIES},
             )
             .order_by("month")
         )
     }
-    mttr = {
-        row["month"].date(): row["mttr"]
-        for row in (
-            lists.resolved_between(start, end)
-            .annotate(month=TruncMonth("resolved_at"))
-            .values("month")
-            .annotate(
-                mttr=Avg(
-                    ExpressionWrapper(
-                        F("resolved_at") - F("detected_at"), output_field=DurationField()
-                    )
-                )
-            )
-            .order_by("month")
-        )
-    }
+    mttr = _mttr(start, end)
     return [_month_row(month, rows.get(month, {}), mttr.get(month)) for month in months]
 
 

@@ -94,6 +94,24 @@ def _resolved(start: datetime, end: datetime) -> list[metrics.Resolved]:
     ]
 
 
+def _still_open(start: datetime, end: datetime) -> dict[str, Any]:
+    """How many issues are open at the month's end, or now, and for how many days the oldest is."""
+    found = lists.open_at(start, end).aggregate(count=Count("id"), oldest=Min("detected_at"))
+    asked, oldest = min(end, timezone.now()), found["oldest"]
+    days = metrics.average([asked - oldest], metrics.DAY) if oldest else None
+    return {"count": found["count"], "oldest_days": days}
+
+
+def _issue(issue: Issue) -> dict[str, Any]:
+    return {
+        "change": issue.change.number,
+        "n": issue.n,
+        "severity": issue.severity,
+        "summary": issue.summary,
+        "resolved": issue.resolved_at is not None,
+    }
+
+
 def compute(month: date) -> dict[str, Any]:
     """The month's figures and lists, from the facts as they are now: a fixed number of queries,
     whatever the month holds.
@@ -110,8 +128,6 @@ def compute(month: date) -> dict[str, Any]:
         change__in=keys, change__confidential=False, superseded=False, written_at__isnull=False
     )
     told = list(reviews.order_by("written_at", "id").values_list("lessons", "improvements"))
-    still_open = lists.open_at(start, end).aggregate(count=Count("id"), oldest=Min("detected_at"))
-    asked = min(end, timezone.now())
     beside = Event.objects.filter(
         action__in=["change.reject", "change.cancel"], at__gte=start, at__lt=end
     ).aggregate(
@@ -122,24 +138,8 @@ def compute(month: date) -> dict[str, Any]:
         "title": f"Monthly Change Report - {start:%B %Y}",
         "month": f"{start:%Y-%m}",
         **metrics.figures(changes, _resolved(start, end)),
-        "open_issues": {
-            "count": still_open["count"],
-            "oldest_days": (
-                metrics.average([asked - still_open["oldest"]], metrics.DAY)
-                if still_open["oldest"]
-                else None
-            ),
-        },
-        "issues": [
-            {
-                "change": i.change.number,
-                "n": i.n,
-                "severity": i.severity,
-                "summary": i.summary,
-                "resolved": i.resolved_at is not None,
-            }
-            for i in issues
-        ],
+        "open_issues": _still_open(start, end),
+        "issues": [_issue(issue) for issue in issues],
         "improvements": _once(improvement for _, improvement in told),
         "lessons": _once(lesson for lesson, _ in told),
         "exceptions": process_exceptions.count(keys, start, end),

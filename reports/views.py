@@ -59,6 +59,13 @@ def dashboard(request: Request) -> HttpResponse:
     return render(request, "reports/dashboard.html", context)
 
 
+def _exceptions(counts: dict[str, int]) -> dict[str, Any]:
+    """The kinds of process exception that there were, and how many kinds there were not."""
+    counted = [(name, label, counts[name]) for name, label in process_exceptions.EXCEPTIONS.items()]
+    happened = [row for row in counted if row[2]]
+    return {"exceptions": happened, "quiet": len(counted) - len(happened)}
+
+
 @require_safe
 def monthly(request: Request, period: str) -> HttpResponse:
     """The month's report in the document's form; each number opens the list behind it."""
@@ -72,10 +79,6 @@ def monthly(request: Request, period: str) -> HttpResponse:
         .filter(number__in=shown["changes"])
         .order_by("-ended_at", "-id")[:SHOWN]
     )
-    counted = [
-        (name, label, report["exceptions"][name])
-        for name, label in process_exceptions.EXCEPTIONS.items()
-    ]
     following = metrics.next_month(month)
     context = {
         "report": shown,
@@ -86,8 +89,7 @@ def monthly(request: Request, period: str) -> HttpResponse:
         "following": following if following <= reporting.today() else None,
         "changes": changes,
         "total_shown": len(shown["changes"]),
-        "exceptions": [row for row in counted if row[2]],
-        "quiet": sum(not row[2] for row in counted),
+        **_exceptions(report["exceptions"]),
         "told": {
             name: (shown[name][:TOLD], len(shown[name]) - TOLD)
             for name in ("issues", "improvements", "lessons")

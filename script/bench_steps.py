@@ -115,10 +115,13 @@ def ask(
     return (time.perf_counter() - started) * 1000, answer.status, size
 
 
-Request = Callable[[], tuple[str, str, dict[str, str], str]]
+#: Method, path, headers and body.
+Asked = tuple[str, str, dict[str, str], str]
+Request = Callable[[], Asked]
+Figures = dict[str, float]
 
 
-def measure(port: int, request: Request, rounds: int, clients: int) -> dict[str, float]:
+def measure(port: int, request: Request, rounds: int, clients: int) -> Figures:
     """p50 and p95 of one client, operations a second of several; the first few warm up."""
     link = http.client.HTTPConnection("127.0.0.1", port)
     for _ in range(3):
@@ -134,7 +137,7 @@ def measure(port: int, request: Request, rounds: int, clients: int) -> dict[str,
     per_client = max(3, rounds // 4)
     work = [[request() for _ in range(per_client)] for _ in range(clients)]
 
-    def run(mine: list[tuple[str, str, dict[str, str], str]]) -> None:
+    def run(mine: list[Asked]) -> None:
         own = http.client.HTTPConnection("127.0.0.1", port)
         for method, path, headers, body in mine:
             ask(own, method, path, headers, body)
@@ -163,95 +166,130 @@ def statements(username: str, path: str) -> int:
     return len(queries)
 
 
-def main() -> int:
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="script/bench")
     parser.add_argument("--changes", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=60)
-    parser.add_argument(
-        "--waiting",
-        type=int,
-        default=0,
-        help="so many more changes wait for the approver whose queue is measured",
-    )
-    options = parser.parse_args()
+    waits = "so many more changes wait for the approver whose queue is measured"
+    parser.add_argument("--waiting", type=int, default=0, help=waits)
+    return parser.parse_args()
+
+
+def fill(count: int) -> None:
+    """The process, so many changes of the demonstration, and the stored reports of the months that
+    passed, as in production.
+    """
     call_command("migrate", verbosity=0)
     call_command("setup_process", stdout=sys.stderr)
-    if ChangeRequest.objects.count() < options.changes:
-        call_command(
-            "demo_data", changes=options.changes - ChangeRequest.objects.count(), stdout=sys.stderr
-        )
-    call_command(
-        "tick", stdout=sys.stderr
-    )  # as in production, where the months that passed have their stored report
-    engineer, lead = cookie("engineer"), cookie("tech-lead")
-    needed = 2 * (3 + options.rounds + 8 * max(3, options.rounds // 4)) + 10
-    print(f"· making {needed} drafts, and {options.waiting} changes that wait", file=sys.stderr)
+    if (lacking := count - ChangeRequest.objects.count()) > 0:
+        call_command("demo_data", changes=lacking, stdout=sys.stderr)
+    call_command("tick", stdout=sys.stderr)
+
+
+def make_drafts(count: int) -> list[str]:
+    author, day = User.objects.get(username="engineer"), timezone.now().date().isoformat()
+    values = {**VALUES, "requested_date": day}
+    return [changes.create(actor=author, values=values).number for _ in range(count)]
+
+
+def submit_all(numbers: list[str]) -> None:
     author = User.objects.get(username="engineer")
-    day = timezone.now().date().isoformat()
-    drafts = [
-        changes.create(actor=author, values={**VALUES, "requested_date": day}).number
-        for _ in range(needed)
-    ]
-    for _ in range(options.waiting):
-        decisions.submit(
-            actor=author,
-            number=changes.create(actor=author, values={**VALUES, "requested_date": day}).number,
-        )
-    for number in drafts[: needed // 2]:
+    for number in numbers:
         decisions.submit(actor=author, number=number)
-    open_steps = list(
-        Step.objects.filter(
-            change__number__in=drafts[: needed // 2], kind="technical", state="open"
-        ).values_list("pk", "change__number", "change__version")
-    )
-    to_submit, to_approve = iter(drafts[needed // 2 :]), iter(open_steps)
-    closed = ChangeRequest.objects.filter(state="closed").latest("id").number
-    deep = _deep_cursor()
-    month = f"{timezone.now():%Y-%m}"
-    before = f"{(timezone.now().replace(day=1) - timezone.timedelta(days=1)):%Y-%m}"
-    post = {"Content-Type": "application/x-www-form-urlencoded"}
 
-    def get(path: str, who: str = engineer) -> Request:
-        return lambda: ("GET", path, {"Cookie": who}, "")
 
-    def submit() -> tuple[str, str, dict[str, str], str]:
-        return (
-            "POST",
-            f"/changes/{next(to_submit)}/act/submit",
-            {"Cookie": engineer, "X-CSRFToken": "a" * 32, **post},
-            "x=1",
-        )
+def writing(rounds: int, waiting: int) -> dict[str, tuple[Request, Request, str]]:
+    """Submitting and approving by the form: each request takes a change of its own."""
+    half = 3 + rounds + 8 * max(3, rounds // 4) + 5
+    print(f"· making {2 * half} drafts, and {waiting} changes that wait", file=sys.stderr)
+    drafts = make_drafts(2 * half)
+    submit_all([*drafts[:half], *make_drafts(waiting)])
+    steps = Step.objects.filter(change__number__in=drafts[:half], kind="technical", state="open")
+    to_approve = iter(list(steps.values_list("pk", "change__number", "change__version")))
+    to_submit = iter(drafts[half:])
+    form = {"Content-Type": "application/x-www-form-urlencoded", "X-CSRFToken": "a" * 32}
+    engineer, lead = {"Cookie": cookie("engineer"), **form}, {"Cookie": cookie("tech-lead"), **form}
+    ticks = "&".join(f"tick_T{n}=on" for n in range(1, 7))
 
-    def approve() -> tuple[str, str, dict[str, str], str]:
+    def submit() -> Asked:
+        return "POST", f"/changes/{next(to_submit)}/act/submit", engineer, "x=1"
+
+    def approve() -> Asked:
         step, number, version = next(to_approve)
-        ticks = "&".join(f"tick_T{n}=on" for n in range(1, 7))
-        return (
-            "POST",
-            f"/changes/{number}/decide/{step}",
-            {"Cookie": lead, "X-CSRFToken": "a" * 32, **post},
-            f"verdict=approve&version={version}&{ticks}",
-        )
+        said = f"verdict=approve&version={version}&{ticks}"
+        return "POST", f"/changes/{number}/decide/{step}", lead, said
 
-    def write() -> tuple[str, str, dict[str, str], str]:
-        return "POST", "/write", {"Cookie": engineer, **post}, "x=1"
+    def write() -> Asked:
+        return "POST", "/write", engineer, "x=1"
 
-    steps: dict[str, tuple[Request, Request, str]] = {
-        "list": (get("/changes/"), get("/list"), "/changes/"),
-        "filtered": (
-            get("/changes/?state=closed&priority=P1"),
-            get("/filtered"),
-            "/changes/?state=closed&priority=P1",
-        ),
-        "deep": (get(f"/changes/?cursor={deep}"), get("/list"), f"/changes/?cursor={deep}"),
-        "search": (get("/changes/?q=catalogue"), get("/search"), "/changes/?q=catalogue"),
-        "change": (get(f"/changes/{closed}/"), get("/change"), f"/changes/{closed}/"),
-        "queue": (get("/approvals/", lead), get("/queue"), "/approvals/"),
-        "calendar": (get(f"/calendar/?at={month}"), get("/calendar"), f"/calendar/?at={month}"),
-        "report": (get(f"/reports/{before}/"), get("/report"), f"/reports/{before}/"),
-        "gate": (get(f"/api/v1/gate/{closed}"), get("/gate"), f"/api/v1/gate/{closed}"),
-        "submit": (submit, write, ""),
-        "approve": (approve, write, ""),
+    return {"submit": (submit, write, ""), "approve": (approve, write, "")}
+
+
+def _deep_cursor() -> str:
+    from requests.listing import encode_cursor
+
+    count = ChangeRequest.objects.count()
+    row = ChangeRequest.objects.order_by("-created_at", "-id").only("created_at")[count // 2]
+    return encode_cursor(row.created_at, row.pk)
+
+
+def reading() -> dict[str, tuple[Request, Request, str]]:
+    """Name to the page and the floor's answer, asked by the approver for the queue, else by an
+    engineer.
+    """
+    engineer, lead = {"Cookie": cookie("engineer")}, {"Cookie": cookie("tech-lead")}
+    closed = ChangeRequest.objects.filter(state="closed").latest("id").number
+    now = timezone.now()
+    last_month = now.replace(day=1) - timezone.timedelta(days=1)
+    paths = {
+        "list": ("/changes/", "/list"),
+        "filtered": ("/changes/?state=closed&priority=P1", "/filtered"),
+        "deep": (f"/changes/?cursor={_deep_cursor()}", "/list"),
+        "search": ("/changes/?q=catalogue", "/search"),
+        "change": (f"/changes/{closed}/", "/change"),
+        "queue": ("/approvals/", "/queue"),
+        "calendar": (f"/calendar/?at={now:%Y-%m}", "/calendar"),
+        "report": (f"/reports/{last_month:%Y-%m}/", "/report"),
+        "gate": (f"/api/v1/gate/{closed}", "/gate"),
     }
+
+    def get(path: str, who: dict[str, str]) -> Request:
+        return lambda: ("GET", path, who, "")
+
+    return {
+        name: (get(page, lead if name == "queue" else engineer), get(floor, engineer), page)
+        for name, (page, floor) in paths.items()
+    }
+
+
+def report(name: str, changes: int, ours: Figures, floor: Figures, sql: int | None) -> None:
+    figure = {
+        "step": name,
+        "changes": changes,
+        "product_p50_ms": round(ours["p50_ms"], 2),
+        "product_p95_ms": round(ours["p95_ms"], 2),
+        "floor_p50_ms": round(floor["p50_ms"], 2),
+        "ratio": round(ours["p50_ms"] / floor["p50_ms"], 2),
+        "bound": BOUNDS[name],
+        "product_per_second": round(ours["per_second"], 1),
+        "floor_per_second": round(floor["per_second"], 1),
+        "ratio_8": round(ours["per_second"] / floor["per_second"], 2),
+        "sql": sql,
+        "bytes": int(ours["bytes"]),
+    }
+    print(json.dumps(figure), flush=True)
+    print(
+        f"{name:10}{ours['p50_ms']:9.1f}{floor['p50_ms']:8.1f}{figure['ratio']:7.1f}"
+        f"{BOUNDS[name]:7.1f}{ours['per_second']:8.0f}{figure['ratio_8']:7.2f}"
+        f"{sql if sql is not None else '–':>5}{ours['bytes'] / 1000:6.0f}",
+        file=sys.stderr,
+    )
+
+
+def main() -> int:
+    options = arguments()
+    fill(options.changes)
+    steps = reading() | writing(options.rounds, options.waiting)
     here = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "script")])}
     print(
         f"{'step':10}{'product':>9}{'floor':>8}{'ratio':>7}{'bound':>7}"
@@ -263,35 +301,11 @@ def main() -> int:
         server("bench_floor:application", here) as floor,
     ):
         for name, (ours, theirs, path) in steps.items():
-            mine, least = (
-                measure(product, ours, options.rounds, 8),
-                measure(floor, theirs, options.rounds, 8),
-            )
-            sql = statements("tech-lead" if name == "queue" else "engineer", path) if path else None
-            figure = {
-                "step": name, "changes": options.changes,
-                "product_p50_ms": round(mine["p50_ms"], 2),
-                "product_p95_ms": round(mine["p95_ms"], 2),
-                "floor_p50_ms": round(least["p50_ms"], 2),
-                "ratio": round(mine["p50_ms"] / least["p50_ms"], 2), "bound": BOUNDS[name],
-                "product_per_second": round(mine["per_second"], 1),
-                "floor_per_second": round(least["per_second"], 1),
-                "ratio_8": round(mine["per_second"] / least["per_second"], 2), "sql": sql,
-                "bytes": int(mine["bytes"]),
-            }  # fmt: skip
-            print(json.dumps(figure), flush=True)
-            print(f"{name:10}{mine['p50_ms']:9.1f}{least['p50_ms']:8.1f}{figure['ratio']:7.1f}{BOUNDS[name]:7.1f}{mine['per_second']:8.0f}{figure['ratio_8']:7.2f}"
-                  f"{sql if sql is not None else '–':>5}{mine['bytes'] / 1000:6.0f}",
-                  file=sys.stderr)  # fmt: skip
+            mine = measure(product, ours, options.rounds, 8)
+            least = measure(floor, theirs, options.rounds, 8)
+            who = "tech-lead" if name == "queue" else "engineer"
+            report(name, options.changes, mine, least, statements(who, path) if path else None)
     return 0
-
-
-def _deep_cursor() -> str:
-    from requests.listing import encode_cursor
-
-    count = ChangeRequest.objects.count()
-    row = ChangeRequest.objects.order_by("-created_at", "-id").only("created_at")[count // 2]
-    return encode_cursor(row.created_at, row.pk)
 
 
 if __name__ == "__main__":

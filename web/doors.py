@@ -194,16 +194,8 @@ def idempotent(
             user = None
         if user is None:
             return get_response(request)
-        # A first request whose worker died left its key without an answer; the verbs guard
-        # themselves, so it may be tried again.
-        IdempotencyKey.objects.filter(
-            user=user, key=key, status=0, created_at__lt=timezone.now() - IN_FLIGHT
-        ).delete()
         try:
-            with transaction.atomic():
-                row = IdempotencyKey.objects.create(
-                    user=user, key=key, fingerprint=mark, created_at=timezone.now()
-                )
+            row = _claim(user, key, mark)
         except IntegrityError:
             return _repeated(IdempotencyKey.objects.filter(user=user, key=key).first(), mark)
         try:
@@ -211,14 +203,34 @@ def idempotent(
         except BaseException:
             row.delete()
             raise
-        if response.status_code >= 500 or response.status_code in (400, 401, 403, 429):
-            row.delete()
-        else:
-            row.status, row.body = response.status_code, response.content.decode()
-            row.save(update_fields=["status", "body"])
+        _keep(row, response)
         return response
 
     return middleware
+
+
+def _claim(user: User, key: str, mark: str) -> IdempotencyKey:
+    """The key's row, before the work. Raises IntegrityError where another request has it.
+
+    A first request whose worker died left its key without an answer; the verbs guard themselves, so
+    it may be tried again.
+    """
+    now = timezone.now()
+    held = IdempotencyKey.objects.filter(user=user, key=key, status=0)
+    held.filter(created_at__lt=now - IN_FLIGHT).delete()
+    with transaction.atomic():
+        return IdempotencyKey.objects.create(user=user, key=key, fingerprint=mark, created_at=now)
+
+
+def _keep(row: IdempotencyKey, response: HttpResponse) -> None:
+    """The answer, for whoever asks again; after a server's error, or at a door that did not open,
+    nothing was done, and the key is free.
+    """
+    if response.status_code >= 500 or response.status_code in (400, 401, 403, 429):
+        row.delete()
+    else:
+        row.status, row.body = response.status_code, response.content.decode()
+        row.save(update_fields=["status", "body"])
 
 
 def _repeated(row: IdempotencyKey | None, mark: str) -> HttpResponse:

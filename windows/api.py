@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from web.doors import PERSON, Body, ReasonIn, check_person
 from web.http import Request
 from windows.booking import bookings, freeze_exceptions, questions, slots
 from windows.calendar.explain import explain
+from windows.calendar.recurrence import Occurrence
 from windows.calendar.verdict import closure_occurrences, window_occurrences
 from windows.models import FreezeException, calendar_since, current_calendar
 
@@ -157,6 +159,29 @@ def next_slots(request: Request, number: str, after: str = "", limit: int = 5) -
     return {"items": items, "reasons": [reason.as_dict() for reason in why]}
 
 
+def _window(found: Occurrence, closures: Sequence[Occurrence]) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "start": found.start,
+        "end": found.end,
+        "priorities": sorted(found.priorities),
+        "capacity": found.capacity,
+        "scope": sorted(found.rule.scope),
+        "shut_by": [c.name for c in closures if c.start < found.end and found.start < c.end],
+    }
+
+
+def _freeze(closure: Occurrence) -> dict[str, Any]:
+    return {
+        "name": closure.name,
+        "kind": closure.kind,
+        "start": closure.start,
+        "end": None if closure.is_open_ended else closure.end,
+        "admits": sorted(closure.priorities),
+        "scope": sorted(closure.rule.scope),
+    }
+
+
 @router.get("/calendar", operation_id="get_calendar")
 def calendar(request: Request) -> Any:
     """Windows (also those that a freeze shuts), freezes and bookings between `from` and `to`, up to
@@ -170,36 +195,12 @@ def calendar(request: Request) -> Any:
         raise Invalid(fields={"to": "to: ask for at most 400 days."})
     rules = calendar_since(start)
     closures = closure_occurrences(rules, start, end)
-    windows = [
-        {
-            "name": o.name,
-            "start": o.start,
-            "end": o.end,
-            "priorities": sorted(o.priorities),
-            "capacity": o.capacity,
-            "scope": sorted(o.rule.scope),
-            "shut_by": [c.name for c in closures if c.start < o.end and o.start < c.end],
-        }
-        for o in window_occurrences(rules, start, end)
-    ]
-    freezes = [
-        {
-            "name": c.name,
-            "kind": c.kind,
-            "start": c.start,
-            "end": None if c.is_open_ended else c.end,
-            "admits": sorted(c.priorities),
-            "scope": sorted(c.rule.scope),
-        }
-        for c in closures
-    ]
-    booked = [
-        _booking(change)
-        for change in slots.bookings_between(request.user, start, end).prefetch_related(
-            "components"
-        )
-    ]
-    return {"windows": windows, "freezes": freezes, "bookings": booked}
+    booked = slots.bookings_between(request.user, start, end).prefetch_related("components")
+    return {
+        "windows": [_window(found, closures) for found in window_occurrences(rules, start, end)],
+        "freezes": [_freeze(closure) for closure in closures],
+        "bookings": [_booking(change) for change in booked],
+    }
 
 
 def _booking(change: ChangeRequest) -> dict[str, Any]:

@@ -195,6 +195,15 @@ def _principal(step: Step, actor: User, verdict: str, username: str) -> User:
     return named
 
 
+def _save(decision: Decision) -> None:
+    try:
+        with transaction.atomic():
+            decision.save()
+    except IntegrityError:
+        said = "You have decided in this stage already, or wrote on this change."
+        raise Blocked([Reason("decided", said)]) from None
+
+
 def keep(
     step: Step,
     actor: User,
@@ -209,34 +218,27 @@ def keep(
     """Store the decision and its event; for an approval by telephone also ask the person named to
     confirm it (A4).
     """
-    change = step.change
-    delegation = None if by_telephone or principal == actor else _delegation(principal, actor)
+    itself = principal == actor
     role = step.quorum.acting_role(who_decides.approvals_of(step), held)
     decision = Decision(
         step=step,
-        change=change,
+        change=step.change,
         round=step.round,
         stage=step.stage,
         deferred=step.deferred,
         actor=actor,
-        on_behalf_of=principal if principal != actor else None,
-        delegation=delegation,
-        stand_in_id=actor.stand_ins.get(role) if principal == actor else None,
+        on_behalf_of=None if itself else principal,
+        delegation=None if by_telephone or itself else _delegation(principal, actor),
+        stand_in_id=actor.stand_ins.get(role) if itself else None,
         role=role,
         roles_held=sorted(held),
         verdict=verdict,
         comment=comment,
         checklist=answers,
-        content_hash=change.content_hash,
+        content_hash=step.change.content_hash,
         at=timezone.now(),
     )
-    try:
-        with transaction.atomic():
-            decision.save()
-    except IntegrityError:
-        raise Blocked(
-            [Reason("decided", "You have decided in this stage already, or wrote on this change.")]
-        ) from None
+    _save(decision)
     _record(decision)
     if by_telephone:
         telephone.ask(decision)
@@ -356,31 +358,25 @@ def answers_before(actor: User, step_id: int) -> dict[str, Any]:
     return dict(last.checklist) if last else {}
 
 
+#: How a step closes by each objection, and the transition that it brings about.
+OBJECTIONS: dict[str, tuple[str, str]] = {
+    Decision.Verdict.REJECT: (Step.State.REJECTED, "reject"),
+    Decision.Verdict.REQUEST_CHANGES: (Step.State.CHANGES_REQUESTED, "request_changes"),
+}
+
+
 def _settle(step: Step, decision: Decision) -> None:
     """What one verdict brings about: nothing yet, the next stage, approval, or the way back."""
     change, verdict = step.change, decision.verdict
-    if verdict in (Decision.Verdict.REJECT, Decision.Verdict.REQUEST_CHANGES) and step.deferred:
+    if verdict in OBJECTIONS and step.deferred:
         # An emergency that has been implemented cannot be sent back; the objection stands in the
         # review, and is settled by it.
-        rounds.close_step(
-            step,
-            (
-                Step.State.CHANGES_REQUESTED
-                if verdict == Decision.Verdict.REQUEST_CHANGES
-                else Step.State.REJECTED
-            ),
-        )
-    elif verdict == Decision.Verdict.REJECT:
-        rounds.close_step(step, Step.State.REJECTED)
-        lifecycle.perform(
-            change, "reject", actor=decision.actor, reason=decision.comment, step=step.pk
-        )
-        rounds.withdraw_round(change)
-    elif verdict == Decision.Verdict.REQUEST_CHANGES:
-        rounds.close_step(step, Step.State.CHANGES_REQUESTED)
-        lifecycle.perform(
-            change, "request_changes", actor=decision.actor, reason=decision.comment, step=step.pk
-        )
+        rounds.close_step(step, OBJECTIONS[verdict][0])
+    elif verdict in OBJECTIONS:
+        closed, verb = OBJECTIONS[verdict]
+        rounds.close_step(step, closed)
+        why = decision.comment
+        lifecycle.perform(change, verb, actor=decision.actor, reason=why, step=step.pk)
         rounds.withdraw_round(change)
     elif verdict == Decision.Verdict.WAIVE:
         rounds.close_step(step, Step.State.WAIVED)

@@ -65,15 +65,8 @@ def suggest(*, actor: User, number: str, field: str, text: str, comment: str = "
     if not cleaned or cleaned == before:
         raise Invalid(fields={field: f"{label}: write what it should say; this is what it says."})
     if change.suggestions.filter(state=Suggestion.State.OPEN).count() >= MOST_OPEN:
-        raise Blocked(
-            [
-                Reason(
-                    "too_many",
-                    f"{change.number} has {MOST_OPEN} open suggestions; comment, or request"
-                    " changes.",
-                )
-            ]
-        )
+        many = f"{change.number} has {MOST_OPEN} open suggestions; comment, or request changes."
+        raise Blocked([Reason("too_many", many)])
     made = Suggestion.objects.create(
         change=change,
         author=actor,

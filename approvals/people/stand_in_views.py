@@ -40,26 +40,19 @@ def stand_in_page(request: Request) -> HttpResponse:
         rows = rows.filter(pk__lt=after)
     found = list(rows[: PER_PAGE + 1])
     may_give = not stand_ins.refusal(request.user)
+    holds = request.user.holds_itself
+    roles = [role for role in stand_ins.ROLES if may_give and holds(*stand_ins.givers_of(role))]
     context = {
         "rows": [(row, not stand_ins.end_refusal(row, request.user)) for row in found[:PER_PAGE]],
         "more": found[PER_PAGE - 1].pk if len(found) > PER_PAGE else None,
         "may_give": may_give,
-        "roles": (
-            [
-                (role, label(role))
-                for role in stand_ins.ROLES
-                if request.user.holds_itself(*stand_ins.givers_of(role))
-            ]
-            if may_give
-            else []
-        ),
+        "roles": [(role, label(role)) for role in roles],
         "people": User.deciders().order_by("name", "username")[:500] if may_give else [],
         "values": Fields(request.POST),
         "errors": Fields(errors),
     }
-    return render(
-        request, "approvals/people/stand_ins.html", context, status=422 if errors else 200
-    )
+    status = 422 if errors else 200
+    return render(request, "approvals/people/stand_ins.html", context, status=status)
 
 
 def _propose(request: Request) -> None:

@@ -53,6 +53,15 @@ def refusal(actor: User) -> list[Reason]:
     ]
 
 
+def _wrong_role(actor: User, role: str) -> dict[str, str]:
+    if role not in ROLES:
+        return {"role": "Role: choose one that requests or decides."}
+    if actor.holds_itself(*givers_of(role)):
+        return {}
+    givers = listed(list(givers_of(role)), "and")
+    return {"role": f"Role: {label(role)} is given by {givers} together."}
+
+
 @transaction.atomic
 def propose(
     *, actor: User, username: str, role: str, instead_of: str, ends_at: datetime | None, reason: str
@@ -61,12 +70,7 @@ def propose(
     raise_refusal(refusal(actor))
     wrong: dict[str, str] = {}
     person, other = _named(username, "username", wrong), _named(instead_of, "instead_of", wrong)
-    if role not in ROLES:
-        wrong["role"] = "Role: choose one that requests or decides."
-    elif not actor.holds_itself(*givers_of(role)):
-        wrong["role"] = (
-            f"Role: {label(role)} is given by {listed(list(givers_of(role)), 'and')} together."
-        )
+    wrong |= _wrong_role(actor, role)
     if not wrong and person and other:
         wrong |= _wrong_people(actor, person, other, role)
     wrong |= _wrong_end(ends_at)
@@ -157,24 +161,16 @@ def second_refusal(proposal: Proposal, second: User) -> list[Reason]:
 def _carry_out(proposal: Proposal, second: User) -> None:
     given = proposal.payload
     people = User.objects.select_for_update().in_bulk([given["user"], given["instead_of"]])
-    person, other, role, now = (
-        people[given["user"]],
-        people[given["instead_of"]],
-        str(given["role"]),
-        timezone.now(),
-    )
+    person, other = people[given["user"]], people[given["instead_of"]]
+    role, now = str(given["role"]), timezone.now()
     ends_at = reading.instant(given["ends_at"])
-    problem = (
-        "its end has passed."
-        if ends_at <= now
-        else next(iter(_wrong_people(proposal.author, person, other, role).values()), "")
-    )
+    wrong = _wrong_people(proposal.author, person, other, role)
+    problem = "its end has passed." if ends_at <= now else next(iter(wrong.values()), "")
     if not problem and not proposal.author.holds_itself(*givers_of(role)):
         problem = f"{proposal.author} may not give it any more."
     if problem:
-        raise Blocked(
-            [Reason("overtaken", f"It cannot be carried out any more: {problem} Decline it.")]
-        )
+        said = f"It cannot be carried out any more: {problem} Decline it."
+        raise Blocked([Reason("overtaken", said)])
     by = {"given_by": proposal.author, "confirmed_by": second, "reason": proposal.reason}
     made = StandIn.objects.create(
         user=person, role=role, instead_of=other, starts_at=now, ends_at=ends_at, **by
@@ -186,12 +182,10 @@ def _carry_out(proposal: Proposal, second: User) -> None:
         "role": role,
         "instead_of": other.pk,
         "until": ends_at.isoformat(),
+        "confirmed_by": second.pk,
+        "reason": proposal.reason,
     }
-    trail.record(
-        "stand_in.give",
-        actor=proposal.author,
-        data=data | {"confirmed_by": second.pk, "reason": proposal.reason},
-    )
+    trail.record("stand_in.give", actor=proposal.author, data=data)
     people_changed.send(User)
     lasts = f"until {say_instant(ends_at)} ({say_length(ends_at - now)})"
     _tell(

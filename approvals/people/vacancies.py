@@ -174,27 +174,24 @@ def _tell(new: list[Vacancy]) -> None:
             lists[key].append(vacancy)
     visible = {key: _visible(people[key], found) for key, found in lists.items()}
     for key, found in visible.items():
-        if not found:
-            continue
-        one = (
-            found[0].step.change
-            if len({vacancy.step.change_id for vacancy in found}) == 1
-            else None
-        )
-        count = (
-            f"{len(found)} approvals wait for nobody"
-            if one is None
-            else f"{one.number} waits for nobody"
-        )
-        outbox.tell(
-            [people[key]],
-            kind="nobody_can_decide",
-            occasion=f"{keys[0]} {now.isoformat()}",
-            change=one,
-            subject=f"{count}: {', '.join(dict.fromkeys(v.step.label.lower() for v in found))}",
-            body="\n".join([*(f"- {vacancy.sentence}" for vacancy in found), "", REMEDY]),
-            path="/approvals/waiting/" if one is None else "",
-        )
+        if found:
+            _tell_one(people[key], found, f"{keys[0]} {now.isoformat()}")
+
+
+def _tell_one(person: User, found: list[Vacancy], occasion: str) -> None:
+    changes = {vacancy.step.change_id for vacancy in found}
+    one = found[0].step.change if len(changes) == 1 else None
+    count = f"{one.number} waits" if one else f"{len(found)} approvals wait"
+    steps = ", ".join(dict.fromkeys(vacancy.step.label.lower() for vacancy in found))
+    outbox.tell(
+        [person],
+        kind="nobody_can_decide",
+        occasion=occasion,
+        change=one,
+        subject=f"{count} for nobody: {steps}",
+        body="\n".join([*(f"- {vacancy.sentence}" for vacancy in found), "", REMEDY]),
+        path="" if one else "/approvals/waiting/",
+    )
 
 
 def _visible(person: User, found: list[Vacancy]) -> list[Vacancy]:

@@ -105,11 +105,7 @@ def _show_draft(request: Request, key: int, refused: Refused | None = None) -> H
             else []
         ),
         "stuck": trial.warnings(found.rules) if may_edit else [],
-        "declined": (
-            Proposal.objects.filter(kind=drafts.KIND, payload__draft=found.pk, state="declined")
-            .select_related("answered_by")
-            .first()
-        ),
+        "declined": about.filter(state="declined").first(),
         "reason": request.POST.get("reason", ""),
         "kinds": [
             (kind, words) for kind, words in policy.KIND_LABELS.items() if kind != policy.EMERGENCY
@@ -118,12 +114,8 @@ def _show_draft(request: Request, key: int, refused: Refused | None = None) -> H
         "triggers": list(policy.TRIGGERS.items()),
         "most_people": check.MOST_PEOPLE,
     }
-    return render(
-        request,
-        "approvals/policy_editor/draft.html",
-        context,
-        status=status_of(refused) if refused else 200,
-    )
+    status = status_of(refused) if refused else 200
+    return render(request, "approvals/policy_editor/draft.html", context, status=status)
 
 
 def _described(
@@ -390,6 +382,15 @@ def tried(request: Request, key: int) -> HttpResponse:
     return render(request, "approvals/policy_editor/trial.html", context)
 
 
+def _components(typed: str, errors: dict[str, str]) -> dict[str, Component]:
+    slugs = [slug.strip() for slug in typed.split(",") if slug.strip()][:50]
+    found = {component.slug: component for component in Component.objects.filter(slug__in=slugs)}
+    if unknown := [slug for slug in slugs if slug not in found]:
+        remedy = "take the names from the list of components."
+        errors["components"] = f"Components: there is no {unknown[0][:60]}; {remedy}"
+    return found
+
+
 @require_safe
 def simulator(request: Request) -> HttpResponse:
     """Give facts, see the steps and who could decide them today."""
@@ -398,13 +399,7 @@ def simulator(request: Request) -> HttpResponse:
     key = key_of(get.get("draft", ""))
     found = drafts.draft_for(key) if key else None
     rules = found.rules if found else drafts.published().rules
-    slugs = [slug.strip() for slug in get.get("components", "").split(",") if slug.strip()][:50]
-    components = {c.slug: c for c in Component.objects.filter(slug__in=slugs)}
-    if unknown := [slug for slug in slugs if slug not in components]:
-        errors["components"] = (
-            f"Components: there is no {unknown[0][:60]}; take the names from the list of"
-            " components."
-        )
+    components = _components(get.get("components", ""), errors)
     username = get.get("requester", "").strip()
     requester = User.objects.filter(username=username).first() if username else None
     if username and requester is None:

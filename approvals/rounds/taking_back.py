@@ -37,6 +37,14 @@ def edit_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     return [] if actor == change.requester else apart.judge_refusal(change, actor, "edits")
 
 
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:
+    return {
+        name: [content.as_text(before[name]), content.as_text(after[name])]
+        for name in content.NAMES
+        if before[name] != after[name]
+    }
+
+
 @transaction.atomic
 def edit(*, actor: User, number: str, version: int, values: Mapping[str, Any]) -> ChangeRequest:
     """Change fields. An edit of the content in review or after voids every approval and opens a new
@@ -53,12 +61,7 @@ def edit(*, actor: User, number: str, version: int, values: Mapping[str, Any]) -
     before, besides = change.content(), _besides(change)
     changes.assign(change, cleaned, actor)
     change._prefetched_objects_cache = {}  # type: ignore[attr-defined]
-    after = change.content()
-    changed = {
-        name: [content.as_text(before[name]), content.as_text(after[name])]
-        for name in content.NAMES
-        if before[name] != after[name]
-    }
+    changed = _differences(before, change.content())
     changed_besides = {
         name: [old, new] for name, new in _besides(change).items() if (old := besides[name]) != new
     }
@@ -152,14 +155,8 @@ def escalate(
     """
     change = access.change_to_write(actor, number)
     raise_refusal(escalate_refusal(change, actor))
-    values = cleaning.clean(
-        {
-            "priority": "P0",
-            "emergency_kind": emergency_kind,
-            "emergency_reference": emergency_reference,
-        },
-        change,
-    )
+    p0 = {"emergency_kind": emergency_kind, "emergency_reference": emergency_reference}
+    values = cleaning.clean({"priority": "P0", **p0}, change)
     reason = reading.said("reason", reason, "Reason")
     wrong = {} if reason else {"reason": "Reason: say what makes it an emergency."}
     was = change.priority

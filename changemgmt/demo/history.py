@@ -250,12 +250,8 @@ class Past:
             slug = rnd.choice(list(stories.STORIES))
             summary, reason, steps, back = rnd.choice(stories.STORIES[slug])
         version = f"{rnd.randint(2, 9)}.{rnd.randint(0, 30)}"
-        tested = {
-            "what": "The rollback plan",
-            "where": "staging",
-            "when": f"{created:%Y-%m-%d}",
-            "link": "",
-        }
+        tested = {"what": "The rollback plan", "where": "staging", "link": ""}
+        tested |= {"when": f"{created:%Y-%m-%d}"}
         return {
             "priority": priority,
             "emergency_kind": rnd.choice(["outage", "vulnerability"]) if emergency else "",
@@ -448,16 +444,8 @@ class Past:
         elif fate < 0.075:
             ended = started + minutes(life.values["estimated_minutes"])
             why = "The migration stopped half-way."
-            life.move(
-                ended,
-                "fail",
-                implementer,
-                "implementing",
-                "failed",
-                outcome="failed",
-                reason=why,
-                skipped=0,
-            )
+            said = {"outcome": "failed", "reason": why, "skipped": 0}
+            life.move(ended, "fail", implementer, "implementing", "failed", **said)
         else:
             ended = self._completed(life, implementer, started, slot)
         life.row |= {"outcome": life.row["state"], "ended_at": ended}
@@ -599,11 +587,8 @@ class Past:
         """
         rnd, due, outcome = self.random, ended + timedelta(hours=24), life.row["outcome"]
         late = rnd.random() < 0.04
-        written = (
-            due + timedelta(hours=rnd.uniform(1, 4))
-            if late
-            else ended + timedelta(hours=rnd.uniform(0.5, 20))
-        )
+        hours = timedelta(hours=rnd.uniform(1, 4) if late else rnd.uniform(0.5, 20))
+        written = (due if late else ended) + hours
         if late:
             life.event(due, "implementation.review_overdue", None, due_at=due.isoformat())
         told = {

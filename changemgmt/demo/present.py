@@ -190,6 +190,9 @@ class Present:
             "Set the interval to 5 s\nRestart the indexer",
             "Set the interval to 20 min",
         )
+        self._order_service()
+
+    def _order_service(self) -> None:
         change = self.submit(
             "engineer",
             timedelta(hours=9),

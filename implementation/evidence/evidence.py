@@ -217,20 +217,9 @@ def record_check(
         observed_at=_observed(observed_at, "observed_at", "Observed at"),
         by=actor,
     )
-    trail.record(
-        "implementation.check",
-        actor=actor,
-        change=change,
-        data={
-            "check": check.pk,
-            "name": check.name,
-            "kind": kind,
-            "passed": passed,
-            "value": value,
-            "unit": check.unit,
-            "output": check.output,
-        },
-    )
+    told = {name: getattr(check, name) for name in ("name", "kind", "passed", "value", "unit")}
+    data = {"check": check.pk, **told, "output": check.output}
+    trail.record("implementation.check", actor=actor, change=change, data=data)
     return check
 
 

@@ -5,6 +5,7 @@ R151, A13, A22).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -30,6 +31,18 @@ from requests.models import Author, ChangeRequest
 from requests.states import ENDED, State
 
 WRITTEN = ("summary", "deviations", "lessons", "improvements")
+
+
+def _sign(review: Review, actor: User) -> datetime:
+    """The next version is this person's, from now on; the first writer stays named."""
+    now = timezone.now()
+    review.version += 1
+    if review.written_at is None:
+        review.written_by, review.written_at = actor, now
+    else:
+        review.revised_by, review.revised_at = actor, now
+    review.writers = sorted({*review.writers, actor.pk})
+    return now
 
 
 @transaction.atomic
@@ -63,14 +76,9 @@ def write_review(
     said = {name: getattr(review, name) for name in (*WRITTEN, "runbook_updated")}
     if review.version and said == before:
         return review
-    review.version += 1
-    if review.written_at is None:
-        review.written_by, review.written_at = actor, timezone.now()
-    else:
-        review.revised_by, review.revised_at = actor, timezone.now()
-    review.writers = sorted({*review.writers, actor.pk})
+    now = _sign(review, actor)
     review.save(update_fields=[*said, *WHO_AND_WHEN])
-    late = review.version == 1 and review.written_at > review.due_at
+    late = review.version == 1 and now > review.due_at
     data = {"review": review.pk, "version": review.version, "late": late, **said}
     trail.record("implementation.review", actor=actor, change=change, data=data)
     close_if_nothing_owed(change)
@@ -110,6 +118,19 @@ def confirm_review(*, actor: User, number: str, p0_justified: bool | None = None
     return review
 
 
+def _cleaned(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Read like a change's fields, but for the date: one that has passed is right here, the work is
+    done.
+    """
+    cleaned = cleaning.clean({key: said for key, said in values.items() if key != "requested_date"})
+    if values.get("requested_date"):
+        try:
+            cleaned["requested_date"] = str(reading.calendar_day(values["requested_date"]))
+        except reading.Wrong as problem:
+            raise Invalid(fields={"requested_date": f"Requested date: {problem}"}) from None
+    return cleaned
+
+
 @transaction.atomic
 def document(*, actor: User, number: str, values: Mapping[str, Any]) -> Documentation:
     """Supply what a P0 left out before its authorisation (R5, A22), as a version of its own; the
@@ -125,15 +146,7 @@ def document(*, actor: User, number: str, values: Mapping[str, Any]) -> Document
                 for name in unknown
             }
         )
-    # A date that has passed is right here: the work is done.
-    cleaned = cleaning.clean(
-        {name: value for name, value in values.items() if name != "requested_date"}
-    )
-    if values.get("requested_date"):
-        try:
-            cleaned["requested_date"] = str(reading.calendar_day(values["requested_date"]))
-        except reading.Wrong as problem:
-            raise Invalid(fields={"requested_date": f"Requested date: {problem}"}) from None
+    cleaned = _cleaned(values)
     last = change.documentation.order_by("-version").first()
     kept = Documentation.objects.create(
         change=change,
@@ -143,17 +156,9 @@ def document(*, actor: User, number: str, values: Mapping[str, Any]) -> Document
         at=timezone.now(),
     )
     late = case.review is not None and kept.at > case.review.due_at
-    trail.record(
-        "implementation.document",
-        actor=actor,
-        change=change,
-        data={
-            "version": kept.version,
-            "fields": sorted(cleaned),
-            "late": late,
-            "content": content.as_data(cleaned),
-        },
-    )
+    said = {"fields": sorted(cleaned), "late": late, "content": content.as_data(cleaned)}
+    data = {"version": kept.version, **said}
+    trail.record("implementation.document", actor=actor, change=change, data=data)
     close_if_nothing_owed(change)
     return kept
 

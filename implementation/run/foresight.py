@@ -83,29 +83,29 @@ def _would_fail(change: ChangeRequest, start: datetime) -> list[Reason]:
     return [reason for reason in guards.run_refusal(case) if reason.code != "component_busy"]
 
 
+def _subject(change: ChangeRequest, stage: int, start: datetime, count: int) -> str:
+    things = f"{count} thing{'s' if count > 1 else ''}"
+    if stage == OPEN and count:
+        return f"{change.number} cannot start yet: {things} in the way"
+    if stage == OPEN:
+        end = say_until(change.window_end or change.slot_end or start)
+        return f"{change.number} may start now, until {end}"
+    if count:
+        return f"{change.number} starts {say_instant(start)}, but {things} would stop it"
+    who = (
+        f"{change.implementer} may not start it"
+        if change.implementer
+        else "nobody who may start it is on duty then"
+    )
+    return f"{change.number} starts {say_instant(start)}, and {who}"
+
+
 def _send(
     change: ChangeRequest, stage: int, start: datetime, reasons: list[Reason], absent: str
 ) -> None:
     entry = FeedEntry.objects.filter(change=change).first()
     due_at = max(start - BEFORE[stage], entry.updated_at) if entry else start - BEFORE[stage]
     booking = entry.sequence if entry else 0
-    things = f"{len(reasons)} thing{'s' if len(reasons) > 1 else ''}"
-    if stage == OPEN:
-        end = say_until(change.window_end or change.slot_end or start)
-        subject = (
-            f"{change.number} cannot start yet: {things} in the way"
-            if reasons
-            else f"{change.number} may start now, until {end}"
-        )
-    elif reasons:
-        subject = f"{change.number} starts {say_instant(start)}, but {things} would stop it"
-    else:
-        who = (
-            f"{change.implementer} may not start it"
-            if change.implementer
-            else "nobody who may start it is on duty then"
-        )
-        subject = f"{change.number} starts {say_instant(start)}, and {who}"
     lead = f"“{change.summary}”"
     if stage != OPEN:
         lead += f" is booked for {say_instant(start)}, in {say_length(start - timezone.now())}"
@@ -114,7 +114,7 @@ def _send(
         kind="slot_open" if stage == OPEN else "foreseen",
         occasion=f"{start} {stage} {booking}",
         change=change,
-        subject=subject,
+        subject=_subject(change, stage, start, len(reasons)),
         body="\n".join(
             [
                 f"{lead}.",

@@ -414,14 +414,10 @@ def owed(case: Case) -> list[Reason]:
     """What must come in before an ended change closes (A13, A22)."""
     change, review, found = case.change, case.review, []
     if review is None or review.written_at is None:
-        due = f", due {say_instant(review.due_at)}" if review else ""
-        found.append(
-            Reason(
-                "review",
-                f"The post-implementation review is not written yet{due}.",
-                until=review.due_at if review else None,
-            )
-        )
+        until = review.due_at if review else None
+        due = f", due {say_instant(until)}" if until else ""
+        unwritten = f"The post-implementation review is not written yet{due}."
+        found.append(Reason("review", unwritten, until=until))
     elif change.confirmation_owed and review.confirmed_at is None:
         found.append(
             Reason("confirmation", "Somebody who did not implement it has to confirm the review.")
@@ -429,30 +425,24 @@ def owed(case: Case) -> list[Reason]:
     if fields := documentation_owed(case):
         labels = ", ".join(content.BY_NAME[name].label.lower() for name in fields)
         found.append(Reason("documentation", f"The emergency's documentation lacks: {labels}."))
-    if change.is_emergency:
-        started_before = [
-            step
-            for step in case.steps
-            if step.kind == policy.EMERGENCY and step.ratify_by and step.state == step.State.OPEN
-        ]
-        found += [
-            Reason(
-                "ratification",
-                "Its start before authorisation is not ratified yet, due"
-                f" {say_instant(step.ratify_by)}.",
-                until=step.ratify_by,
-            )
-            for step in started_before
-            if step.ratify_by
-        ]
-        waiting = [step for step in case.steps if step.deferred and step.state == step.State.OPEN]
-        found += [
-            Reason(
-                "deferred_review",
-                f"The {step.label.lower()}, deferred for the emergency, is not given yet.",
-            )
-            for step in waiting
-        ]
+    return found + _owed_by_reviewers(case) if change.is_emergency else found
+
+
+def _owed_by_reviewers(case: Case) -> list[Reason]:
+    """Of an emergency: the ratification of a start before its authorisation, and what was
+    deferred.
+    """
+    found = []
+    waiting = [step for step in case.steps if step.state == step.State.OPEN]
+    for step in waiting:
+        if step.kind == policy.EMERGENCY and step.ratify_by:
+            due = say_instant(step.ratify_by)
+            said = f"Its start before authorisation is not ratified yet, due {due}."
+            found.append(Reason("ratification", said, until=step.ratify_by))
+    for step in waiting:
+        if step.deferred:
+            said = f"The {step.label.lower()}, deferred for the emergency, is not given yet."
+            found.append(Reason("deferred_review", said))
     return found
 
 

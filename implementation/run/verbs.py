@@ -104,6 +104,12 @@ def _set_implementer(change: ChangeRequest, person: User) -> None:
 # --- start to complete ----------------------------------------------------------------------------
 
 
+WHOM_CALLED = (
+    "nobody has authorised it: say whom you called and when, or “authorised by NAME by telephone at"
+    " hh:mm”."
+)
+
+
 @transaction.atomic
 def start(*, actor: User, number: str, reason: str = "") -> ChangeRequest:
     """Begin: everything is judged again, at this instant, under lock (promises 1 and 2).
@@ -117,20 +123,12 @@ def start(*, actor: User, number: str, reason: str = "") -> ChangeRequest:
     case = Case(change, actor)
     raise_refusal(guards.start_refusal(case))
     beside = [slot.change.pk for slot in running_beside(case.taken)] if change.is_emergency else []
-    undone = (
-        [item.text for item in case.unsettled(ChecklistItem.Phase.PRE)]
-        if change.is_emergency
-        else []
-    )
+    unsettled = case.unsettled(ChecklistItem.Phase.PRE) if change.is_emergency else []
     if change.implementer_id is None or case.starts_before:
         _set_implementer(change, actor)
     before: dict[str, Any] = {}
     if case.starts_before:
-        remedy = (
-            "nobody has authorised it: say whom you called and when, or “authorised by NAME by"
-            " telephone at hh:mm”."
-        )
-        called = reading.said("reason", reason, "Reason", remedy)
+        called = reading.said("reason", reason, "Reason", WHOM_CALLED)
         before = {"unauthorised": True, "called": called}
         ratification.start_before(change, actor, called)
     hold_for_run(change)
@@ -140,16 +138,11 @@ def start(*, actor: User, number: str, reason: str = "") -> ChangeRequest:
         **by,
         **before,
         "running_beside": beside,
-        "undone": undone,
+        "undone": [item.text for item in unsettled],
         "no_way_back": change.no_way_back,
     }
-    lifecycle.perform(
-        change,
-        "start",
-        actor=actor,
-        priority=change.priority,
-        **{name: fact for name, fact in facts.items() if fact},
-    )
+    facts = {name: fact for name, fact in facts.items() if fact}
+    lifecycle.perform(change, "start", actor=actor, priority=change.priority, **facts)
     outbox.withdraw(change_id=change.pk, kind="booked")
     return change
 

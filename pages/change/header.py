@@ -167,9 +167,8 @@ def _next_step(case: Case, found: list[all_actions.Action]) -> NextStep:
     by_name = {action.name: action for action in found}
     candidates = [by_name[name] for name in PRIMARY if name in by_name]
     if case.change.is_emergency and case.actor.is_devops:
-        candidates.remove(
-            by_name["schedule"]
-        )  # it starts at once; whoever runs it is asked for that, not for a slot
+        # it starts at once; whoever runs it is asked for that, not for a slot
+        candidates.remove(by_name["schedule"])
     chosen = next((a for a in candidates if a.allowed), None) or next(
         (a for a in candidates if _could_be(case, a)), None
     )
@@ -181,14 +180,10 @@ def _next_step(case: Case, found: list[all_actions.Action]) -> NextStep:
         waits = _waits(case) if case.change.state == State.IN_REVIEW else ("", "")
         return NextStep("none", waits[0] or _standing(case), waits[1], rollback=rolling)
     title, sentence = _words(case, chosen)
-    asks = (
-        "Nobody has authorised it: whom did you call, and when?"
-        if chosen.name == "start" and case.starts_before
-        else ""
-    )
-    opens = next(
-        (reason.next_allowed_at for reason in chosen.reasons if reason.next_allowed_at), None
-    )
+    starts_before = chosen.name == "start" and case.starts_before
+    asks = "Nobody has authorised it: whom did you call, and when?" if starts_before else ""
+    times = (reason.next_allowed_at for reason in chosen.reasons)
+    opens = next((at for at in times if at), None)
     return NextStep("act", title, sentence, action=chosen, rollback=rolling, opens=opens, asks=asks)
 
 
@@ -407,6 +402,23 @@ def _standing(case: Case) -> str:
 # --- what every tab shows -------------------------------------------------------------------------
 
 
+def _may(case: Case) -> dict[str, bool]:
+    """What this person may do beside the actions, each by its own refusal."""
+    change, actor = case.change, case.actor
+    takes_over = case.left_run is not None and not guards.accept_take_over_refusal(case)
+    late = late_records.is_due(change) and not late_records.accept_refusal(change, actor)
+    risky = change.state == State.IN_REVIEW and change.risk_now in ("medium", "high")
+    return {
+        "may_edit": actor.may_write and not taking_back.edit_refusal(change, actor),
+        "may_accept_take_over": takes_over,
+        "may_accept_late": late,
+        "may_transfer": actor.may_write and not changes.transfer_refusal(change, actor),
+        "may_add_security": _may_add_security(case),
+        "may_assess": risky and bool(case.mine),
+        "may_extend": not guards.extend_refusal(change, actor),
+    }
+
+
 def context(case: Case, tab: str) -> dict[str, Any]:
     """Header, stepper, action bar and rail."""
     change, actor = case.change, case.actor
@@ -424,30 +436,16 @@ def context(case: Case, tab: str) -> dict[str, Any]:
         "advances": case.advances,
         "actions": by_name,
         "next": _next_step(case, found),
-        "may_edit": actor.may_write and not taking_back.edit_refusal(change, actor),
         "more": [
             by_name[name]
             for name in ("escalate", "unschedule", "roll_back", "fail", "cancel")
             if by_name[name].allowed
         ],
         "take_over": _take_over(case),
-        "may_accept_take_over": (
-            case.left_run is not None and not guards.accept_take_over_refusal(case)
-        ),
         "left_run": case.left_run,
-        "may_accept_late": (
-            late_records.is_due(change) and not late_records.accept_refusal(change, actor)
-        ),
-        "may_transfer": actor.may_write and not changes.transfer_refusal(change, actor),
+        **_may(case),
         **_sharing(case),
-        "may_add_security": _may_add_security(case),
-        "may_assess": (
-            change.state == State.IN_REVIEW
-            and change.risk_now in ("medium", "high")
-            and bool(case.mine)
-        ),
         "watched": change.watches.filter(user=actor).exists(),
-        "may_extend": not guards.extend_refusal(change, actor),
         "kinds": ChangeRequest.EmergencyKind.choices,
         "triggers": matrix.TRIGGERS.items(),
         "failed": Failure(),

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import Duty, User
 from approvals.deciding import suggestions
-from approvals.models import Step
+from approvals.models import Decision, Step
 from approvals.rounds import rounds
 from audit.models import Event
 from implementation.matrix import MATRIX
@@ -20,7 +20,7 @@ from implementation.run.case import Case
 from pages.change import header, timeline, timing
 from requests import access, content, redaction, risk
 from requests.components import record_of
-from requests.models import ChangeRequest
+from requests.models import ChangeRequest, Suggestion
 from requests.states import RECORDABLE, State
 from web.http import Request, key_of
 
@@ -30,6 +30,33 @@ SHOWN_EVENTS = 100
 @require_safe
 def overview(request: Request, number: str) -> HttpResponse:
     return show_overview(request, access.change_for(request.user, number))
+
+
+def _said_by_reviewers(case: Case) -> dict[str, Any]:
+    """What they ask to have changed, of a change sent back, and what they suggest."""
+    change = case.change
+    asked: list[Decision] = []
+    if change.state == State.CHANGES_REQUESTED:
+        given = [decision for step in case.steps for decision in step.decisions.all()]
+        asked = [decision for decision in given if decision.verdict == "request_changes"]
+    open_ones: list[Suggestion] = []
+    if change.state in suggestions.OPEN_STATES:
+        open_ones = list(change.suggestions.filter(state="open").select_related("author"))
+    return {
+        "asked_for": asked,
+        "suggestions": open_ones,
+        "may_suggest": not suggestions.refusal(change, case.actor),
+    }
+
+
+def _security(change: ChangeRequest) -> dict[str, list[str]]:
+    """The questions about security: what was answered with yes, and what is not answered yet."""
+    answers = {name: getattr(change, name) for name in content.SECURITY_QUESTIONS}
+    labels = {name: content.BY_NAME[name].label.removeprefix("Affects ") for name in answers}
+    return {
+        "security_yes": [labels[name] for name, answer in answers.items() if answer],
+        "security_open": [name for name, answer in answers.items() if answer is None],
+    }
 
 
 def show_overview(
@@ -47,11 +74,6 @@ def show_overview(
         .select_related("actor", "words")
         .order_by("-id")[: SHOWN_EVENTS + 1]
     )
-    security = [
-        content.BY_NAME[name].label.removeprefix("Affects ")
-        for name in content.SECURITY_QUESTIONS
-        if getattr(change, name)
-    ]
     shown = {
         **header.context(case, "overview"),
         **timing.exceptions_of(case),
@@ -66,31 +88,13 @@ def show_overview(
             if change.risk_answers
             else None
         ),
-        "asked_for": (
-            [
-                d
-                for step in case.steps
-                for d in step.decisions.all()
-                if d.verdict == "request_changes"
-            ]
-            if change.state == State.CHANGES_REQUESTED
-            else []
-        ),
-        "suggestions": (
-            list(change.suggestions.filter(state="open").select_related("author"))
-            if change.state in suggestions.OPEN_STATES
-            else []
-        ),
-        "may_suggest": not suggestions.refusal(change, request.user),
+        **_said_by_reviewers(case),
         "asks": "ask" in request.GET,  # the form has sent somebody here to ask for an opening
         "plan": timing.plan(change),
         "depends_on": case.visible_needs,
         "issues": list(change.issues.all()) if change.started_at else [],
         "expected": rounds.expected_steps(change) if change.state == State.DRAFT else [],
-        "security_yes": security,
-        "security_open": [
-            name for name in content.SECURITY_QUESTIONS if getattr(change, name) is None
-        ],
+        **_security(change),
     }
     return render(request, "change/change.html", shown | extra, status=status)
 

@@ -96,33 +96,26 @@ def people(request: Request) -> HttpResponse:
     )
 
 
+IDENTITY = ("username", "name", "email", "phone")
+
+
 def person(request: Request, username: str = "") -> HttpResponse:
     """Make or edit a person and their roles."""
     registry.check_administrator(request.user)
     found = get_object_or_404(User, username=username) if username else None
-    values: dict[str, Any] = {
-        "username": found.username if found else "",
-        "name": found.name if found else "",
-        "email": found.email if found else "",
-        "phone": found.phone if found else "",
-        "is_active": found.is_active if found else True,
-        "roles": found.roles if found else frozenset(),
-    }
+    values: dict[str, Any] = {name: getattr(found, name, "") for name in IDENTITY}
+    values |= {"is_active": found is None or found.is_active}
+    values |= {"roles": found.roles if found else frozenset()}
     errors: dict[str, str] = {}
     if request.method == "POST":
-        values = {
-            name: request.POST.get(name, "").strip()
-            for name in ("username", "name", "email", "phone")
-        }
+        values = {name: request.POST.get(name, "").strip() for name in IDENTITY}
         values |= {"is_active": "is_active" in request.POST, "roles": request.POST.getlist("roles")}
         if found == request.user and not values["roles"]:
             values["roles"] = found.roles  # nobody changes their own: the form does not offer it
         try:
+            password = request.POST.get("password", "")
             saved = registry.save_person(
-                actor=request.user,
-                person=found,
-                password=request.POST.get("password", ""),
-                **values,
+                actor=request.user, person=found, password=password, **values
             )
         except Refused as refused:
             record_refusal(request, refused)
@@ -176,34 +169,21 @@ def duties(request: Request) -> HttpResponse:
         .exclude(ends_at__lt=now)
         .order_by("kind", "order", "starts_at")[:200]
     )
-    holders = (
-        User.objects.filter(
-            groups__name__in=[Role.EMERGENCY_CONTACT, Role.ON_CALL_ENGINEER], is_active=True
-        )
-        .distinct()
-        .order_by("username")[:200]
-    )
+    on_call = [Role.EMERGENCY_CONTACT, Role.ON_CALL_ENGINEER]
+    holding = User.objects.filter(groups__name__in=on_call, is_active=True).distinct()
     mine = [duty for duty in shown if not duty_handover.refusal(duty, request.user)]
-    missing = [
-        kind.label
-        for kind in Duty.Kind
-        if not any(d.kind == kind and d.starts_at <= now for d in shown)
-    ]
+    begun = {duty.kind for duty in shown if duty.starts_at <= now}
+    handed = Handover.objects.filter(answered_at__isnull=True).select_related("receiver")[:200]
     context = {
         "duties": shown,
-        "holders": holders,
+        "holders": holding.order_by("username")[:200],
         "kinds": Duty.Kind.choices,
         "errors": Fields(errors),
         "values": Fields(request.POST),
-        "missing": missing,
+        "missing": [kind.label for kind in Duty.Kind if kind not in begun],
         "may_keep": registry.keeps_roster(request.user),
         "to_hand_over": duty_handover.could_take(mine),
-        "handed": {
-            found.duty_id: found
-            for found in Handover.objects.filter(answered_at__isnull=True).select_related(
-                "receiver"
-            )[:200]
-        },
+        "handed": {found.duty_id: found for found in handed},
         "offered": list(duty_handover.waiting_for(request.user)),
     }
     return render(request, "people/duties.html", context, status=422 if errors else 200)

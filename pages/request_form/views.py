@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime, time
 from difflib import get_close_matches
 from typing import Any
@@ -17,6 +18,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.models import User
 from approvals.deciding import decisions
+from approvals.models import Decision
 from approvals.people import vacancies
 from approvals.policy import policy
 from approvals.rounds import rounds, submission, taking_back
@@ -39,6 +41,25 @@ NEEDED = {
 }
 
 
+def _questions(values: dict[str, Any]) -> dict[str, Any]:
+    """Name, words and answer of each question about risk and security."""
+    about_risk = [(f"risk_{question.key}", question.words) for question in risk.QUESTIONS]
+    return {
+        "risk_questions": [(name, words, values.get(name, "")) for name, words in about_risk],
+        "security": [
+            (name, words, values.get(name, "")) for name, words in forms.SECURITY_WORDS.items()
+        ],
+    }
+
+
+def _asked_for(change: ChangeRequest | None) -> Iterable[Decision]:
+    """What reviewers ask to have changed, of a change that was sent back."""
+    if change is None or change.state != State.CHANGES_REQUESTED:
+        return []
+    asking = change.decisions.filter(round=change.round, verdict="request_changes")
+    return asking.select_related("actor", "on_behalf_of", "stand_in__instead_of", "step")
+
+
 def _form_page(
     request: Request,
     *,
@@ -59,22 +80,11 @@ def _form_page(
         "risks": ChangeRequest.Risk.choices,
         "kinds": ChangeRequest.EmergencyKind.choices,
         "needed": NEEDED,
-        "risk_questions": [
-            (f"risk_{q.key}", q.words, values.get(f"risk_{q.key}", "")) for q in risk.QUESTIONS
-        ],
-        "security": [
-            (name, words, values.get(name, "")) for name, words in forms.SECURITY_WORDS.items()
-        ],
+        **_questions(values),
         "components": list(
             Component.objects.filter(retired_at=None).values_list("slug", flat=True)[:300]
         ),
-        "asked_for": (
-            change.decisions.filter(round=change.round, verdict="request_changes").select_related(
-                "actor", "on_behalf_of", "stand_in__instead_of", "step"
-            )
-            if change and change.state == State.CHANGES_REQUESTED
-            else []
-        ),
+        "asked_for": _asked_for(change),
         "voids": (
             change is not None
             and change.state in (State.IN_REVIEW, State.APPROVED, State.SCHEDULED)
@@ -124,15 +134,13 @@ def _when(
     """What the calendar says of the window asked for, and when what is typed so far would probably
     be live.
     """
-    components = {component.pk: component.slug for component in picked}
-    canary = known.strategy == ChangeRequest.Strategy.CANARY
     plan = slots.Plan(
         known.priority,
-        components,
+        {component.pk: component.slug for component in picked},
         known.plan_length,
         change=change,
         from_day=known.requested_date,
-        canary=canary,
+        canary=known.strategy == ChangeRequest.Strategy.CANARY,
         implementer=change.implementer if change else None,
     )
     state = change.state if change else State.DRAFT

@@ -5,6 +5,7 @@ command each. Standard library only.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -144,34 +145,11 @@ def product_commands(var: Path, port: int, mail_port: int, *, reload: bool) -> d
     when a file changes.
     """
     celery = [str(PYTHON), "-m", "celery", "-A", "changemgmt", "--quiet"]
-    granian = [
-        str(PYTHON.parent / "granian"),
-        "--interface",
-        "wsgi",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-    ]
-    granian += [
-        "--blocking-threads",
-        "8",
-        "--no-ws",
-        "--log-level",
-        "warning",
-        "changemgmt.wsgi:application",
-    ]
-    worker = [
-        *celery,
-        "worker",
-        "--loglevel=warning",
-        "--concurrency=2",
-        "--queues=celery,mail",
-        "--without-mingle",
-        "--without-gossip",
-    ]
+    granian = [str(PYTHON.parent / "granian"), "--interface", "wsgi", "--no-ws"]
+    granian += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    granian += ["--blocking-threads", "8", "--log-level", "warning", "changemgmt.wsgi:application"]
+    worker = [*celery, "worker", "--loglevel=warning", "--concurrency=2", "--queues=celery,mail"]
+    worker += ["--without-mingle", "--without-gossip"]
     return {
         "mail": [str(PYTHON), "manage.py", "mail_sink", str(mail_port), str(var / "mail")],
         "web": [str(PYTHON), "manage.py", "runserver", f"127.0.0.1:{port}"] if reload else granian,
@@ -184,6 +162,9 @@ def product_commands(var: Path, port: int, mail_port: int, *, reload: bool) -> d
             "--pidfile=",
         ],
     }
+
+
+NAMES = {"web": "The web server", "worker": "The worker"}
 
 
 @contextlib.contextmanager
@@ -211,20 +192,14 @@ def running_product(
         for name, command in product_commands(var, port, mail_port, reload=reload).items():
             (var / f"{name}.log").write_bytes(b"")
             processes[name] = servers.start(command, log=var / f"{name}.log", env=env)
-        servers.wait_until(
-            lambda: page_answers(port),
-            processes["web"],
-            log=var / "web.log",
-            name="The web server",
-            seconds=60,
-        )
-        servers.wait_until(
-            lambda: page_answers(port, "/readyz"),
-            processes["worker"],
-            log=var / "worker.log",
-            name="The worker",
-            seconds=60,
-        )
+        for name, path in (("web", "/accounts/login/"), ("worker", "/readyz")):
+            servers.wait_until(
+                functools.partial(page_answers, port, path),
+                processes[name],
+                log=var / f"{name}.log",
+                name=NAMES[name],
+                seconds=60,
+            )
         note_environment(var, env)
         print(ready_line(port, demo, env), flush=True)
         yield processes
@@ -356,17 +331,10 @@ def test(words: list[str]) -> int:
                 DJANGO_SETTINGS_MODULE="changemgmt.settings.test",
                 **({"CHROMIUM": chromium} if chromium else {}),
             )
-            command = [
-                str(PYTHON),
-                "-m",
-                "pytest",
-                "-c",
-                str(ROOT / "pyproject.toml"),
-                "--rootdir",
-                str(ROOT),
-                *words,
-            ]
-            child = subprocess.Popen(command, cwd=ROOT, env=env)
+            place = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT)]
+            child = subprocess.Popen(
+                [str(PYTHON), "-m", "pytest", *place, *words], cwd=ROOT, env=env
+            )
             return child.wait()
     except Stopped:
         if child and child.poll() is None:
@@ -375,21 +343,28 @@ def test(words: list[str]) -> int:
         return 130
 
 
+#: What the settings of production, and the compose file, ask for.
+PRODUCTION = {
+    "DATABASE_URL": "postgresql://app:secret@db/changemgmt",
+    "REDIS_URL": "redis://redis/0",
+    "ALLOWED_HOSTS": "change.example.com",
+    "BASE_URL": "https://change.example.com",
+    "EMAIL_URL": "smtp://mail:25",
+    "DJANGO_SETTINGS_MODULE": "changemgmt.settings.production",
+}
+COMPOSE = {
+    "SECRET_KEY": "x",
+    "POSTGRES_PASSWORD": "x",
+    "ALLOWED_HOSTS": "x",
+    "BASE_URL": "https://x",
+}
+
+
 def check(words: list[str]) -> int:
     """Every check runs, also after one has failed, so that one run tells all."""
     environment.ensure(var_folder())
     env = child_environment()
     tools = PYTHON.parent
-    failed = []
-    production = {
-        "SECRET_KEY": os.urandom(40).hex(),
-        "DATABASE_URL": "postgresql://app:secret@db/changemgmt",
-        "REDIS_URL": "redis://redis/0",
-        "ALLOWED_HOSTS": "change.example.com",
-        "BASE_URL": "https://change.example.com",
-        "EMAIL_URL": "smtp://mail:25",
-        "DJANGO_SETTINGS_MODULE": "changemgmt.settings.production",
-    }
     commands: list[tuple[str, list[str], dict[str, str]]] = [
         ("format", [str(tools / "ruff"), "format", "--check", "."], {}),
         ("lint", [str(tools / "ruff"), "check", "."], {}),
@@ -404,24 +379,15 @@ def check(words: list[str]) -> int:
         (
             "deployment",
             [str(PYTHON), "manage.py", "check", "--deploy", "--fail-level=WARNING"],
-            production,
+            {"SECRET_KEY": os.urandom(40).hex(), **PRODUCTION},
         ),
     ]
-    if shutil.which("docker"):
+    docker = shutil.which("docker")
+    asks = ["docker", "compose", "version"]
+    if docker and subprocess.run(asks, capture_output=True).returncode == 0:
         compose = ["docker", "compose", "-f", "docker-compose.yml", "config", "--quiet"]
-        if subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
-            commands.append(
-                (
-                    "compose file",
-                    compose,
-                    {
-                        "SECRET_KEY": "x",
-                        "POSTGRES_PASSWORD": "x",
-                        "ALLOWED_HOSTS": "x",
-                        "BASE_URL": "https://x",
-                    },
-                )
-            )
+        commands.append(("compose file", compose, COMPOSE))
+    failed = []
     for name, command, more in commands:
         say(name)
         if subprocess.run(command, cwd=ROOT, env={**env, **more}).returncode:

@@ -147,6 +147,27 @@ def _private_home(var: Path, user: str) -> tuple[Path, Path]:
     return home / "pg" / "pginstall18" / "bin", home / "data"
 
 
+INITDB = (
+    "--auth=trust",
+    "--encoding=UTF8",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--locale=C",
+    "--no-sync",
+)
+SETTINGS = {
+    "listen_addresses": "",
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "log_min_messages": "fatal",
+    "timezone": "UTC",
+    # No replica reads this log: keep it small, and do not flush every few seconds of a bulk load.
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "4GB",
+}
+
+
 @contextlib.contextmanager
 def postgres(var: Path, *, durable: bool = True) -> Iterator[str]:
     """Run PostgreSQL on a private socket (no TCP) and yield its DATABASE_URL."""
@@ -164,35 +185,10 @@ def postgres(var: Path, *, durable: bool = True) -> Iterator[str]:
             fail(f"{folder} belongs to another user; remove it and start again.")
     log = var / "postgres.log"
     if not (data / "PG_VERSION").exists():
-        command = [
-            str(bin_folder / "initdb"),
-            "-D",
-            str(data),
-            "-U",
-            "changemgmt",
-            "--auth=trust",
-            "--encoding=UTF8",
-            "--locale-provider=builtin",
-            "--builtin-locale=C.UTF-8",
-            "--locale=C",
-            "--no-sync",
-        ]
-        process = start(command, log=log, as_user=user)
-        if process.wait():
+        command = [str(bin_folder / "initdb"), "-D", str(data), "-U", "changemgmt", *INITDB]
+        if start(command, log=log, as_user=user).wait():
             fail(f"initdb failed; see {log}")
-    settings = {
-        "listen_addresses": "",
-        "unix_socket_directories": str(sockets),
-        "max_connections": "200",
-        "shared_buffers": "256MB",
-        "log_min_messages": "fatal",
-        "timezone": "UTC",
-        # No replica reads this log: keep it small, and do not flush every few seconds of a bulk
-        # load.
-        "wal_level": "minimal",
-        "max_wal_senders": "0",
-        "max_wal_size": "4GB",
-    }
+    settings = SETTINGS | {"unix_socket_directories": str(sockets)}
     if not durable:
         settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
     command = [str(bin_folder / "postgres"), "-D", str(data)]
@@ -210,9 +206,8 @@ def postgres(var: Path, *, durable: bool = True) -> Iterator[str]:
         _create_database(bin_folder, sockets)
         yield f"postgresql://changemgmt@/changemgmt?host={sockets}"
     finally:
-        stop(
-            process, signal.SIGINT
-        )  # PostgreSQL's fast shutdown: open sessions are ended, data stays sound
+        # PostgreSQL's fast shutdown: open sessions are ended, data stays sound
+        stop(process, signal.SIGINT)
         shutil.rmtree(sockets, ignore_errors=True)
 
 

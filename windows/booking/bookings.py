@@ -30,6 +30,7 @@ from windows.booking.questions import (
     untimely_refusal,
 )
 from windows.booking.slots import AROUND, Plan, scope_of
+from windows.calendar.recurrence import Occurrence
 from windows.calendar.verdict import window_at
 from windows.models import Booking, current_calendar, openers
 
@@ -110,6 +111,16 @@ def override_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
     return apart.hand_refusal(change, actor, "overrides")
 
 
+def _put_into(
+    change: ChangeRequest, start: datetime, end: datetime, window: Occurrence | None
+) -> None:
+    change.slot_start, change.slot_end = start, max(end, start + Booking.LEAST)
+    change.window_name, change.window_start, change.window_end = (
+        (window.name, window.start, window.end) if window else ("", None, None)
+    )
+    change.slot_told = 0
+
+
 def book(
     change: ChangeRequest,
     start: datetime,
@@ -125,9 +136,8 @@ def book(
     plan, calendar, end = Plan.of(change), current_calendar(), start + change.plan_length
     window = window_at(calendar, start, end, change.priority, scope_of(change))
     locks.book_window(window.start if window else start)
-    asked = may_be_booked(
-        plan, start, Around(plan, start - AROUND, end + AROUND, reader=actor, calendar=calendar)
-    )
+    around = Around(plan, start - AROUND, end + AROUND, reader=actor, calendar=calendar)
+    asked = may_be_booked(plan, start, around)
     refuse_if([*asked.untimely, *asked.verdict.reasons, *asked.apart])
     against = list(asked.conflicts)
     if against and not override_reason:
@@ -136,22 +146,15 @@ def book(
     if is_short and not short_notice_reason:
         raise Invalid(fields={"short_notice_reason": f"Short-notice reason: {SAY_WHY}"})
     release(change)
-    change.slot_start, change.slot_end = start, max(end, start + Booking.LEAST)
-    change.window_name, change.window_start, change.window_end = (
-        (window.name, window.start, window.end) if window else ("", None, None)
-    )
-    change.slot_told = 0
+    _put_into(change, start, end, window)
     _enter(change, exclusive=not (change.is_emergency or against))
-    facts: dict[str, Any] = {
-        "start": start.isoformat(),
-        "end": end.isoformat(),
-        "window": change.window_name,
-    }
+    span = {"start": start.isoformat(), "end": end.isoformat()}
+    facts: dict[str, Any] = {**span, "window": change.window_name}
     if is_short:
         facts["short_notice_reason"] = short_notice_reason
     if against:
-        overridden = [reason.code for reason in against]
-        facts |= {"override_reason": override_reason, "overridden": overridden}
+        facts["override_reason"] = override_reason
+        facts["overridden"] = [reason.code for reason in against]
     if opened := openers(asked.openings):
         facts["opened_by"] = opened
     name = "reschedule" if change.state == State.SCHEDULED else "schedule"
@@ -258,38 +261,30 @@ def extend_booking(change: ChangeRequest) -> None:
         ) from None
 
 
+def _said_slot(change: ChangeRequest) -> str:
+    if change.slot_start and change.slot_end:
+        return say_span(change.slot_start, change.slot_end)
+    return ""
+
+
 def displace(change: ChangeRequest, *, kind: str, reason: str, due_at: datetime) -> None:
     """Take the slot away from a locked change because the clock or the calendar made it void, tell
     its people, and book a P3 again.
 
     `due_at` is when it became void: what is told much later is marked late.
     """
-    was = (
-        say_span(change.slot_start, change.slot_end)
-        if change.slot_start and change.slot_end
-        else "its slot"
-    )
+    was = _said_slot(change) or "its slot"
     missed = kind == "missed"
     slot = change.slot_start
     release(change)
     change.slots_missed += missed
-    lifecycle.perform(
-        change,
-        "unschedule",
-        actor=None,
-        reason=reason,
-        kind=kind,
-        slot=slot.isoformat() if slot else None,
-    )
+    begun = slot.isoformat() if slot else None
+    lifecycle.perform(change, "unschedule", actor=None, reason=reason, kind=kind, slot=begun)
     hand_over = missed and change.slots_missed >= MISSED_BEFORE_HANDING_OVER
     if change.priority == "P3" and not hand_over:
         book_earliest(change)
-    now_booked = change.state == State.SCHEDULED and change.slot_start and change.slot_end
-    then = (
-        f"It is booked again: {say_span(change.slot_start, change.slot_end)}."
-        if now_booked and change.slot_start and change.slot_end
-        else "Choose another slot."
-    )
+    again = _said_slot(change) if change.state == State.SCHEDULED else ""
+    then = f"It is booked again: {again}." if again else "Choose another slot."
     people: list[User] = [person for person in (change.requester, change.implementer) if person]
     if hand_over:
         people += User.objects.filter(groups__name=Role.CHANGE_MANAGER, is_active=True)

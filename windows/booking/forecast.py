@@ -95,6 +95,11 @@ def of(
     )
 
 
+def _lately(plan: slots.Plan, state: str) -> Reviews:
+    """How long the reviews that are still to come lately took."""
+    return Reviews(timedelta(0), 0) if state == State.APPROVED else reviews(plan.priority)
+
+
 def ahead(
     plan: slots.Plan,
     state: str,
@@ -115,37 +120,21 @@ def ahead(
         return Forecast("A P0 may start as soon as it is authorised.")
     if not plan.priority or not plan.length:
         return None
-    now = timezone.now()
-    lately = reviews(plan.priority) if state != State.APPROVED else Reviews(timedelta(0), 0)
-    ready = now + lately.length
-    if state == State.IN_REVIEW and submitted_at:
-        ready = max(now, submitted_at + lately.length)
+    now, lately = timezone.now(), _lately(plan, state)
+    begun = submitted_at if state == State.IN_REVIEW and submitted_at else now
     notice = timedelta(0) if short_notice else NOTICE
-    first, after = plan.earliest(now), plan.earliest(ready + notice)
-    around = questions.Around(
-        plan,
-        first - slots.AROUND,
-        after + slots.SEARCH,
-        calendar=calendar,
-        needs=needs,
-        reader=reader,
-    )
+    reviewed = max(now, begun + lately.length)
+    first, after = plan.earliest(now), plan.earliest(reviewed + notice)
+    span = (first - slots.AROUND, after + slots.SEARCH)
+    around = questions.Around(plan, *span, calendar=calendar, needs=needs, reader=reader)
     starts, why = questions.fitting(after, 1, around)
     if not starts:
-        return Forecast(
-            " ".join(reason.message for reason in why),
-            remedy=questions.remedy(why),
-            around=around,
-            reach=after,
-        )
+        said = " ".join(reason.message for reason in why)
+        return Forecast(said, remedy=questions.remedy(why), around=around, reach=after)
     earlier, _ = questions.fitting(first, 1, around)
+    sooner = earlier[0] if earlier and earlier[0] < starts[0] else None
     found = _said(starts[0], state, lately, notice)
-    return replace(
-        found,
-        around=around,
-        reach=after,
-        earlier=earlier[0] if earlier and earlier[0] < starts[0] else None,
-    )
+    return replace(found, around=around, reach=after, earlier=sooner)
 
 
 def not_in_reach(state: str, priority: str, *, short_notice: bool = False) -> str:

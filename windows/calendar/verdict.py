@@ -316,37 +316,22 @@ def _reasons(
         if upcoming
         else f"no start fits within {HORIZON.days} days"
     )
-    shut = _shutting(
-        priority, start, max(end, start + timedelta(seconds=1)), calendar, scope, ignoring
-    )
+    least = max(end, start + timedelta(seconds=1))
+    shut = _shutting(priority, start, least, calendar, scope, ignoring)
     for closure in shut:
-        yield _closed(
-            priority,
-            start,
-            closure,
-            "" if closure.is_open_ended and upcoming is None else f"; {after}",
-            upcoming,
-        )
+        then = "" if closure.is_open_ended and upcoming is None else f"; {after}"
+        yield _closed(priority, start, closure, then, upcoming)
     if shut:
         return
+    at, rule = say_instant(start), "Maintenance windows"
     if open_until is None:
-        yield Reason(
-            "outside_window",
-            f"{priority} at {say_instant(start)} is outside every maintenance window; {after}.",
-            rule="Maintenance windows",
-            until=upcoming,
-            next_allowed_at=upcoming,
-        )
+        said = f"{priority} at {at} is outside every maintenance window; {after}."
+        yield Reason("outside_window", said, rule=rule, until=upcoming, next_allowed_at=upcoming)
     else:
         minutes = int((end - start).total_seconds() // 60)
-        yield Reason(
-            "does_not_fit",
-            f"The plan takes {minutes} min from {say_instant(start)}, but the window ends"
-            f" {say_until(open_until)}; {after}.",
-            rule="Maintenance windows",
-            until=open_until,
-            next_allowed_at=upcoming,
-        )
+        ends = say_until(open_until)
+        said = f"The plan takes {minutes} min from {at}, but the window ends {ends}; {after}."
+        yield Reason("does_not_fit", said, rule=rule, until=open_until, next_allowed_at=upcoming)
 
 
 def _closed(

@@ -102,33 +102,37 @@ def _day(text: str, today: date) -> date:
     return today
 
 
+#: The first day shown, how many, and a day of the span before and of the one after.
+Span = tuple[date, int, date, date]
+
+
+def _week_around(at: date) -> Span:
+    first, week = at - timedelta(days=at.weekday()), timedelta(days=7)
+    return first, 7, first - week, first + week
+
+
+def _month_around(first: date) -> Span:
+    before, length = gregorian.monthrange(first.year, first.month)
+    previous = (first - timedelta(days=1)).replace(day=1)
+    following = (first + timedelta(days=32)).replace(day=1)
+    return first - timedelta(days=before), (before + length + 6) // 7 * 7, previous, following
+
+
 @require_safe
 def calendar(request: Request) -> HttpResponse:
     """A month or a week in the zone asked for: four queries, whatever it holds."""
     asked, now = Asked.of(request), timezone.now()
     month = asked.at.replace(day=1)
     by_week = asked.view in ("week", "timeline")
-    if by_week:
-        first, days = asked.at - timedelta(days=asked.at.weekday()), 7
-        previous, following = first - timedelta(days=7), first + timedelta(days=7)
-    else:
-        before, length = gregorian.monthrange(month.year, month.month)
-        first, days = month - timedelta(days=before), (before + length + 6) // 7 * 7
-        previous, following = (
-            (month - timedelta(days=1)).replace(day=1),
-            (month + timedelta(days=32)).replace(day=1),
-        )
+    first, days, previous, following = _week_around(asked.at) if by_week else _month_around(month)
     found = board.read(request.user, first, days, asked.zone, asked.filters)
     begin, end = (first, first + timedelta(days=7)) if by_week else (month, following)
-    today = now.astimezone(asked.zone).date()
+    last, today = end - timedelta(days=1), now.astimezone(asked.zone).date()
     context = {
         "asked": asked,
         "views": VIEWS,
         "title": (
-            f"{first.day} {first:%b} to {(end - timedelta(days=1)).day}"
-            f" {end - timedelta(days=1):%b %Y}"
-            if by_week
-            else f"{month:%B %Y}"
+            f"{first.day} {first:%b} to {last.day} {last:%b %Y}" if by_week else f"{month:%B %Y}"
         ),
         "previous": previous,
         "following": following,

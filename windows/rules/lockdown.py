@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
@@ -100,11 +101,8 @@ def lock_down(*, actor: User, scope: list[str], reason: str) -> Closure:
         scope = sorted({component.slug for component in cleaning.component_list(scope)})
     except reading.Wrong as problem:
         raise Invalid(fields={"scope": f"Components: {problem}"}) from None
-    on = (
-        f" of {', '.join(scope[:3])}{f' and {len(scope) - 3} more' if len(scope) > 3 else ''}"
-        if scope
-        else ""
-    )
+    more = f" and {len(scope) - 3} more" if len(scope) > 3 else ""
+    on = f" of {', '.join(scope[:3])}{more}" if scope else ""
     locks.edit_calendar()
     now = timezone.now()
     if any(set(row.scope) == set(scope) for row in in_force()):
@@ -118,16 +116,7 @@ def lock_down(*, actor: User, scope: list[str], reason: str) -> Closure:
         made_by=actor,
         reason=reason,
     )
-    trail.record(
-        "calendar.lockdown",
-        actor=actor,
-        data={
-            "rule": made.pk,
-            "scope": scope,
-            "reason": reason,
-            **actor.as_stand_in(Role.CHANGE_MANAGER),
-        },
-    )
+    trail.record("calendar.lockdown", actor=actor, data=_facts(made, reason, actor))
     _tell(
         made,
         f"Stopped: {made.name}",
@@ -137,6 +126,25 @@ def lock_down(*, actor: User, scope: list[str], reason: str) -> Closure:
     return made
 
 
+def _in_force(key: int) -> Closure:
+    """The lockdown of that key, locked. Raises Missing, and Blocked where somebody lifted it
+    first.
+    """
+    locked = Closure.objects.select_for_update().filter(kind=LOCKDOWN)
+    found: Closure | None = locked.filter(pk=key).first() if 0 < key < 2**63 else None
+    if found is None:
+        raise Missing([Reason("missing", "There is no such lockdown.")])
+    if found.till is not None:
+        when = f"{found.till:%H:%M} UTC"
+        raise Blocked([Reason("settled", f"{found.ended_by} was first: it was lifted at {when}.")])
+    return found
+
+
+def _facts(row: Closure, reason: str, actor: User) -> dict[str, Any]:
+    stands_in = actor.as_stand_in(Role.CHANGE_MANAGER)
+    return {"rule": row.pk, "scope": row.scope, "reason": reason, **stands_in}
+
+
 @transaction.atomic
 def lift(*, actor: User, key: int, reason: str) -> Closure:
     """End a lockdown: what it held may go on where it was. Raises NotYours, Missing, Blocked
@@ -144,34 +152,13 @@ def lift(*, actor: User, key: int, reason: str) -> Closure:
     """
     raise_refusal(refusal(actor))
     locks.edit_calendar()
-    locked = Closure.objects.select_for_update().filter(kind=LOCKDOWN)
-    found: Closure | None = locked.filter(pk=key).first() if 0 < key < 2**63 else None
-    if found is None:
-        raise Missing([Reason("missing", "There is no such lockdown.")])
-    if found.till is not None:
-        raise Blocked(
-            [
-                Reason(
-                    "settled",
-                    f"{found.ended_by} was first: it was lifted at {found.till:%H:%M} UTC.",
-                )
-            ]
-        )
+    found = _in_force(key)
     reason = reading.said(
         "reason", reason, "Reason", "say why work may go on; all whom it stopped read it."
     )
     found.till, found.ended_by = timezone.now(), actor
     found.save(update_fields=["till", "ended_by"])
-    trail.record(
-        "calendar.lift",
-        actor=actor,
-        data={
-            "rule": found.pk,
-            "scope": found.scope,
-            "reason": reason,
-            **actor.as_stand_in(Role.CHANGE_MANAGER),
-        },
-    )
+    trail.record("calendar.lift", actor=actor, data=_facts(found, reason, actor))
     _tell(
         found,
         f"Lifted: {found.name}",

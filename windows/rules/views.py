@@ -189,15 +189,25 @@ def _saved(request: Request, kind: str, row: MaintenanceWindow | Closure | None)
             " been told.",
         )
         return redirect(proposal)
-    count = found.displaced_count
-    lost = (
-        f"{count} change{'s lose their slots' if count > 1 else ' loses its slot'}; their people"
-        " are told."
-        if count
-        else "Nobody loses a slot."
-    )
-    messages.success(request, f"It is in effect. {lost}")
+    messages.success(request, f"It is in effect. {_lost(found.displaced_count)}")
     return redirect("windows:rules")
+
+
+def _lost(count: int) -> str:
+    if not count:
+        return "Nobody loses a slot."
+    which = f"{count} changes lose their slots" if count > 1 else "1 change loses its slot"
+    return f"{which}; their people are told."
+
+
+#: What the form of a recurrence offers: values with their words.
+RECURRENCE = {
+    "repeats": REPEATS,
+    "weekdays": list(WEEKDAYS.items()),
+    "weekday_numbers": list(enumerate(WEEKDAYS.values())),
+    "months": list(enumerate(MONTHS, start=1)),
+    "nths": list(NTH.items()),
+}
 
 
 def _editor(
@@ -213,7 +223,7 @@ def _editor(
     """The form; with `asks` it says what would happen and asks once more, before anybody loses a
     slot or a rule ends.
     """
-    errors = refused.fields if isinstance(refused, Invalid) else {}
+    zone, ends_of = typed.get("zone", "UTC"), ("first", "last")
     context = {
         "kind": kind,
         "model": forms.KINDS[kind],
@@ -221,33 +231,23 @@ def _editor(
         "row": row,
         "said": say(row) if row else "",
         "values": Fields(typed),
-        "errors": Fields(errors),
+        "errors": Fields(refused.fields if isinstance(refused, Invalid) else {}),
         "refused": refused,
         "may_edit": not rules.edit_refusal(request.user),
-        "zones": ZONES if typed.get("zone") in ZONES else (*ZONES, typed.get("zone", "UTC")),
-        "repeats": REPEATS,
-        "weekdays": list(WEEKDAYS.items()),
-        "weekday_numbers": list(enumerate(WEEKDAYS.values())),
-        "months": list(enumerate(MONTHS, start=1)),
-        "nths": list(NTH.items()),
+        "zones": ZONES if zone in ZONES else (*ZONES, zone),
+        **RECURRENCE,
         "priorities": PLANNED,
         "countries": days.countries(),
-        "holidays": {
-            name: days.holiday_names(typed.get(f"{name}_country", "")) for name in ("first", "last")
-        },
+        "holidays": {at: days.holiday_names(typed.get(f"{at}_country", "")) for at in ends_of},
         **NO_CONSEQUENCE,
         "versions": _versions(row),
         "asks": asks,
         "ends": ends,
-        **(
-            {"consequence": asks}
-            if asks
-            else _consequence(request, kind, row.pk if row else None, typed, strict=False)
-        ),
     }
-    return render(
-        request, "windows/rules/rule.html", context, status=status_of(refused) if refused else 200
-    )
+    key = row.pk if row else None
+    found = {"consequence": asks} if asks else _consequence(request, kind, key, typed, strict=False)
+    status = status_of(refused) if refused else 200
+    return render(request, "windows/rules/rule.html", context | found, status=status)
 
 
 def _versions(row: MaintenanceWindow | Closure | None) -> list[Any]:
