@@ -2,6 +2,7 @@ from django.urls import path
 
 from approvals.deciding import views
 from approvals.people import stand_in_views
+from approvals.policy_editor import simulator_views
 from approvals.policy_editor import views as policy_views
 
 app_name = "approvals"
@@ -14,7 +15,7 @@ urlpatterns = [
     path("settings/stand-ins/", stand_in_views.stand_in_page, name="stand_ins"),
     path("settings/policy/", policy_views.index, name="policy"),
     path("settings/policy/versions/<int:version>/", policy_views.version, name="policy_version"),
-    path("settings/policy/simulator/", policy_views.simulator, name="policy_simulator"),
+    path("settings/policy/simulator/", simulator_views.simulator, name="policy_simulator"),
     path("settings/policy/drafts/new", policy_views.start, name="policy_start"),
     path("settings/policy/drafts/<int:key>/", policy_views.draft, name="policy_draft"),
     path("settings/policy/drafts/<int:key>/edit", policy_views.edit, name="policy_edit"),

@@ -13,7 +13,7 @@ from functools import partial
 from accounts.registry import people_changed, tokens_revoked
 from approvals.deciding import recording
 from approvals.people import stand_ins, vacancies
-from approvals.policy_editor import drafts
+from approvals.policy_editor import drafts, publishing
 from approvals.rounds import rounds
 from implementation.evidence import evidence
 from implementation.review import reviews
@@ -70,5 +70,5 @@ def _proposals() -> None:
     second_person.register(components.KIND, components.proposals_kind)
     second_person.register(redaction.KIND, redaction.proposals_kind)
     second_person.register(rules.KIND, rules.proposals_kind)
-    second_person.register(drafts.KIND, drafts.proposals_kind)
+    second_person.register(drafts.KIND, publishing.proposals_kind)
     second_person.register(stand_ins.KIND, stand_ins.proposals_kind)

@@ -12,7 +12,7 @@ from approvals.deciding import recording
 from implementation.evidence import evidence
 from implementation.models import ChecklistItem, Issue, Review
 from implementation.review import reviews
-from implementation.run import actions, guards, verbs
+from implementation.run import actions, afterwards, guards, verbs
 from implementation.run.case import Case
 from language import reading
 from language.refusal import Invalid
@@ -376,5 +376,5 @@ def documentation_out(case: Case) -> dict[str, Any]:
     return {
         "version": kept.version if kept else 0,
         "values": kept.values if kept else {},
-        "owed": guards.documentation_owed(case),
+        "owed": afterwards.documentation_owed(case),
     }

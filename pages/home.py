@@ -24,7 +24,7 @@ from reports import reporting
 from requests.models import ChangeRequest
 from requests.risk import Record
 from requests.states import OPEN, RUNNING, State
-from windows.booking import freeze_exceptions
+from windows.booking import exceptions_shown
 from windows.calendar.verdict import HORIZON, closure_occurrences, open_stretches, window_at
 from windows.models import current_calendar
 from windows.rules import rules
@@ -113,7 +113,7 @@ def _asked_of(user: User) -> dict[str, Any]:
         "asked": list(telephone.waiting_for(user)[:5]),
         "reviews": _reviews(user),
         "handovers": list(duty_handover.waiting_for(user)[:5]),
-        "proposals": [*freeze_exceptions.waiting_for(user), *second_person.waiting_for(user)[:5]],
+        "proposals": [*exceptions_shown.waiting_for(user), *second_person.waiting_for(user)[:5]],
     }
 
 

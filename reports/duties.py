@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from reports import reporting
+from reports import following
 
 
 def monthly_reports() -> int:
     """Made on the first of the month, issued on the third, for every month that has passed
     (A31).
     """
-    return reporting.make_what_is_due()
+    return following.make_what_is_due()
 
 
 #: Name → what is done; each returns how often it did something.

@@ -16,7 +16,13 @@ from requests.models import ChangeRequest
 from requests.shapes import change_out
 from web.doors import PERSON, Body, ReasonIn, check_person
 from web.http import Request
-from windows.booking import bookings, freeze_exceptions, questions, slots
+from windows.booking import (
+    bookings,
+    exceptions_shown,
+    free_starts,
+    freeze_exceptions,
+    slots,
+)
 from windows.calendar.explain import explain
 from windows.calendar.recurrence import Occurrence
 from windows.calendar.verdict import closure_occurrences, window_occurrences
@@ -91,8 +97,8 @@ def list_freeze_exceptions(request: Request, number: str) -> Any:
     """Those asked for slots that lie ahead: who asked and why, who has granted or declined."""
     change = access.change_for(request.user, number)
     authors = change.authors.values_list("user", flat=True)
-    found = freeze_exceptions.as_found(
-        freeze_exceptions.of_change(change), change, request.user, current_calendar(), authors
+    found = exceptions_shown.as_found(
+        exceptions_shown.of_change(change), change, request.user, current_calendar(), authors
     )
     return {"items": [_exception_out(asked.row, asked.standing) for asked in found]}
 
@@ -149,7 +155,7 @@ def next_slots(request: Request, number: str, after: str = "", limit: int = 5) -
     change = access.change_for(request.user, number)
     if not 1 <= limit <= 200:
         raise Invalid(fields={"limit": "limit: give between 1 and 200."})
-    starts, why = questions.free_slots(
+    starts, why = free_starts.free_slots(
         change,
         after=instant(after, "after") if after else timezone.now(),
         limit=limit,

@@ -14,7 +14,7 @@ from language.refusal import Invalid
 from language.say import say_span
 from requests.models import ChangeRequest
 from web.clicks import Posted, click
-from windows.booking import bookings, freeze_exceptions
+from windows.booking import asked_openings, bookings, freeze_exceptions
 
 
 def _instant(posted: Posted, name: str, label: str) -> datetime:
@@ -53,7 +53,7 @@ def unschedule(actor: User, number: str, posted: Posted) -> Any:
 @click("ask-opening", "The change managers have been asked.")
 def ask_opening(actor: User, number: str, posted: Posted) -> Any:
     start = _instant(posted, "start", "Start")
-    return bookings.ask_for_opening(
+    return asked_openings.ask_for_opening(
         actor=actor, number=number, start=start, reason=posted.text("reason")
     )
 

@@ -3,6 +3,7 @@ from django.urls import path, register_converter
 from windows.converters import DayConverter
 from windows.feeds import views as feed_views
 from windows.pages import question_views, views
+from windows.rules import lockdown_views
 from windows.rules import views as rule_views
 
 register_converter(DayConverter, "day")
@@ -16,7 +17,7 @@ urlpatterns = [
     path("calendar/import/", feed_views.import_ics, name="import"),
     path("calendar/feeds/", feed_views.feeds, name="feeds"),
     path("feeds/<str:token>/changes.ics", feed_views.feed, name="feed"),
-    path("calendar/lockdown/", rule_views.lockdowns, name="lockdown"),
+    path("calendar/lockdown/", lockdown_views.lockdowns, name="lockdown"),
     path("calendar/", views.calendar, name="calendar"),
     path("calendar/day/<day:day>/", views.day, name="day"),
     path("calendar/open/", question_views.is_open, name="is_open"),

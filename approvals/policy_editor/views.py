@@ -13,17 +13,14 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts.models import User
 from accounts.roles import label
 from approvals.models import Policy, PolicyDraft
 from approvals.policy import check, policy
 from approvals.policy.quorum import Quorum
-from approvals.policy_editor import drafts, trial
+from approvals.policy_editor import drafts, publishing, trial
 from language.refusal import Invalid, Missing, Reason, Refused
 from proposals.models import Proposal
-from requests import risk
-from requests.models import Component
-from web.http import Fields, Request, key_of, record_refusal, status_of
+from web.http import Request, key_of, record_refusal, status_of
 
 PER_PAGE = 20
 DAYS = (30, 90, 365)
@@ -334,7 +331,7 @@ def publish(request: Request, key: int) -> HttpResponse:
                 drafts.rebase(actor=request.user, key=key)
                 return redirect("approvals:policy_draft", key=key)
             case _:
-                made = drafts.publish(
+                made = publishing.publish(
                     actor=request.user,
                     key=key,
                     revision=_number("revision", request),
@@ -358,9 +355,6 @@ def publish(request: Request, key: int) -> HttpResponse:
     return redirect("approvals:policy")
 
 
-# --- tried out ------------------------------------------------------------------------------------
-
-
 @require_safe
 def tried(request: Request, key: int) -> HttpResponse:
     """What the draft would have asked of real past changes, against the published policy."""
@@ -380,50 +374,3 @@ def tried(request: Request, key: int) -> HttpResponse:
         "chosen": days,
     }
     return render(request, "approvals/policy_editor/trial.html", context)
-
-
-def _components(typed: str, errors: dict[str, str]) -> dict[str, Component]:
-    slugs = [slug.strip() for slug in typed.split(",") if slug.strip()][:50]
-    found = {component.slug: component for component in Component.objects.filter(slug__in=slugs)}
-    if unknown := [slug for slug in slugs if slug not in found]:
-        remedy = "take the names from the list of components."
-        errors["components"] = f"Components: there is no {unknown[0][:60]}; {remedy}"
-    return found
-
-
-@require_safe
-def simulator(request: Request) -> HttpResponse:
-    """Give facts, see the steps and who could decide them today."""
-    get = request.GET
-    errors: dict[str, str] = {}
-    key = key_of(get.get("draft", ""))
-    found = drafts.draft_for(key) if key else None
-    rules = found.rules if found else drafts.published().rules
-    components = _components(get.get("components", ""), errors)
-    username = get.get("requester", "").strip()
-    requester = User.objects.filter(username=username).first() if username else None
-    if username and requester is None:
-        errors["requester"] = "Requester: nobody has that user name; leave it empty for anybody."
-    facts = policy.Facts(
-        priority=get.get("priority", "") if get.get("priority", "") in check.PRIORITIES else "P2",
-        security_answers="security" in get,
-        security_component=any(component.security_review for component in components.values()),
-        downtime="downtime" in get,
-        users_affected="users" in get,
-        risk=get.get("risk", "") if get.get("risk", "") in risk.LEVELS else "low",
-        components=frozenset(components),
-    )
-    wrong = check.problems(rules, drafts.component_slugs())
-    context = {
-        "draft": found,
-        "facts": facts,
-        "stages": [] if wrong or errors else trial.simulate(rules, facts, requester),
-        "wrong": wrong,
-        "errors": Fields(errors),
-        "values": Fields(get),
-        "priorities": check.PRIORITIES,
-        "levels": risk.LEVELS,
-    }
-    return render(
-        request, "approvals/policy_editor/simulator.html", context, status=422 if errors else 200
-    )

@@ -19,7 +19,7 @@ from approvals.policy import policy
 from audit import trail
 from audit.models import Event
 from implementation.models import Documentation, Review
-from implementation.run import guards
+from implementation.run import afterwards
 from implementation.run.case import Case
 from language import reading
 from language.refusal import Invalid, raise_refusal
@@ -62,7 +62,7 @@ def write_review(
     """
     change = change_to_write(actor, number)
     case = Case(change, actor)
-    raise_refusal(guards.review_refusal(case))
+    raise_refusal(afterwards.review_refusal(case))
     review = case.review
     assert review is not None
     if change.is_major and runbook_updated is None:
@@ -96,7 +96,7 @@ def confirm_review(*, actor: User, number: str, p0_justified: bool | None = None
     """
     change = change_to_write(actor, number)
     case = Case(change, actor)
-    raise_refusal(guards.confirmation_refusal(case))
+    raise_refusal(afterwards.confirmation_refusal(case))
     review = case.review
     assert review is not None
     if change.is_emergency and p0_justified is None:
@@ -112,7 +112,7 @@ def confirm_review(*, actor: User, number: str, p0_justified: bool | None = None
     )
     review.save(update_fields=["confirmed_by", "confirmed_at", "p0_justified"])
     data = {"review": review.pk, "p0_justified": p0_justified}
-    data |= actor.as_stand_in(*guards.JUSTIFYING) if change.is_emergency else {}
+    data |= actor.as_stand_in(*afterwards.JUSTIFYING) if change.is_emergency else {}
     trail.record("implementation.review_confirm", actor=actor, change=change, data=data)
     close_if_nothing_owed(change)
     return review
@@ -138,7 +138,7 @@ def document(*, actor: User, number: str, values: Mapping[str, Any]) -> Document
     """
     change = change_to_write(actor, number)
     case = Case(change, actor)
-    raise_refusal(guards.documentation_refusal(case))
+    raise_refusal(afterwards.documentation_refusal(case))
     if unknown := set(values) - set(content.DOCUMENTATION) - {"users_affected", "downtime_minutes"}:
         raise Invalid(
             fields={
@@ -166,7 +166,7 @@ def document(*, actor: User, number: str, values: Mapping[str, Any]) -> Document
 @transaction.atomic
 def close(*, actor: User, number: str) -> ChangeRequest:
     change = change_to_write(actor, number)
-    raise_refusal(guards.close_refusal(Case(change, actor)))
+    raise_refusal(afterwards.close_refusal(Case(change, actor)))
     lifecycle.perform(change, "close", actor=actor)
     return change
 
@@ -174,7 +174,7 @@ def close(*, actor: User, number: str) -> ChangeRequest:
 def close_if_nothing_owed(change: ChangeRequest, actor: User | None = None) -> None:
     """A change closes in the transaction that brings the last thing owed."""
     # What is owed is the same whoever asks.
-    if change.state in (State.COMPLETED, State.ROLLED_BACK, State.FAILED) and not guards.owed(
+    if change.state in (State.COMPLETED, State.ROLLED_BACK, State.FAILED) and not afterwards.owed(
         Case(change, change.requester)
     ):
         lifecycle.perform(change, "close", actor=None)
@@ -193,7 +193,7 @@ CONFIRMING = (
 
 def waiting_for(user: User) -> QuerySet[Review]:
     """Reviews that this person has to write as implementer, or could confirm (A13, A37):
-    `guards.confirmation_refusal` as one query.
+    `afterwards.confirmation_refusal` as one query.
     """
     open_ones = Review.objects.filter(
         superseded=False, confirmed_at__isnull=True, change__state__in=ENDED - {State.CLOSED}
@@ -214,7 +214,7 @@ def waiting_for(user: User) -> QuerySet[Review]:
         Q(change__outcome__in=[State.ROLLED_BACK, State.FAILED]),
     )
     wanted: Any = Q(written_at__isnull=True, change__implementer=user) & ~Q(change__requester=user)
-    if user.has_role(*guards.JUSTIFYING):
+    if user.has_role(*afterwards.JUSTIFYING):
         wanted |= Q(written_at__isnull=False) & apart_from_it & emergency & ~Exists(authorised)
     if user.has_role(*CONFIRMING):
         wanted |= Q(written_at__isnull=False) & apart_from_it & ~emergency & undone
@@ -248,7 +248,7 @@ def mark_documentation_overdue(review: Review) -> bool:
     A22). False if none is owed.
     """
     change = review.change
-    fields = guards.documentation_owed(Case(change, change.requester))
+    fields = afterwards.documentation_owed(Case(change, change.requester))
     if not fields:
         return False
     review.documentation_overdue_at = timezone.now()

@@ -11,7 +11,7 @@ from accounts.models import User
 from approvals.deciding import decisions, late_records
 from approvals.models import Step
 from approvals.rounds import submission, taking_back
-from implementation.run import guards
+from implementation.run import afterwards, guards
 from implementation.run.case import Case
 from language.refusal import Reason
 from requests import lifecycle
@@ -116,7 +116,7 @@ GUARDS: dict[str, Guard] = {
     "roll_back": guards.roll_back_refusal,
     "finish_rollback": guards.finish_rollback_refusal,
     "fail": guards.fail_refusal,
-    "close": guards.close_refusal,
+    "close": afterwards.close_refusal,
     "cancel": _of(taking_back.cancel_refusal),
 }
 

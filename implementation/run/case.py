@@ -24,7 +24,7 @@ from language.refusal import Reason
 from requests import apart
 from requests.models import ChangeRequest
 from requests.states import RUNNING
-from windows.booking import freeze_exceptions, slots
+from windows.booking import exceptions_shown, freeze_exceptions, slots
 from windows.calendar.verdict import LOCKDOWN, Calendar, Closure
 from windows.models import current_calendar
 
@@ -242,19 +242,19 @@ class Case:
         return last.said if last and last.action == "change.unschedule" else None
 
     @cached_property
-    def asked_exceptions(self) -> list[freeze_exceptions.Asked]:
+    def asked_exceptions(self) -> list[exceptions_shown.Asked]:
         """The freeze exceptions asked for slots that lie ahead."""
         if self.change.state not in freeze_exceptions.STATES or self.change.is_emergency:
             return []
-        rows = freeze_exceptions.of_change(self.change)
+        rows = exceptions_shown.of_change(self.change)
         return (
-            freeze_exceptions.as_found(rows, self.change, self.actor, self.calendar, self.authors)
+            exceptions_shown.as_found(rows, self.change, self.actor, self.calendar, self.authors)
             if rows
             else []
         )
 
     @cached_property
-    def exception_to_grant(self) -> freeze_exceptions.Asked | None:
+    def exception_to_grant(self) -> exceptions_shown.Asked | None:
         """The one that waits for this person."""
         if not self.actor.has_role(*freeze_exceptions.HALVES.values()):
             return None  # unasked: a page of anybody else needs no statement for it

@@ -29,13 +29,13 @@ from requests.access import change_to_write
 from requests.models import ChangeRequest, Component
 from requests.states import State
 from windows.booking import locks
-from windows.booking.bookings import extend_booking, hold_for_run
-from windows.booking.questions import (
+from windows.booking.beginning import (
     begins_by_exception,
     begins_by_opening,
     may_be_extended,
     running_beside,
 )
+from windows.booking.bookings import extend_booking, hold_for_run
 from windows.models import current_calendar
 
 MAX_EXTENSION = 60  # minutes in all (A25)

@@ -10,7 +10,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 
 from accounts.models import User
-from approvals.deciding import ahead, decisions
+from approvals.deciding import ahead, answers, decisions
 from approvals.models import Step
 from approvals.policy.policy import EMERGENCY
 from implementation.review import reviews
@@ -91,7 +91,7 @@ def decide_by_form(request: Request, number: str, step_id: int) -> str:
             checklist[key.removeprefix("na_")] = {"not_applicable": note.strip()}
     version, verdict = key_of(request.POST.get("version", "")), request.POST.get("verdict", "")
     if verdict == "still_right":
-        verdict, checklist = "approve", decisions.answers_before(request.user, step_id)
+        verdict, checklist = "approve", answers.answers_before(request.user, step_id)
     with transaction.atomic():
         decision = decisions.decide(
             actor=request.user,

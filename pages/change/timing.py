@@ -20,15 +20,17 @@ from language.say import say_length, say_span
 from requests import access
 from requests.models import ChangeRequest
 from requests.states import EDITABLE, ENDED, RUNNING, State
-from windows.booking import bookings, forecast, freeze_exceptions, questions, slots
-from windows.booking.questions import (
-    Around,
-    Bookable,
-    free_slots,
-    may_be_booked,
-    needs_notice,
-    remedy,
+from windows.booking import (
+    asked_openings,
+    bookings,
+    exceptions_shown,
+    forecast,
+    freeze_exceptions,
+    questions,
+    slots,
 )
+from windows.booking.free_starts import free_slots
+from windows.booking.questions import Around, Bookable, may_be_booked, needs_notice, remedy
 
 
 def plan(change: ChangeRequest) -> dict[str, Any] | None:
@@ -138,7 +140,7 @@ def what_came_of_it(change: ChangeRequest, actor: User) -> str:
 def _opening(case: Case) -> dict[str, Any]:
     """Whether this person may ask for a window that the plan fits, and from when it would be."""
     change = case.change
-    if not case.actor.may_write or bookings.opening_refusal(change, case.actor):
+    if not case.actor.may_write or asked_openings.opening_refusal(change, case.actor):
         return {"may_ask_opening": False}
     start = change.requested_window_start
     return {"may_ask_opening": True, "opening_from": f"{start:%Y-%m-%dT%H:%M}" if start else ""}
@@ -164,7 +166,7 @@ def exceptions_of(case: Case) -> dict[str, Any]:
             may_ask
             and (
                 bool(case.asked_exceptions)
-                or freeze_exceptions.is_freeze_ahead(case.change, case.calendar, case.at)
+                or exceptions_shown.is_freeze_ahead(case.change, case.calendar, case.at)
             )
         ),
         "may_book": case.actor.may_write and not bookings.schedule_refusal(case.change, case.actor),

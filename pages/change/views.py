@@ -17,7 +17,7 @@ from implementation.matrix import MATRIX
 from implementation.models import Check, ChecklistItem, Issue
 from implementation.run import guards
 from implementation.run.case import Case
-from pages.change import header, timeline, timing
+from pages.change import header, outcome, timeline, timing
 from requests import access, content, redaction, risk
 from requests.components import record_of
 from requests.models import ChangeRequest, Suggestion
@@ -78,7 +78,7 @@ def show_overview(
         **header.context(case, "overview"),
         **timing.exceptions_of(case),
         **timing.calendar(case, wants_slots=wants_slots or "move" in request.GET),
-        **header.ended(case),
+        **outcome.ended(case),
         "timeline": _timeline(case, timeline.readable(events[:SHOWN_EVENTS][::-1])),
         "more_events": len(events) > SHOWN_EVENTS,
         "changed_since": timeline.changed_between(case.edits_since) if case.mine else [],
@@ -140,7 +140,7 @@ def show_run(
     latest = {check.name: check.pk for check in checks}
     shown = {
         **header.context(case, "run"),
-        **header.ended(case),
+        **outcome.ended(case),
         "phases": _phases(case),
         "issues": [(issue, issue.row.band_ends_at(issue.detected_at)) for issue in issues],
         "checks": checks,

@@ -18,7 +18,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.models import ApiToken, User
 from approvals.models import Step
-from approvals.policy_editor import drafts
+from approvals.policy_editor import drafts, publishing
 from audit.models import Event
 from changemgmt.api import api
 from proposals.models import Proposal
@@ -227,7 +227,7 @@ def keys(objects: dict[str, str]) -> dict[str, int]:
         revision=1,
         change=drafts.save_step(("P3", 2, 0), {"roles": ["engineer"]}),
     )
-    made = drafts.publish(
+    made = publishing.publish(
         actor=manager, key=draft.pk, revision=draft.revision, reason="To see who may confirm it"
     )
     assert isinstance(made, Proposal)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from reports import reporting
+from reports import following, reporting
 from reports.formats import safe_cell
 from tests.world import Desk
 
@@ -57,12 +57,12 @@ def three_versions(desk: Sit, at: Any) -> str:
         expect=201,
     )
     at("2026-11-03T00:00Z")
-    reporting.make_what_is_due()
+    following.make_what_is_due()
     at("2026-11-04T09:00Z")
     desk("oncall").call(
         "PATCH", f"/changes/{number}/issues/1", {"resolved_at": "2026-10-06T04:40Z"}, expect=200
     )
-    reporting.make_what_is_due()
+    following.make_what_is_due()
     return number
 
 

@@ -15,7 +15,7 @@ from accounts.models import User
 from language.say import say_instant, say_length, say_until
 from requests.models import ChangeRequest
 from requests.states import State
-from windows.booking import questions, slots
+from windows.booking import free_starts, questions, slots
 from windows.booking.questions import NOTICE
 from windows.calendar.verdict import Calendar
 
@@ -127,11 +127,11 @@ def ahead(
     first, after = plan.earliest(now), plan.earliest(reviewed + notice)
     span = (first - slots.AROUND, after + slots.SEARCH)
     around = questions.Around(plan, *span, calendar=calendar, needs=needs, reader=reader)
-    starts, why = questions.fitting(after, 1, around)
+    starts, why = free_starts.fitting(after, 1, around)
     if not starts:
         said = " ".join(reason.message for reason in why)
         return Forecast(said, remedy=questions.remedy(why), around=around, reach=after)
-    earlier, _ = questions.fitting(first, 1, around)
+    earlier, _ = free_starts.fitting(first, 1, around)
     sooner = earlier[0] if earlier and earlier[0] < starts[0] else None
     found = _said(starts[0], state, lately, notice)
     return replace(found, around=around, reach=after, earlier=sooner)

@@ -1,5 +1,5 @@
-"""The questions to the calendar: may it be booked, may it begin, may it go on, and when is there a
-free start.
+"""The questions to the calendar: may it be booked here; beside it may it begin or go on
+(`beginning`), and when is there a free start (`free_starts`).
 
 Form, page, card, slots, move, API, gate, scheduler and worker ask here and nowhere else, so that
 they can never disagree. What may be looked past is settled here: who books looks past a lockdown,
@@ -11,7 +11,7 @@ slot (A6). Conflicts are told apart from the calendar, for the change manager ma
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
@@ -19,11 +19,9 @@ from django.utils import timezone
 
 from accounts.models import User
 from language.refusal import Reason
-from language.say import say_instant, say_length, say_span, say_until
+from language.say import say_instant
 from requests.apart import hands_in
-from requests.dependencies import REMEDY, ended_otherwise
 from requests.models import ChangeRequest
-from requests.states import State
 from windows.booking.slots import (
     AROUND,
     BOOKED,
@@ -31,10 +29,7 @@ from windows.booking.slots import (
     Plan,
     Taken,
     conflicts,
-    named,
-    scope_of,
     taken_between,
-    whole_minute,
 )
 from windows.calendar.verdict import (
     BLACKOUT,
@@ -44,7 +39,6 @@ from windows.calendar.verdict import (
     Calendar,
     Span,
     Verdict,
-    closures_over,
     decide,
     excepted,
     open_stretches,
@@ -252,7 +246,7 @@ def may_be_booked(
     if plan.is_emergency:
         return Bookable(start, end, Verdict(True, (), start, None), untimely, emergency=True)
     verdict = slot_verdict(plan, start, around.calendar, end)
-    against = tuple(_conflicts(start, around))
+    against = tuple(conflicts_at(start, around))
     openings = openings_of(plan, start, end, around.calendar)
     apart = tuple(around.own_opening(start)) if openings else ()
     return Bookable(start, end, verdict, untimely, apart, against, openings, canary=plan.canary)
@@ -334,37 +328,7 @@ def needs_notice(priority: str, start: datetime) -> bool:
     return priority != "P0" and start - timezone.now() < NOTICE
 
 
-# --- when is there a free start? ------------------------------------------------------------------
-
-
-def free_slots(
-    change: ChangeRequest,
-    *,
-    after: datetime,
-    limit: int,
-    actor: User | None = None,
-    calendar: Calendar | None = None,
-    needs: Sequence[ChangeRequest] | None = None,
-) -> tuple[list[datetime], list[Reason]]:
-    """The earliest starts after `after`, and after now, that fit calendar, plan and other bookings;
-    if none within 90 days, why.
-    """
-    plan = Plan.of(change)
-    after = plan.earliest(max(after, timezone.now()))
-    around = Around(
-        plan, after - AROUND, after + SEARCH, reader=actor, calendar=calendar, needs=needs
-    )
-    starts, why = fitting(after, limit, around)
-    if excepted := [
-        start
-        for start in excepted_starts(change, after)
-        if may_be_booked(plan, start, around).allowed
-    ]:
-        return sorted({*starts, *excepted})[:limit], []
-    return starts, why
-
-
-def _conflicts(start: datetime, around: Around) -> list[Reason]:
+def conflicts_at(start: datetime, around: Around) -> list[Reason]:
     return conflicts(
         around.plan,
         start,
@@ -373,268 +337,4 @@ def _conflicts(start: datetime, around: Around) -> list[Reason]:
         around.needs,
         around.reader,
         around.needed_by,
-    )
-
-
-def fitting(after: datetime, limit: int, around: Around) -> tuple[list[datetime], list[Reason]]:
-    """Up to `limit` starts of the plan within 90 days after `after`, one per open stretch; if none,
-    why.
-    """
-    plan = around.plan
-    if plan.is_emergency:
-        return [whole_minute(after)], []  # any time, once authorised (R74)
-    found: list[datetime] = []
-    in_the_way: list[Reason] = []
-    for opening, closing in bookable_stretches(
-        plan.priority, plan.scope, after, after + SEARCH, around.calendar
-    ):
-        for start in _starts_within(max(opening, after), closing - plan.length, around.taken):
-            against = _conflicts(start, around) or around.own_opening(start)
-            if not against:
-                found.append(start)
-                break  # one proposal per stretch: the earliest
-            in_the_way = in_the_way or against
-        if len(found) >= limit:
-            break
-    return found, [] if found else in_the_way or why_none(plan, after, around.calendar)
-
-
-def excepted_starts(change: ChangeRequest, after: datetime) -> list[datetime]:
-    """The slots within 90 days that a freeze exception was granted for in this round (A6)."""
-    if change.is_emergency or change.state not in (
-        State.IN_REVIEW,
-        State.APPROVED,
-        State.SCHEDULED,
-    ):
-        return []
-    granted = change.freeze_exceptions.filter(
-        slot_start__range=(after, after + SEARCH), round=change.round, declined_at=None
-    )
-    return list(
-        granted.filter(cto__isnull=False, change_manager__isnull=False).values_list(
-            "slot_start", flat=True
-        )
-    )
-
-
-def why_none(plan: Plan, after: datetime, calendar: Calendar) -> list[Reason]:
-    """No stretch of 90 days is long enough, or none is open at all: which of the two, and what
-    could be done.
-    """
-    stretches = list(bookable_stretches(plan.priority, plan.scope, after, after + SEARCH, calendar))
-    if not stretches:
-        return list(
-            booking_verdict(plan.priority, plan.scope, after, after + plan.length, calendar).reasons
-        )
-    begin, stop = max(stretches, key=lambda stretch: stretch[1] - stretch[0])
-    longest = (
-        f"the longest window within {SEARCH.days} days has {say_length(stop - begin)}"
-        f" ({say_span(begin, stop)})"
-    )
-    text = (
-        f"The plan takes {say_length(plan.length)}, and {longest}. Split it, shorten it, or ask for"
-        " a longer window."
-    )
-    return [Reason("no_fit", text, rule="Maintenance windows")]
-
-
-def _starts_within(begin: datetime, latest: datetime, taken: Sequence[Taken]) -> list[datetime]:
-    """The starts worth trying in a stretch: its beginning, and the end of each slot in it."""
-    ends = {whole_minute(slot.end) for slot in taken if slot.end is not None}
-    return sorted(start for start in {begin, *ends} if begin <= start <= latest)
-
-
-# --- may it begin? --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Beginning:
-    """What a start at one instant is judged by: the booked change, the calendar, what others run or
-    have booked, and what it needs.
-    """
-
-    change: ChangeRequest
-    at: datetime
-    calendar: Calendar
-    taken: Sequence[Taken]
-    needs: Sequence[ChangeRequest]
-    reader: User | None = None
-
-
-def may_begin(asked: Beginning) -> list[Reason]:
-    """What calendar, slot and neighbours have against a start at that instant (A25, promise 2). A
-    P0 begins at any time (R74).
-    """
-    if asked.change.is_emergency:
-        return []
-    return [*_slot_refusal(asked), *_dependency_refusal(asked), *_component_refusal(asked)]
-
-
-def begin_verdict(
-    change: ChangeRequest, at: datetime, calendar: Calendar, then: datetime | None = None
-) -> Verdict:
-    """The calendar's verdict on the plan from that instant: a lockdown counts, an exception granted
-    to its slot too (A6).
-    """
-    scope, end = scope_of(change), at + change.plan_length
-    verdict = decide(change.priority, at, end, calendar, scope, then=then)
-    if any(reason.code == FREEZE for reason in verdict.reasons) and (
-        lifted := lifted_for(change, change.slot_start)
-    ):
-        return excepted(
-            verdict, decide(change.priority, at, end, calendar.lifting(lifted), scope, then=then)
-        )
-    return verdict
-
-
-def begins_by_opening(change: ChangeRequest, at: datetime, calendar: Calendar) -> bool:
-    """Whether it may begin then only because of a one-off opening; the report names those."""
-    if change.is_emergency or all(window.rule for window in calendar.windows):
-        return False
-    return not begin_verdict(change, at, calendar.without_openings()).allowed
-
-
-def begins_by_exception(change: ChangeRequest, at: datetime, calendar: Calendar) -> bool:
-    """Whether it may begin then only because of a freeze exception (A6)."""
-    strict = decide(change.priority, at, at + change.plan_length, calendar, scope_of(change))
-    return any(reason.code == FREEZE for reason in strict.reasons)
-
-
-def _slot_refusal(asked: Beginning) -> list[Reason]:
-    change, at, opens = asked.change, asked.at, asked.change.slot_start
-    assert opens is not None
-    end = change.window_end or change.slot_end
-    if end is not None and at >= end:
-        return [
-            Reason(
-                "slot_missed",
-                f"Its slot passed unused: the window ended {say_until(end)}. Book another.",
-                rule="Slot",
-                until=end,
-            )
-        ]
-    if at >= opens:
-        verdict = begin_verdict(change, at, asked.calendar)
-        return [_rebooked(reason) for reason in verdict.reasons]
-    verdict = begin_verdict(change, at, asked.calendar, then=opens)
-    if verdict.allowed or opens - at <= NOTICE:
-        text = f"Its slot opens {say_instant(opens)}, in {say_length(opens - at)}."
-        return [
-            Reason(
-                "too_early",
-                text,
-                rule=change.window_name or "Slot",
-                until=opens,
-                next_allowed_at=opens,
-            )
-        ]
-    return list(verdict.reasons)
-
-
-def _rebooked(reason: Reason) -> Reason:
-    """Of a slot that has begun: a later start is another slot's."""
-    return (
-        replace(reason, message=f"{reason.message} That start takes another slot.")
-        if reason.next_allowed_at
-        else reason
-    )
-
-
-def _dependency_refusal(asked: Beginning) -> list[Reason]:
-    return [
-        Reason(
-            "dependency",
-            f"It needs {named(needed, asked.reader)}{_unmet(needed)}",
-            rule="Dependency",
-        )
-        for needed in asked.needs
-        if not needed.is_done
-    ]
-
-
-def _unmet(needed: ChangeRequest) -> str:
-    how = ended_otherwise(needed)
-    return f", which {how}. {REMEDY}" if how else " to be completed first."
-
-
-def _component_refusal(asked: Beginning) -> list[Reason]:
-    """Nothing else may run on our components or those that they depend on, nor be booked on ours
-    before the plan is through.
-    """
-    found = [
-        Reason(
-            "component_busy",
-            f"Component busy: {named(slot.change, asked.reader)} is running on"
-            f" {', '.join(sorted(slot.same | slot.needed))}.",
-            rule="Component busy",
-        )
-        for slot in running_beside(asked.taken)
-    ]
-    ours_ends = (
-        asked.change.slot_end or asked.at
-    )  # whoever begins before that does so by the change manager's override
-    for slot in asked.taken:
-        if (
-            slot.same
-            and slot.start is not None
-            and slot.change.state == State.SCHEDULED
-            and slot.start >= ours_ends
-        ):
-            text = (
-                f"Next booking: {named(slot.change, asked.reader)} on"
-                f" {', '.join(sorted(slot.same))} from {say_until(slot.start)}; the plan no longer"
-                " fits before it."
-            )
-            found.append(Reason("does_not_fit", text, rule="Next booking", until=slot.end))
-    return found
-
-
-def running_beside(taken: Sequence[Taken]) -> list[Taken]:
-    """Running changes on our components or on those that ours depend on."""
-    return [slot for slot in taken if slot.is_running and slot.same | slot.needed]
-
-
-# --- may it go on? --------------------------------------------------------------------------------
-
-
-def run_ends(change: ChangeRequest) -> datetime | None:
-    """Until when a run may be at work: its window's end, or its slot's where that was extended; a
-    P0 needs neither (R74).
-    """
-    return (
-        None
-        if change.is_emergency
-        else max((end for end in (change.window_end, change.slot_end) if end), default=None)
-    )
-
-
-def may_go_on(change: ChangeRequest, at: datetime, calendar: Calendar) -> list[Reason]:
-    """What stands against being at work at that instant: a lockdown stops all but an emergency, and
-    the window ends.
-    """
-    if change.is_emergency:
-        return []
-    if held := closures_over(change.priority, at, at, calendar, {LOCKDOWN}, scope_of(change)):
-        return held
-    end = run_ends(change)
-    return (
-        [Reason("window_over", f"Its window ended {say_until(end)}.", until=end)]
-        if end and at >= end
-        else []
-    )
-
-
-def locked_out(priority: str, scope: frozenset[str]) -> list[Reason]:
-    """The lockdowns that hold such a change now: it may be booked, and begins only when they are
-    lifted (ADR 9).
-    """
-    now = timezone.now()
-    return closures_over(priority, now, now, current_calendar(), {LOCKDOWN}, scope)
-
-
-def may_be_extended(change: ChangeRequest, until: datetime, calendar: Calendar) -> list[Reason]:
-    """What stands against a running slot's ending later: never into a freeze or blackout (A25)."""
-    assert change.slot_end is not None
-    return closures_over(
-        change.priority, change.slot_end, until, calendar, {FREEZE, BLACKOUT}, scope_of(change)
     )

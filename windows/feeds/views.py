@@ -18,7 +18,7 @@ from language.refusal import Invalid, Refused, raise_refusal
 from web.http import Fields, Request, key_of, record_refusal, status_of
 from windows.feeds import feeds as service
 from windows.models import Feed
-from windows.rules import fields, ics, rules
+from windows.rules import consequences, fields, ics, rules
 
 SHOWN = 100
 KINDS = [
@@ -153,7 +153,7 @@ def _shown(
         "count": len(edits),
         "left_out": left_out[:SHOWN],
         "past": past,
-        "consequence": rules.consequence(edits, request.user) if edits else None,
+        "consequence": consequences.consequence(edits, request.user) if edits else None,
         **ALREADY_WRITTEN,
     }
 

@@ -16,7 +16,15 @@ from language.refusal import Invalid
 from requests import access, cleaning
 from requests.models import ChangeRequest, plan_length
 from web.http import Fields, Request
-from windows.booking import bookings, freeze_exceptions, questions, slots
+from windows.booking import (
+    asked_openings,
+    bookings,
+    exceptions_shown,
+    free_starts,
+    freeze_exceptions,
+    questions,
+    slots,
+)
 from windows.calendar.explain import explain
 from windows.models import current_calendar
 
@@ -72,7 +80,7 @@ def find(request: Request) -> HttpResponse:
             around = questions.Around(
                 plan, after - slots.AROUND, after + slots.SEARCH, reader=request.user
             )
-            starts, why = questions.fitting(after, 8, around)
+            starts, why = free_starts.fitting(after, 8, around)
             context |= {
                 "starts": [(start, start + plan.length) for start in starts],
                 "why": why,
@@ -126,7 +134,7 @@ def _exception(change: ChangeRequest, found: questions.Bookable, viewer: User) -
         return ""
     if any(
         row.slot_start == found.start and row.declined_at is None
-        for row in freeze_exceptions.of_change(change)
+        for row in exceptions_shown.of_change(change)
     ):
         return "asked"
     return "ask" if viewer.may_write and not freeze_exceptions.ask_refusal(change, viewer) else ""
@@ -145,7 +153,9 @@ def move(request: Request) -> HttpResponse:
     plan, refusal = slots.Plan.of(change), bookings.schedule_refusal(change, request.user)
     around = questions.Around.slot(plan, start, reader=request.user)
     found = questions.may_be_booked(plan, start, around)
-    may_ask_opening = request.user.may_write and not bookings.opening_refusal(change, request.user)
+    may_ask_opening = request.user.may_write and not asked_openings.opening_refusal(
+        change, request.user
+    )
     context = {
         "change": change,
         "bookable": found,
@@ -161,7 +171,7 @@ def move(request: Request) -> HttpResponse:
         "starts": (
             []
             if found.allowed
-            else questions.fitting(plan.earliest(max(start, timezone.now())), 3, around)[0]
+            else free_starts.fitting(plan.earliest(max(start, timezone.now())), 3, around)[0]
         ),
     }
     return render(request, "windows/pages/move.html", context)

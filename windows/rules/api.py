@@ -13,7 +13,7 @@ from web.doors import PERSON, Body
 from web.http import Request
 from windows.calendar import effects
 from windows.models import Closure, MaintenanceWindow
-from windows.rules import fields, lockdown, rules
+from windows.rules import consequences, fields, lockdown, rules
 
 router = Router(tags=["Calendar rules"])
 MOST_EDITS = 300
@@ -62,7 +62,7 @@ def list_rules(request: Request) -> Any:
 @router.post("/calendar/rules/preview", operation_id="preview_calendar_rules")
 def preview(request: Request, body: PreviewIn) -> Any:
     """What the edits would do: nothing is stored."""
-    found = rules.consequence(_edits(body), request.user)
+    found = consequences.consequence(_edits(body), request.user)
     return {
         "widens": found.widens,
         "warnings": found.warnings,

@@ -22,8 +22,8 @@ from windows.calendar import days
 from windows.calendar.recurrence import PLANNED, Occurrence, Window
 from windows.calendar.verdict import HORIZON, closure_occurrences
 from windows.models import Closure, MaintenanceWindow
-from windows.pages.views import ZONES
-from windows.rules import fields, forms, lockdown, rules
+from windows.pages.asked import ZONES
+from windows.rules import consequences, fields, forms, lockdown, rules
 from windows.rules.wording import MONTHS, NTH, WEEKDAYS, say, say_for
 
 PER_PAGE = 30
@@ -173,7 +173,7 @@ def _saved(request: Request, kind: str, row: MaintenanceWindow | Closure | None)
             "Reason",
             "say why; whoever looks at the calendar reads it.",
         )
-        found = rules.consequence([edit], request.user)
+        found = consequences.consequence([edit], request.user)
         if (ends or (found.displaced_count and not found.widens)) and request.POST.get(
             "seen"
         ) != str(found.displaced_count):
@@ -217,7 +217,7 @@ def _editor(
     typed: dict[str, Any],
     refused: Refused | None = None,
     *,
-    asks: rules.Consequence | None = None,
+    asks: consequences.Consequence | None = None,
     ends: bool = False,
 ) -> HttpResponse:
     """The form; with `asks` it says what would happen and asks once more, before anybody loses a
@@ -308,7 +308,7 @@ def _consequence(
         now = timezone.now()
         rule = fields.version(edit.kind, values).value()
         occurrences = list(rule.occurrences(now, now + timedelta(days=365)))
-        found = rules.consequence([edit], request.user)
+        found = consequences.consequence([edit], request.user)
     except Invalid as refused:
         return NO_CONSEQUENCE | {"missing": refused.fields}
     except (Missing, Refused) as refused:
@@ -324,7 +324,7 @@ def _consequence(
     }
 
 
-def _shut_by(occurrence: Occurrence, found: rules.Consequence) -> str:
+def _shut_by(occurrence: Occurrence, found: consequences.Consequence) -> str:
     """What takes the whole of a window occurrence, in words."""
     if not isinstance(occurrence.rule, Window):
         return ""
@@ -357,7 +357,7 @@ def proposed(request: Request, key: int) -> HttpResponse:
     try:
         context["lines"] = [_proposed_line(edit) for edit in edits]
         context["consequence"] = (
-            rules.consequence(edits, request.user)
+            consequences.consequence(edits, request.user)
             if proposal.state == Proposal.State.OPEN
             else None
         )
@@ -380,54 +380,3 @@ def _proposed_line(edit: rules.Edit) -> dict[str, Any]:
         "before": f"{say(before)}; {say_for(before)}" if before else "",
         "after": f"{say(after)}; {say_for(after)}" if after else "",
     }
-
-
-# --- lockdown -------------------------------------------------------------------------------------
-
-
-def lockdowns(request: Request) -> HttpResponse:
-    """What is locked down and what that holds; stop, and lift."""
-    refused: Refused | None = None
-    if request.method == "POST":
-        try:
-            return _locked_or_lifted(request)
-        except Refused as problem:
-            record_refusal(request, problem)
-            refused = problem
-    typed = request.POST.get("components", "") or request.GET.get("components", "")[:2000]
-    scope = reading.names(typed)[:50]
-    known = refused.fields if isinstance(refused, Invalid) else {}
-    context = {
-        "found": [(row, lockdown.holds(row.scope, request.user)) for row in lockdown.in_force()],
-        "would": (
-            lockdown.holds([], request.user)
-            if not scope or "scope" in known
-            else lockdown.holds(scope, request.user)
-        ),
-        "may": not lockdown.refusal(request.user),
-        "refused": refused,
-        "errors": Fields(known),
-        "values": Fields({"components": typed, "reason": request.POST.get("reason", "")}),
-        "lifting": request.POST.get("key", ""),
-    }
-    return render(
-        request,
-        "windows/rules/lockdown.html",
-        context,
-        status=status_of(refused) if refused else 200,
-    )
-
-
-def _locked_or_lifted(request: Request) -> HttpResponse:
-    raise_refusal(lockdown.refusal(request.user))
-    reason, key = request.POST.get("reason", ""), request.POST.get("key", "")
-    if key:
-        found = lockdown.lift(actor=request.user, key=key_of(key), reason=reason)
-        messages.success(
-            request, f"{found.name[:1].upper()}{found.name[1:]} is lifted; what it held may go on."
-        )
-    else:
-        scope = reading.names(request.POST.get("components", ""))
-        made = lockdown.lock_down(actor=request.user, scope=scope, reason=reason)
-        messages.success(request, f"Stopped: {made.name}. Whoever it stops has been told.")
-    return redirect("windows:lockdown")

@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts.models import User
 from approvals.models import Decision, Policy
 from approvals.people import delegations
-from approvals.policy_editor import drafts
+from approvals.policy_editor import drafts, publishing
 from proposals import second_person
 from proposals.models import Proposal
 from requests.models import ChangeRequest
@@ -236,7 +236,7 @@ def test_two_second_persons_make_one_version(at: Any) -> None:
             revision=1,
             change=drafts.save_step(("P3", 2, 0), {"roles": roles}),
         )
-        made = drafts.publish(
+        made = publishing.publish(
             actor=manager, key=draft.pk, revision=draft.revision, reason="To see who wins"
         )
         if not isinstance(made, Proposal):
@@ -272,7 +272,7 @@ def test_two_drafts_published_at_once_follow_one_another(at: Any) -> None:
                 )
             )
         answers = at_once(*[
-            lambda d=d: drafts.publish(actor=manager, key=d.pk, revision=d.revision,
+            lambda d=d: publishing.publish(actor=manager, key=d.pk, revision=d.revision,
                 reason="Faster") for d in keys
         ])  # fmt: skip
         assert sorted(type(found).__name__ for found in answers) == ["Blocked", "Policy"], answers
