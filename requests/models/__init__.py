@@ -2,17 +2,13 @@
 
 from requests.models.around import Comment, IdempotencyKey, Suggestion, UsualReviewer, Watch
 from requests.models.change import (
-    CANARY_STAGES,
-    MAX_MINUTES,
     ROW,
-    Author,
     ChangeQuerySet,
-    ChangeReader,
-    ChangeReaders,
     ChangeRequest,
-    plan_length,
 )
 from requests.models.component import Component, DayCounter
+from requests.models.people import Author, ChangeReader, ChangeReaders
+from requests.models.written import CANARY_STAGES, MAX_MINUTES, plan_length
 
 __all__ = [
     "CANARY_STAGES",

@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 from django_fsm import RETURN_VALUE, FSMField, transition
-from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
 from accounts.roles import Role
 from requests import content
 from requests.models.component import Component
+from requests.models.constraints import CONSTRAINTS, INDEXES
+from requests.models.people import ChangeReader, ChangeReaders
+from requests.models.written import Written
 from requests.states import TRANSITIONS, State
 
 if TYPE_CHECKING:
     from accounts.models import User
-
-CANARY_STAGES = timedelta(minutes=90)  # 5, 25 and 50 %, 30 minutes each (R85-R87)
-MAX_MINUTES = 100_000
-
-
-def plan_length(work: int | None, rollback: int | None, strategy: str) -> timedelta:
-    """Work + canary stages + rollback, of minutes: what must fit before the window's end (A25)."""
-    canary = CANARY_STAGES if strategy == ChangeRequest.Strategy.CANARY else timedelta(0)
-    return timedelta(minutes=(work or 0) + (rollback or 0)) + canary
-
 
 #: The fields of a row in a list.
 ROW = (
@@ -94,36 +85,10 @@ def _moves(name: str) -> Callable[[Move], Move]:
     return decorate
 
 
-class ChangeRequest(models.Model):
+class ChangeRequest(Written):
     """A change request: what was asked (content), where it stands (state), when (slot) and how it
     went (outcome).
     """
-
-    class Priority(models.TextChoices):
-        P0 = "P0", "P0 Emergency"
-        P1 = "P1", "P1 Standard"
-        P2 = "P2", "P2 Standard"
-        P3 = "P3", "P3 Normal"
-
-    class Risk(models.TextChoices):
-        LOW = "low", "Low"
-        MEDIUM = "medium", "Medium"
-        HIGH = "high", "High"
-
-    class Strategy(models.TextChoices):
-        ROLLING = "rolling", "Rolling"
-        BLUE_GREEN = "blue_green", "Blue-green"
-        CANARY = "canary", "Canary"
-        DATABASE = "database", "Database"
-        MANUAL = "manual", "Manual"
-
-    class NoWayBack(models.TextChoices):
-        UNDO = "undo", "It cannot be undone"
-        TEST = "test", "Undoing it cannot be tested"
-
-    class EmergencyKind(models.TextChoices):
-        OUTAGE = "outage", "Production outage"
-        VULNERABILITY = "vulnerability", "Security vulnerability"
 
     class Origin(models.TextChoices):
         APP = "app"
@@ -150,59 +115,11 @@ class ChangeRequest(models.Model):
     )
     approved_hash = models.CharField(max_length=64, blank=True)
 
-    # Content, in the template's order (requests/content.py).
-    priority = models.CharField(max_length=2, blank=True, choices=Priority)
-    emergency_kind = models.CharField(max_length=20, blank=True, choices=EmergencyKind)
-    emergency_reference = models.CharField(max_length=200, blank=True)
-    actual_start = models.DateTimeField(
-        null=True, blank=True, help_text="Of a P0 filed while it runs or afterwards (A33)."
-    )
-    actual_end = models.DateTimeField(null=True, blank=True)
-    summary = models.CharField(max_length=200, blank=True)
-    reason = models.TextField(blank=True)
-    components = models.ManyToManyField(Component, blank=True, related_name="changes")
-    risk = models.CharField(max_length=6, blank=True, choices=Risk)
-    implementation_steps = models.TextField(blank=True)
-    rollback_plan = models.TextField(blank=True)
-    rollback_tested = models.JSONField(null=True, blank=True)
-    rollback_minutes = models.PositiveIntegerField(null=True, blank=True)
-    testing_plan = models.TextField(blank=True)
-    dependencies = models.JSONField(null=True, blank=True)
-    strategy = models.CharField(max_length=12, choices=Strategy, default=Strategy.ROLLING)
-    downtime_required = models.BooleanField(null=True, blank=True)
-    downtime_minutes = models.PositiveIntegerField(null=True, blank=True)
-    users_affected = models.BooleanField(null=True, blank=True)
-    user_impact = models.TextField(blank=True)
-    performance_impact = models.TextField(blank=True)
-    security_impact = models.TextField(blank=True)
-    affects_authentication = models.BooleanField(null=True, blank=True)
-    affects_authorization = models.BooleanField(null=True, blank=True)
-    affects_data_access = models.BooleanField(null=True, blank=True)
-    affects_network = models.BooleanField(null=True, blank=True)
-    requested_date = models.DateField(null=True, blank=True)
-    estimated_minutes = models.PositiveIntegerField(null=True, blank=True)
-
-    risk_answers = models.JSONField(
-        default=dict, blank=True, help_text="The questionnaire: key → yes or no (A18)."
-    )
-    strategy_reason = models.TextField(
-        blank=True, max_length=2000, help_text="Why a high risk does not go by canary (A18)."
-    )
-    no_way_back = models.CharField(
-        max_length=6,
-        blank=True,
-        default="",
-        db_default="",
-        choices=NoWayBack,
-        help_text="Its rollback plan then recovers forwards (A46).",
-    )
-    no_way_back_reason = models.TextField(blank=True, default="", db_default="", max_length=2000)
-
     # Writable, not content.
     assessed_risk = models.CharField(
         max_length=6,
         blank=True,
-        choices=Risk,
+        choices=Written.Risk,
         help_text="Lowered to this by a reviewer, for this round.",
     )
     assessed_reason = models.TextField(blank=True)
@@ -311,116 +228,14 @@ class ChangeRequest(models.Model):
 
     class Meta:
         ordering = ["-created_at", "-id"]
-        indexes = [
-            models.Index(fields=["-created_at", "-id"], name="change_newest"),
-            models.Index(fields=["state", "-created_at", "-id"], name="change_by_state"),
-            models.Index(fields=["requester", "-created_at", "-id"], name="change_by_requester"),
-            models.Index(fields=["priority", "-created_at", "-id"], name="change_by_priority"),
-            models.Index(
-                fields=["priority", "-approved_at"],
-                name="change_by_approval",
-                condition=Q(approved_at__isnull=False, submitted_at__isnull=False),
-            ),
-            models.Index(
-                fields=["slot_start"], name="change_by_slot", condition=Q(slot_start__isnull=False)
-            ),
-            models.Index(
-                fields=["ended_at"], name="change_by_end", condition=Q(ended_at__isnull=False)
-            ),
-            models.Index(
-                fields=["state", "slot_start"],
-                name="change_running",
-                condition=Q(state__in=["scheduled", "implementing", "verifying", "rolling_back"]),
-            ),
-            models.Index(
-                fields=["requested_window_start"],
-                name="change_held",
-                condition=Q(state="in_review", requested_window_start__isnull=False),
-            ),
-            models.Index(
-                fields=["authorised_until"],
-                name="change_authorised_until",
-                condition=Q(authorised_until__isnull=False, state__in=["approved", "scheduled"]),
-            ),
-            models.Index(
-                fields=["hold_start"], name="change_by_hold", condition=Q(hold_start__isnull=False)
-            ),
-            models.Index(
-                fields=["late_record_asked_at"],
-                name="change_asked_late",
-                condition=Q(late_record_asked_at__isnull=False),
-            ),
-            GinIndex(fields=["search"], name="change_search"),
-        ]
-        constraints = [
-            models.CheckConstraint(name="change_state_known", condition=Q(state__in=State.values)),
-            models.CheckConstraint(
-                name="change_approved_is_stamped",
-                condition=~Q(state__in=["approved", "scheduled"])
-                | (
-                    Q(approved_at__isnull=False)
-                    & Q(approved_hash=F("content_hash"))
-                    & ~Q(content_hash="")
-                ),
-            ),
-            models.CheckConstraint(
-                name="change_scheduled_has_slot",
-                condition=~Q(state="scheduled") | Q(slot_start__isnull=False),
-            ),
-            models.CheckConstraint(
-                name="change_started_was_approved",
-                condition=~Q(
-                    state__in=[
-                        "implementing",
-                        "verifying",
-                        "rolling_back",
-                        "completed",
-                        "rolled_back",
-                    ]
-                )
-                | (
-                    Q(started_at__isnull=False)
-                    & Q(approved_at__isnull=False)
-                    & Q(approved_hash=F("content_hash"))
-                )
-                | ~Q(origin="app"),
-            ),
-            models.CheckConstraint(
-                name="change_started_in_slot_or_p0",
-                condition=~Q(state__in=["implementing", "verifying"])
-                | Q(slot_start__isnull=False)
-                | Q(priority="P0"),
-            ),
-            models.CheckConstraint(
-                name="change_slot_has_length",
-                condition=Q(slot_start__isnull=True) | Q(slot_end__gt=F("slot_start")),
-            ),
-            models.CheckConstraint(
-                name="change_outcome_known",
-                condition=~Q(state__in=["completed", "rolled_back", "failed", "closed"])
-                | ~Q(outcome=""),
-            ),
-        ]
+        indexes = INDEXES
+        constraints = CONSTRAINTS
 
     def __str__(self) -> str:
         return self.number
 
     def get_absolute_url(self) -> str:
         return f"/changes/{self.number}/"
-
-    # --- content ----------------------------------------------------------------------------------
-
-    def content(self) -> dict[str, Any]:
-        """The content as plain values, components as slugs; what is hashed, compared and shown."""
-        values = {name: getattr(self, name) for name in content.NAMES if name != "components"}
-        return values | {
-            "components": sorted(component.slug for component in self.components.all())
-        }
-
-    @property
-    def way_back(self) -> str:
-        """What its plan for the worse is called (A46)."""
-        return "Recovery" if self.no_way_back else "Rollback"
 
     def judge_anew(self) -> None:
         """What it says now is what the next round judges: by the newest scheme."""
@@ -430,17 +245,6 @@ class ChangeRequest(models.Model):
     def fingerprint(self) -> str:
         """Of the content as it stands, by the scheme of its round."""
         return content.fingerprint(self.content(), self.content_scheme)
-
-    def missing_fields(self) -> dict[str, str]:
-        return content.missing_fields(self.content())
-
-    @property
-    def plan_length(self) -> timedelta:
-        return plan_length(self.estimated_minutes, self.rollback_minutes, self.strategy)
-
-    @property
-    def needs_security_review(self) -> bool:
-        return any(getattr(self, name) for name in content.SECURITY_QUESTIONS)
 
     @property
     def is_major(self) -> bool:
@@ -453,10 +257,6 @@ class ChangeRequest(models.Model):
         (A18).
         """
         return self.assessed_risk or self.risk
-
-    @property
-    def is_emergency(self) -> bool:
-        return self.priority == self.Priority.P0
 
     @property
     def implementation_date(self) -> date | None:
@@ -596,38 +396,3 @@ class ChangeRequest(models.Model):
     def _end(self, outcome: State, at: datetime) -> None:
         self.outcome = outcome
         self.ended_at = self.ended_at or self._really(at)
-
-
-class Author(models.Model):
-    """Who requested a change or edited its content: barred from deciding on it, for ever (promise
-    1; a trigger agrees).
-    """
-
-    change = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="authors")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["change", "user"], name="one_author_row_per_person")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.user_id} wrote on {self.change_id}"
-
-
-class ChangeReader(UserObjectPermissionBase):
-    """A confidential change granted to one person, by django-guardian with a direct foreign key:
-    gone with its change, never orphaned.
-    """
-
-    content_object = models.ForeignKey(
-        ChangeRequest, on_delete=models.CASCADE, related_name="readers"
-    )
-
-
-class ChangeReaders(GroupObjectPermissionBase):
-    """The same, granted to whoever holds a role."""
-
-    content_object = models.ForeignKey(
-        ChangeRequest, on_delete=models.CASCADE, related_name="reader_groups"
-    )
