@@ -9,6 +9,10 @@ from django.urls import reverse
 
 
 class AccountAdapter(DefaultAccountAdapter):
+    """allauth's decisions that are ours: no sign-up, addresses of this installation, mails in our
+    words.
+    """
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False  # administrators make accounts at /settings/people/
 

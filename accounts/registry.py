@@ -21,6 +21,7 @@ from language.refusal import Blocked, Invalid, NotYours, Reason
 
 
 def check_administrator(actor: User) -> None:
+    """Raises NotYours for whoever does not keep people and roles; an auditor never does."""
     if not (actor.is_active and actor.is_superuser and Role.AUDITOR not in actor.roles):
         raise NotYours([Reason("not_yours", "Administrators keep people and their roles.")])
 
@@ -86,6 +87,7 @@ OWN_ROLES = "Nobody changes their own roles or access; another administrator doe
 def wrong_identity(
     person: User, username: str, name: str, email: str, phone: str
 ) -> dict[str, str]:
+    """What is wrong with who a person is said to be: field to sentence, empty if nothing is."""
     wrong = {}
     try:
         User.username_validator(username)
@@ -110,6 +112,7 @@ def wrong_identity(
 
 
 def wrong_password(person: User, password: str) -> dict[str, str]:
+    """What the validators say against it, under `password`; empty if nothing."""
     try:
         validate_password(password, person)
     except ValidationError as problem:
@@ -146,6 +149,7 @@ def prefer_mail(*, actor: User, at_once: bool) -> None:
 
 
 def keeps_roster(actor: User) -> bool:
+    """Whether they may put people on duty: administrators and change managers, no auditor."""
     return (
         actor.is_active
         and Role.AUDITOR not in actor.roles
@@ -241,6 +245,7 @@ def make_token(*, actor: User, name: str, scope: str, days: int) -> tuple[ApiTok
 
 @transaction.atomic
 def revoke_token(*, actor: User, token: ApiToken) -> None:
+    """From now on it opens nothing. Raises NotYours but for its owner and administrators."""
     if token.user_id != actor.pk and not actor.is_superuser:
         raise NotYours([Reason("not_yours", "Only its owner or an administrator revokes a token.")])
     token.revoked_at = token.revoked_at or timezone.now()

@@ -8,6 +8,8 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
+    """The roles of the process document; Django's groups bear their names."""
+
     ENGINEER = "engineer"
     DEVOPS_ENGINEER = "devops-engineer"
     SENIOR_DEVOPS_ENGINEER = "senior-devops-engineer"

@@ -30,6 +30,7 @@ def acting_via(door: str) -> Iterator[None]:
 
 
 def set_via(door: str) -> None:
+    """By which door the present request came; events say so."""
     _via.set(door)
 
 

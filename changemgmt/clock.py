@@ -57,14 +57,17 @@ def _anchored(wanted: str) -> timedelta | None:
 
 
 def is_set() -> bool:
+    """Whether CHANGEMGMT_CLOCK shifts the clock, which every page then says."""
     return bool(os.environ.get("CHANGEMGMT_CLOCK"))
 
 
 def now() -> datetime:
+    """The instant: the machine's, shifted, or the one that is fixed for a while."""
     return _fixed.get() or datetime.now(UTC) + _offset
 
 
 def install() -> None:
+    """Let `timezone.now` tell the shifted time, in every process of the product."""
     global _offset
     _offset = offset_from_environment()
     timezone.now = now

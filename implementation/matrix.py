@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 
 @dataclass(frozen=True)
 class Row:
+    """One severity of the decision matrix: its name, minutes to investigate, and what is done."""
+
     label: str
     minutes: int | None
     action: str

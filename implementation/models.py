@@ -77,6 +77,8 @@ class ChecklistItem(models.Model):
 
 
 class LogEntry(models.Model):
+    """What somebody noted during a run: a note, or a deviation from the plan."""
+
     class Kind(models.TextChoices):
         NOTE = "note", "Note"
         DEVIATION = "deviation", "Deviation"

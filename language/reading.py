@@ -24,6 +24,8 @@ UNSEEN = " \t\n\r\f\v\u00a0\u200b\u200c\u200d\u2060\u3000\ufeff"
 
 
 def text(limit: int) -> Callable[[Any], str]:
+    """Reads a text of at most `limit` characters; nothing is an empty one. Raises Wrong."""
+
     def cleaner(value: Any) -> str:
         if value is None:
             return ""
@@ -74,6 +76,8 @@ def is_web_address(value: str) -> bool:
 
 
 def one_of(choices: list[str]) -> Callable[[Any], str]:
+    """Reads one of the choices; nothing is an empty one. Raises Wrong."""
+
     def cleaner(value: Any) -> str:
         if value in (None, ""):
             return ""
@@ -85,18 +89,21 @@ def one_of(choices: list[str]) -> Callable[[Any], str]:
 
 
 def yes_no(value: Any) -> bool | None:
+    """Reads yes, no, or no answer yet. Raises Wrong."""
     if value is not None and not isinstance(value, bool):
         raise Wrong("Answer yes or no (true or false).")
     return value
 
 
 def flag(value: Any) -> bool:
+    """Reads true or false, and nothing else. Raises Wrong."""
     if not isinstance(value, bool):
         raise Wrong("Answer true or false.")
     return value
 
 
 def calendar_day(value: Any) -> date | None:
+    """Reads a day of the years 2000 to 2100, or none. Raises Wrong."""
     if value is None or value == "":
         return None
     try:

@@ -192,6 +192,7 @@ def withdraw(*, actor: User, key: int) -> Proposal:
 
 
 def withdraw_refusal(proposal: Proposal, user: User) -> list[Reason]:
+    """Why this person cannot take the proposal back: its author can, until it is answered."""
     if proposal.author_id != user.pk or not user.may_write:
         return [
             Reason(

@@ -15,6 +15,7 @@ MONTHS = 12
 
 
 def months_until(month: date, count: int = MONTHS) -> list[date]:
+    """So many months up to this one, the oldest first."""
     found = [month]
     while len(found) < count:
         found.append(metrics.previous_month(found[-1]))

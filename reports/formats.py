@@ -139,6 +139,7 @@ def _apart(report: dict[str, Any]) -> list[tuple[str, str, Any]]:
 
 
 def as_csv(report: dict[str, Any]) -> str:
+    """The report as rows of section, line and value, safe to open in a spreadsheet."""
     out = io.StringIO()
     writer = csv.writer(out, quoting=csv.QUOTE_ALL)
     writer.writerow([report["title"], f"version {report['version']}", report["status"]])

@@ -42,6 +42,7 @@ def beside(action: str) -> Callable[[datetime, datetime], QuerySet[ChangeRequest
 
 
 def caused_issues() -> QuerySet[Issue]:
+    """Issues that a change caused; those that it only found are not counted."""
     return Issue.objects.filter(link=Issue.Link.CAUSED_BY)
 
 
@@ -60,6 +61,7 @@ def open_at(start: datetime, end: datetime) -> QuerySet[Issue]:
 
 
 def detected_between(start: datetime, end: datetime) -> QuerySet[Issue]:
+    """Caused issues by when they were detected, from `start` to before `end`."""
     return caused_issues().filter(detected_at__gte=start, detected_at__lt=end)
 
 

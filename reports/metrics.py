@@ -59,6 +59,7 @@ def one_decimal(value: Decimal | float) -> float:
 
 
 def percent(part: int, total: int) -> float | None:
+    """To one decimal, half up; None of nothing."""
     return one_decimal(Decimal(100 * part) / Decimal(total)) if total else None
 
 
@@ -74,18 +75,22 @@ def average(lengths: Iterable[timedelta], unit: timedelta) -> float | None:
 
 
 def share(part: int, total: int) -> dict[str, Any]:
+    """A count and its percent of the total."""
     return {"count": part, "percent": percent(part, total)}
 
 
 def lead_times(changes: Sequence[Ended]) -> list[timedelta]:
+    """From submission to start, of those that have both (R119)."""
     return [c.started_at - c.submitted_at for c in changes if c.started_at and c.submitted_at]
 
 
 def implementation_times(changes: Sequence[Ended]) -> list[timedelta]:
+    """From start to end, of those that were started."""
     return [c.ended_at - c.started_at for c in changes if c.started_at]
 
 
 def by_outcome(changes: Sequence[Ended]) -> dict[str, Any]:
+    """The total, and count and percent of each outcome."""
     total = len(changes)
     parts = {name: sum(c.outcome == outcome for c in changes) for name, outcome in OUTCOMES.items()}
     return {"total": total} | {name: share(part, total) for name, part in parts.items()}
@@ -141,8 +146,10 @@ def month_of(at: datetime) -> date:
 
 
 def previous_month(month: date) -> date:
+    """The first day of the month before."""
     return date(month.year - (month.month == 1), (month.month - 2) % 12 + 1, 1)
 
 
 def next_month(month: date) -> date:
+    """The first day of the month after."""
     return month_span(month)[1].date()

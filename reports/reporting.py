@@ -162,6 +162,7 @@ def fingerprint(figures: dict[str, Any]) -> str:
 
 
 def stored(month: date) -> MonthlyReport | None:
+    """The month's newest stored version, or None."""
     return MonthlyReport.objects.filter(month=month).order_by("-version").first()
 
 
@@ -269,6 +270,7 @@ def _last_before(report: MonthlyReport) -> int:
 
 
 def last_event() -> int:
+    """The key of the trail's newest event, 0 of an empty one."""
     return Event.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
 
 
@@ -292,6 +294,7 @@ def first_month() -> date:
 
 
 def today() -> date:
+    """The day in UTC, which reports go by."""
     return timezone.now().date()
 
 

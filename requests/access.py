@@ -38,6 +38,7 @@ def change_for(user: User, number: str, *, lock: bool = False) -> ChangeRequest:
 
 
 def check_may_write(user: User) -> None:
+    """Raises NotYours for whoever only reads."""
     if not user.may_write:
         raise NotYours(
             [

@@ -80,6 +80,7 @@ def _check_not_retired(change: ChangeRequest, named: Iterable[Component]) -> Non
 
 
 def remember_author(change: ChangeRequest, user: User) -> None:
+    """From now on they are barred from deciding on it (promise 1)."""
     Author.objects.get_or_create(change=change, user=user)
 
 
@@ -179,6 +180,7 @@ def comment(*, actor: User, number: str, text: str) -> Comment:
 
 
 def transfer_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
+    """Why this person cannot hand the change to another requester."""
     if actor != change.requester and not actor.has_role(Role.CHANGE_MANAGER):
         return [
             Reason(

@@ -77,6 +77,9 @@ def _window(value: Any) -> Wanted | None:
 
 
 def component_list(value: Any) -> list[Component]:
+    """Reads a list of component names, each once. Raises Wrong for one that is not in the
+    catalogue.
+    """
     if value is None:
         return []
     if not isinstance(value, list) or not all(isinstance(slug, str) for slug in value):
@@ -152,6 +155,7 @@ def _external_refs(value: Any) -> list[dict[str, str]]:
 
 
 def person(value: Any) -> User | None:
+    """Reads the user name of somebody active, or nobody. Raises Wrong."""
     if value in (None, ""):
         return None
     user = User.objects.filter(username=reading.prose(value)).first()
@@ -308,5 +312,6 @@ def _wrong_times(cleaned: Mapping[str, Any], change: ChangeRequest | None) -> di
 
 
 def label(name: str) -> str:
+    """A field's label; of what is no field, its name in words."""
     field = content.BY_NAME.get(name)
     return field.label if field else name.replace("_", " ").capitalize()

@@ -40,6 +40,7 @@ REVIEWING = (
 
 
 def may_manage(user: User) -> bool:
+    """Whether they may add and edit components: administrators and change managers, no auditor."""
     return (
         user.is_active
         and Role.AUDITOR not in user.roles

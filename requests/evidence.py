@@ -98,4 +98,5 @@ def _words(text: str) -> list[str]:
 
 
 def age(found: Evidence) -> timedelta | None:
+    """How long ago the rollback was tried, None if no instant is known."""
     return timezone.now() - found.at if found.at else None

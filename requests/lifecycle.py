@@ -45,6 +45,7 @@ FORWARDS = {"roll_back": "Recover", "finish_rollback": "Finish the recovery"}
 
 
 def label(change: ChangeRequest, name: str) -> str:
+    """A transition's button; a change without a way back recovers instead of rolling back (A46)."""
     return FORWARDS.get(name, LABELS[name]) if change.no_way_back else LABELS[name]
 
 
@@ -65,6 +66,7 @@ def followers() -> dict[str, list[Follower]]:
 
 
 def tell(happening: str, change: ChangeRequest, actor: User | None) -> None:
+    """Let every follower of a happening, in the order of `changemgmt/wiring.py`, do its part."""
     for follower in _followers.get(happening, ()):
         follower(change, actor)
 

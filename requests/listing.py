@@ -247,6 +247,7 @@ def _part(
 
 
 def encode_cursor(value: datetime | None, key: int) -> str:
+    """Where a page ended: the sorted value and the key, opaque to whoever carries it."""
     return (
         base64.urlsafe_b64encode(json.dumps([value.isoformat() if value else None, key]).encode())
         .decode()
@@ -255,6 +256,7 @@ def encode_cursor(value: datetime | None, key: int) -> str:
 
 
 def decode_cursor(cursor: str) -> tuple[datetime | None, int]:
+    """What `encode_cursor` made. Raises Invalid for anything else."""
     try:
         value, key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if not isinstance(key, int) or isinstance(key, bool) or not -(2**63) <= key < 2**63:

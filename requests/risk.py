@@ -55,6 +55,8 @@ class Record:
 
 @dataclass(frozen=True)
 class Suggestion:
+    """The risk that the answers suggest: its level, the points, and what each line added."""
+
     level: str
     points: int
     lines: list[tuple[str, int]] = field(default_factory=list)

@@ -89,6 +89,7 @@ def grants_of(change: ChangeRequest) -> list[tuple[str, str]]:
 
 
 def roles_to_choose() -> Iterable[tuple[str, str]]:
+    """Each role with its name, for a form."""
     return [(role.value, label(role)) for role in Role]
 
 

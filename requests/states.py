@@ -8,6 +8,8 @@ from django.db import models
 
 
 class State(models.TextChoices):
+    """Where a change stands (domain.md); which moves there are is in TRANSITIONS."""
+
     DRAFT = "draft", "Draft"
     IN_REVIEW = "in_review", "In review"
     CHANGES_REQUESTED = "changes_requested", "Changes requested"

@@ -34,6 +34,7 @@ def watch(*, actor: User, number: str) -> ChangeRequest:
 
 @transaction.atomic
 def unwatch(*, actor: User, number: str) -> ChangeRequest:
+    """No more mails about it but those that concern one's part in it."""
     change = access.change_for(actor, number)
     Watch.objects.filter(change=change, user=actor).delete()
     return change

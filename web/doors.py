@@ -258,6 +258,7 @@ def answer(status: int, body: Any) -> HttpResponse:
 
 
 def no_constant(name: str) -> Any:
+    """Refuses NaN and Infinity, which JSON does not have."""
     raise ValueError(f"{name} is no JSON")
 
 

@@ -65,6 +65,7 @@ def key_of(text: str) -> int:
 
 
 def status_of(refused: Refused) -> int:
+    """The HTTP status of a refusal."""
     return next((status for kind, status in STATUS.items() if isinstance(refused, kind)), 409)
 
 
@@ -93,6 +94,7 @@ def problem(
 
 
 def problem_for(refused: Refused) -> JsonResponse:
+    """A refusal as RFC 9457's problem, with its fields and reasons."""
     errors = refused.fields if isinstance(refused, Invalid) else None
     code = refused.code if refused.reasons else "invalid" if errors else "refused"
     return problem(

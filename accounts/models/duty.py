@@ -14,6 +14,8 @@ from accounts.roles import Role, label
 
 
 class DutyQuerySet(models.QuerySet["Duty"]):
+    """Rows of the duty roster."""
+
     def current(self, at: datetime | None = None) -> DutyQuerySet:
         """On duty at that instant, first in line first."""
         at = at or timezone.now()
@@ -95,6 +97,8 @@ class Handover(models.Model):
 
 
 class DelegationQuerySet(models.QuerySet["Delegation"]):
+    """Delegations of one's approvals."""
+
     def current(self, at: datetime | None = None) -> DelegationQuerySet:
         """In force at that instant."""
         at = at or timezone.now()

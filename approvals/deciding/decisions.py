@@ -40,6 +40,7 @@ from requests.states import State
 
 
 def submit_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
+    """Why this person cannot submit the change now; its content is asked apart."""
     if actor != change.requester:
         return [
             Reason(

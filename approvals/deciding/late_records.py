@@ -24,6 +24,7 @@ def is_due(change: ChangeRequest) -> bool:
 
 
 def is_late(change: ChangeRequest) -> bool:
+    """Whether its work began more than 72 hours ago (A33)."""
     return change.actual_start is not None and timezone.now() - change.actual_start > LATE_AFTER
 
 

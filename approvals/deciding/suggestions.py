@@ -46,6 +46,7 @@ def refusal(change: ChangeRequest, actor: User) -> list[Reason]:
 
 
 def check_field(field: str) -> content.Field:
+    """The field, if a text of it may be suggested; else raises Missing."""
     if field not in FIELDS:
         raise Missing([Reason("missing", "There is no such text.")])
     return content.BY_NAME[field]
@@ -115,6 +116,7 @@ def accept(*, actor: User, number: str, key: int, version: int) -> Suggestion:
 
 @transaction.atomic
 def decline(*, actor: User, number: str, key: int) -> Suggestion:
+    """Leave the text as it is. Raises NotYours, Missing, Blocked if it is answered already."""
     _, found = _open(actor, number, key)
     return _answered(found, actor, Suggestion.State.DECLINED)
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 
 class StepQuerySet(models.QuerySet["Step"]):
+    """Steps, with what was decided on them."""
+
     @staticmethod
     def decisions() -> models.Prefetch[str]:
         """What was decided, by whom, in whose name, and whether that was confirmed."""

@@ -151,6 +151,7 @@ def take(*, actor: User, key: int) -> Duty:
 
 @transaction.atomic
 def decline(*, actor: User, key: int, reason: str) -> None:
+    """Not take a duty that was offered; the giver stays on duty and is told why."""
     found = _offer(actor, key)
     reason = reading.said(
         "reason", reason, "Reason", f"say why; {found.duty.user} stays on duty and reads it."

@@ -200,6 +200,7 @@ proposals_kind = second_person.Kind(carry_out=_carry_out, second_refusal=second_
 
 
 def end_refusal(row: StandIn, actor: User) -> list[Reason]:
+    """Why this person cannot end it: the two concerned and the role's givers can, once."""
     if actor.pk not in (row.user_id, row.instead_of_id) and not actor.has_role(
         *givers_of(row.role)
     ):

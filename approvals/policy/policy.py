@@ -301,6 +301,7 @@ def _planned(stage: int, step: Mapping[str, Any], facts: Facts, deferred: bool) 
 
 
 def may_be_not_applicable(item: Mapping[str, Any]) -> bool:
+    """Whether an item of a checklist may be spared with a sentence (A19)."""
     return item["key"] not in ALWAYS and not item.get("always")
 
 

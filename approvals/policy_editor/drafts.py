@@ -65,6 +65,7 @@ def published() -> Policy:
 
 
 def draft_for(key: int, *, lock: bool = False) -> PolicyDraft:
+    """The draft of that key, `lock`ed for an edit. Raises Missing."""
     rows = PolicyDraft.objects.select_related("author", "edited_by", "based_on")
     rows = rows.select_for_update(of=("self",)) if lock else rows
     found = rows.filter(pk=key).first() if 0 < key < 2**63 else None
@@ -74,6 +75,7 @@ def draft_for(key: int, *, lock: bool = False) -> PolicyDraft:
 
 
 def component_slugs() -> frozenset[str]:
+    """The components that a rule may name."""
     return frozenset(Component.objects.values_list("slug", flat=True))
 
 
@@ -219,6 +221,8 @@ def add_step(priority: str, stage: int, kind: str) -> Edit:
 
 
 def remove_step(place: Place) -> Edit:
+    """Take a step away; a stage left empty goes with it, but for the first."""
+
     def change(rules: dict[str, Any]) -> None:
         stage = _check(rules, place)
         del stage[place[2]]
@@ -295,6 +299,7 @@ def starts_before(allowed: bool) -> Edit:
 
 @transaction.atomic
 def discard(*, actor: User, key: int) -> PolicyDraft:
+    """Give a draft up; it stays readable. Raises NotYours or Blocked by `edit_refusal`."""
     draft = draft_for(key, lock=True)
     raise_refusal(edit_refusal(actor, draft))
     draft.state = State.DISCARDED

@@ -80,10 +80,12 @@ def _waiting_longer(hours: str, when_near: timedelta) -> QuerySet[Step]:
 
 
 def to_remind() -> QuerySet[Step]:
+    """Open steps whose deciders are due for a reminder that they have not had."""
     return _waiting_longer("remind_hours", REMIND_WHEN_NEAR).filter(reminded_at__isnull=True)
 
 
 def to_escalate() -> QuerySet[Step]:
+    """Open steps that are due to be escalated and were not yet."""
     return _waiting_longer("escalate_hours", ESCALATE_WHEN_NEAR).filter(escalated_at__isnull=True)
 
 

@@ -27,11 +27,13 @@ from requests.states import State
 
 
 def current_rules() -> Mapping[str, Any]:
+    """The rules of the newest policy; the document's own where none was published."""
     newest = Policy.objects.order_by("-version").first()
     return newest.rules if newest else policy.DEFAULT
 
 
 def facts_of(change: ChangeRequest) -> policy.Facts:
+    """What the policy asks of a change, as the policy wants it told."""
     return policy.Facts(
         priority=change.priority,
         security_answers=change.needs_security_review,

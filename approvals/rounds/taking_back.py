@@ -24,6 +24,7 @@ from requests.states import EDITABLE, State
 
 
 def edit_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
+    """Why this person cannot change its fields now; empty if they can."""
     if actor != change.requester and not actor.has_role(Role.CHANGE_MANAGER):
         return [Reason("not_yours", "Only the requester or the change manager edits a change.")]
     if change.state not in EDITABLE:
@@ -134,6 +135,7 @@ def _revise(change: ChangeRequest, actor: User, changed: dict[str, list[str]]) -
 
 
 def escalate_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
+    """Why this person cannot make it a P0; empty if they can (R2)."""
     if actor != change.requester and not actor.has_role(Role.ON_CALL_ENGINEER, Role.CHANGE_MANAGER):
         return [
             Reason(
@@ -187,6 +189,7 @@ def escalate(
 
 
 def cancel_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
+    """Why this person cannot cancel it; empty if they can."""
     if actor != change.requester and not actor.has_role(Role.CHANGE_MANAGER):
         return [Reason("not_yours", "The requester or the change manager cancels a change.")]
     return lifecycle.state_refusal(change, "cancel")

@@ -13,6 +13,10 @@ PRE, START, DURING, POST, ROLLBACK = "pre", "start", "during", "post", "rollback
 
 @dataclass(frozen=True)
 class Item:
+    """One line to tick off: its phase, what to do or see, the command, and the requirement behind
+    it.
+    """
+
     phase: str
     text: str
     command: str = ""

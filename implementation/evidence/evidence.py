@@ -288,6 +288,7 @@ def open_issue(
 
 @transaction.atomic
 def edit_issue(*, actor: User, number: str, n: int, values: Mapping[str, Any]) -> Issue:
+    """Correct or resolve an issue. Raises Missing, NotYours, and Invalid by field."""
     change = change_to_write(actor, number)
     issue = change.issues.filter(n=n).first() if 0 < n < 2**31 else None
     if issue is None:

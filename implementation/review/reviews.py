@@ -165,6 +165,7 @@ def document(*, actor: User, number: str, values: Mapping[str, Any]) -> Document
 
 @transaction.atomic
 def close(*, actor: User, number: str) -> ChangeRequest:
+    """Close an ended change by hand, once nothing is owed (A13)."""
     change = change_to_write(actor, number)
     raise_refusal(afterwards.close_refusal(Case(change, actor)))
     lifecycle.perform(change, "close", actor=actor)

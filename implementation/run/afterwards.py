@@ -63,6 +63,7 @@ def _owed_by_reviewers(case: Case) -> list[Reason]:
 
 
 def close_refusal(case: Case) -> list[Reason]:
+    """Why this person cannot close it: the state, the role, or what is still owed (A13)."""
     if refusal := lifecycle.state_refusal(case.change, "close"):
         return refusal
     if not (case.actor.may_write and case.actor.has_role(Role.CHANGE_MANAGER)):
@@ -82,6 +83,7 @@ def _may_account_for(case: Case) -> bool:
 
 
 def review_refusal(case: Case) -> list[Reason]:
+    """Why this person cannot write or revise its review now (R147)."""
     change, review = case.change, case.review
     if not _may_account_for(case):
         return [Reason("not_yours", "Implementer, requester or change manager write the review.")]
@@ -99,6 +101,7 @@ def review_refusal(case: Case) -> list[Reason]:
 
 
 def documentation_refusal(case: Case) -> list[Reason]:
+    """Why this person cannot supply what an emergency left out (R5, A22)."""
     change = case.change
     if not change.is_emergency:
         return [Reason("state", "Only an emergency is documented afterwards.")]
@@ -118,6 +121,7 @@ def documentation_refusal(case: Case) -> list[Reason]:
 
 
 def confirmation_refusal(case: Case) -> list[Reason]:
+    """Why this person cannot confirm its review: whoever had a hand in it never can (A13)."""
     review = case.review
     if review is None or review.written_at is None:
         return [Reason("state", "There is no written review to confirm.")]

@@ -35,6 +35,7 @@ def is_implementer(change: ChangeRequest, actor: User) -> bool:
 
 
 def implementer_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
+    """Why this person does not run it; who could by taking it over is told so."""
     if is_implementer(change, actor):
         return []
     if change.implementer_id and actor.is_devops:
@@ -272,6 +273,7 @@ def accept_take_over_refusal(case: Case) -> list[Reason]:
 
 
 def finish_refusal(case: Case) -> list[Reason]:
+    """Why the work cannot be called done: the run must stand, its steps be settled."""
     return (
         lifecycle.state_refusal(case.change, "finish")
         or implementer_refusal(case.change, case.actor)
@@ -281,6 +283,7 @@ def finish_refusal(case: Case) -> list[Reason]:
 
 
 def monitoring_left(change: ChangeRequest, at: datetime) -> timedelta:
+    """How much of the 30 minutes' watch is left at that instant (R82)."""
     return (
         max(timedelta(0), change.finished_at + MONITORING - at)
         if change.finished_at
@@ -289,6 +292,7 @@ def monitoring_left(change: ChangeRequest, at: datetime) -> timedelta:
 
 
 def complete_refusal(case: Case, *, reason: str = "") -> list[Reason]:
+    """Why it cannot be completed: items, failed checks, or the watch without a `reason`."""
     change = case.change
     if found := lifecycle.state_refusal(change, "complete") or implementer_refusal(
         change, case.actor
@@ -365,6 +369,7 @@ def roll_back_refusal(case: Case) -> list[Reason]:
 
 
 def finish_rollback_refusal(case: Case) -> list[Reason]:
+    """Why the rollback cannot be called done: its items must be settled."""
     return (
         lifecycle.state_refusal(case.change, "finish_rollback")
         or implementer_refusal(case.change, case.actor)
@@ -373,12 +378,14 @@ def finish_rollback_refusal(case: Case) -> list[Reason]:
 
 
 def fail_refusal(case: Case) -> list[Reason]:
+    """Why it cannot be called failed, in a run or within the days that reopen it (A30)."""
     return _reopened_in_time(case, "fail") or _implementer_or(
         case.change, case.actor, Role.CHANGE_MANAGER
     )
 
 
 def extend_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
+    """Why this person cannot lengthen its running slot."""
     if not (actor.may_write and actor.has_role(Role.CHANGE_MANAGER, Role.ON_CALL_ENGINEER)):
         return [Reason("not_yours", "The change manager or the on-call engineer extends a slot.")]
     if change.state not in {State.IMPLEMENTING, State.VERIFYING} or change.slot_end is None:

@@ -30,6 +30,8 @@ class Watch(models.Model):
 
 
 class Comment(models.Model):
+    """What somebody said on a change."""
+
     change = models.ForeignKey(ChangeRequest, on_delete=models.CASCADE, related_name="comments")
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     text = models.TextField(max_length=20_000)

@@ -43,6 +43,8 @@ ROW = (
 
 
 class ChangeQuerySet(models.QuerySet["ChangeRequest"]):
+    """Changes, as one person may see them, with what a page or a row shows."""
+
     def visible_to(self, user: User) -> ChangeQuerySet:
         """What the person may see: the one queryset behind list, page, search, export and API.
 

@@ -84,6 +84,25 @@ def test_no_function_is_longer_than_one_can_hold() -> None:
     assert long == []
 
 
+def test_what_others_call_says_what_it_does() -> None:
+    """house.md: public rules, services and refusals have docstrings; doors, pages and commands are
+    named by their addresses.
+    """
+    doors = {"views", "api", "clicks", "apps", "urls", "env"}
+    mute = [
+        f"{path.relative_to(ROOT)} {node.name}"
+        for path in sources()
+        if path.stem not in doors and not path.stem.endswith("_views")
+        if not {"pages", "management", "settings", "testing", "demo", "migrations", "script"}
+        & set(path.relative_to(ROOT).parts)
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        and not node.name.startswith("_")
+        and not ast.get_docstring(node)
+    ]
+    assert mute == []
+
+
 def test_every_file_that_the_docs_name_is_there() -> None:
     """house.md: a newcomer who follows a page to a file finds it."""
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]

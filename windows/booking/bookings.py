@@ -47,6 +47,7 @@ def schedule_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
 
 
 def unschedule_refusal(change: ChangeRequest, actor: User) -> list[Reason]:
+    """Why this person cannot give its slot up."""
     return bookers_refusal(change, actor, "gives up the slot") or lifecycle.state_refusal(
         change, "unschedule"
     )

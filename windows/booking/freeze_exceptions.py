@@ -300,6 +300,7 @@ def _new(
 
 
 def freezes(closure: Occurrence, change: ChangeRequest, scope: frozenset[str]) -> bool:
+    """Whether that occurrence is a code freeze that keeps the change out."""
     return closure.kind == FREEZE and closure.shuts(change.priority, scope)
 
 

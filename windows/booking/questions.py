@@ -329,6 +329,7 @@ def needs_notice(priority: str, start: datetime) -> bool:
 
 
 def conflicts_at(start: datetime, around: Around) -> list[Reason]:
+    """What else is on its components then, or needs it, or is needed by it."""
     return conflicts(
         around.plan,
         start,

@@ -30,6 +30,7 @@ BOOKED = (State.SCHEDULED, State.IMPLEMENTING, State.VERIFYING, State.ROLLING_BA
 
 
 def scope_of(change: ChangeRequest) -> frozenset[str]:
+    """The slugs of its components."""
     return frozenset(component.slug for component in change.components.all())
 
 
@@ -326,6 +327,7 @@ def named(change: ChangeRequest, actor: User | None) -> str:
 
 
 def whole_minute(at: datetime) -> datetime:
+    """The instant itself if it is a whole minute, else the next one: slots begin on minutes."""
     floored = at.replace(second=0, microsecond=0)
     return floored if floored == at else floored + timedelta(minutes=1)
 

@@ -16,11 +16,13 @@ from language.reading import Wrong
 
 
 def check_year(year: int) -> None:
+    """Raises Wrong for a year that calendars are not kept for."""
     if not 2000 <= year <= 2100:
         raise Wrong("choose a year from 2000 to 2100.")
 
 
 def a_date(value: Any) -> date | None:
+    """Reads a day, or none. Raises Wrong."""
     text = reading.prose(value)
     if not text:
         return None

@@ -81,6 +81,7 @@ class Effect:
 
 
 def length(span: Span) -> timedelta:
+    """How long a span is."""
     return span[1] - span[0]
 
 

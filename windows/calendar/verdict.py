@@ -28,6 +28,8 @@ Span = tuple[datetime, datetime]
 
 @dataclass(frozen=True)
 class Calendar:
+    """The rules that count: windows that open, closures that shut."""
+
     windows: tuple[Window, ...] = ()
     closures: tuple[Closure, ...] = ()
 

@@ -22,6 +22,7 @@ def zones() -> tuple[str, ...]:
 
 
 def zone(value: Any) -> str:
+    """Reads the name of an IANA zone; nothing is UTC. Raises Wrong."""
     text = reading.prose(value) or "UTC"
     if text not in zones():
         raise Wrong("choose a zone of the IANA list, like Europe/Berlin.")
@@ -29,6 +30,7 @@ def zone(value: Any) -> str:
 
 
 def is_zone(name: str) -> bool:
+    """Whether the IANA list has that name."""
     return name in _known_zones()
 
 

@@ -15,14 +15,18 @@ from windows.calendar import verdict
 
 
 def default_window_priorities() -> list[str]:
+    """Whom a window lets in unless it says otherwise: all that is planned."""
     return ["P1", "P2", "P3"]
 
 
 def default_admitted() -> list[str]:
+    """Whom a closure lets through unless it says otherwise: emergencies."""
     return ["P0"]
 
 
 class VersionQuerySet(models.QuerySet[Any]):
+    """Versions of rules, by when they count."""
+
     def since(self, at: datetime) -> Self:
         """The versions that counted at that instant, or count later."""
         return self.filter(Q(till__isnull=True) | Q(till__gt=at))

@@ -148,6 +148,8 @@ class Shown:
 
 @dataclass
 class Board:
+    """What the calendar page shows of a span: windows with their bookings, and closures."""
+
     start: datetime
     end: datetime
     zone: ZoneInfo

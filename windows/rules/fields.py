@@ -251,10 +251,12 @@ NEVER = (
 
 
 def window_version(found: Mapping[str, Any]) -> MaintenanceWindow:
+    """A window of cleaned values, not yet stored."""
     return MaintenanceWindow(**found)
 
 
 def closure_version(found: Mapping[str, Any]) -> Closure:
+    """A closure of cleaned values, not yet stored."""
     plain = {name: value for name, value in found.items() if name not in ("starts", "ends")}
     return Closure(**plain, starts_at=found["starts"], ends_at=found["ends"])
 

@@ -27,6 +27,7 @@ UNITS = {"DAILY": "day", "WEEKLY": "week", "MONTHLY": "month", "YEARLY": "year"}
 
 
 def listed(names: list[str]) -> str:
+    """Names joined with commas and an “and”; at least one."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
@@ -93,6 +94,7 @@ def say_a_day(day: dict[str, Any]) -> str:
 
 
 def say(row: MaintenanceWindow | Closure) -> str:
+    """A rule of the calendar in a sentence."""
     return say_rule(row) if isinstance(row, MaintenanceWindow) else say_closure(row)
 
 
